@@ -1,0 +1,47 @@
+# The one door: people and CI use the same recipes. Needs Python 3.11+, git and make.
+.DEFAULT_GOAL := build
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: build test soak lint types format lock bench docs clean
+
+build: $(READY)  ## build the repository's own warehouse
+	@$(BIN)/transform build
+
+test: $(READY) lint types  ## lint, types, the whole test suite
+	$(BIN)/python -m pytest
+
+soak: $(READY)  ## long runs: many kills, many random projects
+	$(BIN)/python -m pytest -m soak
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+format: $(READY)  ## put the code in its usual form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## measure against plain DuckDB
+	$(BIN)/python benchmarks/spine.py
+
+docs: $(READY)  ## write the reference anew from the code
+	$(BIN)/python docs/reference.py
+
+lock:  ## resolve requirements.in anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) target .transform exports warehouse*.duckdb
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

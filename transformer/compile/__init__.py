@@ -1,0 +1,1 @@
+"""From what the user wrote to SQL that runs and the graph it stands in; no effects."""

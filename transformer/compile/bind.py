@@ -1,0 +1,311 @@
+"""Binds every query before anything is built: the engine itself says what is wrong with it.
+
+Each model is described over empty tables that have the types of what it reads. So unknown
+columns, ambiguous names and type errors come with their place, and every model's columns are
+known, for contracts, checks and comments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from transformer.compile.nodes import (
+    ActivationBody,
+    CheckBody,
+    Compiled,
+    FreshnessBody,
+    Graph,
+    ModelBody,
+    Node,
+    SnapshotBody,
+)
+from transformer.errors import Fault, SqlError, TransformError, Where, did_you_mean
+from transformer.names import Name, quoted
+from transformer.steps import Columns
+
+SNAPSHOT_COLUMNS: Columns = (
+    ("dbt_scd_id", "VARCHAR"),
+    ("dbt_updated_at", "TIMESTAMP"),
+    ("dbt_valid_from", "TIMESTAMP"),
+    ("dbt_valid_to", "TIMESTAMP"),
+)
+
+
+class Catalog(Protocol):
+    """Where queries are bound; an engine's `scratch()`."""
+
+    def create(self, name: Name, columns: Columns) -> None:
+        """An empty table."""
+
+    def describe(self, sql: str) -> Columns:
+        """The columns of a query. Raises Fault."""
+
+
+@dataclass(slots=True)
+class Bound:
+    """Columns by node id, and the mistakes. A node whose columns nobody knows before it runs
+    (a Python model without declared types) is in `late`, and so is all that reads it."""
+
+    columns: dict[str, Columns] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
+    mistakes: list[TransformError] = field(default_factory=list)
+
+
+def bind(graph: Graph, known: Mapping[str, Columns], catalog: Catalog) -> Bound:
+    """Binds the graph in its order. `known` are the columns of sources, seeds and Python models."""
+    bound = Bound()
+    failed: set[str] = set()
+    for node in graph:
+        if any(need in failed for need in node.needs):
+            failed.add(node.id)  # its own mistakes cannot be told from its parent's
+        elif any(need in bound.late for need in node.needs):
+            bound.late.add(node.id)
+        elif not _bind(_Task(node, graph, known, catalog, bound)):
+            failed.add(node.id)
+    return bound
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    node: Node
+    graph: Graph
+    known: Mapping[str, Columns]
+    catalog: Catalog
+    bound: Bound
+
+    def mistake(self, error: TransformError) -> None:
+        self.bound.mistakes.append(error)
+
+
+def _bind(task: _Task) -> bool:
+    before = len(task.bound.mistakes)
+    body = task.node.body
+    if isinstance(body, ModelBody):
+        _model(task, body)
+    elif isinstance(body, SnapshotBody):
+        _snapshot(task, body)
+    elif isinstance(body, CheckBody):
+        _check(task, body)
+    elif isinstance(body, ActivationBody):
+        _activation(task, body)
+    elif isinstance(body, FreshnessBody):
+        _freshness(task, body)
+    else:
+        _settle(task, task.known.get(task.node.id))
+    return len(task.bound.mistakes) == before
+
+
+def _settle(task: _Task, columns: Columns | None) -> None:
+    """The node's columns are known, or it is late."""
+    if columns is None:
+        task.bound.late.add(task.node.id)
+        return
+    task.bound.columns[task.node.id] = columns
+    if task.node.relation is None or task.node.ephemeral:
+        return
+    try:
+        task.catalog.create(task.node.relation, columns)
+    except Fault as fault:
+        task.mistake(SqlError(fault.message.splitlines()[0], task.node.where))
+
+
+def _model(task: _Task, body: ModelBody) -> None:
+    if body.query is None:
+        declared = tuple((c.name, c.data_type) for c in task.node.described.columns if c.data_type)
+        complete = len(declared) == len(task.node.described.columns) and bool(declared)
+        _settle(task, task.known.get(task.node.id) or (declared if complete else None))
+        return
+    columns = _describe(task, body.query)
+    if columns is None:
+        return
+    if body.config.contract:
+        _contract(task, columns)
+    _settle(task, columns)
+    if body.increment is not None:
+        _describe(task, body.increment)
+    _has(task, body.config.unique_key, task.node.id, task.node.where)
+
+
+def _describe(task: _Task, query: Compiled) -> Columns | None:
+    try:
+        return task.catalog.describe(query.text)
+    except Fault as fault:
+        task.mistake(_placed(task, query, fault))
+        return None
+
+
+def _placed(task: _Task, query: Compiled, fault: Fault) -> SqlError:
+    """The engine's complaint at the user's line, in our words where we know more."""
+    where = query.locate(fault.position) if fault.position is not None else None
+    place = where or query.locate(0)
+    if fault.kind == "COLUMN_NOT_FOUND":
+        known = dict(_readable(task))
+        names = {column for columns in known.values() for column in columns}
+        detail = [f"`{label}` has {_listed(columns)}" for label, columns in known.items()]
+        hint = did_you_mean(fault.name, (*fault.candidates, *names), otherwise="")
+        place = _sized(place, fault.name)
+        return SqlError(f"unknown column `{fault.name}`", place, hint, detail)
+    if fault.kind == "SYNTAX_ERROR":
+        return SqlError(f"this is not SQL: {fault.message}", place)
+    what, *rest = fault.message.splitlines()
+    hint = did_you_mean(fault.name, fault.candidates, otherwise="") if fault.name else ""
+    said = next((line for line in rest if line.startswith("Did you mean")), "")
+    return SqlError(_calm(what), place, hint or _calm(said).replace("Did you", "did you"))
+
+
+def _calm(text: str) -> str:
+    return text.strip().rstrip("!.").replace('"', "`")
+
+
+def _sized(where: Where, word: str) -> Where:
+    """The place of the word itself: the engine points at the start of `o.custmer_id`."""
+    column = where.text.find(word, max(where.column - 1, 0)) if where.column else -1
+    if column < 0:
+        return where
+    return Where(
+        where.path, where.line, where.column, column - where.column + 1 + len(word), where.text
+    )
+
+
+def _listed(columns: Iterable[str], most: int = 8) -> str:
+    names = list(columns)
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
+def _readable(task: _Task) -> Iterator[tuple[str, list[str]]]:
+    for need in task.node.needs:
+        columns = task.bound.columns.get(need)
+        if columns:
+            yield task.graph[need].name, [name for name, _ in columns]
+
+
+def _contract(task: _Task, columns: Columns) -> None:
+    """Declared columns and types are exactly those of the query."""
+    given = {name.lower(): (name, kind) for name, kind in columns}
+    declared = task.node.described.columns
+    for column in declared:
+        if column.name.lower() not in given:
+            hint = did_you_mean(column.name, [name for name, _ in columns], otherwise="it gives {}")
+            what = f"the contract declares `{column.name}`, but the query does not give it"
+            task.mistake(SqlError(what, column.where, hint))
+            continue
+        kind = given[column.name.lower()][1]
+        wanted = _normal(task, column.data_type)
+        if wanted and wanted != kind:
+            task.mistake(
+                SqlError(
+                    f"the contract says `{column.name}` is {wanted}, but the query gives {kind}",
+                    column.where,
+                    hint=f"cast it in {task.node.path}, or change `data_type`",
+                )
+            )
+    names = {column.name.lower() for column in declared}
+    for name, _ in columns:
+        if name.lower() not in names:
+            task.mistake(
+                SqlError(
+                    f"the query gives `{name}`, which the contract does not declare",
+                    task.node.described.where or task.node.where,
+                    hint="declare it under `columns:`, or leave it out of the query",
+                )
+            )
+
+
+def _normal(task: _Task, kind: str | None) -> str | None:
+    """The type as the engine spells it; unknown types are reported where they are used."""
+    if not kind:
+        return None
+    try:
+        return task.catalog.describe(f"select null::{kind}")[0][1]
+    except Fault:
+        return kind
+
+
+def _snapshot(task: _Task, body: SnapshotBody) -> None:
+    read = task.bound.columns.get(task.node.needs[0], ()) if task.node.needs else ()
+    wanted = [*body.unique_key, *([body.updated_at] if body.updated_at else [])]
+    wanted += [c for c in body.check_cols if c != "all"]
+    if task.node.needs:
+        _has(task, wanted, task.node.needs[0], body.snapshot.where)
+    extra: Columns = SNAPSHOT_COLUMNS
+    if body.hard_deletes == "new_record":
+        extra = (*extra, ("dbt_is_deleted", "VARCHAR"))
+    _settle(task, (*read, *extra))
+
+
+def _has(task: _Task, wanted: Iterable[str], node_id: str, where: Where | None) -> None:
+    """Every wanted column is one of the node's."""
+    columns = [name for name, _ in task.bound.columns.get(node_id, ())]
+    folded = {name.lower() for name in columns}
+    for name in wanted:
+        if columns and name.lower() not in folded:
+            label = task.graph[node_id].name
+            task.mistake(
+                SqlError(
+                    f"`{label}` has no column `{name}`",
+                    where,
+                    hint=did_you_mean(name, columns, otherwise="it has {}"),
+                )
+            )
+
+
+def _check(task: _Task, body: CheckBody) -> None:
+    if body.query is not None:
+        _describe(task, body.query)
+        return
+    if body.on is None or body.on not in task.bound.columns:
+        return
+    if body.column:
+        _has(task, [body.column], body.on, body.where)
+    combined = body.args.get("combination_of_columns") or ()
+    _has(task, combined, body.on, body.where)
+    if body.to is not None and body.args.get("field"):
+        target = next((n for n in task.node.needs if task.graph[n].relation == body.to), None)
+        if target:
+            _has(task, [str(body.args["field"])], target, body.where)
+    relation = _from(task.graph[body.on])
+    for key in ("expression", "field"):
+        text = body.args.get(key)
+        if text and not (key == "field" and body.to is not None):
+            column = quoted(body.column) + " " if key == "expression" and body.column else ""
+            _condition(task, f"select {column}{text} from {relation}", str(text), body.where)
+    if body.config.where:
+        text = body.config.where
+        _condition(task, f"select 1 from {relation} where {text}", text, body.where)
+
+
+def _from(node: Node) -> str:
+    if isinstance(node.body, ModelBody) and node.ephemeral and node.body.query:
+        return f"({node.body.query.text}\n)"
+    return node.relation.sql() if node.relation else ""
+
+
+def _condition(task: _Task, sql: str, text: str, where: Where) -> None:
+    try:
+        task.catalog.describe(sql)
+    except Fault as fault:
+        what = fault.message.splitlines()[0]
+        if fault.kind == "COLUMN_NOT_FOUND":
+            what = f"unknown column `{fault.name}`"
+        task.mistake(
+            SqlError(
+                f"`{text}` does not work: {_calm(what)}",
+                where,
+                hint=did_you_mean(fault.name, fault.candidates, otherwise="") if fault.name else "",
+            )
+        )
+
+
+def _activation(task: _Task, body: ActivationBody) -> None:
+    activation = body.activation
+    _has(task, (*activation.key, *activation.fields.values()), task.node.needs[0], activation.where)
+
+
+def _freshness(task: _Task, body: FreshnessBody) -> None:
+    freshness = body.table.freshness
+    relation = task.graph[task.node.needs[0]].relation
+    if freshness and relation:
+        sql = f"select {freshness.field} from {relation.sql()} where {freshness.filter or 'true'}"
+        _condition(task, sql, freshness.field, body.table.where)

@@ -1,0 +1,134 @@
+"""Which names may be referred to, and what each of them is in the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from transformer.errors import GraphError, Where, did_you_mean
+from transformer.names import Name, quoted
+
+# Schemas that the engine itself answers for: names in them are nobody's model.
+_SYSTEM = frozenset({"information_schema", "pg_catalog", "_transform", "_transform_failures"})
+
+
+@dataclass(frozen=True, slots=True)
+class Referable:
+    """A node that others can read. An ephemeral one has no relation of its own: it is a CTE."""
+
+    id: str
+    name: str
+    relation: Name
+    ephemeral: bool = False
+
+    def sql(self) -> str:
+        """How a query names it."""
+        return quoted(cte_name(self.name)) if self.ephemeral else self.relation.sql()
+
+
+def cte_name(name: str) -> str:
+    """The name of the CTE that an ephemeral model becomes (dbt's own form)."""
+    return f"__dbt__cte__{name}"
+
+
+@dataclass(slots=True)
+class Index:
+    """All referable nodes by the names they go by."""
+
+    project: str
+    nodes: dict[str, Referable] = field(default_factory=dict)
+    sources: dict[tuple[str, str], Referable] = field(default_factory=dict)
+    relations: dict[tuple[str, str], Referable] = field(default_factory=dict)
+    disabled: frozenset[str] = frozenset()
+
+    def add(self, node: Referable) -> Referable | None:
+        """Takes in a model, seed or snapshot; the one already there when the name is taken."""
+        if node.name in self.nodes:
+            return self.nodes[node.name]
+        self.nodes[node.name] = node
+        if node.ephemeral:
+            return None
+        return self._relation(node)
+
+    def add_source(self, source: str, table: str, node: Referable) -> Referable | None:
+        """Takes in a source table; the one already there when the name is taken."""
+        if (source, table) in self.sources:
+            return self.sources[source, table]
+        self.sources[source, table] = node
+        return self._relation(node)
+
+    def _relation(self, node: Referable) -> Referable | None:
+        taken = self.relations.setdefault(node.relation.key(), node)
+        return None if taken is node else taken
+
+    def ref(self, *words: str) -> Referable:
+        """What `ref('name')` or `ref('package', 'name')` means. Raises GraphError."""
+        if len(words) not in (1, 2):
+            raise GraphError("`ref` takes a name, or a package and a name")
+        package, name = (words[0], words[1]) if len(words) == 2 else (self.project, words[0])
+        if package != self.project:
+            raise GraphError(
+                f"there is no package `{package}`", hint=f"did you mean `{self.project}`?"
+            )
+        found = self.nodes.get(name)
+        if found is None:
+            raise self._missing(name)
+        return found
+
+    def source(self, *words: str) -> Referable:
+        """What `source('silo', 'table')` means. Raises GraphError."""
+        if len(words) != 2:
+            raise GraphError("`source` takes the silo's name and the table's")
+        found = self.sources.get((words[0], words[1]))
+        if found is None:
+            known = [f"{s}.{t}" for s, t in self.sources]
+            raise GraphError(
+                f"there is no source `{words[0]}.{words[1]}`",
+                hint=did_you_mean(".".join(words), known),
+            )
+        return found
+
+    def plain(self, parts: tuple[str, ...], where: Where) -> Referable | None:
+        """What a table name in SQL means; None for what the engine itself answers for.
+
+        Raises GraphError, with the nearest names, when it is nobody's.
+        """
+        lowered = tuple(part.lower() for part in parts[-2:])
+        if len(parts) == 1:
+            found = self.nodes.get(parts[0]) or self._folded(parts[0])
+            if found:
+                return found
+            if lowered[0].startswith(("duckdb_", "pg_", "__dbt__cte__")):
+                return None
+        else:
+            found = self.sources.get((parts[-2], parts[-1])) or self.relations.get(
+                (lowered[0], lowered[1])
+            )
+            if found or lowered[0] in _SYSTEM:
+                return found
+        raise self._unknown(parts, where)
+
+    def _folded(self, name: str) -> Referable | None:
+        lowered = name.lower()
+        return next((n for k, n in self.nodes.items() if k.lower() == lowered), None)
+
+    def _missing(self, name: str) -> GraphError:
+        if name in self.disabled:
+            return GraphError(
+                f"the model `{name}` is disabled", hint="enable it, or stop referring to it"
+            )
+        return GraphError(
+            f"there is no model, seed or snapshot `{name}`",
+            hint=did_you_mean(name, self.nodes, otherwise="there are: {}"),
+        )
+
+    def _unknown(self, parts: tuple[str, ...], where: Where) -> GraphError:
+        name = ".".join(parts)
+        if parts[-1] in self.disabled:
+            return GraphError(f"the model `{name}` is disabled", where, hint="enable it")
+        known: Iterable[str] = (*self.nodes, *(f"{s}.{t}" for s, t in self.sources))
+        return GraphError(
+            f"there is no model, seed, source or CTE `{name}`",
+            where,
+            hint=did_you_mean(name, known, otherwise="there are: {}"),
+        )

@@ -1,0 +1,185 @@
+"""The graph as values: nodes, what each is made of, and the order they stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from transformer.compile.config import ModelConfig
+from transformer.compile.locate import in_template
+from transformer.compile.sql import Splice, unspliced
+from transformer.errors import Where
+from transformer.names import Name
+from transformer.project.values import (
+    Activation,
+    CheckConfig,
+    Described,
+    Model,
+    Seed,
+    Snapshot,
+    SourceTable,
+)
+
+Kind = Literal["source", "freshness", "seed", "model", "snapshot", "check", "activation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A query that runs, and the way back from a place in it to the user's line.
+
+    `text` is what runs; `rendered` what Jinja made; `splices` what stands between the two;
+    `canonical` its tokens, which tell whether it changed.
+    """
+
+    text: str
+    path: str
+    template: str = field(repr=False, default="")
+    rendered: str = field(repr=False, default="")
+    splices: tuple[Splice, ...] = field(repr=False, default=())
+    canonical: str = field(repr=False, default="")
+    macros: Mapping[str, str] = field(repr=False, default_factory=dict)
+    # Place of the template's first line in its file, for text that is only part of one.
+    where: Where | None = None
+
+    def locate(self, offset: int) -> Where:
+        """Where the user wrote what stands at `offset` of `text`."""
+        if self.where is not None:
+            return self.where
+        return in_template(self.path, self.template, self.rendered, unspliced(offset, self.splices))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBody:
+    """A model: `query` builds it whole, `increment` brings only what is new.
+
+    A Python model has neither. An ephemeral one is part of the queries that read it.
+    """
+
+    model: Model
+    config: ModelConfig
+    query: Compiled | None = None
+    increment: Compiled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedBody:
+    """A seed and its types."""
+
+    seed: Seed
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotBody:
+    """A snapshot of one relation. `reads` is that relation."""
+
+    snapshot: Snapshot
+    reads: Name
+    unique_key: tuple[str, ...]
+    strategy: str
+    updated_at: str | None
+    check_cols: tuple[str, ...]
+    hard_deletes: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBody:
+    """A source table, loaded by the build where it says how."""
+
+    table: SourceTable
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessBody:
+    """How old the newest row of a source may be."""
+
+    table: SourceTable
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBody:
+    """A check of one relation, or a SQL file of failing rows (`on` is then None).
+
+    `query` gives the failing rows of checks that are SQL; `to` is the relation that a
+    relationship leads to.
+    """
+
+    kind: str
+    on: str | None
+    column: str | None
+    args: Mapping[str, Any]
+    config: CheckConfig
+    where: Where
+    to: Name | None = None
+    query: Compiled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationBody:
+    """An activation of one relation."""
+
+    activation: Activation
+
+
+Body = ModelBody | SeedBody | SnapshotBody | SourceBody | FreshnessBody | CheckBody | ActivationBody
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing of the graph. `needs` are the ids of what it reads, `relation` what it makes."""
+
+    id: str
+    kind: Kind
+    name: str
+    path: str
+    body: Body
+    needs: tuple[str, ...] = ()
+    relation: Name | None = None
+    tags: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    described: Described = Described()
+    where: Where | None = None
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether it is only part of other queries."""
+        return isinstance(self.body, ModelBody) and self.body.config.materialized == "ephemeral"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All nodes in an order in which everything comes after what it needs."""
+
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())
+
+    def __getitem__(self, node_id: str) -> Node:
+        return self.nodes[node_id]
+
+    def children(self) -> dict[str, list[str]]:
+        """For every node, who reads it."""
+        found: dict[str, list[str]] = {node_id: [] for node_id in self.nodes}
+        for node in self:
+            for need in node.needs:
+                found[need].append(node.id)
+        return found
+
+    def above(self, node_id: str, depth: int = -1) -> set[str]:
+        """Everything the node stands on, at most `depth` edges away (-1: any)."""
+        return _reach({n.id: n.needs for n in self}, node_id, depth)
+
+    def below(self, node_id: str, depth: int = -1) -> set[str]:
+        """Everything that stands on the node."""
+        return _reach(self.children(), node_id, depth)
+
+
+def _reach(edges: Mapping[str, Iterable[str]], start: str, depth: int) -> set[str]:
+    found: set[str] = set()
+    front = {start}
+    while front and depth != 0:
+        front = {n for at in front for n in edges[at]} - found
+        found |= front
+        depth -= 1
+    return found

@@ -1,0 +1,139 @@
+"""The gate to sqlglot: it reads SQL and never writes what is executed.
+
+The user's text runs. Where a plain name must become a relation, the identifier is replaced at its
+place (`Splice`) and everything else stays as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+
+
+@dataclass(frozen=True, slots=True)
+class TableUse:
+    """A table name in a query that is no CTE: its parts, its place, and whether it has an alias."""
+
+    parts: tuple[str, ...]
+    start: int
+    end: int
+    aliased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What sqlglot sees in a query. `parsed` is False where it understands less than the engine:
+    then there are no uses, and only `ref()` and `source()` make edges."""
+
+    uses: tuple[TableUse, ...] = ()
+    with_end: int | None = None
+    parsed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """`text` stands in place of `[start, end)` of the text before."""
+
+    start: int
+    end: int
+    text: str
+
+
+def read(text: str, dialect: str) -> Reading:
+    """The tables a query names, in the order of the text."""
+    try:
+        trees = [tree for tree in sqlglot.parse(text, dialect=dialect) if tree]
+    except (ParseError, TokenError, RecursionError):
+        return Reading(parsed=False)
+    uses = [
+        use
+        for tree in trees
+        for table in tree.find_all(exp.Table)
+        if (use := _use(table, text)) is not None
+    ]
+    return Reading(tuple(sorted(uses, key=lambda u: u.start)), _with_end(text, dialect))
+
+
+def _use(table: exp.Table, text: str) -> TableUse | None:
+    parts = table.parts
+    if not parts or not all(isinstance(part, exp.Identifier) for part in parts):
+        return None
+    start, end = parts[0].meta.get("start"), parts[-1].meta.get("end")
+    if start is None or end is None or text[start] == "'":
+        return None  # a file named in quotes: 'x.csv'
+    if len(parts) == 1 and _is_cte(table, parts[0].name):
+        return None
+    names = tuple(part.name for part in parts)
+    return TableUse(names, start, end + 1, bool(table.alias))
+
+
+def _is_cte(table: exp.Table, name: str) -> bool:
+    """Whether a WITH around the table defines the name before the table's place."""
+    folded = name.lower()
+    node, inside = table.parent, None
+    while node is not None:
+        if isinstance(node, exp.CTE):
+            inside = node
+        clause = node.args.get("with_") or node.args.get("with")
+        if clause is not None and folded in _visible(clause, inside):
+            return True
+        if clause is not None:
+            inside = None
+        node = node.parent
+    return False
+
+
+def _visible(clause: exp.With, inside: exp.CTE | None) -> set[str]:
+    names = [cte.alias.lower() for cte in clause.expressions]
+    here = next((i for i, cte in enumerate(clause.expressions) if cte is inside), None)
+    if here is None or clause.args.get("recursive"):
+        return set(names)
+    return set(names[:here])
+
+
+def _with_end(text: str, dialect: str) -> int | None:
+    tokens = sqlglot.tokenize(text, dialect=dialect)
+    if not tokens or tokens[0].text.upper() != "WITH":
+        return None
+    recursive = len(tokens) > 1 and tokens[1].text.upper() == "RECURSIVE"
+    return int(tokens[1 if recursive else 0].end) + 1
+
+
+def spliced(text: str, splices: Sequence[Splice]) -> str:
+    """The text with every splice made; they do not overlap."""
+    made, at = [], 0
+    for splice in sorted(splices, key=lambda s: s.start):
+        made += [text[at : splice.start], splice.text]
+        at = splice.end
+    return "".join([*made, text[at:]])
+
+
+def unspliced(offset: int, splices: Sequence[Splice]) -> int:
+    """The place in the text before the splices that the place `offset` after them came from."""
+    shift = 0
+    for splice in sorted(splices, key=lambda s: s.start):
+        begin = splice.start + shift
+        if offset < begin:
+            break
+        if offset < begin + len(splice.text):
+            return splice.start
+        shift += len(splice.text) - (splice.end - splice.start)
+    return offset - shift
+
+
+def canonical(text: str, dialect: str) -> str:
+    """The text's tokens with one blank between: comments and layout do not count."""
+    try:
+        tokens = sqlglot.tokenize(text, dialect=dialect)
+    except TokenError:
+        return text
+    return " ".join(text[token.start : token.end + 1] for token in tokens)
+
+
+def without_end(text: str) -> str:
+    """The query without the semicolons and blanks at its end."""
+    return text.rstrip().rstrip(";").rstrip()

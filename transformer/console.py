@@ -1,0 +1,309 @@
+"""How values look in a terminal. The only printer: everything that is shown passes here, and no
+secret passes with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from rich.console import Console as Terminal
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from transformer.errors import Mistakes, TransformError, Where
+from transformer.steps import Outcome, Sample
+
+_VERBS = {
+    "load": "loaded",
+    "freshness": "fresh",
+    "seed": "seeded",
+    "build": "built",
+    "snapshot": "recorded",
+    "check": "checked",
+    "activate": "activated",
+}
+_DOING = {
+    "load": "loading",
+    "freshness": "checking",
+    "seed": "seeding",
+    "build": "building",
+    "snapshot": "recording",
+    "check": "checking",
+    "activate": "activating",
+}
+_STYLES = {"success": "green", "warn": "yellow", "fail": "red", "error": "red", "skipped": "dim"}
+_URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+@")
+HIDDEN = "•••"
+
+
+@dataclass(slots=True)
+class Console:
+    """Prints data to `out` and all else to `err`. `secrets` are values that never appear."""
+
+    out: TextIO
+    err: TextIO
+    secrets: set[str] = field(default_factory=set)
+    json: bool = False
+    verbose: bool = False
+    color: bool | None = None
+    _terminal: Terminal | None = None
+
+    @property
+    def terminal(self) -> Terminal:
+        """rich's view of `err`; without colour and cursor movements unless it is a terminal."""
+        if self._terminal is None:
+            plain = None if self.color is None else not self.color
+            self._terminal = Terminal(
+                file=self.err, highlight=False, no_color=plain, soft_wrap=True, emoji=False
+            )
+        return self._terminal
+
+    @property
+    def lively(self) -> bool:
+        """Whether someone watches: a line for every step, and a bar."""
+        return self.verbose or self.terminal.is_terminal
+
+    def redact(self, text: str) -> str:
+        """The text without secrets."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            if secret:
+                text = text.replace(secret, HIDDEN)
+        return _URL_PASSWORD.sub(rf"\1{HIDDEN}@", text)
+
+    def data(self, text: str) -> None:
+        """A line of data, to stdout."""
+        self.out.write(self.redact(text) + "\n")
+
+    def say(self, text: str | Text = "", style: str = "") -> None:
+        """A line of anything else, to stderr."""
+        shown = text if isinstance(text, Text) else Text(text, style=style)
+        clean = self.redact(shown.plain)
+        self.terminal.print(shown if clean == shown.plain else Text(clean, style=style))
+
+    def event(self, kind: str, **facts: Any) -> None:
+        """One JSON object on a line of its own, to stdout."""
+        self.data(json.dumps({"event": kind, **facts}, default=str))
+
+    def error(self, error: BaseException) -> None:
+        """An error, or all of several, each with its place."""
+        if isinstance(error, Mistakes):
+            for each in error.errors:
+                self.error(each)
+                if not self.json:
+                    self.say()
+            count = plural(len(error.errors), "error")
+            if self.json:
+                self.event("summary", status="error", errors=len(error.errors), state=error.state)
+            else:
+                self.say(f"{count}, {error.state}", "bold")
+        elif isinstance(error, TransformError):
+            self._one(error)
+        else:
+            self.say(f"error: {type(error).__name__}: {error}", "red")
+
+    def _one(self, error: TransformError) -> None:
+        if self.json:
+            where = error.where
+            place = (
+                {"path": where.path, "line": where.line, "column": where.column} if where else {}
+            )
+            self.event("error", what=error.what, hint=error.hint, **place)
+            return
+        self.say(Text.assemble(("error", "bold red"), ": ", self.redact(error.what)))
+        for line in place_lines(error.where, error.detail):
+            self.say(line)
+        if error.hint:
+            self.say(Text.assemble("  ", ("hint", "cyan"), f": {self.redact(error.hint)}"))
+
+    def outcome(self, outcome: Outcome) -> None:
+        """A step that has ended, on one line; a failure with what there is to see of it."""
+        verb = {"fail": "failed", "error": "failed", "skipped": "skipped"}.get(
+            outcome.status, _VERBS[outcome.action]
+        )
+        if outcome.status == "skipped" and not outcome.message:
+            verb = "same"
+        line = Text.assemble((f"{verb:<10}", _STYLES[outcome.status]), f"{outcome.label:<28}")
+        line.append("  ".join(facts_of(outcome)))
+        line.append(f"  {outcome.seconds:.1f} s", "dim")
+        self.say(line)
+
+    def failure(self, outcome: Outcome, kept: str) -> None:
+        """A failed or warning check with its rows, or a step's error."""
+        if outcome.error is not None:
+            self.say()
+            self.error(outcome.error)
+            return
+        if outcome.action not in ("check", "freshness"):
+            return
+        word = "failed" if outcome.bad else "warning"
+        style = "red" if outcome.bad else "yellow"
+        self.say(Text.assemble((f"{word:<10}", style), f"{outcome.label:<32} {counted(outcome)}"))
+        for row in table_lines(outcome.sample, indent=10):
+            self.say(row)
+        if kept and outcome.bad:
+            self.say(f"{'kept':<10}{kept}")
+
+    def watch(self) -> Watcher:
+        """Shows events as they come."""
+        return Watcher(self)
+
+
+class Watcher:
+    """Prints a line for every step that ends, and keeps a bar at the bottom while work goes on."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar: Progress | None = None
+        self.task: Any = None
+
+    def __enter__(self) -> Watcher:
+        terminal = self.console.terminal
+        if terminal.is_terminal and not self.console.json:
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=40),
+                MofNCompleteColumn(),
+                console=terminal,
+                transient=True,
+            )
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def __call__(self, event: Any) -> None:
+        """Takes one event."""
+        if self.bar and event.total > 1:
+            text = f"{_DOING[event.action]:<10}{event.label}"
+            if self.task is None:
+                self.task = self.bar.add_task(text, total=event.total)
+            self.bar.update(self.task, description=text, completed=event.done, total=event.total)
+        if event.outcome is None:
+            return
+        if self.console.json:
+            for each in (event.outcome, *event.outcome.parts):
+                self.console.event("step", **as_json(each))
+        elif self.console.lively and event.outcome.action != "check":
+            self.console.outcome(event.outcome)
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """An outcome for machines."""
+    made: dict[str, Any] = {
+        "id": outcome.id,
+        "action": outcome.action,
+        "name": outcome.label,
+        "status": outcome.status,
+        "seconds": round(outcome.seconds, 3),
+    }
+    if outcome.rows is not None:
+        made["rows"] = outcome.rows
+    made |= dict(outcome.facts)
+    if outcome.message:
+        made["message"] = outcome.message
+    if isinstance(outcome.error, TransformError):
+        made["error"] = str(outcome.error)
+    return made
+
+
+def facts_of(outcome: Outcome) -> list[str]:
+    """The figures of a step, as words."""
+    facts = outcome.facts
+    said = []
+    if outcome.action == "activate" and facts:
+        said.append(f"→ {outcome.message}")
+        said.append(f"+{facts['added']:,} ~{facts['changed']:,} −{facts['removed']:,}")
+        if facts.get("rejected"):
+            said.append(f"{facts['rejected']:,} rejected")
+        return said
+    if outcome.rows is not None:
+        said.append(plural(outcome.rows, "row"))
+    if facts.get("quarantined"):
+        said.append(f"{facts['quarantined']:,} quarantined")
+    if outcome.action == "freshness" and "age" in facts:
+        said.append(f"newest row {age(facts['age'])} old")
+    if outcome.message and outcome.message != "kept":
+        said.append(outcome.message)
+    return said
+
+
+def counted(outcome: Outcome) -> str:
+    """`3 of 1,190 rows`, for a check."""
+    failures = outcome.facts.get("failures", 0)
+    if outcome.action == "freshness":
+        return f"newest row {age(outcome.facts['age'])} old" if outcome.facts else "there is no row"
+    if outcome.rows:
+        return f"{failures:,} of {plural(outcome.rows, 'row')}"
+    return plural(failures, "row")
+
+
+def age(seconds: int) -> str:
+    """A duration in its largest fitting unit."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return plural(seconds // size, unit)
+    return plural(seconds, "second")
+
+
+def plural(number: int, what: str) -> str:
+    """`1 row`, `1,204 rows`."""
+    if number == 1:
+        return f"1 {what}"
+    return f"{number:,} {what[:-1]}ies" if what[-1] == "y" else f"{number:,} {what}s"
+
+
+def size(number: int) -> str:
+    """Bytes as people say them."""
+    value = float(number)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def place_lines(where: Where | None, detail: Sequence[str]) -> list[Text]:
+    """The place of an error: path, the line itself, a caret, and what there is to add."""
+    lines: list[Text] = []
+    extra = list(detail)
+    if where is not None:
+        lines.append(Text(f"  {where}", style="dim"))
+        if where.text.strip():
+            number = str(where.line)
+            shown = where.text.replace("\t", " ").rstrip()
+            lines.append(Text(f"  {number:>4} | {shown[:200]}"))
+            if where.column:
+                width = max(1, min(where.width, len(shown) - where.column + 1))
+                caret = "^" * width + (f" {extra.pop(0)}" if extra else "")
+                lines.append(Text.assemble("       | ", " " * (where.column - 1), (caret, "red")))
+    lines += [Text(f"       {line}", style="dim") for line in extra]
+    return lines
+
+
+def table_lines(sample: Sample, indent: int = 0, most: int = 6) -> list[Text]:
+    """A few rows as an aligned table; long values are cut, columns beyond `most` left out."""
+    if not sample.rows:
+        return []
+    names = sample.columns[:most]
+    rows = [[_short(value) for value in row[:most]] for row in sample.rows]
+    widths = [max(len(str(cell)) for cell in column) for column in zip(names, *rows, strict=True)]
+    pad = " " * indent
+    lines = [Text(pad + _row(names, widths), style="bold")]
+    lines += [Text(pad + _row(row, widths)) for row in rows]
+    if len(sample.columns) > most:
+        lines.append(Text(f"{pad}… and {plural(len(sample.columns) - most, 'more column')}", "dim"))
+    return lines
+
+
+def _row(cells: Iterable[str], widths: Sequence[int]) -> str:
+    return "  ".join(f"{c:<{w}}" for c, w in zip(cells, widths, strict=True)).rstrip()
+
+
+def _short(value: str, most: int = 40) -> str:
+    flat = value.replace("\n", " ")
+    return flat if len(flat) <= most else flat[: most - 1] + "…"

@@ -1,0 +1,96 @@
+"""Engines: where models are built. One file per engine; the file's name is the target's `type`.
+
+The contract is `Engine`, `Session` and `Catalog`. The suite in `tests/engines/` runs over every
+file of this folder, so a new engine joins it by existing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from transformer.dialect import Dialect
+from transformer.errors import UsageError, did_you_mean
+from transformer.names import Name
+from transformer.steps import Columns, RelationState, Sample
+
+GROUP = "transformer.engines"
+
+
+class Session(Protocol):
+    """One connection to the warehouse; a step has it to itself. Faults are `errors.Fault`.
+
+    `connection` is the driver's own, for what reads rows in bulk.
+    """
+
+    connection: Any
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Runs a statement for its effect."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The result as tuples: for figures and small lists, never for data."""
+
+    def sample(self, sql: str, limit: int = 5) -> Sample:
+        """The first rows as text, to be shown."""
+
+    def columns(self, sql: str) -> Columns:
+        """Names and types of a query's columns."""
+
+    def frame(self, name: Name) -> Any:
+        """The relation's rows as a polars data frame."""
+
+    def take(self, name: Name, data: Any) -> int:
+        """Makes a table of anything Arrow-capable; the number of its rows."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commits at the end, rolls back when an exception leaves it."""
+
+
+class Catalog(Protocol):
+    """A private, empty warehouse in which queries are bound, not run."""
+
+    def create(self, name: Name, columns: Columns) -> None:
+        """An empty table. Raises Fault when a type is unknown."""
+
+    def describe(self, sql: str) -> Columns:
+        """The columns the query would give. Raises Fault when it does not bind."""
+
+
+class Engine(Protocol):
+    """A warehouse that is open."""
+
+    dialect: Dialect
+
+    def session(self) -> AbstractContextManager[Session]:
+        """A connection of its own."""
+
+    def relations(self) -> Mapping[tuple[str, str], RelationState]:
+        """Everything that is there, by folded schema and name."""
+
+    def interrupt(self) -> None:
+        """Stops the statements that run."""
+
+    def close(self) -> None:
+        """Lets go of the warehouse, everything written."""
+
+
+def kinds() -> Iterator[str]:
+    """The names of all engines: files of this folder, then entry points."""
+    yield from sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    yield from sorted(e.name for e in entry_points(group=GROUP))
+
+
+def find(kind: str) -> Any:
+    """The engine's module: `DIALECT`, `connect(path, settings)`, `scratch()`, `loose()` …"""
+    if kind not in kinds():
+        raise UsageError(f"unknown type of target `{kind}`", hint=did_you_mean(kind, kinds()))
+    for entry in entry_points(group=GROUP):
+        if entry.name == kind:
+            return entry.load()
+    return importlib.import_module(f"{__name__}.{kind}")

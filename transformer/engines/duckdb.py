@@ -1,0 +1,328 @@
+"""DuckDB: the warehouse is one file, attached under its base name to a private connection."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from transformer.dialect import Dialect
+from transformer.errors import Fault, LoadError, WarehouseError
+from transformer.names import Name, literal, quoted
+from transformer.steps import Columns, RelationState, Sample
+
+DIALECT = Dialect("duckdb")
+
+# Readable by DuckDB 1.4, 1.5, 2.0, WASM and Node; from this version on a foreign write-ahead
+# log is refused, where older files replay it silently.
+STORAGE = "v1.4.0"
+# Settings that every cursor has for itself.
+_PER_CURSOR = "set errors_as_json = true; set TimeZone = 'UTC'"
+_LOCKED = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """Turns DuckDB's exceptions into Fault."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise fault(error) from None
+
+
+def fault(error: Exception) -> Fault:
+    """What DuckDB says, taken apart. Connections are set to say it in JSON."""
+    text = str(error)
+    start = text.find("{")
+    try:
+        said = json.loads(text[start:]) if start >= 0 else {}
+    except ValueError:
+        said = {}
+    if "exception_message" not in said:
+        return Fault(text)
+    position = said.get("position")
+    return Fault(
+        said["exception_message"].strip(),
+        int(position) if position is not None else None,
+        said.get("error_subtype", said.get("exception_type", "")),
+        said.get("name", ""),
+        [c for c in said.get("candidates", "").split(",") if c],
+    )
+
+
+class DuckSession:
+    """One cursor of the warehouse's connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Runs a statement for its effect."""
+        with faults():
+            self.connection.execute(sql, parameters or None)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The result as tuples: for figures and small lists, never for data."""
+        with faults():
+            return self.connection.execute(sql, parameters or None).fetchall()
+
+    def sample(self, sql: str, limit: int = 5) -> Sample:
+        """The first rows as text, to be shown."""
+        with faults():
+            shown = self.connection.execute(
+                f"select columns(*)::varchar from ({sql}\n) limit {int(limit)}"
+            )
+            names = tuple(str(column[0]) for column in shown.description or ())
+            rows = shown.fetchall()
+        return Sample(names, tuple(tuple("" if v is None else v for v in row) for row in rows))
+
+    def columns(self, sql: str) -> Columns:
+        """Names and types of a query's columns."""
+        return tuple((str(row[0]), str(row[1])) for row in self.rows(f"describe\n{sql}"))
+
+    def frame(self, name: Name) -> Any:
+        """The relation's rows as a polars data frame."""
+        with faults():
+            return self.connection.execute(f"select * from {name.sql()}").pl()
+
+    def take(self, name: Name, data: Any) -> int:
+        """Makes a table of anything Arrow-capable; the number of its rows."""
+        with faults():
+            self.connection.register("__taken", data)
+            try:
+                kind = "temp table" if name.schema == "temp" else "table"
+                place = quoted(name.table) if name.schema == "temp" else name.sql()
+                self.connection.execute(
+                    f"create or replace {kind} {place} as select * from __taken"
+                )
+            finally:
+                self.connection.unregister("__taken")
+        return int(self.rows(f"select count(*) from {place}")[0][0])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commits at the end, rolls back when an exception leaves it."""
+        self.run("begin transaction")
+        try:
+            yield
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.run("commit")
+
+
+class DuckEngine:
+    """A warehouse file that is open for building."""
+
+    dialect = DIALECT
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, catalog: str, *, read_only: bool = False
+    ) -> None:
+        self._connection, self._catalog, self._read_only = connection, catalog, read_only
+        self._open: set[duckdb.DuckDBPyConnection] = set()
+        self._guard = threading.Lock()
+
+    @contextmanager
+    def session(self) -> Iterator[DuckSession]:
+        """A cursor of its own: transactions and temporary tables belong to it."""
+        cursor = self._connection.cursor()
+        cursor.execute(f"{_PER_CURSOR}; use {quoted(self._catalog)}")
+        with self._guard:
+            self._open.add(cursor)
+        try:
+            yield DuckSession(cursor)
+        finally:
+            with self._guard:
+                self._open.discard(cursor)
+            cursor.close()
+
+    def relations(self) -> Mapping[tuple[str, str], RelationState]:
+        """Every table and view of the file."""
+        with self.session() as session:
+            found = session.rows(
+                "select lower(t.schema_name), lower(t.name), t.kind,"
+                " list(c.column_name order by c.column_index),"
+                " list(c.data_type order by c.column_index)"
+                " from (select database_oid, schema_name, table_name as name, table_oid as oid,"
+                "   'table' as kind from duckdb_tables() where not internal"
+                "  union all select database_oid, schema_name, view_name, view_oid, 'view'"
+                "   from duckdb_views() where not internal) t"
+                " join duckdb_columns() c on c.database_oid = t.database_oid"
+                "  and c.schema_name = t.schema_name and c.table_name = t.name"
+                " where c.database_name = current_database() group by all"
+            )
+        return {
+            (schema, name): RelationState(kind, tuple(zip(columns, types, strict=True)))
+            for schema, name, kind, columns, types in found
+        }
+
+    def export(self, path: Path, names: Sequence[Name]) -> None:
+        """Writes a new file of these relations only, views as tables, and how fresh it is."""
+        path.unlink(missing_ok=True)
+        with self.session() as session:
+            session.run(f"attach {literal(str(path))} as __shown (storage_version '{STORAGE}')")
+            for name in (*names, Name("_transform", "runs")):
+                session.run(f"create schema if not exists __shown.{quoted(name.schema)}")
+                session.run(f"create table __shown.{name.sql()} as from {name.sql()}")
+            session.run("checkpoint __shown")
+            session.run("detach __shown")
+
+    def interrupt(self) -> None:
+        """Stops the statements that run."""
+        with self._guard:
+            for cursor in self._open:
+                cursor.interrupt()
+
+    def close(self) -> None:
+        """Writes everything to the file and lets go of it."""
+        with faults():
+            self._connection.execute("use memory")
+            if not self._read_only:
+                self._connection.execute(f"checkpoint {quoted(self._catalog)}")
+            self._connection.execute(f"detach {quoted(self._catalog)}")
+        self._connection.close()
+
+
+class DuckCatalog:
+    """An empty in-memory warehouse in which queries are bound."""
+
+    def __init__(self, catalog: str = "warehouse") -> None:
+        self._connection = connection()
+        self._connection.execute(f"attach ':memory:' as {quoted(catalog)}")
+        self._connection.execute(f"use {quoted(catalog)}")
+        self._schemas = {"main"}
+
+    def create(self, name: Name, columns: Columns) -> None:
+        """An empty table. Raises Fault when a type is unknown."""
+        with faults():
+            if name.schema.lower() not in self._schemas:
+                self._connection.execute(f"create schema if not exists {quoted(name.schema)}")
+                self._schemas.add(name.schema.lower())
+            listed = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns)
+            self._connection.execute(f"create or replace table {name.sql()} ({listed})")
+
+    def describe(self, sql: str) -> Columns:
+        """The columns the query would give. Raises Fault, its position counted in `sql`."""
+        prefix = "describe\n"
+        try:
+            with faults():
+                found = self._connection.execute(prefix + sql).fetchall()
+        except Fault as error:
+            if error.position is not None:
+                # DuckDB counts bytes.
+                inside = sql.encode()[: max(0, error.position - len(prefix))]
+                error.position = len(inside.decode(errors="ignore"))
+            raise
+        return tuple((str(row[0]), str(row[1])) for row in found)
+
+
+def connection(settings: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+    """A private in-memory connection: errors in JSON, UTC, no download of extensions."""
+    made = duckdb.connect(":memory:")
+    made.execute(f"{_PER_CURSOR}; set autoinstall_known_extensions = false")
+    for name, value in (settings or {}).items():
+        if not re.fullmatch(r"\w+", str(name)):
+            raise WarehouseError(f"`{name}` is no DuckDB setting")
+        try:
+            made.execute(f"set {name} = {literal(str(value))}")
+        except duckdb.Error as error:
+            message = fault(error).message
+            raise WarehouseError(
+                f"the setting `{name}` cannot be `{value}`: {message}",
+                hint="look at `settings:` of the target in transform.yml",
+            ) from None
+    return made
+
+
+def scratch(catalog: str = "warehouse") -> DuckCatalog:
+    """A private catalog to bind queries in."""
+    return DuckCatalog(catalog)
+
+
+@contextmanager
+def loose() -> Iterator[DuckSession]:
+    """A session without a warehouse, to look at files with."""
+    made = connection()
+    try:
+        yield DuckSession(made)
+    finally:
+        made.close()
+
+
+def connect(
+    path: Path, settings: Mapping[str, Any] | None = None, *, read_only: bool = False
+) -> DuckEngine:
+    """The warehouse file, made when it is not there. Raises WarehouseError when it is locked."""
+    made = connection(settings)
+    catalog = path.stem
+    options = "read_only" if read_only else f"storage_version {literal(STORAGE)}"
+    if not read_only:
+        made.execute(f"set temp_directory = {literal(str(path.parent / 'tmp'))}")
+    try:
+        made.execute(f"attach {literal(str(path))} as {quoted(catalog)} ({options})")
+        made.execute(f"use {quoted(catalog)}")
+    except duckdb.Error as error:
+        made.close()
+        raise _cannot_open(path, fault(error).message) from None
+    return DuckEngine(made, catalog, read_only=read_only)
+
+
+def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) -> bool:
+    """Rewrites a closed file when so large a share of it is free space; small files are left."""
+    if path.stat().st_size < least:
+        return False
+    held = connection()
+    try:
+        held.execute(f"attach {literal(str(path))} as held (read_only)")
+        size = held.execute(
+            "select total_blocks, free_blocks from pragma_database_size()"
+            " where database_name = 'held'"
+        ).fetchone()
+        if not size or size[1] < share * size[0]:
+            return False
+        slim = path.with_name("compact") / path.name
+        slim.parent.mkdir(exist_ok=True)
+        slim.unlink(missing_ok=True)
+        held.execute(f"attach {literal(str(slim))} as slim (storage_version '{STORAGE}')")
+        held.execute("copy from database held to slim")
+        held.execute("checkpoint slim")
+    finally:
+        held.close()
+    slim.replace(path)
+    return True
+
+
+def _cannot_open(path: Path, message: str) -> WarehouseError:
+    held = _LOCKED.search(message)
+    if held:
+        return WarehouseError(
+            f"`{path.name}` is open for writing in {held['program']} (process {held['pid']})",
+            hint="close it there and try again; readers do not stand in the way",
+        )
+    if "not a valid DuckDB database" in message or "Could not read" in message:
+        return WarehouseError(
+            f"`{path.name}` is no DuckDB file",
+            hint="move it away; the next build makes a new one",
+        )
+    return WarehouseError(f"`{path.name}` cannot be opened: {message.splitlines()[0]}")
+
+
+def load_extension(session: Any, name: str) -> None:
+    """Loads an extension from its wheel. Raises LoadError when the wheel is not there."""
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    homes = list(spec.submodule_search_locations or ()) if spec else []
+    for home in homes:
+        found = Path(home) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        if found.is_file():
+            session.run(f"load {literal(str(found))}")
+            return
+    wheel = f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
+    raise LoadError(f"DuckDB's extension `{name}` is not installed", hint=f"pip install '{wheel}'")

@@ -1,0 +1,197 @@
+"""Every error a user can meet, as one tree.
+
+    TransformError              has `what`, `where`, `hint`, `detail`
+    ├── ProjectError            a mistake in the project's own files (exit 1)
+    │   ├── ConfigError         YAML: unknown key, wrong value, missing file
+    │   ├── RenderError         Jinja: bad syntax, undefined name, `raise_compiler_error`
+    │   ├── SqlError            SQL: does not parse, does not bind, broken contract
+    │   └── GraphError          references: missing, duplicate, cyclic
+    ├── DataError               the data or the world said no (exit 1)
+    │   ├── LoadError           a source could not be read or landed
+    │   ├── BuildError          a statement failed in the warehouse
+    │   └── ActivateError       a target could not be written
+    ├── WarehouseError          the file is locked, foreign, damaged or changed under us (exit 1)
+    └── UsageError              the command line asks for something that cannot be (exit 2)
+
+`Mistakes` carries several of them at once: a project's mistakes are reported together.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place in a user's file: 1-based line and column, `width` characters wide.
+
+    `text` is the line itself, kept here so that showing an error reads no file.
+    """
+
+    path: str
+    line: int = 0
+    column: int = 0
+    width: int = 1
+    text: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.path] + [str(n) for n in (self.line, self.column) if n]
+        return ":".join(parts)
+
+    @staticmethod
+    def in_text(path: str, text: str, line: int, column: int = 0, width: int = 1) -> Where:
+        """The place with its line cut out of the file's whole text."""
+        lines = text.splitlines()
+        shown = lines[line - 1] if 0 < line <= len(lines) else ""
+        return Where(path, line, column, max(width, 1), shown)
+
+
+class TransformError(Exception):
+    """The root: `what` went wrong, `where`, a `hint` what to do, and `detail` lines."""
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        where: Where | None = None,
+        hint: str = "",
+        detail: Sequence[str] = (),
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+        self.detail = tuple(detail)
+
+    def at(self, where: Where) -> TransformError:
+        """The same error, placed, when it has no place yet."""
+        if self.where is not None:
+            return self
+        return type(self)(self.what, where, self.hint, self.detail)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        hint = f" (hint: {self.hint})" if self.hint else ""
+        return f"{place}{self.what}{hint}"
+
+
+class ProjectError(TransformError):
+    """A mistake in the project's own files."""
+
+
+class ConfigError(ProjectError):
+    """YAML that does not mean anything: unknown key, wrong value, missing file."""
+
+
+class RenderError(ProjectError):
+    """A Jinja template that cannot be rendered."""
+
+
+class SqlError(ProjectError):
+    """SQL that does not parse, does not bind, or breaks its contract."""
+
+
+class GraphError(ProjectError):
+    """A reference that leads nowhere, twice to the same name, or in a circle."""
+
+
+class DataError(TransformError):
+    """The data, or the system that holds it, said no."""
+
+
+class LoadError(DataError):
+    """A source could not be read or landed."""
+
+
+class BuildError(DataError):
+    """A statement failed in the warehouse."""
+
+
+class ActivateError(DataError):
+    """A target could not be written."""
+
+
+class WarehouseError(TransformError):
+    """The warehouse file is locked, foreign, damaged or was changed by someone else."""
+
+
+class UsageError(TransformError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class Mistakes(TransformError):  # noqa: N818 - a user reads it as a word
+    """Several errors at once, in the order of the files they stand in."""
+
+    def __init__(self, errors: Iterable[TransformError], state: str = "nothing was built") -> None:
+        self.errors = tuple(sorted(_flat(errors), key=_order))
+        self.state = state
+        super().__init__(f"{len(self.errors)} errors, {state}")
+
+    def with_state(self, state: str) -> Mistakes:
+        """The same errors with another word on what state the data is left in."""
+        return Mistakes(self.errors, state)
+
+
+class Fault(Exception):  # noqa: N818 - not yet an error a user sees
+    """What an engine says of a statement, before anyone knows whose statement it was.
+
+    `position` is the 0-based character in the statement; `kind`, `name` and `candidates` are
+    filled where the engine says more, as for an unknown column.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        position: int | None = None,
+        kind: str = "",
+        name: str = "",
+        candidates: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message, self.position, self.kind = message, position, kind
+        self.name, self.candidates = name, tuple(candidates)
+
+
+def _flat(errors: Iterable[TransformError]) -> Iterable[TransformError]:
+    for error in errors:
+        if isinstance(error, Mistakes):
+            yield from error.errors
+        else:
+            yield error
+
+
+def _order(error: TransformError) -> tuple[str, int, int, str]:
+    where = error.where or Where("")
+    return (where.path, where.line, where.column, error.what)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word closest to `word`, or None when nothing is close.
+
+    difflib's ratio at 0.6, its default: one or two typos in a short word, more in a long one.
+    """
+    names = sorted({k for k in known if k})
+    folded = {k.lower(): k for k in names}
+    found = difflib.get_close_matches(word.lower(), folded, n=1)
+    return folded[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "known: {}") -> str:
+    """A hint: the nearest known word, or the list of known words when it is short."""
+    names = sorted({k for k in known if k})
+    close = nearest(word, names)
+    if close:
+        return f"did you mean `{close}`?"
+    if 0 < len(names) <= 24:
+        return otherwise.format(", ".join(names))
+    return ""
+
+
+def widen(where: Where, width: int) -> Where:
+    """The same place, `width` characters wide."""
+    return replace(where, width=max(width, 1))

@@ -1,0 +1,36 @@
+"""`transform activate --dry-run`: what every chosen activation would send, and nothing sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from transformer.compile.nodes import ActivationBody, Node
+from transformer.errors import UsageError
+from transformer.opening import Ask, Outside, open_project, refuse_mistakes
+from transformer.plan.choice import choose
+from transformer.plan.planner import from_text
+from transformer.sync.send import Job, Preview, preview
+from transformer.warehouse import Warehouse
+
+
+def previews(ask: Ask, outside: Outside) -> Iterator[tuple[Node, Preview]]:
+    """Each chosen activation beside what it would send of the warehouse as it is published."""
+    opened = open_project(ask, outside)
+    refuse_mistakes(opened.mistakes)
+    chosen = choose(opened.graph, ask.select, ask.exclude)
+    warehouse = Warehouse(opened.full_path)
+    if not warehouse.live.exists():
+        raise UsageError(
+            f"there is no `{opened.project.target.path}`", hint="run `transform build`"
+        )
+    engine = opened.engine.connect(warehouse.live, read_only=True)
+    ledger = Warehouse(opened.path).synced
+    try:
+        for node in opened.graph:
+            if node.id in chosen and isinstance(node.body, ActivationBody):
+                rows = from_text(node, opened.graph)
+                job = Job(node.body.activation, f"select * from {rows}", ledger, opened.places)
+                with engine.session() as session:
+                    yield node, preview(job, session.connection)
+    finally:
+        engine.close()

@@ -1,0 +1,43 @@
+"""`transform debug`: what the tool sees."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from transformer import __version__
+from transformer.errors import TransformError
+from transformer.opening import Ask, Outside, open_project
+from transformer.warehouse import Warehouse
+
+
+def facts(ask: Ask, outside: Outside) -> Iterator[tuple[str, str]]:
+    """Names and values, in the order in which they are shown. Raises UsageError."""
+    yield "transform", __version__
+    yield "python", platform.python_version()
+    for package in ("duckdb", "sqlglot", "polars", "pyarrow"):
+        yield package, version(package)
+    opened = open_project(ask, outside)
+    project = opened.project
+    yield "project", f"{project.name} ({project.root})"
+    yield "target", f"{project.target.name}, {project.target.type}, {project.target.path}"
+    yield "publish", project.target.publish.mode
+    yield "nodes", f"{len(opened.graph.nodes)}, {len(opened.mistakes)} mistakes"
+    yield "warehouse", _state(opened.full_path, opened.engine)
+    private = Warehouse(opened.full_path).private
+    if private.exists():
+        yield "unfinished", f"{private}: the next build goes on from it"
+
+
+def _state(path: Path, engine: Any) -> str:
+    warehouse = Warehouse(path)
+    if not warehouse.live.exists():
+        return f"{warehouse.live.name} is not built yet"
+    try:
+        engine.connect(warehouse.live, read_only=True).close()
+    except TransformError as error:
+        return f"{warehouse.live.name} cannot be read: {error.what}"
+    return f"{warehouse.live.name}, {warehouse.live.stat().st_size:,} bytes"

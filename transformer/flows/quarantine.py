@@ -1,0 +1,67 @@
+"""`transform quarantine`: the rows that were not let in or were not taken, and another try."""
+
+from __future__ import annotations
+
+from transformer import ledger
+from transformer.errors import UsageError, did_you_mean
+from transformer.names import literal
+from transformer.opening import Ask, Outside, open_project, refuse_mistakes
+from transformer.steps import Sample
+from transformer.sync.send import quarantined
+from transformer.warehouse import Warehouse
+
+
+def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
+    """Quarantined rows, newest first: of a source, of an activation, or of all."""
+    opened = open_project(ask, outside)
+    warehouse = Warehouse(opened.full_path)
+    if not warehouse.live.exists():
+        raise UsageError(
+            f"there is no `{opened.project.target.path}`", hint="run `transform build`"
+        )
+    names = [n.name for n in opened.graph if n.kind in ("source", "activation")]
+    if name and name not in names:
+        raise UsageError(
+            f"there is no source or activation `{name}`", hint=did_you_mean(name, names)
+        )
+    engine = opened.engine.connect(warehouse.live, read_only=True)
+    synced = Warehouse(opened.path).synced
+    try:
+        with engine.session() as session:
+            queries = []
+            if ledger.exists(session):
+                queries.append(
+                    "select regexp_replace(node, '^[^.]*\\.[^.]*\\.', '') as of, source, row_number,"
+                    " column_name, value, reason, record, noted_at from _transform.quarantine"
+                )
+            if synced.exists():
+                session.connection.register("__sent", quarantined(session.connection, synced))
+                queries.append(
+                    "select activation as of, null as source, null as row_number,"
+                    " null as column_name, key as value, reason, payload as record, noted_at"
+                    " from __sent"
+                )
+            if not queries:
+                return Sample()
+            narrowed = f" where of = {literal(name)}" if name else ""
+            united = " union all by name ".join(f"({q})" for q in queries)
+            found: Sample = session.sample(
+                f"select * from ({united}){narrowed} order by noted_at desc, source, row_number",
+                limit,
+            )
+            return found
+    finally:
+        engine.close()
+
+
+def to_retry(ask: Ask, outside: Outside, name: str | None) -> tuple[str, ...]:
+    """Selectors of the sources and activations that have rows in quarantine, or of the named one."""
+    opened = open_project(ask, outside)
+    refuse_mistakes(opened.mistakes)
+    held = rows(ask, outside, name, 1_000_000)
+    names = {row[held.columns.index("of")] for row in held.rows} if held.rows else set()
+    return tuple(
+        f"activation:{n.name}" if n.kind == "activation" else f"source:{n.name}"
+        for n in opened.graph
+        if n.name in names and n.kind in ("source", "activation")
+    )

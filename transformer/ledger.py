@@ -1,0 +1,238 @@
+"""The ledger: what the tool knows of a warehouse, kept in the warehouse itself (`_transform`).
+
+It is the only writer of that schema. A node's row is written in the transaction that makes its
+table, so the two never disagree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from transformer.errors import WarehouseError
+from transformer.names import Name
+from transformer.steps import Columns, NodeState
+
+SCHEMA = "_transform"
+FAILURES = "_transform_failures"
+VERSION = 1
+
+_TABLES = """
+create schema if not exists _transform;
+create table if not exists _transform.meta (key varchar, value varchar);
+create table if not exists _transform.nodes (
+    id varchar, kind varchar, relation_schema varchar, relation_name varchar,
+    fingerprint varchar, version varchar, inputs varchar, status varchar, failures bigint,
+    columns varchar, row_count bigint, expires double, run_id varchar, noted_at timestamptz);
+create table if not exists _transform.loads (
+    node varchar, part varchar, identity varchar, digest varchar, batch varchar,
+    rows_read bigint, rows_landed bigint, rows_quarantined bigint,
+    cursor varchar, noted_at timestamptz);
+create table if not exists _transform.quarantine (
+    leg varchar, node varchar, batch varchar, source varchar, row_number bigint,
+    column_name varchar, value varchar, reason varchar, record varchar, noted_at timestamptz);
+create table if not exists _transform.runs (
+    run_id varchar, command varchar, target varchar, started_at timestamptz,
+    ended_at timestamptz, status varchar, models bigint, checks bigint, failures bigint,
+    rows bigint, version varchar);
+"""
+
+
+class Writer(Protocol):
+    """The part of a session that the ledger needs."""
+
+    def run(self, sql: str, parameters: Any = ()) -> None:
+        """Runs a statement."""
+
+    def rows(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+        """Rows of a small result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is written of a node when its step has ended."""
+
+    id: str
+    kind: str
+    relation: Name | None
+    state: NodeState
+    run_id: str
+    at: datetime
+    failures: int | None = None
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a source that was landed: a file, or a table up to a cursor."""
+
+    name: str
+    identity: str
+    digest: str = ""
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the tool over this warehouse."""
+
+    run_id: str
+    command: str
+    target: str
+    started_at: datetime
+    ended_at: datetime
+    status: str
+    models: int
+    checks: int
+    failures: int
+    rows: int
+    version: str
+
+
+def prepare(session: Writer) -> None:
+    """Makes the ledger's tables where they are missing. Raises WarehouseError for a newer one."""
+    for statement in _TABLES.split(";\n"):
+        if statement.strip():
+            session.run(statement)
+    found = session.rows("select value from _transform.meta where key = 'ledger'")
+    if not found:
+        session.run("insert into _transform.meta values ('ledger', ?)", [str(VERSION)])
+    elif int(found[0][0]) > VERSION:
+        raise WarehouseError(
+            "this warehouse was written by a newer version of the tool", hint="update the tool"
+        )
+
+
+def exists(session: Writer) -> bool:
+    """Whether the warehouse has a ledger."""
+    found = session.rows(
+        "select 1 from information_schema.tables where table_catalog = current_database()"
+        " and table_schema = '_transform' and table_name = 'nodes'"
+    )
+    return bool(found)
+
+
+def nodes(session: Writer) -> dict[str, NodeState]:
+    """What is known of every node, by id."""
+    if not exists(session):
+        return {}
+    found = session.rows(
+        "select id, fingerprint, version, inputs, status, columns, row_count from _transform.nodes"
+    )
+    return {
+        row[0]: NodeState(
+            fingerprint=row[1],
+            version=row[2],
+            inputs=json.loads(row[3] or "{}"),
+            status=row[4],
+            columns=_columns(row[5]),
+            rows=row[6],
+        )
+        for row in found
+    }
+
+
+def _columns(text: str | None) -> Columns:
+    return tuple((name, kind) for name, kind in json.loads(text or "[]"))
+
+
+def expired(session: Writer, now: float) -> set[str]:
+    """The nodes whose verdict would be another one now, since time has passed."""
+    if not exists(session):
+        return set()
+    found = session.rows("select id from _transform.nodes where expires < ?", [now])
+    return {row[0] for row in found}
+
+
+def record(session: Writer, entries: Iterable[Entry]) -> None:
+    """Writes what is now true of the nodes, in the caller's transaction."""
+    listed = list(entries)
+    if not listed:
+        return
+    for entry in listed:
+        session.run("delete from _transform.nodes where id = ?", [entry.id])
+        state, relation = entry.state, entry.relation
+        session.run(
+            "insert into _transform.nodes values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                entry.id, entry.kind,
+                relation.schema if relation else None, relation.table if relation else None,
+                state.fingerprint, state.version, json.dumps(dict(state.inputs)), state.status,
+                entry.failures, json.dumps(state.columns), state.rows, entry.expires,
+                entry.run_id, entry.at,
+            ],
+        )  # fmt: skip
+
+
+def mark(session: Writer, node_id: str, status: str) -> None:
+    """Writes how the last attempt at a node ended, and leaves what it made before."""
+    session.run("update _transform.nodes set status = ? where id = ?", [status, node_id])
+    if not session.rows("select 1 from _transform.nodes where id = ?", [node_id]):
+        session.run(
+            "insert into _transform.nodes (id, fingerprint, version, status) values (?, '', '', ?)",
+            [node_id, status],
+        )
+
+
+def forget(session: Writer, node_ids: Iterable[str]) -> None:
+    """Forgets the nodes: their next build is their first."""
+    for node_id in node_ids:
+        session.run("delete from _transform.nodes where id = ?", [node_id])
+
+
+def landed(session: Writer, node_id: str) -> dict[str, Part]:
+    """The parts of a source that were landed, by name."""
+    if not exists(session):
+        return {}
+    found = session.rows(
+        "select part, identity, digest, cursor from _transform.loads where node = ?", [node_id]
+    )
+    return {row[0]: Part(row[0], row[1], row[2], row[3]) for row in found}
+
+
+def record_load(
+    session: Writer,
+    node_id: str,
+    part: Part,
+    counts: Mapping[str, int],
+    batch: tuple[str, datetime],
+) -> None:
+    """Writes that a part was landed, in place of what was written of it before."""
+    session.run("delete from _transform.loads where node = ? and part = ?", [node_id, part.name])
+    session.run(
+        "insert into _transform.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [node_id, part.name, part.identity, part.digest, batch[0], counts["read"],
+         counts["landed"], counts["quarantined"], part.cursor, batch[1]],
+    )  # fmt: skip
+
+
+def forget_loads(session: Writer, node_id: str) -> None:
+    """Forgets every part of a source."""
+    session.run("delete from _transform.loads where node = ?", [node_id])
+
+
+def record_run(session: Writer, run: Run) -> None:
+    """Writes that a run ended."""
+    values = [getattr(run, name) for name in Run.__dataclass_fields__]
+    session.run(f"insert into _transform.runs values ({', '.join('?' * len(values))})", values)
+
+
+def last_run(session: Writer) -> tuple[datetime, str] | None:
+    """When the last run that is in this file ended, and how."""
+    if not exists(session):
+        return None
+    found = session.rows(
+        "select ended_at, status from _transform.runs order by ended_at desc limit 1"
+    )
+    return (found[0][0], found[0][1]) if found else None
+
+
+def quarantined(session: Writer) -> dict[str, int]:
+    """How many rows of each node are in quarantine."""
+    if not exists(session):
+        return {}
+    found = session.rows("select node, count(*) from _transform.quarantine group by node")
+    return {row[0]: row[1] for row in found}

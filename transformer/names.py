@@ -1,0 +1,64 @@
+"""Names as values: nobody passes bare "schema.table" strings about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
+
+
+def quoted(identifier: str) -> str:
+    """The identifier as SQL, always quoted: names from outside are untrusted."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """The text as a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Name:
+    """A relation in the warehouse: schema and table, both as the user wrote them."""
+
+    schema: str
+    table: str
+
+    def sql(self) -> str:
+        """`"schema"."table"`. Without a catalog: a view that names one breaks when the
+        file is opened under another name (DuckDB 1.5)."""
+        return f"{quoted(self.schema)}.{quoted(self.table)}"
+
+    def key(self) -> tuple[str, str]:
+        """What tells two relations apart: DuckDB folds case."""
+        return self.schema.lower(), self.table.lower()
+
+    def with_table(self, table: str) -> Name:
+        """The same schema, another table."""
+        return Name(self.schema, table)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ColumnName:
+    """A column of a relation."""
+
+    relation: Name
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.relation}.{self.column}"
+
+
+def slug(text: str) -> str:
+    """A lower-case identifier made of `text`: letters, digits and underscores."""
+    made = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return made or "_"
+
+
+def is_plain(identifier: str) -> bool:
+    """Whether the identifier means the same with and without quotes."""
+    return bool(_PLAIN.match(identifier))

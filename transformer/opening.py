@@ -1,0 +1,196 @@
+"""Opens a project: read, compiled and bound, with everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from transformer import ledger, sources, targets
+from transformer.compile.bind import Bound, bind
+from transformer.compile.context import World, yaml_words
+from transformer.compile.graph import compile_project
+from transformer.compile.models import Scope
+from transformer.compile.nodes import Graph, ModelBody, Node, SeedBody, SourceBody
+from transformer.compile.templates import render_text
+from transformer.engines import find
+from transformer.errors import Fault, GraphError, LoadError, Mistakes, TransformError
+from transformer.plan.checks import CHECKS
+from transformer.plan.fingerprint import fingerprint
+from transformer.project.load import Request, load_project
+from transformer.project.paths import Places
+from transformer.project.schema import Vocabulary
+from transformer.project.values import Project
+from transformer.run.building import seed_query
+from transformer.run.loading import peek
+from transformer.steps import Columns, State
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a user asks for on the command line, whatever the command."""
+
+    root: Path = Path()
+    target: str | None = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    full_refresh: bool = False
+    command: str = "build"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the outside gives: environment and clock. `secrets` fills with values to be hidden."""
+
+    env: Mapping[str, str] = field(repr=False)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    secrets: set[str] = field(default_factory=set, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A project, compiled. With `mistakes` the graph must not be run."""
+
+    project: Project
+    graph: Graph
+    places: Places
+    engine: Any
+    scope: Scope
+    mistakes: tuple[TransformError, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The warehouse file of the target."""
+        return self.places.resolve(self.project.target.path)
+
+    @property
+    def full_path(self) -> Path:
+        """The whole warehouse: another file beside it, when that one shows only some models."""
+        path = self.path
+        if not self.project.target.publish.models:
+            return path
+        return path.with_name(f"{path.stem}.full{path.suffix}")
+
+
+def vocabulary() -> Vocabulary:
+    """Every kind of source, target and check there is, with its keys."""
+    return Vocabulary(
+        sources=sources.vocabulary(),
+        targets={kind: targets.find(kind).FIELDS for kind in targets.kinds()},
+        checks={kind: check.fields for kind, check in CHECKS.items()},
+    )
+
+
+def open_project(ask: Ask, outside: Outside) -> Opened:
+    """Reads and compiles the project. Raises UsageError when there is none."""
+
+    def render(text: str, where: Any, variables: Mapping[str, Any]) -> str:
+        return render_text(text, where, yaml_words(variables, outside.env, outside.secrets))
+
+    root = ask.root.resolve()
+    project = load_project(Request(root, ask.target, ask.vars), vocabulary(), render)
+    places = Places(root, tuple((root / p).resolve() for p in project.allowed_paths))
+    _note_passwords(project, outside.secrets)
+    engine = find(project.target.type)
+    world = World(outside.env, outside.clock(), ask.full_refresh, ask.command)
+    made = compile_project(project, world, engine.DIALECT.name)
+    return Opened(project, made.graph, places, engine, made.scope, made.mistakes)
+
+
+def _note_passwords(project: Project, secrets: set[str]) -> None:
+    """Passwords in URLs are secrets too, wherever they came from."""
+    options = [t.load.options for t in project.sources if t.load]
+    for each in (*options, *(a.options for a in project.activations)):
+        for value in each.values():
+            if isinstance(value, str):
+                secrets |= set(re.findall(r"://[^:/@\s]*:([^@\s]+)@", value))
+                secrets |= set(re.findall(r"password=(\S+)", value))
+
+
+def read_state(opened: Opened, path: Path) -> State:
+    """What the warehouse file holds, and what its ledger says; an absent file holds nothing."""
+    if not path.exists():
+        return State()
+    engine = opened.engine.connect(path, read_only=True)
+    try:
+        return state_of(engine)
+    finally:
+        engine.close()
+
+
+def state_of(engine: Any) -> State:
+    """The same of a warehouse that is open."""
+    with engine.session() as session:
+        nodes = ledger.nodes(session)
+    return State(engine.relations(), nodes)
+
+
+def bound(opened: Opened, state: State) -> Bound:
+    """The graph, bound over the columns that sources, seeds and Python models have or will have."""
+    known: dict[str, Columns] = {}
+    mistakes: list[TransformError] = []
+    catalog = opened.engine.scratch(opened.path.stem)
+    with opened.engine.loose() as session:
+        for node in opened.graph:
+            try:
+                columns = _known(opened, node, state, session)
+            except TransformError as error:
+                mistakes.append(error)
+                continue
+            if columns is not None:
+                known[node.id] = columns
+    made = bind(opened.graph, known, catalog)
+    return replace(made, mistakes=[*mistakes, *made.mistakes])
+
+
+def _known(opened: Opened, node: Node, state: State, session: Any) -> Columns | None:
+    held = state.relation(node.relation)
+    body = node.body
+    if isinstance(body, SourceBody):
+        return held.columns if held else _offered(opened, node, body, session)
+    if isinstance(body, SeedBody):
+        return _seed(opened, node, body, session)
+    known = state.nodes.get(node.id)
+    is_python = isinstance(body, ModelBody) and body.model.language == "python"
+    if is_python and known and known.fingerprint == fingerprint(node) and known.columns:
+        return known.columns
+    return None
+
+
+def _offered(opened: Opened, node: Node, body: SourceBody, session: Any) -> Columns:
+    table = body.table
+    if table.load is None:
+        raise GraphError(
+            f"the source table `{node.relation}` is not in the warehouse",
+            table.where,
+            hint="give it a `load:`, or have it loaded by whoever loads it",
+        )
+    try:
+        return peek(session, table, opened.places, opened.engine.load_extension)
+    except Fault as fault:
+        raise LoadError(fault.message.splitlines()[0], table.load.where) from None
+
+
+def _seed(opened: Opened, node: Node, body: SeedBody, session: Any) -> Columns | None:
+    path = Path(opened.project.root) / body.seed.path
+    try:
+        columns: Columns = session.columns(seed_query(node, body, path))
+    except Fault as fault:
+        what = fault.message.splitlines()[0].replace(str(path), body.seed.path).rstrip(".")
+        raise LoadError(
+            f"the seed cannot be read: {what}",
+            node.where,
+            hint="look at the file, its `delimiter` and its `column_types`",
+        ) from None
+    return columns
+
+
+def refuse_mistakes(*groups: Any) -> None:
+    """Raises all mistakes at once, when there are any."""
+    errors = [error for group in groups for error in group]
+    if errors:
+        raise Mistakes(errors)

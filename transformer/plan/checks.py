@@ -1,0 +1,360 @@
+"""What each kind of check measures, as SQL. All that can be aggregated is one scan of a relation.
+
+`CHECKS` at the foot is the table of kinds: a new check is one function and its line there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformer.errors import ConfigError, Where
+from transformer.names import literal, quoted
+from transformer.project.schema import Field, Fields
+from transformer.project.values import CheckConfig
+from transformer.steps import Status
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800,
+            "month": 2629800, "quarter": 7889400, "year": 31557600}  # fmt: skip
+_COMPARISON = re.compile(r"\s*(!=|<>|==|=|>=|<=|>|<)\s*(\d+)\s*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a check looks at: `rows` is what stands behind FROM, `where` narrows it."""
+
+    rows: str
+    column: str | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+    where: str | None = None
+    to: str | None = None
+    query: str | None = None
+
+    @property
+    def checked(self) -> str:
+        """The column, quoted."""
+        return quoted(self.column or str(self.args.get("column_name") or ""))
+
+    def narrowed(self, condition: str) -> str:
+        """The condition together with `where`."""
+        return f"({condition}) and ({self.where})" if self.where else condition
+
+    def source(self) -> str:
+        """FROM with `where`, for queries of their own."""
+        return f"{self.rows} where {self.where}" if self.where else self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a check is measured.
+
+    `figure` is an expression over one scan of the rows; 0 means that nothing fails. Unless it
+    is `exact`, `count` says how many failures there are once it is not 0. `failing` selects the
+    rows to show. With `limits` (seconds until a warning, until an error) the figure is the
+    newest moment in epoch seconds instead.
+    """
+
+    failing: str
+    figure: str
+    exact: bool = True
+    count: str | None = None
+    limits: tuple[int | None, int | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckKind:
+    """A kind of check: its arguments, what it measures, and its docs (the docstring)."""
+
+    measure: Callable[[Subject], Measure]
+    fields: Fields = ()
+
+    @property
+    def doc(self) -> str:
+        """What it guards, why, an example."""
+        return self.measure.__doc__ or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check that is ready to be measured. `shown` are the columns to show of failing rows:
+    what identifies a row, then what was checked."""
+
+    id: str
+    name: str
+    label: str
+    kind: str
+    config: CheckConfig
+    measure: Measure
+    fingerprint: str
+    needs: tuple[str, ...]
+    where: Where
+    shown: tuple[str, ...] = ()
+
+
+def not_null(subject: Subject) -> Measure:
+    """No value is missing.
+
+    Example: `- not_null`. Every NULL in the column is a failure.
+    """
+    return _rows(subject, f"{subject.checked} is null")
+
+
+def unique(subject: Subject) -> Measure:
+    """No value stands twice.
+
+    Example: `- unique`. The number of failures is the number of values that are repeated
+    (as in dbt); the rows shown are all rows that hold one of them. NULLs do not count.
+    """
+    return _unique(subject, [subject.column or ""], nulls=False)
+
+
+def unique_combination_of_columns(subject: Subject) -> Measure:
+    """No combination of values stands twice.
+
+    Example: `- unique_combination_of_columns: {combination_of_columns: [day, campaign]}`.
+    NULLs are values here, as in `dbt_utils`.
+    """
+    return _unique(subject, list(subject.args.get("combination_of_columns") or ()), nulls=True)
+
+
+def accepted_values(subject: Subject) -> Measure:
+    """Every value is one of a list.
+
+    Example: `- accepted_values: {values: [placed, shipped]}`; `quote: false` for numbers.
+    The number of failures is the number of different wrong values (as in dbt).
+    """
+    quote = subject.args.get("quote", True)
+    values = [literal(str(v)) if quote else str(v) for v in subject.args.get("values") or ()]
+    condition = f"{subject.checked} not in ({', '.join(values) or 'null'})"
+    figure = f"count(distinct {subject.checked}) filter (where {subject.narrowed(condition)})"
+    return Measure(_failing(subject, condition), figure)
+
+
+def relationships(subject: Subject) -> Measure:
+    """Every value is one of another relation's.
+
+    Example: `- relationships: {to: ref('customers'), field: customer_id}`. NULLs do not count.
+    """
+    parent = quoted(str(subject.args.get("field") or ""))
+    condition = (
+        f"{subject.checked} is not null and {subject.checked} not in"
+        f" (select {parent} from {subject.to} where {parent} is not null)"
+    )
+    count = f"(select count(*) from {subject.rows} where {subject.narrowed(condition)})"
+    return Measure(_failing(subject, condition), count)
+
+
+def expression_is_true(subject: Subject) -> Measure:
+    """A SQL condition holds for every row.
+
+    Example: `- expression_is_true: {expression: "net <= gross"}`; under a column the expression
+    begins with it: `{expression: ">= 0"}`. A condition that is NULL is no failure, as in
+    `dbt_utils`.
+    """
+    column = subject.checked + " " if subject.column else ""
+    return _rows(subject, f"not ({column}{subject.args.get('expression')})")
+
+
+def accepted_range(subject: Subject) -> Measure:
+    """Every value lies between two bounds, either of which may be missing.
+
+    Example: `- accepted_range: {min_value: 0, max_value: 1, inclusive: true}`.
+    """
+    equal = "=" if subject.args.get("inclusive", True) else ""
+    bounds = {">": subject.args.get("min_value"), "<": subject.args.get("max_value")}
+    held = [f"{subject.checked} {sign}{equal} {v}" for sign, v in bounds.items() if v is not None]
+    return _rows(subject, f"not ({' and '.join(held) or 'true'})")
+
+
+def row_count(subject: Subject) -> Measure:
+    """The relation has so many rows.
+
+    Example: `- row_count: {min: 1, max: 1000000}`. It fails once, showing the number of rows.
+    """
+    bounds = [("<", subject.args.get("min")), (">", subject.args.get("max"))]
+    wrong = (
+        " or ".join(f"count(*) {sign} {int(v)}" for sign, v in bounds if v is not None) or "false"
+    )
+    scan = f"select count(*) as row_count from {subject.source()} having {wrong}"
+    counted = f"count(*) filter (where {subject.where})" if subject.where else "count(*)"
+    figure = f"case when {wrong.replace('count(*)', counted)} then 1 else 0 end"
+    return Measure(scan, figure)
+
+
+def recency(subject: Subject) -> Measure:
+    """The newest row is young enough.
+
+    Example: `- recency: {datepart: day, field: ordered_at, interval: 3}`: it fails when the
+    newest `ordered_at` is more than three days ago, or when there is none.
+    """
+    part = str(subject.args.get("datepart") or "day").removesuffix("s")
+    limit = int(subject.args.get("interval") or 1) * _SECONDS.get(part, 86400)
+    return _newest(subject, (None, limit))
+
+
+def freshness(subject: Subject) -> Measure:
+    """The newest row is young enough, with a warning before the error.
+
+    Example: `- freshness: {field: ordered_at, warn_after: {count: 1, period: day}}`.
+    """
+    args = subject.args
+    return _newest(subject, (args.get("warn_after"), args.get("error_after")))
+
+
+def sql(subject: Subject) -> Measure:
+    """A query that returns the failing rows: a file under `test-paths`, or a `{% test %}` block."""
+    failing = subject.query or ""
+    return Measure(failing, f"(select count(*) from ({failing}\n))")
+
+
+def _rows(subject: Subject, condition: str) -> Measure:
+    figure = f"count(*) filter (where {subject.narrowed(condition)})"
+    return Measure(_failing(subject, condition), figure)
+
+
+def _failing(subject: Subject, condition: str) -> str:
+    return f"select * from {subject.rows} where {subject.narrowed(condition)}"
+
+
+def _unique(subject: Subject, columns: list[str], *, nulls: bool) -> Measure:
+    names = ", ".join(quoted(c) for c in columns)
+    one = names if len(columns) == 1 and not nulls else f"row({names})"
+    having = "true" if nulls else " and ".join(f"{quoted(c)} is not null" for c in columns)
+    narrowed = subject.narrowed(having)
+    groups = (
+        f"select {names} from {subject.rows} where {narrowed} group by {names} having count(*) > 1"
+    )
+    shown = (
+        f"select * from {subject.rows} where {narrowed}"
+        f" qualify count(*) over (partition by {names}) > 1 order by {names}"
+    )
+    counted = f"count({one}) filter (where {narrowed})"
+    figure = f"{counted} - count(distinct {one}) filter (where {narrowed})"
+    return Measure(shown, figure, exact=False, count=f"select count(*) from ({groups})")
+
+
+def _newest(subject: Subject, limits: tuple[int | None, int | None]) -> Measure:
+    column = str(subject.args.get("field") or "")
+    narrow = f" filter (where {subject.where})" if subject.where else ""
+    newest = f"max(({column})::timestamptz){narrow}"
+    shown = f"select max({column}) as newest from {subject.source()}"
+    return Measure(shown, f"epoch({newest})", limits=limits)
+
+
+def verdict(failures: int, config: CheckConfig) -> Status:
+    """What so many failures mean (dbt's rule): an error first, then a warning."""
+    if config.severity == "error" and holds(failures, config.error_if):
+        return "fail"
+    return "warn" if holds(failures, config.warn_if) else "success"
+
+
+def holds(failures: int, condition: str, where: Where | None = None) -> bool:
+    """Whether `> 10`, `!= 0` … is true of the number. Raises ConfigError for other text."""
+    found = _COMPARISON.match(condition)
+    if not found:
+        raise ConfigError(
+            f"`{condition}` is no condition on a number", where, hint="write `> 10`, `!= 0` …"
+        )
+    sign, bound = found.group(1), int(found.group(2))
+    truths = {
+        "!=": failures != bound,
+        "=": failures == bound,
+        ">": failures > bound,
+        "<": failures < bound,
+        ">=": failures >= bound,
+        "<=": failures <= bound,
+    }
+    return truths[{"<>": "!=", "==": "="}.get(sign, sign)]
+
+
+def aged(newest: float | None, now: float, limits: tuple[int | None, int | None]) -> Status:
+    """What the age of the newest row means; no row at all is too old."""
+    warn, error = limits
+    age = float("inf") if newest is None else now - newest
+    if error is not None and age > error:
+        return "fail"
+    return "warn" if warn is not None and age > warn else "success"
+
+
+def expires(
+    newest: float | None, now: float, limits: tuple[int | None, int | None]
+) -> float | None:
+    """The moment at which `aged` would say something else, when it ever will."""
+    if newest is None:
+        return None
+    moments = [newest + limit for limit in limits if limit is not None]
+    return min((m for m in moments if m >= now), default=None)
+
+
+def measure(kind: str, subject: Subject) -> Measure:
+    """The measure of a check of this kind; a kind that is not built in is a query."""
+    found = CHECKS.get(kind)
+    return found.measure(subject) if found and not subject.query else sql(subject)
+
+
+def scan(rows: str, checks: tuple[Check, ...]) -> str:
+    """One query over the rows: a column for every check, in their order, then the row count."""
+    figures = [f"{check.measure.figure} as f{i}" for i, check in enumerate(checks)]
+    return f"select {', '.join([*figures, 'count(*) as n'])} from {rows}"
+
+
+_FIELD = Field("field", "text", "Column or expression that says when", required=True)
+_COLUMN = Field("column_name", "text", "The column, when the check stands at the node")
+
+CHECKS: dict[str, CheckKind] = {
+    "not_null": CheckKind(not_null, (_COLUMN,)),
+    "unique": CheckKind(unique, (_COLUMN,)),
+    "accepted_values": CheckKind(
+        accepted_values,
+        (
+            Field("values", "texts", "The values that may stand there", required=True),
+            Field("quote", "flag", "`false`: the values are numbers or SQL", True),
+            _COLUMN,
+        ),
+    ),
+    "relationships": CheckKind(
+        relationships,
+        (
+            Field("to", "text", "The other relation: `ref('x')`, or its name", required=True),
+            Field("field", "text", "Its column", required=True),
+            _COLUMN,
+        ),
+    ),
+    "expression_is_true": CheckKind(
+        expression_is_true, (Field("expression", "text", "The condition", required=True),)
+    ),
+    "accepted_range": CheckKind(
+        accepted_range,
+        (
+            Field("min_value", "any", "The least value, or SQL that gives it"),
+            Field("max_value", "any", "The greatest"),
+            Field("inclusive", "flag", "Whether the bounds themselves are accepted", True),
+            _COLUMN,
+        ),
+    ),
+    "row_count": CheckKind(
+        row_count, (Field("min", "integer", "At least so many"), Field("max", "integer", "At most"))
+    ),
+    "recency": CheckKind(
+        recency,
+        (
+            _FIELD,
+            Field("datepart", "choice", "The unit of `interval`", "day", choices=tuple(_SECONDS)),
+            Field("interval", "integer", "How many of them", 1, required=True),
+        ),
+    ),
+    "freshness": CheckKind(
+        freshness,
+        (
+            _FIELD,
+            Field("warn_after", "interval", "Older than this is a warning"),
+            Field("error_after", "interval", "Older than this is an error"),
+        ),
+    ),
+    "unique_combination_of_columns": CheckKind(
+        unique_combination_of_columns,
+        (Field("combination_of_columns", "texts", "The columns", required=True),),
+    ),
+}

@@ -1,0 +1,189 @@
+"""How a query becomes a relation, as statements.
+
+`MATERIALIZATIONS` at the foot is the table: a new one is one function and its line there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from transformer.compile.config import ModelConfig
+from transformer.errors import SqlError, Where
+from transformer.names import Name, quoted
+from transformer.steps import Columns, RelationState
+
+# Where the rows of this run stand before they reach an incremental table or a snapshot.
+DELTA = quoted("__transform_delta")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL to run. `own` is where the user's text begins in it, to place the engine's complaints."""
+
+    sql: str
+    own: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a materialization has to work with.
+
+    `columns` are those the query gives, None when nobody can know before it runs. `existing` is
+    what stands under the name now. `query` is None for what Python makes: its rows are then in
+    `DELTA` already.
+    """
+
+    relation: Name
+    config: ModelConfig
+    query: str | None
+    increment: str | None = None
+    columns: Columns | None = None
+    existing: RelationState | None = None
+    full_refresh: bool = False
+    where: Where | None = None
+
+
+def statements(material: Material) -> tuple[Statement, ...]:
+    """The statements that make the relation. Raises SqlError for a change that is not allowed."""
+    return tuple(MATERIALIZATIONS[material.config.materialized](material))
+
+
+def view(material: Material) -> list[Statement]:
+    """A view: nothing is stored."""
+    made = [Statement(f"drop table {material.relation.sql()}")] if _is(material, "table") else []
+    return [
+        *made,
+        _with_text(f"create or replace view {material.relation.sql()} as\n", material.query),
+    ]
+
+
+def table(material: Material) -> list[Statement]:
+    """A table, made anew each time."""
+    made = [Statement(f"drop view {material.relation.sql()}")] if _is(material, "view") else []
+    head = f"create or replace table {material.relation.sql()} as\n"
+    if material.query is None:
+        return [*made, Statement(f"{head}select * from {DELTA}")]
+    return [*made, _with_text(head, material.query)]
+
+
+def incremental(material: Material) -> list[Statement]:
+    """A table that takes in what is new; made anew the first time and on a full refresh."""
+    if not _is(material, "table") or rebuilds(material):
+        return table(material)
+    existing = material.existing.columns if material.existing else ()
+    given = material.columns if material.columns is not None else existing
+    changes = _schema_changes(material, existing, given)
+    names = [name for name, _ in _common(material, existing, given)]
+    made = [*_delta(material), *changes]
+    return [*made, *_STRATEGIES[material.config.strategy](material, names)]
+
+
+def rebuilds(material: Material) -> bool:
+    """Whether the table is made anew: `full_refresh: false` guards it against the flag."""
+    if material.config.full_refresh is not None:
+        return material.config.full_refresh
+    return material.full_refresh
+
+
+def _is(material: Material, kind: str) -> bool:
+    return material.existing is not None and material.existing.kind == kind
+
+
+def _with_text(head: str, text: str | None) -> Statement:
+    return Statement(head + (text or ""), len(head))
+
+
+def _delta(material: Material) -> list[Statement]:
+    text = material.increment or material.query
+    if text is None:
+        return []
+    return [_with_text(f"create or replace temp table {DELTA} as\n", text)]
+
+
+def _schema_changes(material: Material, old: Columns, new: Columns) -> list[Statement]:
+    policy = material.config.on_schema_change
+    before, after = _folded(old), _folded(new)
+    added = [c for c in new if c[0].lower() not in before]
+    gone = [c for c in old if c[0].lower() not in after]
+    if policy == "fail" and (added or gone):
+        changed = ", ".join([f"+{n}" for n, _ in added] + [f"−{n}" for n, _ in gone])
+        raise SqlError(
+            f"the columns of `{material.relation.table}` changed: {changed}",
+            material.where,
+            hint="`on_schema_change` is `fail`: run with --full-refresh, or choose another policy",
+        )
+    if policy in ("ignore", "append_new_columns") and gone:
+        raise SqlError(
+            f"the query of `{material.relation.table}` no longer gives `{gone[0][0]}`",
+            material.where,
+            hint="run with --full-refresh, or set `on_schema_change: sync_all_columns`",
+        )
+    made: list[Statement] = []
+    target = f"alter table {material.relation.sql()}"
+    if policy in ("append_new_columns", "sync_all_columns"):
+        made += [Statement(f"{target} add column {quoted(n)} {kind}") for n, kind in added]
+    if policy == "sync_all_columns":
+        made += [Statement(f"{target} drop column {quoted(n)}") for n, _ in gone]
+        made += [
+            Statement(f"{target} alter {quoted(n)} type {kind}")
+            for n, kind in new
+            if n.lower() in before and before[n.lower()] != kind
+        ]
+    return made
+
+
+def _common(material: Material, old: Columns, new: Columns) -> Columns:
+    if material.config.on_schema_change in ("append_new_columns", "sync_all_columns"):
+        return new
+    before = _folded(old)
+    return tuple(c for c in new if c[0].lower() in before)
+
+
+def _folded(columns: Columns) -> dict[str, str]:
+    return {name.lower(): kind for name, kind in columns}
+
+
+def _append(material: Material, names: Sequence[str]) -> list[Statement]:
+    listed = ", ".join(quoted(n) for n in names)
+    target = material.relation.sql()
+    return [Statement(f"insert into {target} ({listed}) select {listed} from {DELTA}")]
+
+
+def _delete_insert(material: Material, names: Sequence[str]) -> list[Statement]:
+    if not material.config.unique_key:
+        return _append(material, names)
+    same = " and ".join(f"d.{quoted(k)} = t.{quoted(k)}" for k in material.config.unique_key)
+    replaced = f"select 1 from {DELTA} d where {same}"
+    gone = f"delete from {material.relation.sql()} t where exists ({replaced})"
+    return [Statement(gone), *_append(material, names)]
+
+
+def _merge(material: Material, names: Sequence[str]) -> list[Statement]:
+    keys = material.config.unique_key
+    same = " and ".join(f"t.{quoted(k)} = d.{quoted(k)}" for k in keys)
+    folded = {k.lower() for k in keys}
+    sets = ", ".join(f"{quoted(n)} = d.{quoted(n)}" for n in names if n.lower() not in folded)
+    listed = ", ".join(quoted(n) for n in names)
+    values = ", ".join(f"d.{quoted(n)}" for n in names)
+    update = f" when matched then update set {sets}" if sets else ""
+    return [
+        Statement(
+            f"merge into {material.relation.sql()} t using {DELTA} d on ({same}){update}"
+            f" when not matched then insert ({listed}) values ({values})"
+        )
+    ]
+
+
+_STRATEGIES: dict[str, Callable[[Material, Sequence[str]], list[Statement]]] = {
+    "append": _append,
+    "delete+insert": _delete_insert,
+    "merge": _merge,
+}
+
+MATERIALIZATIONS: dict[str, Callable[[Material], list[Statement]]] = {
+    "view": view,
+    "table": table,
+    "incremental": incremental,
+    "ephemeral": lambda _: [],
+}

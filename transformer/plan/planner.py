@@ -1,0 +1,349 @@
+"""`Graph + State + choice → Plan`: what has to be done, in which order, and why each thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from transformer.compile.nodes import (
+    CheckBody,
+    Graph,
+    ModelBody,
+    Node,
+    SnapshotBody,
+    SourceBody,
+)
+from transformer.errors import TransformError
+from transformer.names import Name
+from transformer.plan.checks import Check, Measure, Subject, holds, measure
+from transformer.plan.fingerprint import fingerprint
+from transformer.plan.materialize import Material, Statement, statements
+from transformer.plan.snapshots import snapshot
+from transformer.steps import BAD, Action, Columns, Plan, Skip, State, Step
+
+_ACTIONS: Mapping[str, Action] = {
+    "source": "load",
+    "freshness": "freshness",
+    "seed": "seed",
+    "model": "build",
+    "snapshot": "snapshot",
+    "check": "check",
+    "activation": "activate",
+}
+EVERYTHING: frozenset[Action] = frozenset(_ACTIONS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is known of a node's input from outside: a reason to do it now, or none."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: which nodes, which actions, and how.
+
+    `always` does what is chosen even where nothing changed, as `transform run` does.
+    """
+
+    chosen: frozenset[str]
+    now: datetime
+    actions: frozenset[Action] = EVERYTHING
+    full_refresh: bool = False
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the world says: columns as bound, sources as probed, what time has undone, and what
+    has `failed` already in this run."""
+
+    columns: Mapping[str, Columns] = field(default_factory=dict)
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    expired: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a step needs to be done.
+
+    `inputs` are the ids whose versions it is made from. `checks` are measured inside the step,
+    over `rows` (what stands behind FROM). `reads` are the relations by the names that Python
+    calls them by. With `only_if_changed` nothing is done when the
+    inputs turn out to have the versions they had before.
+    """
+
+    node: Node
+    fingerprint: str
+    inputs: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    checks: tuple[Check, ...] = ()
+    rows: str = ""
+    reads: Mapping[str, Name] = field(default_factory=dict)
+    columns: Columns | None = None
+    full_refresh: bool = False
+    only_if_changed: bool = False
+
+
+def plan(graph: Graph, state: State, wish: Wish, facts: Facts) -> tuple[Plan, list[TransformError]]:
+    """The plan, and the mistakes that only planning finds (a schema change that is not allowed)."""
+    planner = _Planner(graph, state, wish, facts)
+    for node in graph:
+        planner.visit(node)
+    return planner.finished(), planner.mistakes
+
+
+class _Planner:
+    def __init__(self, graph: Graph, state: State, wish: Wish, facts: Facts) -> None:
+        self.graph, self.state, self.wish, self.facts = graph, state, wish, facts
+        self.prints = {node.id: fingerprint(node) for node in graph}
+        self.inputs = {node.id: solid_needs(node, graph) for node in graph}
+        self.due: dict[str, str] = {}
+        self.skips: list[Skip] = []
+        self.mistakes: list[TransformError] = []
+
+    def visit(self, node: Node) -> None:
+        """Decides whether the node has to be done; its parents have been decided."""
+        if not self.asked(node):
+            return
+        reason = self.reason(node)
+        if reason:
+            self.due[node.id] = reason
+        elif node.kind != "source" or self.loads(node):
+            self.skips.append(Skip(node.id, node.name, "unchanged"))
+
+    def asked(self, node: Node) -> bool:
+        done = _ACTIONS[node.kind] in self.wish.actions
+        return done and node.id in self.wish.chosen and not node.ephemeral and self.does(node)
+
+    def does(self, node: Node) -> bool:
+        return node.kind != "source" or self.loads(node)
+
+    @staticmethod
+    def loads(node: Node) -> bool:
+        return isinstance(node.body, SourceBody) and node.body.table.load is not None
+
+    def reason(self, node: Node) -> str:
+        """Why the node has to be done, or nothing: the first of these that is true."""
+        known = self.state.nodes.get(node.id)
+        if known is None:
+            return "new"
+        gone = bool(node.relation) and self.state.relation(node.relation) is None
+        refresh = self.wish.full_refresh and node.kind in ("source", "model", "seed")
+        reasons = {
+            "its relation is gone": gone,
+            "it failed the last time": known.status in BAD,
+            "it was changed": known.fingerprint != self.prints[node.id],
+            "full refresh": refresh,
+            "time has passed": node.id in self.facts.expired,
+        }
+        probe = self.facts.probes.get(node.id, Probe())
+        first = next((reason for reason, holds in reasons.items() if holds), probe.reason)
+        return first or self.moved(node) or ("asked for" if self.wish.always else "")
+
+    def moved(self, node: Node) -> str:
+        """The inputs that are done in this plan, or are not what they were."""
+        known = self.state.nodes[node.id]
+        names = [
+            self.graph[need].name
+            for need in self.inputs[node.id]
+            if need in self.due or self.version(need) != known.inputs.get(need)
+        ]
+        return f"{_listed(names)} changed" if names else ""
+
+    def version(self, node_id: str) -> str | None:
+        known = self.state.nodes.get(node_id)
+        return known.version if known else None
+
+    def finished(self) -> Plan:
+        gates = self.gates()
+        inside = {check for checks in gates.values() for check in checks}
+        blocking = self.blocking(inside)
+        steps = []
+        for node_id, reason in self.due.items():
+            if node_id in inside:
+                continue
+            node = self.graph[node_id]
+            after = [n for n in self.inputs[node_id] if n in self.due]
+            after = [self.holder(n, gates) for n in after]
+            after += [c for need in self.inputs[node_id] for c in blocking.get(need, ())
+                      if self.may_block(c, node_id)]  # fmt: skip
+            after += sorted(self.facts.failed & self.graph.above(node_id))
+            own = [node_id] if node.kind == "check" else gates.get(node_id, ())
+            try:
+                work = self.work(node, own)
+            except TransformError as error:
+                self.mistakes.append(error)
+                continue
+            order = tuple(dict.fromkeys(a for a in after if a != node_id))
+            steps.append(Step(node_id, _ACTIONS[node.kind], node.name, reason, work, order))
+        return Plan(tuple(steps), tuple(self.skips))
+
+    def gates(self) -> dict[str, list[str]]:
+        """The checks that run inside the step of a relation: those that read nothing that is not
+        there by then. A failure rolls the relation back."""
+        made: dict[str, list[str]] = {}
+        for node_id in self.due:
+            body = self.graph[node_id].body
+            if not isinstance(body, CheckBody) or body.on is None or body.on not in self.due:
+                continue
+            rest = set(self.inputs[node_id]) - {body.on}
+            holder = self.graph[body.on]
+            if holder.kind in ("model", "seed", "snapshot", "source") and rest <= (
+                self.graph.above(body.on)
+            ):
+                made.setdefault(body.on, []).append(node_id)
+        return made
+
+    def holder(self, node_id: str, gates: Mapping[str, list[str]]) -> str:
+        return next((holder for holder, inside in gates.items() if node_id in inside), node_id)
+
+    def blocking(self, inside: Iterable[str]) -> dict[str, list[str]]:
+        """Checks with a step of their own, by each node they read."""
+        found: dict[str, list[str]] = {}
+        for node_id in self.due:
+            if self.graph[node_id].kind in ("check", "freshness") and node_id not in set(inside):
+                for need in self.inputs[node_id]:
+                    found.setdefault(need, []).append(node_id)
+        return found
+
+    def may_block(self, check: str, node_id: str) -> bool:
+        """Whether the node waits for the check: when all that the check reads lies above the node.
+        Two nodes that waited for checks of each other would wait for ever."""
+        if self.graph[node_id].kind in ("check", "freshness"):
+            return False
+        return set(self.inputs[check]) <= self.graph.above(node_id)
+
+    def work(self, node: Node, checks: Iterable[str]) -> Work:
+        only = self.due[node.id].endswith(" changed") and not self.wish.always
+        return Work(
+            node=node,
+            fingerprint=self.prints[node.id],
+            inputs=self.inputs[node.id],
+            statements=self.statements(node),
+            checks=tuple(check_of(self.graph[c], self.graph) for c in checks),
+            rows=self.rows(node),
+            reads={
+                self.graph[need].name: relation
+                for need in node.needs
+                if (relation := self.graph[need].relation)
+            },
+            columns=self.facts.columns.get(node.id),
+            full_refresh=self.refreshes(node),
+            only_if_changed=only and node.kind in ("model", "snapshot", "check", "activation"),
+        )
+
+    def rows(self, node: Node) -> str:
+        body = node.body
+        if isinstance(body, CheckBody) and body.on:
+            return from_text(self.graph[body.on], self.graph)
+        return from_text(node, self.graph)
+
+    def refreshes(self, node: Node) -> bool:
+        if isinstance(node.body, ModelBody):
+            config = node.body.config
+            return self.wish.full_refresh if config.full_refresh is None else config.full_refresh
+        return self.wish.full_refresh
+
+    def statements(self, node: Node) -> tuple[Statement, ...]:
+        existing = self.state.relation(node.relation)
+        columns = self.facts.columns.get(node.id)
+        if isinstance(node.body, SnapshotBody) and node.relation:
+            read = self.facts.columns.get(node.needs[0], ())
+            return snapshot(node.relation, node.body, read, existing, self.wish.now)
+        if not isinstance(node.body, ModelBody) or not node.relation:
+            return ()
+        body = node.body
+        material = Material(
+            relation=node.relation,
+            config=body.config,
+            query=body.query.text if body.query else None,
+            increment=body.increment.text if body.increment else None,
+            columns=columns,
+            existing=existing,
+            full_refresh=self.wish.full_refresh,
+            where=node.where,
+        )
+        return statements(material)
+
+
+def check_of(node: Node, graph: Graph) -> Check:
+    """The check, ready to be measured. Raises ConfigError for a condition that is none."""
+    body = node.body
+    if not isinstance(body, CheckBody):
+        raise TypeError(node.id)
+    for condition in (body.config.warn_if, body.config.error_if):
+        holds(0, condition, body.where)
+    return Check(
+        id=node.id,
+        name=node.name,
+        label=_label(node, body, graph),
+        kind=body.kind,
+        config=body.config,
+        measure=_measure(body, graph),
+        fingerprint=fingerprint(node),
+        needs=solid_needs(node, graph),
+        where=body.where,
+        shown=_shown(body, graph),
+    )
+
+
+def _shown(body: CheckBody, graph: Graph) -> tuple[str, ...]:
+    """The columns that identify a row, as far as the project says, then the checked one."""
+    if body.on is None:
+        return ()
+    node = graph[body.on]
+    keys = list(node.options.get("unique_key") or ())
+    keys += [c.name for c in node.described.columns if any(k.kind == "unique" for k in c.checks)]
+    checked = [body.column] if body.column else list(body.args.get("combination_of_columns") or ())
+    return tuple(dict.fromkeys([*keys, *checked]))
+
+
+def _measure(body: CheckBody, graph: Graph) -> Measure:
+    rows = from_text(graph[body.on], graph) if body.on else ""
+    subject = Subject(
+        rows=rows,
+        column=body.column,
+        args=body.args,
+        where=body.config.where,
+        to=body.to.sql() if body.to else None,
+        query=body.query.text if body.query else None,
+    )
+    return measure(body.kind, subject)
+
+
+def from_text(node: Node, graph: Graph) -> str:
+    """What stands behind FROM for the node: its relation, or the query of an ephemeral one."""
+    if node.ephemeral and isinstance(node.body, ModelBody) and node.body.query:
+        return f"({node.body.query.text}\n)"
+    relation = node.relation or _checked_relation(node, graph)
+    return relation.sql() if relation else ""
+
+
+def _checked_relation(node: Node, graph: Graph) -> Name | None:
+    return graph[node.needs[0]].relation if node.needs else None
+
+
+def _label(node: Node, body: CheckBody, graph: Graph) -> str:
+    if body.on is None:
+        return node.name
+    column = f".{body.column}" if body.column else ""
+    return f"{body.kind} {graph[body.on].name}{column}"
+
+
+def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:
+    """What the node really reads: an ephemeral model stands for what it reads itself."""
+    found: list[str] = []
+    for need in node.needs:
+        parent = graph[need]
+        found += solid_needs(parent, graph) if parent.ephemeral else [need]
+    return tuple(dict.fromkeys(found))
+
+
+def _listed(names: list[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    shown = ", ".join(f"`{name}`" for name in unique[:3])
+    return shown + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")

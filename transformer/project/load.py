@@ -1,0 +1,264 @@
+"""Reads a native project: its folders, its YAML, and `transform.yml` where there is one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from transformer.errors import UsageError, Where, did_you_mean
+from transformer.project.checks import CheckReader, custom_tests
+from transformer.project.properties import Patch, Properties
+from transformer.project.reader import Reader
+from transformer.project.schema import (
+    CHECK_CONFIG,
+    MODEL_CONFIG,
+    SEED_CONFIG,
+    SNAPSHOT_CONFIG,
+    Vocabulary,
+)
+from transformer.project.settings import (
+    FILE,
+    ConfigTree,
+    Settings,
+    merge,
+    read_settings,
+    read_tree,
+)
+from transformer.project.values import (
+    NOTHING,
+    MacroFile,
+    Model,
+    Project,
+    Seed,
+    SqlCheck,
+)
+
+# Fills in the Jinja of one YAML string: (text, place, vars) -> text.
+YamlRenderer = Callable[[str, Where, Mapping[str, Any]], str]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line says of the project."""
+
+    root: Path
+    target: str | None = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_project(request: Request, vocabulary: Vocabulary, render: YamlRenderer) -> Project:
+    """The project in `request.root`. Its mistakes are in the value; none of them is raised.
+
+    Raises UsageError when there is no project there or no such target.
+    """
+    root = request.root
+    if not root.is_dir():
+        raise UsageError(f"there is no folder `{root}`", hint="name it with --project-dir")
+    reader = Reader(lambda text, where: render(text, where, request.vars))
+    settings = read_settings(root, reader, request.target, request.vars)
+    reader.render = lambda text, where: render(text, where, settings.vars)
+    found = _Files(root, reader)
+    _is_project(root, settings)
+    macros = tuple(
+        MacroFile(path, found.text(path)) for path in found.under(settings, "macro-paths", ".sql")
+    )
+    checks = CheckReader(reader, vocabulary.checks, custom_tests(macros))
+    checks.defaults = _tree(reader, settings, "data_tests", CHECK_CONFIG).options(settings.name, ())
+    properties = Properties(reader, checks, vocabulary)
+    for key in ("model-paths", "seed-paths"):
+        for path in found.under(settings, key, ".yml", ".yaml"):
+            properties.read(found.text(path), path)
+    return _Assembly(settings, reader, found, properties).project(macros, checks)
+
+
+def _is_project(root: Path, settings: Settings) -> None:
+    if (root / FILE).is_file() or any((root / p).is_dir() for p in settings.paths("model-paths")):
+        return
+    raise UsageError(
+        f"`{root}` is no project: it has neither {FILE} nor a folder `models`",
+        hint="`transform init NAME` makes one, `--project-dir` names another",
+    )
+
+
+def _tree(reader: Reader, settings: Settings, key: str, fields: Any) -> ConfigTree:
+    return read_tree(reader, settings.block.items.get(key), fields, f"`{key}` of `{FILE}`")
+
+
+class _Files:
+    """The project's files by kind, as paths relative to the root; unreadable ones are mistakes."""
+
+    def __init__(self, root: Path, reader: Reader) -> None:
+        self.root, self.reader = root, reader
+
+    def under(self, settings: Settings, key: str, *endings: str) -> list[str]:
+        found: list[str] = []
+        for folder in settings.paths(key):
+            home = self.root / folder
+            if not home.is_dir():
+                if key in settings.block.places:
+                    place = settings.block.place(key)
+                    self.reader.mistake(f"there is no folder `{folder}`", place)
+                continue
+            found += [
+                path.relative_to(self.root).as_posix()
+                for path in sorted(home.rglob("*"))
+                if path.suffix in endings and path.is_file() and not _hidden(path, home)
+            ]
+        return found
+
+    def text(self, path: str) -> str:
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            self.reader.mistake("this file is not UTF-8 text", Where(path), "save it as UTF-8")
+        except OSError as error:
+            self.reader.mistake(
+                f"this file cannot be read: {error.strerror}", Where(path), "check its permissions"
+            )
+        return ""
+
+    def digest(self, path: str) -> str:
+        try:
+            return hashlib.blake2b((self.root / path).read_bytes(), digest_size=16).hexdigest()
+        except OSError as error:
+            self.reader.mistake(f"this file cannot be read: {error.strerror}", Where(path))
+            return ""
+
+
+def _hidden(path: Path, home: Path) -> bool:
+    return any(part.startswith((".", "__")) for part in path.relative_to(home).parts)
+
+
+class _Assembly:
+    """Joins files, patches and configuration trees into the project's values."""
+
+    def __init__(
+        self, settings: Settings, reader: Reader, files: _Files, properties: Properties
+    ) -> None:
+        self.settings, self.reader = settings, reader
+        self.files, self.properties = files, properties
+
+    def project(self, macros: tuple[MacroFile, ...], checks: CheckReader) -> Project:
+        models = tuple(self.models())
+        seeds = tuple(self.seeds())
+        snapshots = tuple(self.snapshots())
+        self.unmatched(self.properties.models, [m.name for m in models], "model")
+        self.unmatched(self.properties.seeds, [s.name for s in seeds], "seed")
+        return Project(
+            root=str(self.files.root),
+            name=self.settings.name,
+            target=self.settings.target,
+            models=models,
+            seeds=seeds,
+            snapshots=snapshots,
+            sources=tuple(self.properties.sources),
+            activations=tuple(self.properties.activations),
+            sql_checks=tuple(self.sql_checks(checks)),
+            macros=macros,
+            vars=self.settings.vars,
+            allowed_paths=self.settings.paths("allowed-paths"),
+            mistakes=tuple(self.reader.mistakes),
+        )
+
+    def models(self) -> Iterator[Model]:
+        tree = self.tree("models", MODEL_CONFIG)
+        patches = _by_name(self.properties.models)
+        paths = self.files.under(self.settings, "model-paths", ".sql", ".py")
+        for path in paths:
+            name = Path(path).stem
+            patch = patches.get(name)
+            described = patch.described if patch else NOTHING
+            config = self.config(tree, path, "model-paths", patch)
+            if config.get("enabled", True) or patch is None:
+                language: Any = "python" if path.endswith(".py") else "sql"
+                yield Model(name, path, self.files.text(path), language, config, described)
+        self.folders_exist(tree, paths, "model-paths", "models")
+
+    def seeds(self) -> Iterator[Seed]:
+        tree = self.tree("seeds", SEED_CONFIG)
+        patches = _by_name(self.properties.seeds)
+        paths = self.files.under(self.settings, "seed-paths", ".csv")
+        for path in paths:
+            name = Path(path).stem
+            patch = patches.get(name)
+            config = self.config(tree, path, "seed-paths", patch)
+            if config.get("enabled", True):
+                described = patch.described if patch else NOTHING
+                yield Seed(name, path, self.files.digest(path), config, described)
+        self.folders_exist(tree, paths, "seed-paths", "seeds")
+
+    def snapshots(self) -> Iterator[Any]:
+        tree = self.tree("snapshots", SNAPSHOT_CONFIG)
+        for path, snapshot in self.properties.snapshots:
+            folders = self.folders(path, "model-paths")
+            config = merge(
+                tree.options(self.settings.name, (*folders, snapshot.name)), snapshot.config
+            )
+            if config.get("enabled", True):
+                yield type(snapshot)(
+                    snapshot.name, snapshot.relation, snapshot.where, config, snapshot.described
+                )
+
+    def sql_checks(self, checks: CheckReader) -> Iterator[SqlCheck]:
+        config = checks._config({})
+        for path in self.files.under(self.settings, "test-paths", ".sql"):
+            yield SqlCheck(Path(path).stem, path, self.files.text(path), config)
+
+    def tree(self, key: str, fields: Any) -> ConfigTree:
+        return _tree(self.reader, self.settings, key, fields)
+
+    def folders(self, path: str, key: str) -> tuple[str, ...]:
+        for home in self.settings.paths(key):
+            if Path(path).is_relative_to(home):
+                return Path(path).relative_to(home).parent.parts
+        return ()
+
+    def config(
+        self, tree: ConfigTree, path: str, key: str, patch: Patch | None
+    ) -> Mapping[str, Any]:
+        fqn = (*self.folders(path, key), Path(path).stem)
+        inherited = tree.options(self.settings.name, fqn)
+        return merge(inherited, patch.config) if patch else inherited
+
+    def folders_exist(self, tree: ConfigTree, paths: list[str], key: str, what: str) -> None:
+        """A folder in the tree that holds nothing is most likely misspelt."""
+        known = {self.settings.name: ()}
+        for path in paths:
+            fqn = (*self.folders(path, key), Path(path).stem)
+            known |= dict.fromkeys(fqn, ())
+        for folder in tree.folders():
+            for part in folder:
+                if part not in known:
+                    self.reader.mistake(
+                        f"`{what}` configures `{'/'.join(folder)}`, but nothing lies there",
+                        self.settings.block.place(what),
+                        did_you_mean(part, known, otherwise=""),
+                    )
+                    break
+
+    def unmatched(self, patches: Iterable[Patch], names: list[str], what: str) -> None:
+        seen: dict[str, Where] = {}
+        for patch in patches:
+            if not patch.name:
+                continue
+            if patch.name not in names and patch.config.get("enabled", True):
+                self.reader.mistake(
+                    f"there is no {what} `{patch.name}`",
+                    patch.where,
+                    did_you_mean(patch.name, names),
+                )
+            if patch.name in seen:
+                self.reader.mistake(
+                    f"the {what} `{patch.name}` is described twice",
+                    patch.where,
+                    hint=f"the first is at {seen[patch.name]}",
+                )
+            seen.setdefault(patch.name, patch.where)
+
+
+def _by_name(patches: list[Patch]) -> dict[str, Patch]:
+    return {patch.name: patch for patch in patches}

@@ -1,0 +1,236 @@
+"""Reads YAML items by the tables in `schema`: unknown keys and wrong values become mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformer.errors import ConfigError, TransformError, Where, did_you_mean
+from transformer.project.schema import Field, Fields
+from transformer.project.tree import Item
+
+Renderer = Callable[[str, Where], str]
+
+_PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+_ARTICLES = {
+    "text": "text",
+    "flag": "`true` or `false`",
+    "integer": "a whole number",
+    "number": "a number",
+    "map": "a mapping",
+    "block": "a mapping",
+    "blocks": "a list of mappings",
+    "named": "a mapping",
+    "tree": "a mapping",
+    "checks": "a list",
+    "interval": "`{count: 12, period: hour}`",
+}
+
+
+@dataclass(slots=True)
+class Reader:
+    """Collects mistakes while it reads; `render` fills in the Jinja of strings."""
+
+    render: Renderer
+    mistakes: list[TransformError] = field(default_factory=list)
+
+    def mistake(self, what: str, where: Where, hint: str = "") -> None:
+        """Notes a mistake and goes on."""
+        self.mistakes.append(ConfigError(what, where, hint))
+
+    def block(self, item: Item, fields: Fields, what: str) -> Block:
+        """The mapping read by its fields; what is missing has its default."""
+        known = {name: f for f in fields for name in (f.name, *f.aliases)}
+        block = Block(item.where, {f.name: f.default for f in fields})
+        if not item.is_map:
+            if item.value is not None:
+                self.mistake(f"{what} must be a mapping", item.where)
+            return block
+        for key, where, value in item.entries():
+            found = known.get(key)
+            if found is None:
+                self.mistake(f"unknown key `{key}` in {what}", where, did_you_mean(key, known))
+            elif value.value is not None:
+                block.items[found.name] = value
+                block.places[found.name] = where
+                block.values[found.name] = self.value(value, found, key)
+        for each in fields:
+            if each.required and block.values[each.name] in (None, (), ""):
+                self.mistake(f"{what} has no `{each.name}`", item.where, hint=f"{each.doc}")
+        return block
+
+    def value(self, item: Item, spec: Field, key: str) -> Any:
+        """One value as its field wants it, or the field's default beside a noted mistake."""
+        try:
+            return _READERS[spec.kind](self, item, spec, key)
+        except _WrongError as wrong:
+            self.mistake(f"`{key}` must be {wrong}", item.where, hint=spec.doc)
+            return spec.default
+
+    def text(self, item: Item) -> Any:
+        """A scalar with its Jinja filled in; only strings can hold any."""
+        value = item.value
+        if isinstance(value, str) and ("{{" in value or "{%" in value):
+            try:
+                return self.render(value, item.where)
+            except TransformError as error:
+                self.mistakes.append(error.at(item.where))
+                return ""
+        return value
+
+    def plain(self, item: Item) -> Any:
+        """The value without places, Jinja filled in."""
+        if item.is_map:
+            return {key: self.plain(value) for key, _, value in item.entries()}
+        if item.is_list:
+            return [self.plain(value) for value in item.value]
+        return self.text(item)
+
+
+@dataclass(slots=True)
+class Block:
+    """A mapping that was read: values by field, the places of keys, and the raw items."""
+
+    where: Where
+    values: dict[str, Any]
+    places: dict[str, Where] = field(default_factory=dict)
+    items: dict[str, Item] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def place(self, name: str) -> Where:
+        """Where the key stands, or the mapping when it does not."""
+        return self.places.get(name, self.where)
+
+    def written(self) -> dict[str, Any]:
+        """Only what was written, without defaults."""
+        return {name: self.values[name] for name in self.places}
+
+
+class _WrongError(Exception):
+    pass
+
+
+def _scalar(reader: Reader, item: Item) -> Any:
+    if item.is_map or item.is_list:
+        return None
+    return reader.text(item)
+
+
+def _text(reader: Reader, item: Item, spec: Field, key: str) -> str:
+    # A description may hold `{{ doc('…') }}`, which means nothing yet at this point.
+    raw = item.value if key == "description" else _scalar(reader, item)
+    if raw is None or isinstance(raw, dict | tuple):
+        raise _WrongError(_ARTICLES[spec.kind if spec.kind in _ARTICLES else "text"])
+    return str(raw).lower() if isinstance(raw, bool) else str(raw)
+
+
+def _texts(reader: Reader, item: Item, spec: Field, key: str) -> tuple[str, ...]:
+    if item.is_list:
+        return tuple(_text(reader, each, spec, key) for each in item.value)
+    return (_text(reader, item, spec, key),)
+
+
+def _flag(reader: Reader, item: Item, spec: Field, key: str) -> bool:
+    value = _scalar(reader, item)
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    if not isinstance(value, bool):
+        raise _WrongError(_ARTICLES["flag"])
+    return value
+
+
+def _integer(reader: Reader, item: Item, spec: Field, key: str) -> int:
+    value = _number(reader, item, spec, key)
+    if value != int(value):
+        raise _WrongError(_ARTICLES["integer"])
+    return int(value)
+
+
+def _number(reader: Reader, item: Item, spec: Field, key: str) -> float:
+    value = _scalar(reader, item)
+    try:
+        if isinstance(value, bool) or value is None:
+            raise ValueError
+        return float(value)
+    except ValueError:
+        raise _WrongError(_ARTICLES[spec.kind]) from None
+
+
+def _choice(reader: Reader, item: Item, spec: Field, key: str) -> str:
+    value = _text(reader, item, spec, key).strip()
+    if value not in spec.choices:
+        shown = ", ".join(f"`{c}`" for c in spec.choices)
+        reader.mistake(
+            f"`{key}` cannot be `{value}`: it is one of {shown}",
+            item.where,
+            did_you_mean(value, spec.choices, otherwise=""),
+        )
+        return str(spec.default or spec.choices[0])
+    return value
+
+
+def _map(reader: Reader, item: Item, spec: Field, key: str) -> dict[str, Any]:
+    if not item.is_map:
+        raise _WrongError(_ARTICLES[spec.kind])
+    return dict(reader.plain(item))
+
+
+def _any(reader: Reader, item: Item, spec: Field, key: str) -> Any:
+    return reader.plain(item)
+
+
+def _block(reader: Reader, item: Item, spec: Field, key: str) -> Block:
+    return reader.block(item, spec.fields, f"`{key}`")
+
+
+def _blocks(reader: Reader, item: Item, spec: Field, key: str) -> tuple[Block, ...]:
+    if not item.is_list:
+        raise _WrongError(_ARTICLES["blocks"])
+    return tuple(reader.block(each, spec.fields, f"an entry of `{key}`") for each in item.value)
+
+
+def _named(reader: Reader, item: Item, spec: Field, key: str) -> dict[str, Block]:
+    if not item.is_map:
+        raise _WrongError(_ARTICLES["named"])
+    return {
+        name: reader.block(value, spec.fields, f"`{key}.{name}`")
+        for name, _, value in item.entries()
+    }
+
+
+def _raw(reader: Reader, item: Item, spec: Field, key: str) -> Item:
+    wants_list = spec.kind == "checks"
+    if not (item.is_list if wants_list else item.is_map):
+        raise _WrongError(_ARTICLES[spec.kind])
+    return item
+
+
+def _interval(reader: Reader, item: Item, spec: Field, key: str) -> int:
+    value = reader.plain(item)
+    if not isinstance(value, Mapping) or set(value) != {"count", "period"}:
+        raise _WrongError(_ARTICLES["interval"])
+    period = str(value["period"]).removesuffix("s")
+    if period not in _PERIODS or not isinstance(value["count"], int):
+        raise _WrongError("`{count: 12, period: hour}`, with second, minute, hour, day or week")
+    return int(value["count"]) * _PERIODS[period]
+
+
+_READERS: dict[str, Callable[[Reader, Item, Field, str], Any]] = {
+    "text": _text,
+    "texts": _texts,
+    "flag": _flag,
+    "integer": _integer,
+    "number": _number,
+    "choice": _choice,
+    "map": _map,
+    "any": _any,
+    "block": _block,
+    "blocks": _blocks,
+    "named": _named,
+    "checks": _raw,
+    "interval": _interval,
+    "tree": _raw,
+}

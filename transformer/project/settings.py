@@ -1,0 +1,139 @@
+"""`transform.yml`: the project's own file. Everything in it has a default; it may be absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformer.errors import UsageError, Where, did_you_mean
+from transformer.names import slug
+from transformer.project.reader import Block, Reader
+from transformer.project.schema import PROJECT, Fields
+from transformer.project.tree import Item, parse
+from transformer.project.values import Publish, Target
+
+FILE = "transform.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`transform.yml`, read. `block` keeps the raw configuration trees."""
+
+    name: str
+    block: Block
+    target: Target
+    targets: tuple[str, ...]
+    vars: Mapping[str, Any]
+
+    def paths(self, key: str) -> tuple[str, ...]:
+        """The folders under one of the `…-paths` keys."""
+        return tuple(self.block[key])
+
+
+def read_settings(
+    root: Path, reader: Reader, target: str | None, overrides: Mapping[str, Any]
+) -> Settings:
+    """The settings of the project in `root`. Raises UsageError for an unknown target."""
+    path = root / FILE
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    block = reader.block(parse(text, FILE), PROJECT, f"`{FILE}`")
+    targets: dict[str, Block] = block["targets"] or {}
+    chosen = target or block["target"] or next(iter(targets), "dev")
+    if targets and chosen not in targets:
+        raise UsageError(
+            f"there is no target `{chosen}`", block.place("targets"), did_you_mean(chosen, targets)
+        )
+    if target and not targets and target != "dev":
+        raise UsageError(
+            f"there is no target `{target}`",
+            Where(FILE),
+            hint="name it under `targets:` in transform.yml",
+        )
+    return Settings(
+        name=block["name"] or slug(root.resolve().name),
+        block=block,
+        target=_target(chosen, targets.get(chosen)),
+        targets=tuple(targets) or ("dev",),
+        vars={**(block["vars"] or {}), **overrides},
+    )
+
+
+def _target(name: str, block: Block | None) -> Target:
+    if block is None:
+        return Target(name)
+    publish: Block | None = block["publish"]
+    return Target(
+        name=name,
+        type=block["type"],
+        path=block["path"],
+        schema=block["schema"],
+        threads=max(1, block["threads"]),
+        publish=Publish(publish["mode"], publish["models"]) if publish else Publish(),
+        settings=block["settings"] or {},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigTree:
+    """Configuration by folder: `models: {staging: {+materialized: view}}`.
+
+    A key with `+` is configuration; without it, configuration too when it is a known key
+    whose value is no mapping, else a folder (dbt's rule). `reader` has noted its mistakes.
+    """
+
+    levels: Mapping[tuple[str, ...], Mapping[str, Any]]
+
+    def options(self, project: str, fqn: tuple[str, ...]) -> dict[str, Any]:
+        """What applies to the node at `fqn` (folders, then name): outer levels first."""
+        merged: dict[str, Any] = {}
+        for start in ((), (project,)):
+            for end in range(len(fqn) + 1):
+                merged = merge(merged, self.levels.get((*start, *fqn[:end]), {}))
+        return merged
+
+    def folders(self) -> Iterator[tuple[str, ...]]:
+        """Every folder path that is named."""
+        return (path for path in self.levels if path)
+
+
+def read_tree(reader: Reader, item: Item | None, fields: Fields, what: str) -> ConfigTree:
+    """The tree below `models:`, `seeds:` …, every key checked."""
+    levels: dict[tuple[str, ...], dict[str, Any]] = {}
+    known = {f.name: f for f in fields}
+
+    def visit(node: Item, path: tuple[str, ...]) -> None:
+        here = levels.setdefault(path, {})
+        for key, where, value in node.entries():
+            bare = key.removeprefix("+")
+            field = known.get(bare)
+            if field and (key != bare or not value.is_map):
+                here[bare] = plain_option(reader.value(value, field, bare))
+            elif key == bare and value.is_map:
+                visit(value, (*path, key))
+            else:
+                reader.mistake(f"unknown key `{key}` in {what}", where, did_you_mean(bare, known))
+
+    if item is not None:
+        visit(item, ())
+    return ConfigTree(levels)
+
+
+def plain_option(value: Any) -> Any:
+    """A configuration value without places: a block becomes a dict of what was written."""
+    return value.written() if isinstance(value, Block) else value
+
+
+def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Two layers of configuration: tags add up, meta is united, all else is replaced."""
+    merged = {**lower, **upper}
+    if lower.get("tags") and upper.get("tags"):
+        merged["tags"] = tuple(dict.fromkeys((*_tuple(lower["tags"]), *_tuple(upper["tags"]))))
+    if lower.get("meta") and upper.get("meta"):
+        merged["meta"] = {**lower["meta"], **upper["meta"]}
+    return merged
+
+
+def _tuple(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,0 +1,116 @@
+"""YAML as a tree that remembers its places.
+
+PyYAML composes (with libyaml where it is there); what it knows of lines and columns is kept
+beside every key and value, so that a mistake can be shown where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from transformer.errors import ConfigError, Where
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A YAML value and its place. `value` is a scalar, a tuple of items, or a dict of entries."""
+
+    value: Any
+    where: Where
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a mapping."""
+        return isinstance(self.value, dict)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list."""
+        return isinstance(self.value, tuple)
+
+    def entries(self) -> Iterator[tuple[str, Where, Item]]:
+        """Key, the key's place, and the value, of a mapping."""
+        for key, (where, item) in self.value.items():
+            yield key, where, item
+
+    def plain(self) -> Any:
+        """The value without places."""
+        if self.is_map:
+            return {key: item.plain() for key, _, item in self.entries()}
+        if self.is_list:
+            return [item.plain() for item in self.value]
+        return self.value
+
+
+def parse(text: str, path: str) -> Item:
+    """The file's one document; an empty file is an empty mapping. Raises ConfigError."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return Item({}, Where(path, 1))
+        return _Composer(loader, path, text.splitlines()).item(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise ConfigError(
+            f"this is not YAML: {error.problem or error.context}",
+            Where.in_text(path, text, line, column),
+            hint="look at the indentation and the quotes on this line and the one above",
+        ) from None
+    except yaml.reader.ReaderError as error:
+        raise ConfigError(
+            f"this is not YAML: a character that may not stand there ({error.reason})",
+            Where(path),
+            hint="save the file as UTF-8 text",
+        ) from None
+
+
+class _Composer:
+    def __init__(self, loader: Any, path: str, lines: list[str]) -> None:
+        self.loader, self.path, self.lines = loader, path, lines
+
+    def where(self, node: Any) -> Where:
+        line, column = node.start_mark.line, node.start_mark.column
+        same_line = node.end_mark.line == line and isinstance(node, yaml.ScalarNode)
+        width = node.end_mark.column - column if same_line else 1
+        text = self.lines[line] if line < len(self.lines) else ""
+        return Where(self.path, line + 1, column + 1, max(width, 1), text)
+
+    def item(self, node: Any) -> Item:
+        if isinstance(node, yaml.MappingNode):
+            return Item(self.mapping(node), self.where(node))
+        if isinstance(node, yaml.SequenceNode):
+            return Item(tuple(self.item(child) for child in node.value), self.where(node))
+        return Item(self.loader.construct_object(node), self.where(node))
+
+    def mapping(self, node: Any) -> dict[str, tuple[Where, Item]]:
+        found: dict[str, tuple[Where, Item]] = {}
+        inherited: dict[str, tuple[Where, Item]] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                parts = (
+                    value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+                )
+                for part in reversed(parts):
+                    inherited |= self.mapping(part)
+                continue
+            key = key_node.value
+            place = self.where(key_node)
+            if not isinstance(key, str):
+                raise ConfigError("a key must be a word", place)
+            if key in found:
+                raise ConfigError(
+                    f"the key `{key}` stands twice",
+                    place,
+                    hint=f"the first is on line {found[key][0].line}; keep one of them",
+                )
+            found[key] = (place, self.item(value_node))
+        return inherited | found

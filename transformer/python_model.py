@@ -1,0 +1,93 @@
+"""Python models: `def model(project)` returns anything Arrow-capable, polars first."""
+
+from __future__ import annotations
+
+import runpy
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformer.errors import BuildError, TransformError, Where, did_you_mean
+from transformer.names import Name
+from transformer.project.values import Model, Project
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class PythonProject:
+    """What a Python model sees of the project: its declared inputs, variables and target.
+
+    `ref` and `source` give polars data frames; only what the graph knows of can be read.
+    """
+
+    _project: Project = field(repr=False)
+    _reads: Mapping[str, Name] = field(repr=False)
+    _frame: Callable[[Name], Any] = field(repr=False)
+
+    @property
+    def target(self) -> str:
+        """The name of the target."""
+        return self._project.target.name
+
+    def ref(self, name: str) -> Any:
+        """The rows of a model, seed or snapshot, as a polars data frame."""
+        return self._rows(name, "ref")
+
+    def source(self, silo: str, table: str) -> Any:
+        """The rows of a source table, as a polars data frame."""
+        return self._rows(f"{silo}.{table}", "source")
+
+    def _rows(self, name: str, word: str) -> Any:
+        if name not in self._reads:
+            raise BuildError(
+                f"`{word}` asks for `{name}`, which the graph does not know of",
+                hint="write the name out in the model's own file: it is found before Python runs",
+            )
+        return self._frame(self._reads[name])
+
+    def var(self, name: str, default: Any = _MISSING) -> Any:
+        """The value of a variable."""
+        value = self._project.vars.get(name, default)
+        if value is _MISSING:
+            raise BuildError(
+                f"the variable `{name}` has no value",
+                hint=did_you_mean(name, self._project.vars, otherwise="") or "set it under `vars:`",
+            )
+        return value
+
+    def config(self, **_: Any) -> None:
+        """Configuration; it was read before the model runs."""
+
+
+def call(project: PythonProject, model: Model, path: Path) -> Any:
+    """What the model returns. Raises BuildError at the line of the model's file."""
+    try:
+        module = runpy.run_path(str(path), run_name=f"models.{model.name}")
+        made = module["model"](project)
+    except TransformError as error:
+        raise error.at(_place(error, model, path)) from None
+    except Exception as error:
+        raise BuildError(
+            f"{type(error).__name__}: {error}",
+            _place(error, model, path),
+            hint="the table is as it was before this build",
+        ) from None
+    if made is None or isinstance(made, str | int | float | list | dict):
+        raise BuildError(
+            f"`model` returned {type(made).__name__}, not rows",
+            Where.in_text(model.path, model.text, 1, 1),
+            hint="return a polars data frame, an Arrow table or anything Arrow-capable",
+        )
+    return made.collect() if type(made).__name__ == "LazyFrame" else made
+
+
+def _place(error: BaseException, model: Model, path: Path) -> Where:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno or 1 for frame in frames if frame.filename == str(path)]
+    line = lines[-1] if lines else 1
+    text = Where.in_text(model.path, model.text, line).text
+    bare = text.strip()
+    return Where(model.path, line, len(text) - len(text.lstrip()) + 1, len(bare) or 1, text)

@@ -1,0 +1,199 @@
+"""What a command has come to, in words: reports, plans, rows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from transformer.console import Console, facts_of, plural, size, table_lines
+from transformer.steps import Outcome, Plan, Sample
+
+if TYPE_CHECKING:
+    from transformer.flows.build import Report
+    from transformer.sync.send import Preview
+
+
+def show_report(report: Report, console: Console, command: str) -> None:
+    """The end of a build: what failed, what was done, what was published."""
+    if console.json:
+        console.event("summary", **_summary(report))
+        return
+    if not report.plan.steps and report.published is None:
+        console.say(_nothing_to_do(report, command))
+        return
+    kept = _kept(report)
+    for outcome in report.results.every():
+        if outcome.bad or outcome.status == "warn":
+            console.failure(outcome, kept if outcome.bad else "")
+    _skipped(report, console)
+    _done(report, console)
+    _published(report, console)
+    for name, count in sorted(report.quarantine.items()):
+        verb = "is" if count == 1 else "are"
+        console.say(
+            f"{plural(count, 'row')} {verb} in quarantine: transform quarantine show {name}"
+        )
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    results = report.results
+    return {
+        "status": "ok" if report.ok else "failed",
+        "steps": len(report.plan),
+        "skipped": len(report.plan.skips),
+        "models": results.count("build", "success"),
+        "checks": results.count("check"),
+        "failures": len(results.bad),
+        "warnings": sum(o.status == "warn" for o in results.every()),
+        "published": report.published.path if report.published else None,
+        "quarantine": dict(report.quarantine),
+        "seconds": round(results.seconds, 3),
+    }
+
+
+def _nothing_to_do(report: Report, command: str) -> str:
+    kinds = Counter(skip.id.split(".")[0] for skip in report.plan.skips)
+    names = {"model": "model", "source": "source", "activation": "activation", "test": "check"}
+    shown = [plural(kinds[kind], word) for kind, word in names.items() if kinds[kind]]
+    if command != "build" and not shown:
+        return "nothing to do: nothing was chosen"
+    return f"nothing to do: {', '.join(shown) or 'the project is empty'} are up to date"
+
+
+def _kept(report: Report) -> str:
+    if report.published is not None:
+        return ""
+    return f"as of {report.since:%Y-%m-%d %H:%M}" if report.since else ""
+
+
+def _skipped(report: Report, console: Console) -> None:
+    skipped = [o for o in report.results.outcomes if o.status == "skipped" and o.message]
+    if not skipped:
+        return
+    kinds = Counter(o.action for o in skipped)
+    words = {"build": "model", "activate": "activation", "check": "check", "snapshot": "snapshot",
+             "seed": "seed", "load": "source", "freshness": "freshness check"}  # fmt: skip
+    shown = ", ".join(plural(count, words[action]) for action, count in kinds.items())
+    console.say(f"{'skipped':<10}{shown}: {skipped[0].message}")
+
+
+def _done(report: Report, console: Console) -> None:
+    """What was done, a line for each kind of step; nobody reads hundreds of lines in a CI log."""
+    if console.lively:
+        _checks(report.results.every(), console)
+        return
+    by: dict[str, list[Outcome]] = {}
+    for outcome in report.results.outcomes:
+        if outcome.status not in ("skipped",):
+            by.setdefault(outcome.action, []).append(outcome)
+    for action, verb, word in (
+        ("load", "loaded", "source"),
+        ("seed", "seeded", "seed"),
+        ("build", "built", "model"),
+        ("snapshot", "recorded", "snapshot"),
+    ):
+        if by.get(action):
+            _line(console, verb, word, by[action])
+    _checks(report.results.every(), console)
+    for outcome in by.get("activate", ()):
+        if not outcome.bad:
+            facts = "   ".join(facts_of(outcome))
+            console.say(f"activated {outcome.label} {facts}   {outcome.seconds:.1f} s")
+
+
+def _line(console: Console, verb: str, word: str, outcomes: Sequence[Outcome]) -> None:
+    good = [o for o in outcomes if not o.bad]
+    rows = sum(o.rows or 0 for o in good)
+    held = sum(o.facts.get("quarantined", 0) for o in good)
+    parts = [f"{plural(len(good), word):<16}", plural(rows, "row") if rows else ""]
+    parts.append(f"{held:,} quarantined" if held else "")
+    seconds = sum(o.seconds for o in outcomes)
+    console.say(f"{verb:<10}{'   '.join(p for p in parts if p)}   {seconds:.1f} s")
+
+
+def _checks(outcomes: Any, console: Console) -> None:
+    every = list(outcomes)
+    checks = [o for o in every if o.action == "check" and o.status != "skipped"]
+    if not checks:
+        return
+    scans = sum(any(p.action == "check" for p in o.parts) for o in every)
+    alone = len(checks) - sum(len(o.parts) for o in every)
+    counts = Counter(o.status for o in checks)
+    said = [plural(counts["fail"] + counts["error"], "failure")] if counts["fail"] else []
+    said += [plural(counts["warn"], "warning")] if counts["warn"] else []
+    shown = f"   {', '.join(said)}" if said else ""
+    console.say(
+        f"{'checked':<10}{plural(len(checks), 'check')} in {plural(scans + alone, 'scan')}{shown}"
+    )
+
+
+def _published(report: Report, console: Console) -> None:
+    console.say()
+    seconds = f"{report.results.seconds:.1f} s"
+    made = report.published
+    if made is None:
+        since = f" of {report.since:%Y-%m-%d %H:%M} UTC" if report.since else ""
+        still = (
+            f"{report.path} is still the build{since}"
+            if since
+            else f"there is no {report.path} yet"
+        )
+        console.say(Text.assemble(("not published", "bold red"), f": {still}   {seconds}"))
+        failed = next((o for o in report.results.bad if o.action == "check"), None)
+        if failed:
+            name = failed.id.split(".", 2)[-1]
+            console.say(f"see all rows: transform show --failures {name}")
+        return
+    figures = f"{plural(made.models, 'model')}, {plural(made.rows, 'row')}, {size(made.size)}"
+    console.say(Text.assemble(("published", "bold"), f" {made.path}   {figures}   {seconds}"))
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """Every step with its reason; what is left alone as a number."""
+    if console.json:
+        for step in plan:
+            console.event(
+                "step", id=step.id, action=step.action, name=step.label, reason=step.reason
+            )
+        console.event("summary", steps=len(plan), skipped=len(plan.skips))
+        return
+    for step in plan:
+        console.data(f"{step.action:<10}{step.label:<36}{step.reason}")
+    for action in ("build", "load", "check", "activate"):
+        count = len(plan.of(action))
+        if count:
+            console.say(f"{count:>4} to {action}")
+    console.say(f"{len(plan.skips):>4} unchanged")
+
+
+def show_rows(sample: Sample, console: Console, empty: str = "no rows") -> None:
+    """Rows to stdout: as a table, or as JSON lines."""
+    if console.json:
+        for row in sample.rows:
+            console.data(json.dumps(dict(zip(sample.columns, row, strict=True))))
+        return
+    if not sample.rows:
+        console.say(empty)
+    for line in table_lines(sample, most=len(sample.columns)):
+        console.data(line.plain)
+
+
+def show_preview(name: str, preview: Preview, console: Console) -> None:
+    """What an activation would send: counts, and some rows of each class."""
+    counts = {k: getattr(preview, k) for k in ("added", "changed", "removed", "unchanged")}
+    if console.json:
+        samples = {kind: list(rows) for kind, rows in preview.samples.items()}
+        console.event("preview", name=name, **counts, samples=samples)
+        return
+    figures = f"+{preview.added:,} ~{preview.changed:,} −{preview.removed:,}"
+    console.data(f"{name}   {figures}   {preview.unchanged:,} unchanged")
+    if preview.quarantined:
+        console.data(f"  {plural(preview.quarantined, 'row')} in quarantine")
+    for kind, rows in preview.samples.items():
+        for row in rows:
+            shown = json.dumps(row["after"] or row["before"], default=str)
+            console.data(f"  {kind:<8} {json.dumps(row['key'], default=str)}  {shown[:160]}")

@@ -1,0 +1,1 @@
+"""Follows a plan: `(Plan, Tools) → Results`."""

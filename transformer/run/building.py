@@ -1,0 +1,216 @@
+"""Builds models, seeds and snapshots. Checks run before the new table is anyone's: a failure
+rolls it back, and the old one stays."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
+from transformer.engines import Session
+from transformer.errors import BuildError, Fault, TransformError
+from transformer.ledger import mark, record
+from transformer.names import Name, literal, quoted
+from transformer.plan.fingerprint import digest
+from transformer.plan.materialize import DELTA, Statement
+from transformer.plan.planner import Work
+from transformer.python_model import PythonProject, call
+from transformer.run.checking import NOTHING, Measured, measure
+from transformer.run.tools import Made, Tools, content
+from transformer.steps import Columns, Outcome, Status, Step
+
+_DELTA = Name("temp", DELTA.strip('"'))
+
+
+class _Kept(Exception):  # noqa: N818 - a way out of a transaction, not an error
+    """Leaves the transaction so that the old table stays."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What one attempt at a step has come to."""
+
+    measured: Measured = NOTHING
+    made: Made | None = None
+
+
+def build(tools: Tools, step: Step) -> Outcome:
+    """Performs a model, a seed or a snapshot."""
+    work: Work = step.work
+    if tools.unchanged(work):
+        return Outcome(step.id, step.action, step.label, "skipped")
+    attempt = _Attempt()
+    with tools.engine.session() as session:
+        try:
+            with suppress(_Kept), session.transaction():
+                _make(tools, session, work)
+                _settle(tools, session, work, attempt)
+        except Fault as fault:
+            _remember(session, work)
+            error = placed(work.node, fault)
+            return Outcome(step.id, step.action, step.label, "error", error=error)
+        except TransformError:
+            _remember(session, work)
+            raise
+        if attempt.measured.failed:
+            with session.transaction():
+                mark(session, work.node.id, "fail")
+                record(session, attempt.measured.entries)
+    return _outcome(step, attempt)
+
+
+def _outcome(step: Step, attempt: _Attempt) -> Outcome:
+    failed = attempt.measured.failed
+    rows = attempt.made.rows if attempt.made else None
+    return Outcome(
+        step.id,
+        step.action,
+        step.label,
+        "fail" if failed else "success",
+        rows=rows,
+        message="" if attempt.made else "kept",
+        parts=attempt.measured.outcomes,
+    )
+
+
+def _remember(session: Session, work: Work) -> None:
+    with suppress(Fault), session.transaction():
+        mark(session, work.node.id, "error")
+
+
+def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> None:
+    """Checks what was made, and writes the ledger beside it."""
+    node = work.node
+    if node.relation is None:
+        return
+    columns = session.columns(f"from {node.relation.sql()}")
+    if work.checks:
+        # The checks' entries name the version that the relation is about to have.
+        version, rows = _version(tools, session, work, columns)
+        before = tools.versions.get(node.id)
+        tools.settle(node.id, version)
+        attempt.measured = measure(tools, session, work)
+        if attempt.measured.failed and not tools.keep_failed:
+            with tools.guard:
+                tools.versions.pop(node.id, None)
+                if before is not None:
+                    tools.versions[node.id] = before
+            raise _Kept
+    else:
+        version, rows = _version(tools, session, work, columns)
+        tools.settle(node.id, version)
+    _describe(session, node, columns)
+    attempt.made = Made(version, columns=columns, rows=rows)
+    status: Status = "fail" if attempt.measured.failed else "success"
+    entry = tools.entry(work, replace(attempt.made, status=status))
+    record(session, [entry, *attempt.measured.entries])
+
+
+def _version(
+    tools: Tools, session: Session, work: Work, columns: Columns
+) -> tuple[str, int | None]:
+    """A table's version is its content; a view's is what it is made of and made from."""
+    body = work.node.body
+    is_view = isinstance(body, ModelBody) and body.config.materialized == "view"
+    if is_view or work.node.relation is None:
+        inputs = sorted(tools.inputs(work).items())
+        return digest("view", work.fingerprint, inputs), None
+    return content(session, work.node.relation, columns)
+
+
+def _make(tools: Tools, session: Session, work: Work) -> None:
+    node = work.node
+    if isinstance(node.body, SeedBody):
+        _seed(tools, session, node, node.body)
+        return
+    if isinstance(node.body, ModelBody) and node.body.model.language == "python":
+        _python(tools, session, work, node.body)
+    for statement in work.statements:
+        _run(session, node, statement)
+    if isinstance(node.body, SnapshotBody | ModelBody):
+        session.run(f"drop table if exists temp.{DELTA}")
+
+
+def _run(session: Session, node: Node, statement: Statement) -> None:
+    try:
+        session.run(statement.sql)
+    except Fault as fault:
+        if fault.position is None or statement.own is None:
+            raise placed(node, Fault(fault.message, None, fault.kind)) from None
+        own = Fault(fault.message, fault.position - statement.own, fault.kind, fault.name)
+        raise placed(node, own) from None
+
+
+def placed(node: Node, fault: Fault) -> BuildError:
+    """The engine's complaint about the node's query, at the user's line."""
+    where = node.where
+    body = node.body
+    if fault.position is not None and isinstance(body, ModelBody) and body.query:
+        where = body.query.locate(max(0, fault.position))
+    what, *rest = fault.message.strip().splitlines()
+    return BuildError(
+        what.rstrip(".!"),
+        where,
+        hint="the table is as it was before this build",
+        detail=[line.strip() for line in rest if line.strip()][:6],
+    )
+
+
+def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
+    path = Path(tools.project.root) / body.seed.path
+    if node.relation is None:
+        return
+    existing = tools.engine.relations().get(node.relation.key())
+    if existing and existing.kind == "view":
+        session.run(f"drop view {node.relation.sql()}")
+    try:
+        query = seed_query(node, body, path)
+        session.run(f"create or replace table {node.relation.sql()} as {query}")
+    except Fault as fault:
+        what = fault.message.splitlines()[0].replace(str(path), body.seed.path)
+        raise BuildError(
+            f"the seed cannot be read: {what.rstrip('.')}",
+            node.where,
+            hint="look at its `delimiter` and `column_types`",
+        ) from None
+
+
+def seed_query(node: Node, body: SeedBody, path: Path) -> str:
+    """The query that reads a seed's file; types are inferred from all rows, where not declared."""
+    types = {c.name: c.data_type for c in node.described.columns if c.data_type}
+    types |= body.seed.config.get("column_types") or {}
+    listed = ", ".join(f"{literal(n)}: {literal(str(kind))}" for n, kind in types.items())
+    given = f", types={{{listed}}}" if listed else ""
+    delimiter = literal(body.seed.config.get("delimiter", ","))
+    return (
+        f"select * from read_csv({literal(str(path))}, header=true, delim={delimiter},"
+        f" sample_size=-1, null_padding=false{given})"
+    )
+
+
+def _python(tools: Tools, session: Session, work: Work, body: ModelBody) -> None:
+    """Calls the model and puts what it returns where its materialization expects rows."""
+    project = PythonProject(tools.project, work.reads, session.frame)
+    data: Any = call(project, body.model, Path(tools.project.root) / body.model.path)
+    session.take(_DELTA, data)
+
+
+def _describe(session: Session, node: Node, columns: Columns) -> None:
+    """Descriptions become comments, so that BI tools show them."""
+    if node.relation is None:
+        return
+    body = node.body
+    is_view = isinstance(body, ModelBody) and body.config.materialized == "view"
+    kind = "view" if is_view else "table"
+    if node.described.description:
+        text = literal(node.described.description)
+        session.run(f"comment on {kind} {node.relation.sql()} is {text}")
+    names = {name.lower() for name, _ in columns}
+    for column in node.described.columns:
+        if column.description and column.name.lower() in names:
+            session.run(
+                f"comment on column {node.relation.sql()}.{quoted(column.name)}"
+                f" is {literal(column.description)}"
+            )

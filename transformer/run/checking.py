@@ -1,0 +1,152 @@
+"""Measures checks: one scan for all of a relation's, rows fetched only for those that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformer.engines import Session
+from transformer.errors import BuildError, Fault
+from transformer.ledger import FAILURES, Entry, record
+from transformer.names import Name, quoted
+from transformer.plan.checks import Check, aged, expires, scan, verdict
+from transformer.plan.planner import Work
+from transformer.run.tools import Tools
+from transformer.steps import NodeState, Outcome, Sample, Status, Step
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The outcomes of some checks, what the ledger keeps of them, and the number of rows."""
+
+    outcomes: tuple[Outcome, ...]
+    entries: tuple[Entry, ...]
+    rows: int | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether one of them is a failure."""
+        return any(outcome.bad for outcome in self.outcomes)
+
+
+NOTHING = Measured((), (), None)
+
+
+def check(tools: Tools, step: Step) -> Outcome:
+    """Performs a check that is a step of its own."""
+    work: Work = step.work
+    if tools.unchanged(work):
+        return Outcome(step.id, "check", step.label, "skipped")
+    with tools.engine.session() as session, session.transaction():
+        measured = measure(tools, session, work)
+        record(session, measured.entries)
+    return measured.outcomes[0]
+
+
+def measure(tools: Tools, session: Session, work: Work) -> Measured:
+    """Measures the work's checks over its rows. A check that cannot run is an error outcome."""
+    figures, rows = _scan(session, work.rows, work.checks)
+    outcomes, entries = [], []
+    for each in work.checks:
+        try:
+            figure = figures[each.id] if each.id in figures else _alone(session, each, work.rows)
+            outcome, expiry = _judged(tools, session, each, figure, rows)
+        except Fault as fault:
+            error = BuildError(
+                f"the check `{each.label}` cannot run: {fault.message.splitlines()[0]}",
+                each.where,
+                hint="look at its arguments",
+            )
+            outcome, expiry = Outcome(each.id, "check", each.label, "error", error=error), None
+        outcomes.append(outcome)
+        entries.append(_entry(tools, each, outcome, expiry))
+    return Measured(tuple(outcomes), tuple(entries), rows)
+
+
+def _scan(
+    session: Session, rows: str, checks: Sequence[Check]
+) -> tuple[dict[str, float | None], int | None]:
+    if not rows:
+        return {}, None
+    try:
+        found = session.rows(scan(rows, tuple(checks)))[0]
+    except Fault:
+        return {}, None  # one of them cannot run: each is asked alone, to tell which
+    figures = {c.id: value for c, value in zip(checks, found, strict=False)}
+    return figures, int(found[-1])
+
+
+def _alone(session: Session, each: Check, rows: str) -> float | None:
+    source = f"from {rows}" if rows else ""
+    return session.rows(f"select {each.measure.figure} {source}")[0][0]  # type: ignore[no-any-return]
+
+
+def _judged(
+    tools: Tools, session: Session, each: Check, figure: float | None, rows: int | None
+) -> tuple[Outcome, float | None]:
+    if each.measure.limits is not None:
+        now = tools.clock().timestamp()
+        status = aged(figure, now, each.measure.limits)
+        failures = int(status != "success")
+        expiry = expires(figure, now, each.measure.limits)
+    else:
+        failures = _failures(session, each, figure)
+        status, expiry = verdict(failures, each.config), None
+    sample, stored = Sample(), ""
+    if failures and status != "success":
+        sample = _narrowed(session.sample(each.measure.failing, _SHOWN), each.shown)
+    if each.config.store_failures:
+        stored = _store(session, each)
+    outcome = Outcome(
+        each.id,
+        "check",
+        each.label,
+        _severe(status, each),
+        rows=rows,
+        message=stored,
+        facts={"failures": failures},
+        sample=sample,
+    )
+    return outcome, expiry
+
+
+def _narrowed(sample: Sample, shown: Sequence[str]) -> Sample:
+    """The columns that identify rows and the checked one, where there are any among them."""
+    folded = [name.lower() for name in sample.columns]
+    kept = [folded.index(name.lower()) for name in shown if name.lower() in folded]
+    if not kept:
+        return sample
+    names = tuple(sample.columns[i] for i in kept)
+    return Sample(names, tuple(tuple(row[i] for i in kept) for row in sample.rows))
+
+
+def _severe(status: Status, each: Check) -> Status:
+    return "warn" if status == "fail" and each.config.severity == "warn" else status
+
+
+def _failures(session: Session, each: Check, figure: float | None) -> int:
+    failures = int(figure or 0)
+    if failures and not each.measure.exact and each.measure.count:
+        failures = int(session.rows(each.measure.count)[0][0])
+    return min(failures, each.config.limit) if each.config.limit else failures
+
+
+def _store(session: Session, each: Check) -> str:
+    """Keeps the failing rows as a table; an empty one when nothing fails."""
+    table = Name(FAILURES, each.name)
+    limit = f" limit {int(each.config.limit)}" if each.config.limit else ""
+    session.run(f"create schema if not exists {quoted(FAILURES)}")
+    session.run(
+        f"create or replace table {table.sql()} as select * from ({each.measure.failing}\n){limit}"
+    )
+    return str(table)
+
+
+def _entry(tools: Tools, each: Check, outcome: Outcome, expiry: float | None) -> Entry:
+    with tools.guard:
+        inputs = {need: tools.versions.get(need, "") for need in each.needs}
+    state = NodeState(each.fingerprint, outcome.status, inputs, outcome.status)
+    failures = outcome.facts.get("failures")
+    return Entry(each.id, "check", None, state, tools.run_id, tools.clock(), failures, expiry)

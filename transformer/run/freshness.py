@@ -1,0 +1,47 @@
+"""Looks how old the newest row of a source is."""
+
+from __future__ import annotations
+
+from transformer import ledger
+from transformer.compile.nodes import FreshnessBody
+from transformer.errors import BuildError, Fault
+from transformer.ledger import Entry
+from transformer.plan.checks import aged, expires
+from transformer.plan.planner import Work
+from transformer.run.tools import Tools
+from transformer.steps import NodeState, Outcome, Step
+
+
+def freshness(tools: Tools, step: Step) -> Outcome:
+    """Performs a freshness node: success, warn or fail by the age of the newest row."""
+    work: Work = step.work
+    body = work.node.body
+    if not isinstance(body, FreshnessBody) or body.table.freshness is None:
+        raise TypeError(step.id)
+    rule = body.table.freshness
+    now = tools.clock().timestamp()
+    limits = rule.warn_after, rule.error_after
+    with tools.engine.session() as session:
+        narrow = f" where {rule.filter}" if rule.filter else ""
+        try:
+            found = session.rows(
+                f"select epoch(max(({rule.field})::timestamptz)) from {work.rows}{narrow}"
+            )
+        except Fault as fault:
+            raise BuildError(
+                f"the freshness of `{step.label}` cannot be told: {fault.message.splitlines()[0]}",
+                body.table.where,
+                hint="look at its `loaded_at_field`",
+            ) from None
+        newest = found[0][0]
+        status = aged(newest, now, limits)
+        age = None if newest is None else max(0, int(now - newest))
+        state = NodeState(work.fingerprint, status, tools.inputs(work), status)
+        entry = Entry(
+            step.id, "freshness", None, state, tools.run_id, tools.clock(),
+            expires=expires(newest, now, limits),
+        )  # fmt: skip
+        with session.transaction():
+            ledger.record(session, [entry])
+    facts = {} if age is None else {"age": age}
+    return Outcome(step.id, "freshness", step.label, status, facts=facts)

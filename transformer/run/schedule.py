@@ -1,0 +1,101 @@
+"""The loop: steps in their order, some at the same time; a failure stops what stands on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+
+from transformer.errors import TransformError
+from transformer.run.tools import Event
+from transformer.steps import Action, Outcome, Plan, Results, Step
+
+Perform = Callable[[Step], Outcome]
+Watch = Callable[[Event], None]
+
+
+def follow(
+    plan: Plan,
+    perform: Mapping[Action, Perform],
+    on_event: Watch,
+    *,
+    before: Results = Results(),
+    threads: int = 1,
+    fail_fast: bool = False,
+) -> Results:
+    """Does every step of the plan after those it waits for. Never raises for a step's failure:
+    it is an outcome, and what waits for it is skipped. `before` are outcomes of an earlier part
+    of the same run: they count, and stop what waits for them."""
+    following = _Following(plan, perform, on_event, fail_fast)
+    following.ended = {outcome.id: outcome for outcome in before.outcomes}
+    return following.run(max(1, threads))
+
+
+class _Following:
+    def __init__(
+        self, plan: Plan, perform: Mapping[Action, Perform], on_event: Watch, fail_fast: bool
+    ) -> None:
+        self.perform, self.on_event, self.fail_fast = perform, on_event, fail_fast
+        self.waiting = {step.id: step for step in plan}
+        self.total = len(plan)
+        self.count = 0
+        self.ended: dict[str, Outcome] = {}
+
+    def run(self, threads: int) -> Results:
+        started = time.monotonic()
+        if threads == 1:
+            while step := self.next():
+                self.end(self.one(step))
+        else:
+            self.many(threads)
+        if self.waiting:
+            raise RuntimeError(f"steps wait for each other: {sorted(self.waiting)}")
+        return Results(tuple(self.ended.values()), time.monotonic() - started)
+
+    def many(self, threads: int) -> None:
+        with ThreadPoolExecutor(threads, thread_name_prefix="step") as pool:
+            running: set[Future[Outcome]] = set()
+            while True:
+                while len(running) < threads and (step := self.next()):
+                    running.add(pool.submit(self.one, step))
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self.end(future.result())
+
+    def next(self) -> Step | None:
+        """The next step that waits for nothing; those that never can are skipped on the way."""
+        stopped = self.fail_fast and any(o.bad for o in self.ended.values())
+        for step in list(self.waiting.values()):
+            failed = [
+                self.ended[a] for a in step.after if a in self.ended and _stops(self.ended[a])
+            ]
+            if failed or stopped:
+                del self.waiting[step.id]
+                why = f"`{failed[0].label}` failed" if failed else "stopped at the first failure"
+                self.end(Outcome(step.id, step.action, step.label, "skipped", message=why))
+            elif not any(a in self.waiting or a not in self.ended for a in step.after):
+                del self.waiting[step.id]
+                return step
+        return None
+
+    def one(self, step: Step) -> Outcome:
+        self.on_event(Event("begin", step.label, step.action, self.count, self.total))
+        started = time.monotonic()
+        try:
+            outcome = self.perform[step.action](step)
+        except TransformError as error:
+            outcome = Outcome(step.id, step.action, step.label, "error", error=error)
+        return replace(outcome, seconds=time.monotonic() - started)
+
+    def end(self, outcome: Outcome) -> None:
+        self.ended[outcome.id] = outcome
+        self.count += 1
+        self.on_event(Event("end", outcome.label, outcome.action, self.count, self.total, outcome))
+
+
+def _stops(outcome: Outcome) -> bool:
+    """A failure stops what waits for it, and so does a skip that a failure caused."""
+    return outcome.bad or (outcome.status == "skipped" and bool(outcome.message))

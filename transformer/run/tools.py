@@ -1,0 +1,111 @@
+"""What every step needs to be done: the warehouse, the clock, and who watches."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from transformer.engines import Engine, Session
+from transformer.ledger import Entry
+from transformer.names import Name, quoted
+from transformer.plan.planner import Work
+from transformer.project.paths import Places
+from transformer.project.values import Project
+from transformer.steps import Columns, NodeState, Outcome, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a watcher may want to show: a step begins, moves on, or has ended."""
+
+    kind: str
+    label: str
+    action: str
+    done: int = 0
+    total: int = 0
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The hands of a run. `versions` are the contents of relations as they are by now, and
+    `states` what the ledger said of them when the run began."""
+
+    engine: Engine
+    project: Project
+    places: Places
+    run_id: str
+    clock: Callable[[], datetime]
+    on_event: Callable[[Event], None]
+    extension: Callable[[Any, str], None]
+    synced: Path
+    states: Mapping[str, NodeState] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    keep_failed: bool = False
+    retry_rejected: bool = False
+
+    def inputs(self, work: Work) -> dict[str, str]:
+        """The versions of what the step reads."""
+        with self.guard:
+            return {need: self.versions.get(need, "") for need in work.inputs}
+
+    def settle(self, node_id: str, version: str) -> None:
+        """A node has this content from now on."""
+        with self.guard:
+            self.versions[node_id] = version
+
+    def unchanged(self, work: Work) -> bool:
+        """Whether the step's inputs turned out to be what they were when it was last done."""
+        known = self.states.get(work.node.id)
+        return work.only_if_changed and known is not None and known.inputs == self.inputs(work)
+
+    def entry(self, work: Work, made: Made) -> Entry:
+        """What the ledger keeps of a step that was done."""
+        state = NodeState(
+            fingerprint=work.fingerprint,
+            version=made.version,
+            inputs=self.inputs(work),
+            status=made.status,
+            columns=made.columns,
+            rows=made.rows,
+        )
+        node = work.node
+        relation = node.relation
+        now = self.clock()
+        return Entry(
+            node.id, node.kind, relation, state, self.run_id, now, made.failures, made.expires
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a step has made: its content's version, its size, its columns, how it ended."""
+
+    version: str
+    status: Status = "success"
+    columns: Columns = ()
+    rows: int | None = None
+    failures: int | None = None
+    expires: float | None = None
+
+
+def content(session: Session, relation: Name, columns: Columns) -> tuple[str, int]:
+    """The version of a table's content, and its number of rows. Order does not count; nor do the
+    columns that say when and how a row was loaded."""
+    names = [quoted(n) for n, _ in columns if n not in ("_loaded_at", "_batch", "_source")]
+    hashed = f"hash({', '.join(names)})" if names else "0"
+    found = session.rows(
+        f"select count(*), coalesce(sum({hashed}::hugeint), 0) from {relation.sql()}"
+    )[0]
+    shape = ",".join(f"{n} {k}" for n, k in columns)
+    return f"{found[0]}:{found[1]:x}:{_short(shape)}", int(found[0])
+
+
+def _short(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

@@ -1,0 +1,145 @@
+"""The words that both wings share: `State`, `Step`, `Plan`, `Outcome`, `Results`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from transformer.names import Name
+
+Columns = tuple[tuple[str, str], ...]
+Action = Literal["load", "freshness", "seed", "build", "snapshot", "check", "activate"]
+Status = Literal["success", "warn", "fail", "error", "skipped"]
+
+BAD: tuple[Status, ...] = ("fail", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class RelationState:
+    """A relation that is there: table or view, and its columns with their types."""
+
+    kind: Literal["table", "view"]
+    columns: Columns = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What the ledger knows of a node.
+
+    `version` names the content of its relation; `inputs` are the versions it was made from.
+    """
+
+    fingerprint: str
+    version: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    status: Status = "success"
+    columns: Columns = ()
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A warehouse as it is: its relations, and what the ledger says of the nodes."""
+
+    relations: Mapping[tuple[str, str], RelationState] = field(default_factory=dict)
+    nodes: Mapping[str, NodeState] = field(default_factory=dict)
+
+    def relation(self, name: Name | None) -> RelationState | None:
+        """The relation of that name, when it is there."""
+        return self.relations.get(name.key()) if name else None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, why, and after which other steps. `work` is what its action needs."""
+
+    id: str
+    action: Action
+    label: str
+    reason: str
+    work: Any
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A node that needs nothing done, and why."""
+
+    id: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in an order that can be followed, and what is left alone."""
+
+    steps: tuple[Step, ...] = ()
+    skips: tuple[Skip, ...] = ()
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def of(self, action: Action) -> tuple[Step, ...]:
+        """The steps of one action."""
+        return tuple(step for step in self.steps if step.action == action)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A few rows to show: column names and values as text."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a step. `facts` are figures by name, such as `quarantined`.
+
+    `parts` are the outcomes of checks that ran inside the step; `error` is what went wrong.
+    """
+
+    id: str
+    action: Action
+    label: str
+    status: Status
+    seconds: float = 0.0
+    rows: int | None = None
+    message: str = ""
+    facts: Mapping[str, int] = field(default_factory=dict)
+    sample: Sample = Sample()
+    parts: tuple[Outcome, ...] = ()
+    error: Exception | None = None
+
+    @property
+    def bad(self) -> bool:
+        """Whether it stops what stands on it."""
+        return self.status in BAD
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All outcomes of a run, in the order in which they ended."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    seconds: float = 0.0
+
+    def every(self) -> Iterator[Outcome]:
+        """Every outcome, checks inside steps included."""
+        for outcome in self.outcomes:
+            yield outcome
+            yield from outcome.parts
+
+    @property
+    def bad(self) -> tuple[Outcome, ...]:
+        """Everything that failed."""
+        return tuple(outcome for outcome in self.every() if outcome.bad)
+
+    def count(self, action: Action, *status: Status) -> int:
+        """How many outcomes of an action have one of the statuses (none named: any)."""
+        return sum(o.action == action and (not status or o.status in status) for o in self.every())

@@ -1,0 +1,126 @@
+"""One batch on its way: tried until it is answered, split where a row spoils it.
+
+The ledger is written before and after every attempt that can change something outside.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from transformer.errors import ActivateError
+from transformer.sync.ledger import Ledger
+from transformer.targets import Batch, Refused, Rejection, Session, Transient
+
+FIRST_WAIT = 0.5  # seconds; doubled with every attempt
+LONGEST_WAIT = 30.0  # of our own choice
+LONGEST_ASKED = 120.0  # that a target may ask for: a build does not sleep for an hour
+MOST_REFUSALS = 1_000  # in a row with nothing landing between: then it is not single rows
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a sync needs of the world outside: the time, patience, chance, and who looks on."""
+
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None
+
+    def pause(self, tried: int, trouble: Transient) -> None:
+        """Wait as long as the target asks, or longer each time, never all at the same moment."""
+        if trouble.wait is not None:
+            self.sleep(min(trouble.wait, LONGEST_ASKED))
+            return
+        longest = min(FIRST_WAIT * 2 ** (tried - 1), LONGEST_WAIT)
+        self.sleep(longest * (0.5 + self.chance() / 2))
+
+
+WORLD = World()
+
+
+@dataclass
+class Delivery:
+    """The way to one target, and what has been done on it so far."""
+
+    session: Session
+    ledger: Ledger
+    world: World
+    sent: int = 0
+    rejected: int = 0
+    refusals: int = 0
+
+    def deliver(self, batch: Batch) -> None:
+        """Bring every row of the batch to an end: landed or refused; else ActivateError."""
+        waiting = deque([batch])
+        while waiting:
+            each = waiting.popleft()
+            self.ledger.begin(each)
+            try:
+                self._try(each)
+            except Refused as refused:
+                waiting.extendleft(reversed(self._after_refusal(each, refused)))
+            except ActivateError as error:
+                self.ledger.failed(each, error.what)
+                raise
+
+    def _try(self, batch: Batch) -> None:
+        tried = 0
+        while True:
+            try:
+                rejections = self.session.send(batch)
+            except Transient as trouble:
+                if trouble.done:
+                    self._answered(batch, trouble.done, trouble.rejections)
+                    batch, tried = batch.after(trouble.done), 0
+                tried += 1
+                if tried >= self.session.attempts:
+                    raise _gave_up(tried, trouble) from None
+                self.world.pause(tried, trouble)
+            else:
+                self._answered(batch, len(batch), rejections)
+                return
+
+    def _answered(self, batch: Batch, done: int, rejections: Sequence[Rejection]) -> None:
+        self.ledger.answered(batch, done, rejections)
+        if done > len(rejections):
+            self.refusals = 0
+        self.sent += done - len(rejections)
+        self.rejected += len(rejections)
+
+    def _after_refusal(self, batch: Batch, refused: Refused) -> tuple[Batch, ...]:
+        self.refusals += 1
+        if len(batch) == 1:
+            self._answered(batch, 1, [Rejection(0, refused.reason, refused.answer)])
+            return ()
+        if self.refusals >= MOST_REFUSALS:
+            raise ActivateError(
+                f"the target refused {self.refusals:,} times in a row: {refused.reason}",
+                hint="see transform quarantine show; the rows may not fit the target at all",
+            )
+        return self.ledger.split(batch)
+
+
+def patiently(step: Callable[[], Result], attempts: int, world: World) -> Result:
+    """The step's result; it is repeated while its trouble may pass."""
+    for tried in range(1, attempts):
+        try:
+            return step()
+        except Transient as trouble:
+            world.pause(tried, trouble)
+    try:
+        return step()
+    except Transient as trouble:
+        raise _gave_up(attempts, trouble) from None
+
+
+def _gave_up(tried: int, trouble: Transient) -> ActivateError:
+    times = "1 attempt" if tried == 1 else f"{tried} attempts"
+    return ActivateError(f"gave up after {times}: {trouble.reason}")

@@ -1,0 +1,193 @@
+"""What has to be sent: the model's rows against the ledger, as SQL text.
+
+Four tables, private to one sync, each made from the ones before:
+
+    sync_model   the model's rows: slots, `key`, `doc`, `hash`, and the `fault` of a bad key
+    sync_plan    one row per key of the model or the ledger, with its class
+    sync_again   batches that went out with unknown outcome and go out again as they were
+    sync_out     the rows to send, typed, with their batch and place
+
+Classes: added, changed, removed (they are sent); unchanged; gone (left the model, and this mode
+does not remove); blocked (its key is null or not unique in the model); withheld (the target
+refused exactly this content before).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformer.names import literal
+from transformer.sync.mapping import Sending, document, in_key_text, key_text, keys_of
+
+TO_SEND = "('added', 'changed', 'removed')"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The statements of one activation. `ledger` is the alias of the attached sync ledger."""
+
+    activation: str
+    mode: str
+    fields: tuple[Sending, ...]
+    ledger: str
+
+    def model(self, select: str) -> str:
+        """`sync_model`: the model is read once, so that what is sent is what was compared."""
+        values = ", ".join(f"{each.value()} as {each.slot}" for each in self.fields)
+        return f"""
+            create or replace temp table sync_model as
+            with typed as (select {values} from ({select}) as model),
+            keyed as (select *, {key_text(self.fields)} as key, {document(self.fields)} as doc,
+                {self._null_fault()} as fault from typed)
+            select *, md5(doc) as hash from keyed"""
+
+    def mark_twice(self) -> str:
+        """Every row of a key that is not unique is at fault: none of them is the right one."""
+        return """
+            update sync_model set fault = 'its key occurs ' || twice.n || ' times'
+            from (select key, count(*) as n from sync_model where fault is null
+                  group by key having count(*) > 1) as twice
+            where twice.key = sync_model.key and fault is null"""
+
+    def plan(self, retry: bool) -> str:
+        """`sync_plan`; with `retry`, what the target refused before is sent again."""
+        return f"""
+            create or replace temp table sync_plan as
+            with m as (select key, hash, doc from sync_model where fault is null),
+            faulty as (select distinct key from sync_model where fault is not null),
+            h as (select * from {self.ledger}.rows where activation = {literal(self.activation)}),
+            classed as (
+                select coalesce(m.key, h.key) as key, {self._class()} as class,
+                    coalesce(m.hash, '') as hash, m.doc, h.payload as before,
+                    h.status, h.batch, h.position, h.try_hash, h.try_payload, false as again
+                from m full join h on h.key = m.key left join faulty on faulty.key = h.key)
+            select * replace (
+                case when class in {TO_SEND} and {_refused(retry)} then 'withheld' else class end
+                as class)
+            from classed"""
+
+    def again(self, whole: bool) -> str:
+        """`sync_again`: batches of unknown outcome whose rows are all as they were.
+
+        In mode `append` a row is sent as it was written first, whatever has become of it: only
+        the same content under the same id lets a receiver see that it has it already.
+        """
+        same = "try_payload is not null" if self.mode == "append" else _AS_IT_WAS
+        return f"""
+            create or replace temp table sync_again as
+            select p.batch from sync_plan as p join {self.ledger}.batches as b
+                on b.id = p.batch and b.activation = {literal(self.activation)}
+            where p.status = 'pending' and b.status = 'sending' and not {whole}
+            group by p.batch, b.rows, b.done
+            having count(*) = b.rows - b.done and bool_and({same})"""
+
+    def mark_again(self) -> str:
+        """Rows of those batches keep their batch and place; appended ones their first content."""
+        kept = ", class = 'added', hash = try_hash, doc = try_payload"
+        return f"""
+            update sync_plan set again = true{kept if self.mode == "append" else ""}
+            where status = 'pending' and batch in (select batch from sync_again)"""
+
+    def out(self, run: str, size: int) -> str:
+        """`sync_out`: removed rows first, so that a value that must be unique is free again."""
+        slots = ", ".join(each.slot for each in self.fields)
+        keys = ", ".join(each.slot for each in keys_of(self.fields))
+        return f"""
+            create or replace temp table sync_out as
+            with typed as (
+                select {_OUT}, p.doc, {slots} from sync_plan as p join sync_model as m
+                    on m.key = p.key and m.fault is null
+                where p.class in ('added', 'changed') and not {self._from_ledger()}
+                union all by name
+                select {_OUT}, {self._kept_doc()} as doc, {self._read()}
+                from (select *, {_KEPT} as source from sync_plan) as p
+                where p.class = 'removed' or (p.class = 'added' and {self._from_ledger()})),
+            counted as (select *, row_number() over (partition by again
+                order by class <> 'removed', {keys}, key) - 1 as n from typed)
+            select * exclude (n, batch, position),
+                case when again then batch
+                    else {literal(run)} || lpad((n // {size})::varchar, 6, '0') end as batch,
+                case when again then position else n % {size} end as position
+            from counted order by not again, batch, position"""
+
+    def batch(self, removed: bool) -> str:
+        """The put or the removed rows of one batch (parameter: its id), in order."""
+        fields = keys_of(self.fields) if removed else self.fields
+        return (
+            f"select {_slots(fields)}, doc from sync_out where batch = ? "
+            f"and (class = 'removed') = {removed} order by position"
+        )
+
+    def state(self) -> str:
+        """Everything the place shall hold when the sync is done, in the order of the key.
+
+        Rows that left the model or whose key is at fault stay as they were sent last.
+        """
+        keys = ", ".join(each.slot for each in keys_of(self.fields))
+        append, mirror = self.mode == "append", self.mode == "mirror"
+        return f"""
+            select {_slots(self.fields)}, doc from (
+                select p.doc, {_slots(self.fields, "m.")} from sync_plan as p
+                join sync_model as m on m.key = p.key and m.fault is null
+                where p.class in ('added', 'changed') or (p.class = 'unchanged' and not {append})
+                union all by name
+                select source as doc, {self._read()}
+                from (select *, {_KEPT} as source from sync_plan) as p
+                where source is not null and (p.class = 'blocked'
+                    or (p.class = 'gone' and not {mirror}) or (p.class = 'unchanged' and {append})))
+            order by {keys}"""
+
+    def _class(self) -> str:
+        holds = "(h.hash is not null or h.status = 'pending')"
+        removes = holds if self.mode == "mirror" else "false"
+        same = "true" if self.mode == "append" else "h.status <> 'pending' and h.hash = m.hash"
+        return f"""case
+            when m.key is null and faulty.key is not null then 'blocked'
+            when m.key is null and {removes} then 'removed'
+            when m.key is null then 'gone'
+            when h.hash is null then 'added'
+            when {same} then 'unchanged'
+            else 'changed' end"""
+
+    def _null_fault(self) -> str:
+        cases = " ".join(
+            f"when {each.slot} is null then {literal(f'its key `{each.column}` is null')}"
+            for each in keys_of(self.fields)
+        )
+        return f"case {cases} end"
+
+    def _from_ledger(self) -> str:
+        return "p.again" if self.mode == "append" else "false"
+
+    def _kept_doc(self) -> str:
+        places = in_key_text(self.fields)
+        pairs = ", ".join(
+            f"{literal(each.name)}, json_extract(p.key, {places[each.slot]})"
+            for each in keys_of(self.fields)
+        )
+        return f"case when p.class = 'removed' then json_object({pairs})::varchar else source end"
+
+    def _read(self) -> str:
+        """The slots of a row of the ledger: its key has other names when fields were renamed."""
+        places = in_key_text(self.fields)
+        return ", ".join(
+            each.read("p.key", places[each.slot]) + f" as {each.slot}"
+            if each.is_key
+            else each.read("source", each.pointer) + f" as {each.slot}"
+            for each in self.fields
+        )
+
+
+# What was sent last, or may have been: a removal in flight has no payload of its own.
+_KEPT = "case when status = 'pending' then coalesce(try_payload, before) else before end"
+_AS_IT_WAS = f"p.class in {TO_SEND} and p.hash = p.try_hash"
+_OUT = "p.key, p.class, p.hash, p.batch, p.position, p.again"
+
+
+def _refused(retry: bool) -> str:
+    return "false" if retry else "coalesce(status = 'rejected' and try_hash = hash, false)"
+
+
+def _slots(fields: Sequence[Sending], prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{each.slot}" for each in fields)

@@ -1,0 +1,380 @@
+"""The sync ledger: what each place outside has received, per key, in a DuckDB file of its own.
+
+    rows        one row per key: what the place is known to hold (`hash`, `payload`) and what is
+                on its way or was refused (`try_hash`, `try_payload`)
+    batches     what went out, when, and how it ended
+    places      where each activation goes, as a hash
+    quarantine  rows that are not sent: the reason, the target's answer, how often it was tried
+
+A batch is `planned`, then `sending` just before it goes out, then `sent`; or `split` when the
+target refused it as a whole, or `abandoned` when its rows changed before its outcome was known.
+These are writes of one row. What they mean for `rows` is worked out once, by `settle`, at the
+end of a sync or at the beginning of the next: so a process may die between any two of them.
+
+`hash` is null when the place does not have the row, and empty when nobody knows what it has.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+import duckdb
+import pyarrow as pa
+
+from transformer.errors import WarehouseError
+from transformer.names import literal
+from transformer.targets import Batch, Rejection
+
+ALIAS = "transform_sync"
+STORAGE = "v1.4.0"
+
+TABLES = {
+    "rows": "activation varchar, key varchar, hash varchar, payload varchar, status varchar, "
+    "batch varchar, position bigint, try_hash varchar, try_payload varchar, sent_at timestamptz",
+    "batches": "activation varchar, id varchar, started timestamptz, finished timestamptz, "
+    "rows bigint, done bigint, status varchar, error varchar",
+    "places": "activation varchar, place varchar",
+    "quarantine": "activation varchar, key varchar, payload varchar, reason varchar, "
+    "answer varchar, noted_at timestamptz, attempts bigint",
+}
+
+# How many syncs of this process use a file: DuckDB attaches it once, for all connections.
+_users: Counter[str] = Counter()
+_guard = Lock()
+
+
+@contextmanager
+def attached(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[str]:
+    """The alias of the ledger, made when there is none; WarehouseError when it is in use."""
+    place = str(path.resolve())
+    with _guard:
+        if not _users[place]:
+            _attach(con, path, f"(read_write, storage_version '{STORAGE}')", ALIAS)
+            for name, columns in TABLES.items():
+                con.execute(f"create table if not exists {ALIAS}.{name} ({columns})")
+        _users[place] += 1
+    try:
+        yield ALIAS
+    finally:
+        with _guard:
+            _users[place] -= 1
+            if not _users[place]:
+                con.execute(f"detach {ALIAS}")
+
+
+@contextmanager
+def copied(
+    con: duckdb.DuckDBPyConnection, path: Path, activation: str | None = None
+) -> Iterator[str]:
+    """The alias of a copy in memory, of one activation or of all; the file is only read."""
+    copy = f"{ALIAS}_{secrets.token_hex(6)}"
+    con.execute(f"attach ':memory:' as {copy} (read_write)")
+    mine = f"where activation = {literal(activation)}" if activation is not None else ""
+    try:
+        for name, columns in TABLES.items():
+            con.execute(f"create table {copy}.{name} ({columns})")
+        with _read_only(con, path) as there:
+            for name in TABLES if there else ():
+                con.execute(f"insert into {copy}.{name} from {ALIAS}.{name} {mine}")
+        yield copy
+    finally:
+        con.execute(f"detach {copy}")
+
+
+@contextmanager
+def _read_only(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[bool]:
+    with _guard:
+        if _users[str(path.resolve())] or not path.exists():
+            yield path.exists()
+            return
+        _attach(con, path, "(read_only)", ALIAS)
+        try:
+            yield True
+        finally:
+            con.execute(f"detach {ALIAS}")
+
+
+def _attach(con: duckdb.DuckDBPyConnection, path: Path, options: str, alias: str) -> None:
+    try:
+        con.execute(f"attach {literal(str(path))} as {alias} {options}")
+    except duckdb.IOException as error:
+        raise WarehouseError(
+            f"cannot open the sync ledger `{path.name}`: {str(error).splitlines()[0]}",
+            hint="another process may be syncing; wait for it to end",
+        ) from error
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One activation's part of the ledger. Every method is one short transaction."""
+
+    con: duckdb.DuckDBPyConnection
+    alias: str
+    activation: str
+    clock: Callable[[], datetime]
+
+    @property
+    def mine(self) -> str:
+        """The condition that a row is this activation's."""
+        return f"activation = {literal(self.activation)}"
+
+    def settle(self) -> None:
+        """Work out what finished batches mean for their rows; forget what never went out."""
+        rows, batches = f"{self.alias}.rows", f"{self.alias}.batches"
+        answered = (
+            f"(select id, done, finished, status from {batches} "
+            f"where {self.mine} and (status = 'sent' or done > 0))"
+        )
+        landed = (
+            f"rows.{self.mine} and rows.status = 'pending' and rows.batch = b.id "
+            "and (b.status = 'sent' or rows.position < b.done)"
+        )
+        with self._transaction():
+            self.con.execute(
+                f"delete from {self.alias}.quarantine as q using {rows} as rows, {answered} as b "
+                f"where q.{self.mine} and q.key = rows.key and {landed}"
+            )
+            self.con.execute(
+                f"delete from {rows} as rows using {answered} as b "
+                f"where {landed} and rows.try_payload is null"
+            )
+            self.con.execute(
+                f"update {rows} as rows set status = 'sent', hash = try_hash, "
+                "payload = try_payload, sent_at = b.finished, position = null, "
+                f"try_hash = null, try_payload = null from {answered} as b where {landed}"
+            )
+            self._forget_planned()
+
+    def _forget_planned(self) -> None:
+        rows, batches = f"{self.alias}.rows", f"{self.alias}.batches"
+        planned = f"(select id from {batches} where {self.mine} and status = 'planned')"
+        waiting = f"{self.mine} and status = 'pending' and batch in {planned}"
+        self.con.execute(f"delete from {rows} where {waiting} and hash is null")
+        self.con.execute(
+            f"update {rows} set status = 'sent', batch = null, position = null, "
+            f"try_hash = null, try_payload = null where {waiting}"
+        )
+        self.con.execute(f"delete from {batches} where {self.mine} and status = 'planned'")
+
+    def write_plan(self) -> None:
+        """Note what `sync_out` is about to send, and what `sync_plan` says of the rest."""
+        rows, batches = f"{self.alias}.rows", f"{self.alias}.batches"
+        with self._transaction():
+            self._tidy()
+            self._note_faults()
+            self.con.execute(
+                f"update {batches} set status = 'abandoned' where {self.mine} "
+                "and status = 'sending' and id not in (select batch from sync_again)"
+            )
+            self.con.execute(
+                f"insert into {rows} (activation, key) select {literal(self.activation)}, key "
+                f"from sync_out where key not in (select key from {rows} where {self.mine})"
+            )
+            self.con.execute(
+                f"update {rows} as rows set status = 'pending', batch = o.batch, "
+                "position = o.position, try_hash = o.hash, "
+                "try_payload = case when o.class <> 'removed' then o.doc end "
+                f"from sync_out as o where rows.{self.mine} and rows.key = o.key and not o.again"
+            )
+            self.con.execute(
+                f"insert into {batches} (activation, id, rows, done, status) "
+                f"select {literal(self.activation)}, batch, count(*), 0, 'planned' "
+                "from sync_out where not again group by batch order by batch"
+            )
+
+    def _tidy(self) -> None:
+        """Drop what the target refused once and is not wanted there any more."""
+        moot = "(select key from sync_plan where class in ('unchanged', 'gone'))"
+        rows, refused = f"{self.alias}.rows", f"{self.mine} and status in ('rejected', 'retry')"
+        self.con.execute(
+            f"delete from {self.alias}.quarantine where {self.mine} and attempts > 0 "
+            f"and key in {moot}"
+        )
+        self.con.execute(f"delete from {rows} where {refused} and hash is null and key in {moot}")
+        self.con.execute(
+            f"update {rows} set status = 'sent', try_hash = null, try_payload = null "
+            f"where {refused} and key in {moot}"
+        )
+
+    def _note_faults(self) -> None:
+        """Rows at fault here were never tried: `attempts` is 0. The same ones are left alone."""
+        same = "q.key = m.key and q.payload = m.doc and q.reason = m.fault"
+        noted = f"{self.alias}.quarantine as q"
+        self.con.execute(
+            f"delete from {noted} where {self.mine} and attempts = 0 "
+            f"and not exists (from sync_model as m where {same})"
+        )
+        self.con.execute(
+            f"insert into {self.alias}.quarantine by name "
+            f"select {literal(self.activation)} as activation, key, doc as payload, "
+            "fault as reason, ? as noted_at, 0 as attempts from sync_model as m "
+            "where fault is not null and not exists "
+            f"(from {noted} where {self.mine} and attempts = 0 and {same})",
+            [self.now()],
+        )
+
+    def begin(self, batch: Batch) -> None:
+        """Note that the batch goes out now: from here on its outcome is unknown."""
+        with self._transaction():
+            self.con.execute(
+                f"update {self.alias}.batches set status = 'sending', "
+                f"started = coalesce(started, ?) where {self.mine} and id = ?",
+                [self.now(), batch.id],
+            )
+
+    def whole(self, batch: Batch) -> None:
+        """Note a batch that repeats what was sent before and has no row of its own."""
+        self.con.execute(
+            f"insert into {self.alias}.batches by name select ? as activation, ? as id, "
+            "? as started, 0 as rows, 0 as done, 'sending' as status",
+            [self.activation, batch.id, self.now()],
+        )
+
+    def answered(self, batch: Batch, done: int, rejections: Sequence[Rejection]) -> None:
+        """Note that the first `done` rows of the batch are answered, and which were refused."""
+        ended = done >= len(batch)
+        with self._transaction():
+            if rejections:
+                self._note_rejections(batch, rejections)
+            self.con.execute(
+                f"update {self.alias}.batches set done = ?, finished = ?, error = null, "
+                f"status = case when ? then 'sent' else status end where {self.mine} and id = ?",
+                [batch.first + done, self.now(), ended, batch.id],
+            )
+
+    def _note_rejections(self, batch: Batch, rejections: Sequence[Rejection]) -> None:
+        self.con.register("sync_refused", _table(batch, rejections))
+        refused = (
+            "(select key, doc, f.reason, f.answer, f.again from sync_out as o "
+            "join sync_refused as f on o.position = f.position where o.batch = ?)"
+        )
+        quarantine = f"{self.alias}.quarantine"
+        self.con.execute(
+            f"create or replace temp table sync_attempts as select f.*, "
+            f"coalesce(max(q.attempts), 0) + 1 as attempts from {refused} as f "
+            f"left join {quarantine} as q on q.{self.mine} and q.key = f.key group by all",
+            [batch.id],
+        )
+        self.con.execute(
+            f"delete from {quarantine} where {self.mine} and key in (select key from sync_attempts)"
+        )
+        self.con.execute(
+            f"insert into {quarantine} by name select ? as activation, key, doc as payload, "
+            "reason, answer, ? as noted_at, attempts from sync_attempts",
+            [self.activation, self.now()],
+        )
+        # What may pass is not `rejected`: the next sync finds it different and sends it again.
+        self.con.execute(
+            f"update {self.alias}.rows as rows set position = null, "
+            "status = case when f.again then 'retry' else 'rejected' end, "
+            "hash = case when f.again and hash is not null then '' else hash end, "
+            "try_hash = case when not f.again then try_hash end, "
+            "try_payload = case when not f.again then try_payload end "
+            f"from sync_attempts as f where rows.{self.mine} and rows.key = f.key"
+        )
+        self.con.unregister("sync_refused")
+
+    def split(self, batch: Batch) -> tuple[Batch, Batch]:
+        """Two halves with ids of their own, for a batch of which nothing landed."""
+        half = len(batch) // 2
+        halves = (
+            batch.part(f"{batch.id}a", 0, half),
+            batch.part(f"{batch.id}b", half, len(batch)),
+        )
+        moved = (
+            f"set batch = batch || case when position < {half} then 'a' else 'b' end, "
+            f"position = case when position < {half} then position else position - {half} end"
+        )
+        with self._transaction():
+            for table in (f"{self.alias}.rows", "sync_out"):
+                mine = f"{self.mine} and status = 'pending' and" if table != "sync_out" else ""
+                self.con.execute(f"update {table} {moved} where {mine} batch = ?", [batch.id])
+            self.con.execute(
+                f"update {self.alias}.batches set status = 'split', finished = ? "
+                f"where {self.mine} and id = ?",
+                [self.now(), batch.id],
+            )
+            for each in halves:
+                self.con.execute(
+                    f"insert into {self.alias}.batches (activation, id, rows, done, status) "
+                    "values (?, ?, ?, 0, 'planned')",
+                    [self.activation, each.id, len(each)],
+                )
+        return halves
+
+    def failed(self, batch: Batch, reason: str) -> None:
+        """Note why the sync stopped at this batch."""
+        self.con.execute(
+            f"update {self.alias}.batches set error = ? where {self.mine} and id = ?",
+            [reason, batch.id],
+        )
+
+    def moved(self, place: str) -> bool:
+        """Whether the activation went to another place before."""
+        found = self.con.execute(
+            f"select place <> md5(?) from {self.alias}.places where {self.mine}", [place]
+        ).fetchone()
+        return bool(found and found[0])
+
+    def goes_to(self, place: str) -> None:
+        """Note where the activation goes now, when that is news."""
+        known = self.con.execute(
+            f"from {self.alias}.places where {self.mine} and place = md5(?)", [place]
+        ).fetchone()
+        if known:
+            return
+        with self._transaction():
+            self.con.execute(f"delete from {self.alias}.places where {self.mine}")
+            self.con.execute(
+                f"insert into {self.alias}.places values (?, md5(?))", [self.activation, place]
+            )
+
+    def forget(self) -> None:
+        """Forget what was sent, so that the next sync sends everything; the history stays."""
+        with self._transaction():
+            self.con.execute(f"delete from {self.alias}.rows where {self.mine}")
+            self.con.execute(f"delete from {self.alias}.quarantine where {self.mine}")
+            self.con.execute(
+                f"update {self.alias}.batches set status = 'abandoned' "
+                f"where {self.mine} and status in ('planned', 'sending')"
+            )
+
+    def in_quarantine(self) -> int:
+        """How many rows of this activation are in quarantine."""
+        counted = self.con.execute(
+            f"select count(*) from {self.alias}.quarantine where {self.mine}"
+        ).fetchone()
+        return int(counted[0]) if counted else 0
+
+    def now(self) -> datetime:
+        """The clock's time, with a zone: a time without one is taken for UTC."""
+        moment = self.clock()
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.con.execute("begin")
+        try:
+            yield
+        except BaseException:
+            self.con.execute("rollback")
+            raise
+        self.con.execute("commit")
+
+
+def _table(batch: Batch, rejections: Sequence[Rejection]) -> pa.Table:
+    return pa.table(
+        {
+            "position": pa.array([batch.first + each.row for each in rejections], pa.int64()),
+            "reason": pa.array([each.reason for each in rejections], pa.string()),
+            "answer": pa.array([each.answer for each in rejections], pa.string()),
+            "again": pa.array([each.again for each in rejections], pa.bool_()),
+        }
+    )

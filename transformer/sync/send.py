@@ -1,0 +1,323 @@
+"""Keep a place outside in step with a model: `sync`, `preview`, `reset`, `quarantined`.
+
+A sync reads the model once, compares it with the ledger, and sends what differs batch by batch.
+It may be killed at any instant: the next one sends what is missing, and a batch whose outcome
+is unknown goes out again as it was, under the id it had.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from transformer.errors import ActivateError
+from transformer.names import literal, quoted
+from transformer.project.paths import Places
+from transformer.project.values import Activation
+from transformer.sync.deliver import WORLD, Delivery, World, patiently
+from transformer.sync.difference import Difference
+from transformer.sync.ledger import Ledger, attached, copied
+from transformer.sync.mapping import Fields, keys_of, mapped
+from transformer.targets import Batch, Session, Shape, To, find, with_defaults
+
+SAMPLES = 5
+WHOLE = 2**62  # rows of a batch that is never cut
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to send: the activation, SQL that selects its model's rows, and where the ledger is."""
+
+    activation: Activation
+    select: str
+    ledger: Path
+    places: Places
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How a sync went, in rows.
+
+    `rejected` were refused by the target now; `quarantined` are in quarantine when it ends.
+    `label` names the target without any secret.
+    """
+
+    label: str
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    sent: int = 0
+    rejected: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a sync would send, in rows, and up to five of each class.
+
+    A sample has `key`, `before` (as sent last, or None) and `after` (as it would be sent, or None).
+    """
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    samples: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+
+
+def sync(
+    job: Job,
+    con: duckdb.DuckDBPyConnection,
+    world: World = WORLD,
+    retry: bool = False,
+) -> Sent:
+    """Send what differs; with `retry`, rows that the target refused before are tried again.
+
+    ActivateError says how much was sent and how much is left; the next sync goes on from there.
+    The model is read by a cursor of its own: what `con` has not committed is not seen.
+    """
+    with _cursor(con) as own, attached(own, job.ledger) as alias:
+        ledger = Ledger(own, alias, job.activation.name, world.clock)
+        ledger.settle()
+        fields = _read_model(job, own)
+        with closing(_connected(job, _shape(job, own, fields), world)) as session:
+            lost = ledger.moved(session.place) or not session.intact()
+            if lost and not session.whole:
+                # What was there is gone, or it is another place: it gets everything.
+                ledger.forget()
+            difference = _difference(job, fields, alias)
+            _compare(own, difference, retry, session.whole)
+            own.execute(difference.out(_run_id(world), _size(job, session)))
+            return _Sync(own, difference, ledger, job, lost).run(session, world)
+
+
+def preview(job: Job, con: duckdb.DuckDBPyConnection, retry: bool = False) -> Preview:
+    """What `sync` would send. The target is not asked, and nothing is written anywhere."""
+    with _cursor(con) as own, copied(own, job.ledger, job.activation.name) as alias:
+        Ledger(own, alias, job.activation.name, WORLD.clock).settle()
+        difference = _difference(job, _read_model(job, own), alias)
+        _compare(own, difference, retry, whole=False)
+        counts = _counts(own)
+        return Preview(
+            **{name: counts.get(name, 0) for name in ("added", "changed", "removed", "unchanged")},
+            quarantined=counts.get("withheld", 0) + _faults(own),
+            samples={name: _samples(own, name) for name in ("added", "changed", "removed")},
+        )
+
+
+def reset(job: Job, con: duckdb.DuckDBPyConnection, world: World = WORLD) -> None:
+    """Forget what was sent for the activation: the next sync sends everything."""
+    with _cursor(con) as own, attached(own, job.ledger) as alias:
+        Ledger(own, alias, job.activation.name, world.clock).forget()
+
+
+def quarantined(con: duckdb.DuckDBPyConnection, ledger: Path) -> pa.Table:
+    """Every row in quarantine: activation, key, payload, reason, answer, noted_at, attempts."""
+    with _cursor(con) as own, copied(own, ledger) as alias:
+        rows: pa.Table = own.execute(
+            f"from {alias}.quarantine order by activation, noted_at, key"
+        ).to_arrow_table()
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Sync:
+    """A compared model, ready to be sent."""
+
+    con: duckdb.DuckDBPyConnection
+    difference: Difference
+    ledger: Ledger
+    job: Job
+    lost: bool
+
+    def run(self, session: Session, world: World) -> Sent:
+        self.ledger.write_plan()
+        if not session.whole:
+            self.ledger.goes_to(session.place)
+        delivery = Delivery(session, self.ledger, world)
+        total = _one(self.con, "select count(*) from sync_out")
+        try:
+            for batch in self._whole(session, world) if session.whole else self._batches():
+                delivery.deliver(batch)
+                world.on_progress(min(delivery.sent + delivery.rejected, total), total)
+        except ActivateError as error:
+            raise _stopped(error, delivery, total).at(
+                self.job.activation.where
+            ) from error.__cause__
+        finally:
+            self.ledger.settle()
+        return self._summed(session, delivery, total)
+
+    def _batches(self) -> Iterator[Batch]:
+        listed = self.con.execute(
+            "select batch, min(position) from sync_out group by batch, again "
+            "order by not again, batch"
+        ).fetchall()
+        for name, first in listed:
+            rows, documents = self._rows(self.difference.batch(removed=False), name)
+            removed, keys = self._rows(self.difference.batch(removed=True), name, only_keys=True)
+            yield Batch(name, rows, documents, removed, keys, first)
+
+    def _whole(self, session: Session, world: World) -> Iterator[Batch]:
+        found = self.con.execute("select min(batch) from sync_out").fetchone()
+        name = found[0] if found else None
+        if name is None and not self.lost:
+            return
+        rows, documents = self._rows(self.difference.state())
+        none = rows.select([each.name for each in keys_of(self.difference.fields)])[:0]
+        batch = Batch(name or f"{_run_id(world)}0", rows, documents, none)
+        if name is None:
+            self.ledger.whole(batch)
+        yield batch
+        # Not before: a run that dies until here has written nothing there.
+        self.ledger.goes_to(session.place)
+
+    def _rows(self, query: str, *batch: str, only_keys: bool = False) -> tuple[pa.Table, list[str]]:
+        fields = self.difference.fields
+        table = self.con.execute(query, batch).to_arrow_table()
+        documents = table.column("doc").to_pylist()
+        return _named(
+            table.drop_columns(["doc"]), keys_of(fields) if only_keys else fields
+        ), documents
+
+    def _summed(self, session: Session, delivery: Delivery, total: int) -> Sent:
+        counts = _counts(self.con)
+        return Sent(
+            session.label,
+            **{name: counts.get(name, 0) for name in ("added", "changed", "removed", "unchanged")},
+            sent=total if session.whole else delivery.sent,
+            rejected=delivery.rejected,
+            quarantined=self.ledger.in_quarantine(),
+        )
+
+
+@contextmanager
+def _cursor(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor of our own, in the same catalog: its settings and tables are nobody else's."""
+    found = con.execute("select current_database(), current_schema()").fetchone() or ("", "")
+    with closing(con.cursor()) as own:
+        own.execute(f"use {quoted(found[0])}.{quoted(found[1])}")
+        # The text of a timestamp must not depend on where the machine stands.
+        own.execute("set TimeZone = 'UTC'")
+        yield own
+
+
+def _read_model(job: Job, con: duckdb.DuckDBPyConnection) -> Fields:
+    """The fields to send; `sync_model` holds their rows."""
+    try:
+        columns = {row[0]: row[1] for row in con.execute(f"describe {job.select}").fetchall()}
+        fields = mapped(job.activation, columns)
+        difference = _difference(job, fields, "")
+        con.execute(difference.model(job.select))
+        con.execute(difference.mark_twice())
+    except duckdb.Error as error:
+        raise ActivateError(
+            f"cannot read the rows of `{job.activation.model}`: {error}", job.activation.where
+        ) from error
+    return fields
+
+
+def _difference(job: Job, fields: Fields, alias: str) -> Difference:
+    return Difference(job.activation.name, job.activation.mode, fields, alias)
+
+
+def _compare(
+    con: duckdb.DuckDBPyConnection, difference: Difference, retry: bool, whole: bool
+) -> None:
+    con.execute(difference.plan(retry))
+    con.execute(difference.again(whole))
+    con.execute(difference.mark_again())
+
+
+def _shape(job: Job, con: duckdb.DuckDBPyConnection, fields: Fields) -> Shape:
+    slots = ", ".join(each.slot for each in fields)
+    empty = con.execute(f"select {slots} from sync_model limit 0").to_arrow_table()
+    keys = tuple(each.name for each in keys_of(fields))
+    return Shape(job.activation.name, job.activation.mode, keys, _named(empty, fields).schema)
+
+
+def _named(table: pa.Table, fields: Fields) -> pa.Table:
+    """The table with the target's names; text that holds JSON is marked as such."""
+    schema = pa.schema(
+        pa.field(each.name, _plain(column.type), metadata=_mark(each.holds_json))
+        for each, column in zip(fields, table.schema, strict=True)
+    )
+    return pa.table(table.columns, schema.names).cast(schema)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return pa.timestamp("us", "UTC") if pa.types.is_timestamp(kind) and kind.tz else kind
+
+
+def _mark(json_text: bool) -> dict[str, str] | None:
+    return {"holds": "json"} if json_text else None
+
+
+def _connected(job: Job, shape: Shape, world: World) -> Session:
+    activation = job.activation
+    kind = find(activation.kind, activation.where)
+    to = To(activation.options, shape, job.places, activation.where, world.clock)
+    attempts = with_defaults(kind.FIELDS, activation.options).get("attempts") or 1
+    try:
+        return patiently(lambda: kind.connect(to), int(attempts), world)
+    except ActivateError as error:
+        raise error.at(activation.where) from None
+
+
+def _size(job: Job, session: Session) -> int:
+    return WHOLE if session.whole else max(job.activation.batch_size, 1)
+
+
+def _run_id(world: World) -> str:
+    return f"{world.clock():%Y%m%dT%H%M%S}-{secrets.token_hex(6)}-"
+
+
+def _stopped(error: ActivateError, delivery: Delivery, total: int) -> ActivateError:
+    left = total - delivery.sent - delivery.rejected
+    label = delivery.session.label
+    what = error.what if f"`{label}`" in error.what else f"`{label}`: {error.what}"
+    goes_on = "the next build goes on with the rows that are left"
+    return ActivateError(
+        what,
+        error.where,
+        hint=f"{error.hint}; {goes_on}" if error.hint else goes_on,
+        detail=(*error.detail, f"{delivery.sent:,} rows were sent, {left:,} are left"),
+    )
+
+
+def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    return dict(con.execute("select class, count(*) from sync_plan group by class").fetchall())
+
+
+def _faults(con: duckdb.DuckDBPyConnection) -> int:
+    return _one(con, "select count(*) from sync_model where fault is not null")
+
+
+def _one(con: duckdb.DuckDBPyConnection, query: str) -> int:
+    found = con.execute(query).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _samples(con: duckdb.DuckDBPyConnection, name: str) -> tuple[Mapping[str, Any], ...]:
+    rows = con.execute(
+        "select key, before, doc from sync_plan "
+        f"where class = {literal(name)} order by key limit {SAMPLES}"
+    ).fetchall()
+    return tuple(
+        {
+            "key": json.loads(key),
+            "before": json.loads(before) if before else None,
+            "after": json.loads(after) if after else None,
+        }
+        for key, before, after in rows
+    )

@@ -1,0 +1,124 @@
+"""The SQL that Postgres is asked to run, as text: no driver here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from transformer.names import Name, literal, quoted
+from transformer.targets import Shape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Arrow's name of a type -> Postgres's. Decimals and marked texts are told apart below.
+TYPES = {
+    "bool": "boolean",
+    "int8": "smallint",
+    "int16": "smallint",
+    "int32": "integer",
+    "int64": "bigint",
+    "uint8": "smallint",
+    "uint16": "integer",
+    "uint32": "bigint",
+    "uint64": "numeric(20)",
+    "float": "real",
+    "double": "double precision",
+    "string": "text",
+    "binary": "bytea",
+    "date32[day]": "date",
+    "time64[us]": "time",
+    "timestamp[us]": "timestamp",
+    "timestamp[us, tz=UTC]": "timestamptz",
+}
+
+ROWS = "transformer_rows"
+KEYS = "transformer_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """All statements of one session. `updates` when a row that exists is overwritten."""
+
+    table: str
+    columns: str
+    create: str
+    explain: str
+    stage: str
+    copy_rows: str
+    copy_keys: str
+    insert: str
+    delete: str
+    updates: bool
+
+    @staticmethod
+    def of(shape: Shape, table: Name) -> Statements:
+        """The statements that keep `table` in step with rows of this shape."""
+        fields, keys = _listed(shape.fields), _listed(shape.key)
+        updates = shape.mode != "append"
+        return Statements(
+            table=table.sql(),
+            columns=_columns(table),
+            create=_create(shape, table),
+            explain=f"explain insert into {table.sql()} ({fields}) select {fields} "
+            f"from {table.sql()} where false {_conflict(shape, updates)}",
+            stage=f"{_stage(ROWS, fields, table)}; {_stage(KEYS, keys, table)}",
+            copy_rows=f"copy {ROWS} ({fields}) from stdin (format csv)",
+            copy_keys=f"copy {KEYS} ({keys}) from stdin (format csv)",
+            insert=f"insert into {table.sql()} ({fields}) select {fields} from {ROWS} "
+            f"{_conflict(shape, updates)}",
+            delete=_delete(shape, table),
+            updates=updates,
+        )
+
+
+def type_of(column: pa.Field) -> str:
+    """The Postgres type that holds every value of an Arrow field."""
+    if (column.metadata or {}).get(b"holds") == b"json":
+        return "jsonb"
+    name = str(column.type)
+    if name.startswith("decimal"):
+        return f"numeric({column.type.precision}, {column.type.scale})"
+    return TYPES.get(name, "text")
+
+
+def _listed(names: tuple[str, ...], prefix: str = "") -> str:
+    return ", ".join(prefix + quoted(each) for each in names)
+
+
+def _columns(table: Name) -> str:
+    return (
+        "select attname from pg_attribute join pg_class on pg_class.oid = attrelid "
+        "join pg_namespace on pg_namespace.oid = relnamespace "
+        f"where nspname = {literal(table.schema)} and relname = {literal(table.table)} "
+        "and attnum > 0 and not attisdropped"
+    )
+
+
+def _create(shape: Shape, table: Name) -> str:
+    columns = ", ".join(f"{quoted(each.name)} {type_of(each)}" for each in shape.schema)
+    keys = _listed(shape.key)
+    return f"create table if not exists {table.sql()} ({columns}, primary key ({keys}))"
+
+
+def _stage(name: str, columns: str, table: Name) -> str:
+    """An empty copy of some columns. It goes with the transaction: behind a pool of connections
+    the next one may be somebody else's."""
+    return (
+        f"create temp table {name} on commit drop "
+        f"as select {columns} from {table.sql()} with no data"
+    )
+
+
+def _conflict(shape: Shape, updates: bool) -> str:
+    keys = _listed(shape.key)
+    if not updates:
+        return f"on conflict ({keys}) do nothing"
+    values = [each for each in shape.fields if each not in shape.key] or list(shape.key)
+    changes = ", ".join(f"{quoted(each)} = excluded.{quoted(each)}" for each in values)
+    return f"on conflict ({keys}) do update set {changes}"
+
+
+def _delete(shape: Shape, table: Name) -> str:
+    same = " and ".join(f"there.{quoted(each)} = {KEYS}.{quoted(each)}" for each in shape.key)
+    return f"delete from {table.sql()} as there using {KEYS} where {same}"

@@ -1,0 +1,187 @@
+"""One file that holds everything an activation keeps outside: CSV, JSON or Parquet.
+
+The file is always whole: it is written beside its place, flushed to the disk and moved over the
+old one, so a reader sees the old rows or the new ones and nothing between. Values are written as
+they are: a text that a spreadsheet takes for a formula is not changed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from transformer.errors import ActivateError, ConfigError
+from transformer.project.schema import Field, Fields
+from transformer.targets import Batch, Rejection, To, with_defaults
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FIELDS: Fields = (
+    Field("path", "text", "The file, relative to the project", required=True),
+    Field(
+        "format",
+        "choice",
+        "How it is written; without one, what its ending says, else `csv`",
+        choices=("csv", "ndjson", "json", "parquet"),
+    ),
+    Field("header", "flag", "The first line names the fields (csv)", True),
+    Field("delimiter", "text", "What stands between two values (csv)", ","),
+)
+
+ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".parquet": "parquet"}
+
+Writer = Callable[[IO[bytes], Batch], None]
+
+
+@dataclass(frozen=True)
+class FileSession:
+    """A file to be kept; `write` puts a batch into an open file."""
+
+    path: Path
+    label: str
+    write: Writer
+    whole: bool = True
+    attempts: int = 1
+
+    @property
+    def place(self) -> str:
+        """The file's path in the project: the project as a whole may move."""
+        return self.label
+
+    def intact(self) -> bool:
+        """Whether the file is there: one deleted by hand is written again."""
+        return self.path.is_file()
+
+    def send(self, batch: Batch) -> Sequence[Rejection]:
+        """Nothing: a file takes every row."""
+        try:
+            with _replaced(self.path) as file:
+                self.write(file, batch)
+        except OSError as error:
+            raise ActivateError(
+                f"cannot write `{self.label}`: {error.strerror or error}",
+                hint="the file that was there is unchanged",
+            ) from error
+        return ()
+
+    def close(self) -> None:
+        """Nothing to let go of: no file stays open between batches."""
+
+
+def connect(to: To) -> FileSession:
+    """A session on the file `path:`; its folder is made when the first batch is written."""
+    options = with_defaults(FIELDS, to.options)
+    path = to.places.resolve(str(options["path"]), to.where)
+    if path.is_dir():
+        raise ConfigError(f"`{options['path']}` is a folder, not a file", to.where)
+    kind = options["format"] or ENDINGS.get(path.suffix.lower(), "csv")
+    return FileSession(path, to.places.shown(path), _writer(str(kind), options, to))
+
+
+def _writer(kind: str, options: Any, to: To) -> Writer:
+    if kind == "csv":
+        if len(str(options["delimiter"]).encode()) != 1:
+            raise ConfigError("`delimiter` must be one character", to.where)
+        return _csv(bool(options["header"]), str(options["delimiter"]))
+    return WRITERS[kind]()
+
+
+def _csv(header: bool, delimiter: str) -> Writer:
+    import polars as pl  # noqa: PLC0415 - heavy, and only this format needs it
+
+    def shown(frame: pl.DataFrame) -> pl.DataFrame:
+        zoned = [name for name, kind in frame.schema.items() if getattr(kind, "time_zone", None)]
+        binary = [name for name, kind in frame.schema.items() if kind == pl.Binary]
+        return frame.with_columns(
+            pl.col(zoned).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"),
+            pl.col(binary).bin.encode("base64"),
+        )
+
+    def write(file: IO[bytes], batch: Batch) -> None:
+        frame = pl.DataFrame(pl.from_arrow(batch.rows))
+        shown(frame).write_csv(
+            file,
+            include_header=header,
+            separator=delimiter,
+            datetime_format="%Y-%m-%dT%H:%M:%S%.6f",
+            time_format="%H:%M:%S%.6f",
+        )
+
+    return write
+
+
+def _ndjson() -> Writer:
+    def write(file: IO[bytes], batch: Batch) -> None:
+        file.write("".join(f"{each}\n" for each in batch.documents).encode())
+
+    return write
+
+
+def _json() -> Writer:
+    def write(file: IO[bytes], batch: Batch) -> None:
+        lines = ",\n".join(batch.documents)
+        file.write((f"[\n{lines}\n]\n" if lines else "[]\n").encode())
+
+    return write
+
+
+def _parquet() -> Writer:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy, and only this format needs it
+
+    def write(file: IO[bytes], batch: Batch) -> None:
+        pq.write_table(_unmarked(batch.rows), file)
+
+    return write
+
+
+def _unmarked(rows: pa.Table) -> pa.Table:
+    return rows.replace_schema_metadata(None)
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of the old one when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    fresh = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.chmod(_mode(path))
+        fresh.replace(path)
+        _flushed(path.parent)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """The old file's permissions, or what a new file would get: mkstemp gives the owner's only."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _flushed(folder: Path) -> None:
+    """Make the new name survive a power cut too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+WRITERS: dict[str, Callable[[], Writer]] = {
+    "ndjson": _ndjson,
+    "json": _json,
+    "parquet": _parquet,
+}

@@ -1,0 +1,240 @@
+"""The warehouse file: one builder at a time, a private copy, one instant of replacement.
+
+Beside `warehouse.duckdb` lies a folder `.transform/warehouse.duckdb/` with the builder's lock,
+the private copy and what it was copied from. All of it may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from transformer.errors import TransformError, WarehouseError
+
+# Linux's FICLONE: the copy shares its blocks with the original where the file system can.
+_FICLONE = 0x40049409
+
+
+class Opener(Protocol):
+    """The part of an engine's module that opens files."""
+
+    def connect(
+        self, path: Path, settings: Mapping[str, Any] | None = None, *, read_only: bool = False
+    ) -> Any:
+        """The warehouse file, open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one state of a file from another without reading it."""
+
+    inode: int
+    size: int
+    modified: int
+
+    @staticmethod
+    def of(path: Path) -> Identity | None:
+        """The file's identity, None when it is not there."""
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return None
+        return Identity(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """The paths of one warehouse."""
+
+    live: Path
+
+    @property
+    def room(self) -> Path:
+        """The builder's folder."""
+        return self.live.parent / ".transform" / self.live.name
+
+    @property
+    def private(self) -> Path:
+        """The private copy. It has the base name of the live file: BI tools show it as catalog."""
+        return self.room / self.live.name
+
+    @property
+    def base(self) -> Path:
+        """Which state of the live file the private copy was made from."""
+        return self.room / "base.json"
+
+    @property
+    def synced(self) -> Path:
+        """The sync ledger: what the outside world has received."""
+        return self.live.with_name(f"{self.live.stem}.sync.duckdb")
+
+
+def wal(path: Path) -> Path:
+    """The write-ahead log beside a file."""
+    return path.with_name(path.name + ".wal")
+
+
+@contextlib.contextmanager
+def building(
+    warehouse: Warehouse, command: str, now: datetime, wait: float = 0.0
+) -> Iterator[None]:
+    """Holds the warehouse for one builder. The lock goes with its process, however it ends.
+
+    Raises WarehouseError, which says who builds and since when, after `wait` seconds.
+    """
+    warehouse.room.mkdir(parents=True, exist_ok=True)
+    with (warehouse.room / "lock").open("a+") as file:
+        _take(file, warehouse, time.monotonic() + wait)
+        file.seek(0)
+        file.truncate()
+        json.dump({"pid": os.getpid(), "command": command, "since": now.isoformat()}, file)
+        file.flush()
+        yield
+
+
+def _take(file: Any, warehouse: Warehouse, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise _busy(file, warehouse) from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _busy(file: Any, warehouse: Warehouse) -> WarehouseError:
+    file.seek(0)
+    try:
+        said = json.loads(file.read() or "{}")
+    except ValueError:
+        said = {}
+    since = str(said.get("since", ""))[:19].replace("T", " ")
+    who = f"`{said.get('command', 'transform')}` (process {said.get('pid', '?')}"
+    return WarehouseError(
+        f"`{warehouse.live.name}` is being built by {who}, since {since} UTC)",
+        hint="wait for it to end, or give `--wait SECONDS`; nothing was changed",
+    )
+
+
+def recover(warehouse: Warehouse, opener: Opener) -> None:
+    """Folds in what a killed writer left in the live file's write-ahead log."""
+    if wal(warehouse.live).exists() and warehouse.live.exists():
+        opener.connect(warehouse.live).close()
+
+
+def base_is_current(warehouse: Warehouse) -> bool:
+    """Whether the private copy, left by a build that did not end, is of the live file as it is."""
+    if not warehouse.private.exists() or not warehouse.base.exists():
+        return False
+    try:
+        said = json.loads(warehouse.base.read_text())
+    except ValueError:
+        return False
+    live = Identity.of(warehouse.live)
+    return bool(said == {"live": asdict(live) if live else None})
+
+
+def copy(warehouse: Warehouse, opener: Opener) -> bool:
+    """Makes the private copy, or keeps the one of a build that did not end; True when it resumes.
+
+    The live file is held open for reading meanwhile, so that nobody writes to it.
+    """
+    if base_is_current(warehouse):
+        return True
+    discard(warehouse)
+    live = Identity.of(warehouse.live)
+    if live is not None:
+        held = opener.connect(warehouse.live, read_only=True)
+        try:
+            partial = warehouse.private.with_suffix(".copying")
+            _clone(warehouse.live, partial)
+            partial.replace(warehouse.private)
+        except OSError as error:
+            raise WarehouseError(
+                f"`{warehouse.live.name}` cannot be copied: {error.strerror}",
+                hint="a build works on a copy beside the file: it needs that much room",
+            ) from None
+        finally:
+            held.close()
+    warehouse.base.write_text(json.dumps({"live": asdict(live) if live else None}))
+    return False
+
+
+def _clone(source: Path, target: Path) -> None:
+    with source.open("rb") as reading, target.open("wb") as writing:
+        try:
+            fcntl.ioctl(writing, _FICLONE, reading.fileno())
+        except OSError:
+            shutil.copyfileobj(reading, writing, 16 << 20)
+
+
+def discard(warehouse: Warehouse) -> None:
+    """Removes the private copy; the live file is not touched."""
+    for path in (warehouse.base, warehouse.private, wal(warehouse.private)):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(warehouse.room / "tmp", ignore_errors=True)
+
+
+def publish(warehouse: Warehouse, opener: Opener) -> None:
+    """Puts the private copy, which is closed, in the place of the live file, in one instant.
+
+    Raises WarehouseError when someone else wrote to the live file meanwhile: their rows would be
+    lost. It is then left as they left it.
+    """
+    made = warehouse.private
+    if wal(made).exists():
+        raise WarehouseError("the private copy was not closed cleanly; run the build again")
+    _fsync(made)
+    with _held(warehouse, opener):
+        if not base_is_current(warehouse):
+            discard(warehouse)
+            raise WarehouseError(
+                f"`{warehouse.live.name}` was changed by someone else during the build",
+                hint="run the build again: it starts from the file as it is now",
+            )
+        made.replace(warehouse.live)
+    wal(warehouse.live).unlink(missing_ok=True)
+    _fsync(warehouse.live.parent)
+    discard(warehouse)
+
+
+@contextlib.contextmanager
+def _held(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
+    """Holds the live file for reading: nobody can begin to write to it."""
+    if not warehouse.live.exists():
+        yield
+        return
+    try:
+        held = opener.connect(warehouse.live, read_only=True)
+    except TransformError as error:
+        raise WarehouseError(f"not published: {error.what}", error.where, error.hint) from None
+    try:
+        yield
+    finally:
+        held.close()
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_file(made: Path, live: Path) -> None:
+    """Puts a finished file in place of another, in one instant."""
+    _fsync(made)
+    made.replace(live)
+    _fsync(live.parent)
