@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Runs the command line."""
-    from transformer.cli import app  # noqa: PLC0415 - the version needs nothing of it
+    from transformer.cli.app import app  # noqa: PLC0415 - the version needs nothing of it
 
     app()
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from transformer import ledger, sources, targets
+from transformer import sources, targets
 from transformer.compile.bind import Bound, bind
 from transformer.compile.context import World, yaml_words
 from transformer.compile.graph import compile_project
@@ -27,6 +27,7 @@ from transformer.project.values import Project
 from transformer.run.building import seed_query
 from transformer.run.loading import peek
 from transformer.steps import Columns, State
+from transformer.workplace import Workplace
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +64,10 @@ class Opened:
     mistakes: tuple[TransformError, ...] = ()
 
     @property
-    def path(self) -> Path:
-        """The warehouse file of the target."""
-        return self.places.resolve(self.project.target.path)
-
-    @property
-    def full_path(self) -> Path:
-        """The whole warehouse: another file beside it, when that one shows only some models."""
-        path = self.path
-        if not self.project.target.publish.models:
-            return path
-        return path.with_name(f"{path.stem}.full{path.suffix}")
+    def workplace(self) -> Workplace:
+        """Where the target's warehouse is built."""
+        target = self.project.target
+        return Workplace(self.places.resolve(target.path), target, self.engine)
 
 
 def vocabulary() -> Vocabulary:
@@ -111,29 +105,11 @@ def _note_passwords(project: Project, secrets: set[str]) -> None:
                 secrets |= set(re.findall(r"password=(\S+)", value))
 
 
-def read_state(opened: Opened, path: Path) -> State:
-    """What the warehouse file holds, and what its ledger says; an absent file holds nothing."""
-    if not path.exists():
-        return State()
-    engine = opened.engine.connect(path, read_only=True)
-    try:
-        return state_of(engine)
-    finally:
-        engine.close()
-
-
-def state_of(engine: Any) -> State:
-    """The same of a warehouse that is open."""
-    with engine.session() as session:
-        nodes = ledger.nodes(session)
-    return State(engine.relations(), nodes)
-
-
 def bound(opened: Opened, state: State) -> Bound:
     """The graph, bound over the columns that sources, seeds and Python models have or will have."""
     known: dict[str, Columns] = {}
     mistakes: list[TransformError] = []
-    catalog = opened.engine.scratch(opened.path.stem)
+    catalog = opened.engine.scratch(opened.workplace.shown.stem)
     with opened.engine.loose() as session:
         for node in opened.graph:
             try:

@@ -1,4 +1,4 @@
-"""Models from template to query: rendered, its plain names resolved, its ephemeral parents put in."""
+"""Models from template to query: rendered, plain names resolved, ephemeral parents put in."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ class Scope:
     def session(self, trace: Trace, **own: Any) -> Session:
         """A rendering with the words of one node."""
         words = Words(self.index, self.target, self.vars, self.world, trace, **own)
-        session = Session(self.library, words.context(), trace.macros)
-        return session
+        return Session(self.library, words.context(), trace.macros)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,11 @@ class Node:
         """Whether it is only part of other queries."""
         return isinstance(self.body, ModelBody) and self.body.config.materialized == "ephemeral"
 
+    @property
+    def solid(self) -> bool:
+        """Whether it has a relation of its own."""
+        return self.relation is not None and not self.ephemeral
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:

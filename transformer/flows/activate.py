@@ -10,7 +10,6 @@ from transformer.opening import Ask, Outside, open_project, refuse_mistakes
 from transformer.plan.choice import choose
 from transformer.plan.planner import from_text
 from transformer.sync.send import Job, Preview, preview
-from transformer.warehouse import Warehouse
 
 
 def previews(ask: Ask, outside: Outside) -> Iterator[tuple[Node, Preview]]:
@@ -18,13 +17,13 @@ def previews(ask: Ask, outside: Outside) -> Iterator[tuple[Node, Preview]]:
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
     chosen = choose(opened.graph, ask.select, ask.exclude)
-    warehouse = Warehouse(opened.full_path)
+    warehouse = opened.workplace.warehouse
     if not warehouse.live.exists():
         raise UsageError(
             f"there is no `{opened.project.target.path}`", hint="run `transform build`"
         )
     engine = opened.engine.connect(warehouse.live, read_only=True)
-    ledger = Warehouse(opened.path).synced
+    ledger = opened.workplace.synced
     try:
         for node in opened.graph:
             if node.id in chosen and isinstance(node.body, ActivationBody):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from transformer import __version__
@@ -26,14 +25,13 @@ def facts(ask: Ask, outside: Outside) -> Iterator[tuple[str, str]]:
     yield "target", f"{project.target.name}, {project.target.type}, {project.target.path}"
     yield "publish", project.target.publish.mode
     yield "nodes", f"{len(opened.graph.nodes)}, {len(opened.mistakes)} mistakes"
-    yield "warehouse", _state(opened.full_path, opened.engine)
-    private = Warehouse(opened.full_path).private
+    yield "warehouse", _state(opened.workplace.warehouse, opened.engine)
+    private = opened.workplace.warehouse.private
     if private.exists():
         yield "unfinished", f"{private}: the next build goes on from it"
 
 
-def _state(path: Path, engine: Any) -> str:
-    warehouse = Warehouse(path)
+def _state(warehouse: Warehouse, engine: Any) -> str:
     if not warehouse.live.exists():
         return f"{warehouse.live.name} is not built yet"
     try:

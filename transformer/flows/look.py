@@ -17,7 +17,6 @@ from transformer.opening import Ask, Opened, Outside, open_project, refuse_mista
 from transformer.plan.choice import choose
 from transformer.plan.planner import check_of
 from transformer.steps import Sample
-from transformer.warehouse import Warehouse, base_is_current
 
 
 def listed(ask: Ask, outside: Outside, kinds: tuple[str, ...]) -> list[Node]:
@@ -122,10 +121,10 @@ def _inline(opened: Opened, text: str) -> str:
 
 
 def _rows(opened: Opened, query: str, wanted: Wanted, *, kept: bool = False) -> Sample:
-    warehouse = Warehouse(opened.path)
+    warehouse = opened.workplace.warehouse
     path = warehouse.live
-    if kept and base_is_current(warehouse):
-        path = warehouse.private  # a failed build leaves what it made for inspection
+    if kept:
+        path = opened.workplace.reading  # a failed build leaves what it made for inspection
     if not path.exists():
         raise UsageError(
             f"there is no `{opened.project.target.path}`", hint="run `transform build`"

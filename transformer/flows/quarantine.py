@@ -8,13 +8,12 @@ from transformer.names import literal
 from transformer.opening import Ask, Outside, open_project, refuse_mistakes
 from transformer.steps import Sample
 from transformer.sync.send import quarantined
-from transformer.warehouse import Warehouse
 
 
 def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
     """Quarantined rows, newest first: of a source, of an activation, or of all."""
     opened = open_project(ask, outside)
-    warehouse = Warehouse(opened.full_path)
+    warehouse = opened.workplace.warehouse
     if not warehouse.live.exists():
         raise UsageError(
             f"there is no `{opened.project.target.path}`", hint="run `transform build`"
@@ -25,7 +24,7 @@ def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
             f"there is no source or activation `{name}`", hint=did_you_mean(name, names)
         )
     engine = opened.engine.connect(warehouse.live, read_only=True)
-    synced = Warehouse(opened.path).synced
+    synced = opened.workplace.synced
     try:
         with engine.session() as session:
             queries = []

@@ -22,7 +22,7 @@ from transformer.project.values import Load, SourceTable
 from transformer.run.checking import NOTHING, Measured, measure
 from transformer.run.tools import Made, Tools, content
 from transformer.sources import Reader, Request, find
-from transformer.steps import Columns, Outcome, State, Step
+from transformer.steps import Columns, Outcome, Step
 
 # Rows of each file that are looked at when only the types are wanted, before the first load.
 _LOOK = 2_000
@@ -282,11 +282,11 @@ def _outcome(step: Step, attempt: _Attempt) -> Outcome:
     )
 
 
-def touch(session: Session, graph: Graph, state: State, places: Places, extension: Any) -> None:
+def touch(session: Session, graph: Graph, places: Places, extension: Any) -> None:
     """Notes the new identity of files that were touched but hold what they held."""
     for node in graph:
         body = node.body
-        if isinstance(body, SourceBody) and body.table.load and node.id in state.nodes:
+        if isinstance(body, SourceBody) and body.table.load and ledger.landed(session, node.id):
             found = arrivals(session, reader(body.table, places, extension), node.id)
             for part in found.same:
                 session.run(

@@ -1,0 +1,147 @@
+"""Where a build works: the private copy of a warehouse, from its making to its publication."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from transformer import ledger
+from transformer.errors import TransformError
+from transformer.names import Name
+from transformer.project.values import Target
+from transformer.steps import State
+from transformer.warehouse import (
+    Warehouse,
+    base_is_current,
+    copy,
+    publish,
+    recover,
+    replace_file,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """One target's warehouse and the engine's module that opens it.
+
+    `shown` is the file that BI tools open. Where the target shows only some models it is an
+    extract, and the whole warehouse is another file beside it.
+    """
+
+    shown: Path
+    target: Target
+    engine: Any
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The whole warehouse."""
+        if not self.target.publish.models:
+            return Warehouse(self.shown)
+        return Warehouse(self.shown.with_name(f"{self.shown.stem}.full{self.shown.suffix}"))
+
+    @property
+    def synced(self) -> Path:
+        """The sync ledger: what the outside world has received."""
+        return Warehouse(self.shown).synced
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file itself is built in, without a copy."""
+        return self.target.publish.mode == "in_place"
+
+    @property
+    def resumes(self) -> bool:
+        """Whether there is the copy of a build that did not end, of the file as it is."""
+        return not self.in_place and base_is_current(self.warehouse)
+
+    @property
+    def reading(self) -> Path:
+        """The file that tells the state."""
+        return self.warehouse.private if self.resumes else self.warehouse.live
+
+    def recover(self) -> None:
+        """Folds in what another writer left behind when it was killed."""
+        recover(self.warehouse, self.engine)
+
+    @contextmanager
+    def looking(self) -> Iterator[Any]:
+        """The engine over the file that tells the state, for reading; None when there is none."""
+        with opened(self.engine, self.reading) as engine:
+            yield engine
+
+    def state(self) -> State:
+        """What the warehouse holds, and what its ledger says; an absent one holds nothing."""
+        with self.looking() as engine:
+            return state_of(engine) if engine else State()
+
+    @contextmanager
+    def working(self) -> Iterator[Any]:
+        """The engine over the private copy, made or resumed. It is closed cleanly at the end,
+        so that all of it is in one file."""
+        if not self.in_place:
+            copy(self.warehouse, self.engine)
+        path = self.warehouse.live if self.in_place else self.warehouse.private
+        engine = self.engine.connect(path, self.target.settings)
+        try:
+            yield engine
+        except BaseException:
+            with suppress(TransformError):
+                engine.close()
+            raise
+        engine.close()
+
+    def may_publish(self, *, failed: bool) -> bool:
+        """Whether what was built becomes the file that is shown."""
+        return self.target.publish.mode != "gated" or not failed
+
+    def extract(self, engine: Any, names: list[Name]) -> None:
+        """Writes the extract, where the target asks for one, beside the private copy."""
+        if self.target.publish.models:
+            self._extract.parent.mkdir(parents=True, exist_ok=True)
+            engine.export(self._extract, names)
+
+    @property
+    def _extract(self) -> Path:
+        return self.warehouse.room / "extract" / self.shown.name
+
+    def publish(self) -> int:
+        """Puts what was built in place, in one instant; the size of the file that is shown."""
+        if not self.in_place:
+            self.engine.compact_if_bloated(self.warehouse.private)
+            publish(self.warehouse, self.engine)
+        if self.target.publish.models:
+            replace_file(self._extract, self.shown)
+        return self.shown.stat().st_size
+
+    def last_good(self) -> datetime | None:
+        """When the build that is shown now ended."""
+        with opened(self.engine, self.warehouse.live) as engine:
+            if engine is None:
+                return None
+            with engine.session() as session:
+                found = ledger.last_run(session)
+        return found[0] if found else None
+
+
+@contextmanager
+def opened(engine: Any, path: Path) -> Iterator[Any]:
+    """The file, open for reading; None when it is not there."""
+    if not path.exists():
+        yield None
+        return
+    made = engine.connect(path, read_only=True)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def state_of(engine: Any) -> State:
+    """What an open warehouse holds, and what its ledger says."""
+    with engine.session() as session:
+        nodes = ledger.nodes(session)
+    return State(engine.relations(), nodes)
