@@ -115,6 +115,8 @@ class Console:
         self.say(Text.assemble(("error", "bold red"), ": ", self.redact(error.what)))
         for line in place_lines(error.where, error.detail):
             self.say(line)
+        for line in (shown for place in error.beside for shown in place_lines(place, ())):
+            self.say(line)
         if error.hint:
             self.say(Text.assemble("  ", ("hint", "cyan"), f": {self.redact(error.hint)}"))
 
@@ -130,11 +132,12 @@ class Console:
         line.append(f"  {outcome.seconds:.1f} s", "dim")
         self.say(line)
 
-    def failure(self, outcome: Outcome, kept: str) -> None:
+    def failure(self, outcome: Outcome) -> None:
         """A failed or warning check with its rows, or a step's error."""
         if outcome.error is not None:
             self.say()
             self.error(outcome.error)
+            self.say()
             return
         if outcome.action not in ("check", "freshness"):
             return
@@ -143,8 +146,6 @@ class Console:
         self.say(Text.assemble((f"{word:<10}", style), f"{outcome.label:<32} {counted(outcome)}"))
         for row in table_lines(outcome.sample, indent=10):
             self.say(row)
-        if kept and outcome.bad:
-            self.say(f"{'kept':<10}{kept}")
 
     def watch(self) -> Watcher:
         """Shows events as they come."""

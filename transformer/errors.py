@@ -1,6 +1,6 @@
 """Every error a user can meet, as one tree.
 
-    TransformError              has `what`, `where`, `hint`, `detail`
+    TransformError              has `what`, `where`, `hint`, `detail`, `beside`
     ├── ProjectError            a mistake in the project's own files (exit 1)
     │   ├── ConfigError         YAML: unknown key, wrong value, missing file
     │   ├── RenderError         Jinja: bad syntax, undefined name, `raise_compiler_error`
@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -49,7 +50,10 @@ class Where:
 
 
 class TransformError(Exception):
-    """The root: `what` went wrong, `where`, a `hint` what to do, and `detail` lines."""
+    """The root: `what` went wrong, `where`, a `hint` what to do, and `detail` lines.
+
+    `beside` are further places that belong to it: a macro's line, the line that was compiled.
+    """
 
     exit_code = 1
 
@@ -59,18 +63,22 @@ class TransformError(Exception):
         where: Where | None = None,
         hint: str = "",
         detail: Sequence[str] = (),
+        beside: Sequence[Where] = (),
     ) -> None:
         super().__init__(what)
         self.what = what
         self.where = where
         self.hint = hint
         self.detail = tuple(detail)
+        self.beside = tuple(beside)
 
     def at(self, where: Where) -> TransformError:
         """The same error, placed, when it has no place yet."""
-        if self.where is not None:
-            return self
-        return type(self)(self.what, where, self.hint, self.detail)
+        return self if self.where is not None else self.moved(where)
+
+    def moved(self, where: Where, beside: Sequence[Where] = ()) -> TransformError:
+        """The same error at another place."""
+        return type(self)(self.what, where, self.hint, self.detail, (*self.beside, *beside))
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
@@ -128,9 +136,11 @@ class Mistakes(TransformError):  # noqa: N818 - a user reads it as a word
     """Several errors at once, in the order of the files they stand in."""
 
     def __init__(self, errors: Iterable[TransformError], state: str = "nothing was built") -> None:
-        self.errors = tuple(sorted(_flat(errors), key=_order))
+        told = {(str(error.where), error.what): error for error in _flat(errors)}
+        self.errors = tuple(sorted(told.values(), key=_order))
         self.state = state
-        super().__init__(f"{len(self.errors)} errors, {state}")
+        count = len(self.errors)
+        super().__init__(f"{count} {'error' if count == 1 else 'errors'}, {state}")
 
     def with_state(self, state: str) -> Mistakes:
         """The same errors with another word on what state the data is left in."""
@@ -155,6 +165,18 @@ class Fault(Exception):  # noqa: N818 - not yet an error a user sees
         super().__init__(message)
         self.message, self.position, self.kind = message, position, kind
         self.name, self.candidates = name, tuple(candidates)
+
+
+def refusal(fault: Fault) -> WarehouseError:
+    """The error for what an engine says of its file, not of anybody's statement."""
+    what = fault.message.strip().splitlines()[0].rstrip(".!")
+    full = re.search(r"(No space left on device|File too large|Disk quota exceeded)", fault.message)
+    if full:
+        return WarehouseError(
+            f"the warehouse cannot be written: {full.group(1).lower()}",
+            hint="make room and build again; what was published before is as it was",
+        )
+    return WarehouseError(what, hint="build again; what was published before is as it was")
 
 
 def _flat(errors: Iterable[TransformError]) -> Iterable[TransformError]:

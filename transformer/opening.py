@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from transformer import sources, targets
+from transformer.asking import Ask, Outside
 from transformer.compile.bind import Bound, bind
 from transformer.compile.context import World, yaml_words
 from transformer.compile.graph import compile_project
@@ -24,32 +24,10 @@ from transformer.project.load import Request, load_project
 from transformer.project.paths import Places
 from transformer.project.schema import Vocabulary
 from transformer.project.values import Project
-from transformer.run.building import seed_query
 from transformer.run.loading import peek
+from transformer.run.seeds import seed_error, seed_query
 from transformer.steps import Columns, State
 from transformer.workplace import Workplace
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a user asks for on the command line, whatever the command."""
-
-    root: Path = Path()
-    target: str | None = None
-    vars: Mapping[str, Any] = field(default_factory=dict)
-    select: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    full_refresh: bool = False
-    command: str = "build"
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What the outside gives: environment and clock. `secrets` fills with values to be hidden."""
-
-    env: Mapping[str, str] = field(repr=False)
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    secrets: set[str] = field(default_factory=set, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +45,8 @@ class Opened:
     def workplace(self) -> Workplace:
         """Where the target's warehouse is built."""
         target = self.project.target
-        return Workplace(self.places.resolve(target.path), target, self.engine)
+        path = self.places.resolve(target.path, target.places.get("path"))
+        return Workplace(path, target, self.engine)
 
 
 def vocabulary() -> Vocabulary:
@@ -137,7 +116,7 @@ def _known(opened: Opened, node: Node, state: State, session: Any) -> Columns | 
     return None
 
 
-def _offered(opened: Opened, node: Node, body: SourceBody, session: Any) -> Columns:
+def _offered(opened: Opened, node: Node, body: SourceBody, session: Any) -> Columns | None:
     table = body.table
     if table.load is None:
         raise GraphError(
@@ -145,6 +124,8 @@ def _offered(opened: Opened, node: Node, body: SourceBody, session: Any) -> Colu
             table.where,
             hint="give it a `load:`, or have it loaded by whoever loads it",
         )
+    if table.load.broken:
+        return None
     try:
         return peek(session, table, opened.places, opened.engine.load_extension)
     except Fault as fault:
@@ -154,14 +135,14 @@ def _offered(opened: Opened, node: Node, body: SourceBody, session: Any) -> Colu
 def _seed(opened: Opened, node: Node, body: SeedBody, session: Any) -> Columns | None:
     path = Path(opened.project.root) / body.seed.path
     try:
+        if not path.read_bytes().strip():
+            hint = "its first line holds the names of its columns"
+            raise LoadError("the seed is empty", node.where, hint)
         columns: Columns = session.columns(seed_query(node, body, path))
+    except OSError:
+        return None  # noted when the project was read
     except Fault as fault:
-        what = fault.message.splitlines()[0].replace(str(path), body.seed.path).rstrip(".")
-        raise LoadError(
-            f"the seed cannot be read: {what}",
-            node.where,
-            hint="look at the file, its `delimiter` and its `column_types`",
-        ) from None
+        raise seed_error(body, path, fault) from None
     return columns
 
 

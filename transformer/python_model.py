@@ -73,15 +73,26 @@ def call(project: PythonProject, model: Model, path: Path) -> Any:
         raise BuildError(
             f"{type(error).__name__}: {error}",
             _place(error, model, path),
-            hint="the table is as it was before this build",
+            hint="mend it and build again; what was built besides is not built again",
         ) from None
     if made is None or isinstance(made, str | int | float | list | dict):
         raise BuildError(
-            f"`model` returned {type(made).__name__}, not rows",
-            Where.in_text(model.path, model.text, 1, 1),
+            f"`model` returned {_called(made)}, not rows",
+            _head(model),
             hint="return a polars data frame, an Arrow table or anything Arrow-capable",
         )
     return made.collect() if type(made).__name__ == "LazyFrame" else made
+
+
+def _called(made: Any) -> str:
+    return "nothing" if made is None else f"a value of type `{type(made).__name__}`"
+
+
+def _head(model: Model) -> Where:
+    """Where the model's function begins."""
+    lines = model.text.splitlines()
+    line = next((n for n, text in enumerate(lines, 1) if text.startswith("def model")), 1)
+    return Where.in_text(model.path, model.text, line, 1, len("def model"))
 
 
 def _place(error: BaseException, model: Model, path: Path) -> Where:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -13,7 +14,7 @@ from transformer.console import Console, facts_of, plural, size, table_lines
 from transformer.steps import Outcome, Plan, Sample
 
 if TYPE_CHECKING:
-    from transformer.flows.build import Report
+    from transformer.asking import Report
     from transformer.sync.send import Preview
 
 
@@ -25,10 +26,12 @@ def show_report(report: Report, console: Console, command: str) -> None:
     if not report.plan.steps and report.published is None:
         console.say(_nothing_to_do(report, command))
         return
-    kept = _kept(report)
     for outcome in report.results.every():
         if outcome.bad or outcome.status == "warn":
-            console.failure(outcome, kept if outcome.bad else "")
+            console.failure(outcome)
+    for outcome in report.results.outcomes:
+        if outcome.message == "kept" and report.since:
+            console.say(f"{'kept':<10}{_kept(outcome, report.since)}")
     _skipped(report, console)
     _done(report, console)
     _published(report, console)
@@ -61,13 +64,17 @@ def _nothing_to_do(report: Report, command: str) -> str:
     shown = [plural(kinds[kind], word) for kind, word in names.items() if kinds[kind]]
     if command != "build" and not shown:
         return "nothing to do: nothing was chosen"
-    return f"nothing to do: {', '.join(shown) or 'the project is empty'} are up to date"
+    if not shown:
+        return "nothing to do: the project is empty"
+    verb = "is" if shown[0].startswith("1 ") and len(shown) == 1 else "are"
+    return f"nothing to do: {', '.join(shown)} {verb} up to date"
 
 
-def _kept(report: Report) -> str:
-    if report.published is not None:
-        return ""
-    return f"as of {report.since:%Y-%m-%d %H:%M}" if report.since else ""
+def _kept(outcome: Outcome, since: datetime) -> str:
+    """What stands where a failed step would have put something new."""
+    known = outcome.rows is not None and outcome.action != "load"
+    rows = f" ({plural(outcome.rows or 0, 'row')})" if known else ""
+    return f"{outcome.label} as of {since:%Y-%m-%d %H:%M} UTC{rows}"
 
 
 def _skipped(report: Report, console: Console) -> None:
@@ -107,6 +114,8 @@ def _done(report: Report, console: Console) -> None:
 
 def _line(console: Console, verb: str, word: str, outcomes: Sequence[Outcome]) -> None:
     good = [o for o in outcomes if not o.bad]
+    if not good:
+        return
     rows = sum(o.rows or 0 for o in good)
     held = sum(o.facts.get("quarantined", 0) for o in good)
     parts = [f"{plural(len(good), word):<16}", plural(rows, "row") if rows else ""]

@@ -91,8 +91,15 @@ def building(
 
     Raises WarehouseError, which says who builds and since when, after `wait` seconds.
     """
-    warehouse.room.mkdir(parents=True, exist_ok=True)
-    with (warehouse.room / "lock").open("a+") as file:
+    try:
+        warehouse.room.mkdir(parents=True, exist_ok=True)
+        lock = (warehouse.room / "lock").open("a+")
+    except OSError as error:
+        raise WarehouseError(
+            f"`{warehouse.live.name}` cannot be built: {(error.strerror or str(error)).lower()}",
+            hint="a build works in the folder `.transform` beside the file: it must be writable",
+        ) from None
+    with lock as file:
         _take(file, warehouse, time.monotonic() + wait)
         file.seek(0)
         file.truncate()

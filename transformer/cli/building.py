@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 def built(command: str, actions: str, console: Console, words: dict[str, Any]) -> int:
     """The one body of build, run, load, seed, snapshot, test and activate."""
-    from transformer.flows.build import How, build
+    from transformer.asking import How
+    from transformer.flows.build import build
     from transformer.plan.planner import EVERYTHING
     from transformer.report import show_report
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from transformer.errors import TransformError, UsageError
+from transformer.errors import Fault, TransformError, UsageError, refusal
 
 if TYPE_CHECKING:
+    from transformer.asking import Ask, Outside
     from transformer.console import Console
-    from transformer.opening import Ask, Outside
 
 
 class State:
@@ -39,6 +39,11 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
         except TransformError as error:
             console.error(error)
             code = error.exit_code
+            if State.debug:
+                raise
+        except Fault as fault:
+            console.error(refusal(fault))
+            code = 1
             if State.debug:
                 raise
         except KeyboardInterrupt:
@@ -67,7 +72,7 @@ def _without_console(command: Callable[..., Any]) -> inspect.Signature:
 
 def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, Outside]:
     """What the words of a command ask for, and the outside they are asked in."""
-    from transformer.opening import Ask, Outside
+    from transformer.asking import Ask, Outside
 
     ask = Ask(
         root=words.get("project_dir") or Path(),
@@ -89,7 +94,9 @@ def _vars(text: str | None) -> dict[str, Any]:
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"--vars is not YAML: {error}", hint="write '{name: value}'") from None
+        said = getattr(error, "problem", None) or "it cannot be read"
+        hint = "write it like '{name: value}'"
+        raise UsageError(f"--vars is not YAML: {said}", hint=hint) from None
     if not isinstance(found, dict):
-        raise UsageError("--vars must be a mapping", hint="write '{name: value}'")
+        raise UsageError("--vars must be a mapping", hint="write it like '{name: value}'")
     return {str(key): value for key, value in found.items()}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from transformer.compile.complaints import complaint, placed
 from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
@@ -23,6 +24,7 @@ from transformer.compile.nodes import (
 )
 from transformer.errors import Fault, SqlError, TransformError, Where, did_you_mean
 from transformer.names import Name, quoted
+from transformer.project.values import Column
 from transformer.steps import Columns
 
 SNAPSHOT_COLUMNS: Columns = (
@@ -120,7 +122,7 @@ def _model(task: _Task, body: ModelBody) -> None:
     columns = _describe(task, body.query)
     if columns is None:
         return
-    if body.config.contract:
+    if body.config.contract and task.node.described.columns:
         _contract(task, columns)
     _settle(task, columns)
     if body.increment is not None:
@@ -132,46 +134,8 @@ def _describe(task: _Task, query: Compiled) -> Columns | None:
     try:
         return task.catalog.describe(query.text)
     except Fault as fault:
-        task.mistake(_placed(task, query, fault))
+        task.mistake(placed(query, fault, dict(_readable(task))))
         return None
-
-
-def _placed(task: _Task, query: Compiled, fault: Fault) -> SqlError:
-    """The engine's complaint at the user's line, in our words where we know more."""
-    where = query.locate(fault.position) if fault.position is not None else None
-    place = where or query.locate(0)
-    if fault.kind == "COLUMN_NOT_FOUND":
-        known = dict(_readable(task))
-        names = {column for columns in known.values() for column in columns}
-        detail = [f"`{label}` has {_listed(columns)}" for label, columns in known.items()]
-        hint = did_you_mean(fault.name, (*fault.candidates, *names), otherwise="")
-        place = _sized(place, fault.name)
-        return SqlError(f"unknown column `{fault.name}`", place, hint, detail)
-    if fault.kind == "SYNTAX_ERROR":
-        return SqlError(f"this is not SQL: {fault.message}", place)
-    what, *rest = fault.message.splitlines()
-    hint = did_you_mean(fault.name, fault.candidates, otherwise="") if fault.name else ""
-    said = next((line for line in rest if line.startswith("Did you mean")), "")
-    return SqlError(_calm(what), place, hint or _calm(said).replace("Did you", "did you"))
-
-
-def _calm(text: str) -> str:
-    return text.strip().rstrip("!.").replace('"', "`")
-
-
-def _sized(where: Where, word: str) -> Where:
-    """The place of the word itself: the engine points at the start of `o.custmer_id`."""
-    column = where.text.find(word, max(where.column - 1, 0)) if where.column else -1
-    if column < 0:
-        return where
-    return Where(
-        where.path, where.line, where.column, column - where.column + 1 + len(word), where.text
-    )
-
-
-def _listed(columns: Iterable[str], most: int = 8) -> str:
-    names = list(columns)
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def _readable(task: _Task) -> Iterator[tuple[str, list[str]]]:
@@ -192,7 +156,7 @@ def _contract(task: _Task, columns: Columns) -> None:
             task.mistake(SqlError(what, column.where, hint))
             continue
         kind = given[column.name.lower()][1]
-        wanted = _normal(task, column.data_type)
+        wanted = _normal(task, column)
         if wanted and wanted != kind:
             task.mistake(
                 SqlError(
@@ -213,14 +177,16 @@ def _contract(task: _Task, columns: Columns) -> None:
             )
 
 
-def _normal(task: _Task, kind: str | None) -> str | None:
-    """The type as the engine spells it; unknown types are reported where they are used."""
-    if not kind:
+def _normal(task: _Task, column: Column) -> str | None:
+    """The declared type as the engine spells it; None when there is none, or it is a mistake."""
+    if not column.data_type:
         return None
     try:
-        return task.catalog.describe(f"select null::{kind}")[0][1]
-    except Fault:
-        return kind
+        return task.catalog.describe(f"select null::{column.data_type}")[0][1]
+    except Fault as fault:
+        said = complaint(fault, {})
+        task.mistake(SqlError(f"{said.what} of `{column.name}`", column.where, said.hint))
+        return None
 
 
 def _snapshot(task: _Task, body: SnapshotBody) -> None:
@@ -258,7 +224,9 @@ def _check(task: _Task, body: CheckBody) -> None:
     if body.on is None or body.on not in task.bound.columns:
         return
     if body.column:
-        _has(task, [body.column], body.on, body.where)
+        described = task.graph[body.on].described.columns
+        named = next((c.where for c in described if c.name == body.column), body.where)
+        _has(task, [body.column], body.on, named)
     combined = body.args.get("combination_of_columns") or ()
     _has(task, combined, body.on, body.where)
     if body.to is not None and body.args.get("field"):
@@ -286,21 +254,14 @@ def _condition(task: _Task, sql: str, text: str, where: Where) -> None:
     try:
         task.catalog.describe(sql)
     except Fault as fault:
-        what = fault.message.splitlines()[0]
-        if fault.kind == "COLUMN_NOT_FOUND":
-            what = f"unknown column `{fault.name}`"
-        task.mistake(
-            SqlError(
-                f"`{text}` does not work: {_calm(what)}",
-                where,
-                hint=did_you_mean(fault.name, fault.candidates, otherwise="") if fault.name else "",
-            )
-        )
+        said = complaint(fault, dict(_readable(task)))
+        task.mistake(SqlError(f"`{text}` does not work: {said.what}", where, said.hint))
 
 
 def _activation(task: _Task, body: ActivationBody) -> None:
     activation = body.activation
-    _has(task, (*activation.key, *activation.fields.values()), task.node.needs[0], activation.where)
+    _has(task, activation.key, task.node.needs[0], activation.place("key"))
+    _has(task, activation.fields.values(), task.node.needs[0], activation.place("fields"))
 
 
 def _freshness(task: _Task, body: FreshnessBody) -> None:

@@ -101,7 +101,7 @@ def _relationship(spec: CheckSpec, scope: Scope, trace: Trace) -> Name | None:
         return None
     text = str(to)
     if _CALL.match(text):
-        relation = scope.session(trace).evaluate(text, spec.where.path)
+        relation = scope.session(trace).evaluate(text, spec.where)
         return Name(relation.schema, relation.identifier)
     found = scope.index.plain(tuple(text.split(".")), spec.where)
     if found is None:
@@ -128,7 +128,7 @@ def _custom(checked: Checked, spec: CheckSpec, scope: Scope, trace: Trace) -> Qu
 
 def _argument(value: Any, session: Any, spec: CheckSpec) -> Any:
     if isinstance(value, str) and _CALL.match(value):
-        return session.evaluate(value, spec.where.path)
+        return session.evaluate(value, spec.where)
     if isinstance(value, str) and "{{" in value:
         return session.render(value, spec.where.path)
     return value

@@ -223,7 +223,7 @@ def give_back(value: Any = None) -> NoReturn:
 
 def refuse(message: Any) -> NoReturn:
     """`exceptions.raise_compiler_error(message)`."""
-    raise RenderError(str(message))
+    raise RenderError(str(message), hint="a macro of the project refuses this")
 
 
 def to_json(value: Any, default: Any = None) -> Any:

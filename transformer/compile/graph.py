@@ -9,6 +9,7 @@ from typing import Any
 
 from transformer.compile.checks import Checked, checks_of, sql_check
 from transformer.compile.config import ModelConfig, relation_name
+from transformer.compile.conflicts import Clashes, circle
 from transformer.compile.context import Trace, World
 from transformer.compile.index import Index, Referable
 from transformer.compile.models import (
@@ -49,17 +50,19 @@ class _Draft:
     mistakes: list[TransformError] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
     queries: dict[str, Queries] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
     def add(self, node: Node) -> None:
         if node.id in self.nodes:
             first = self.nodes[node.id]
-            self.mistakes.append(
-                GraphError(
-                    f"there are two {node.kind}s named `{node.name}`",
-                    node.where,
-                    hint=f"the other is at {first.where or first.path}; rename one",
+            if node.relation is None:  # else it is noted as a clash of names
+                self.mistakes.append(
+                    GraphError(
+                        f"two {node.kind}s are named `{node.name}`",
+                        node.where,
+                        hint=f"the other is at {first.where or first.path}; rename one of them",
+                    )
                 )
-            )
             return
         self.nodes[node.id] = node
 
@@ -79,7 +82,7 @@ def compile_project(project: Project, world: World, dialect: str) -> CompiledPro
     library, wrong = read_library({file.path: file.text for file in project.macros})
     index = Index(project.name)
     scope = Scope(index, library, project.target, project.vars, world, dialect)
-    draft = _Draft(scope, [*project.mistakes, *wrong])
+    draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread)
     models = list(_configured(project, draft))
     _fill_index(project, models, draft)
     _sources(project, draft)
@@ -92,7 +95,9 @@ def compile_project(project: Project, world: World, dialect: str) -> CompiledPro
         _guard(draft, lambda a=activation: _activation(a, draft))  # type: ignore[misc]
     _checks(project, draft)
     graph = _ordered(draft)
-    return CompiledProject(_finished(graph, draft), scope, tuple(draft.mistakes))
+    silent = {f"`{name}` is undefined" for name in library.broken}
+    mistakes = tuple(each for each in draft.mistakes if each.what not in silent)
+    return CompiledProject(_finished(graph, draft), scope, mistakes)
 
 
 def _guard(draft: _Draft, work: Callable[[], None]) -> None:
@@ -117,46 +122,30 @@ def _fill_index(
     project: Project, models: Iterable[tuple[Model, ModelConfig]], draft: _Draft
 ) -> None:
     index, target = draft.scope.index, project.target
+    clashes = Clashes(draft.mistakes)
     for model, config in models:
         node_id = f"model.{project.name}.{model.name}"
         ephemeral = config.materialized == "ephemeral"
-        relation = relation_of(model, config, target)
-        taken = index.add(Referable(node_id, model.name, relation, ephemeral))
-        _clash(draft, node_id, taken, Where(model.path, 1))
+        made = Referable(node_id, model.name, relation_of(model, config, target), ephemeral)
+        clashes.note(made, index.add(made), Where(model.path, 1))
     for seed in project.seeds:
         node_id = f"seed.{project.name}.{seed.name}"
-        relation = relation_name(target, seed.name, seed.config)
-        taken = index.add(Referable(node_id, seed.name, relation))
-        _clash(draft, node_id, taken, Where(seed.path, 1))
+        made = Referable(node_id, seed.name, relation_name(target, seed.name, seed.config))
+        clashes.note(made, index.add(made), Where(seed.path, 1))
     for snapshot in project.snapshots:
         node_id = f"snapshot.{project.name}.{snapshot.name}"
         relation = relation_name(target, snapshot.name, snapshot.config)
-        taken = index.add(Referable(node_id, snapshot.name, relation))
-        _clash(draft, node_id, taken, snapshot.where)
+        made = Referable(node_id, snapshot.name, relation)
+        clashes.note(made, index.add(made), snapshot.where)
     for table in project.sources:
-        node = Referable(
-            source_id(project.name, table), table.name, Name(table.schema, table.identifier)
-        )
-        taken = index.add_source(table.source, table.name, node)
-        _clash(draft, node.id, taken, table.where)
+        relation = Name(table.schema, table.identifier)
+        made = Referable(source_id(project.name, table), f"{table.source}.{table.name}", relation)
+        clashes.note(made, index.add_source(table.source, table.name, made), table.where)
 
 
 def source_id(project: str, table: SourceTable) -> str:
     """The id of a source table."""
     return f"source.{project}.{table.source}.{table.name}"
-
-
-def _clash(draft: _Draft, node_id: str, taken: Referable | None, where: Where) -> None:
-    if taken is None:
-        return
-    wanted = f"the name `{taken.name}`" if taken.name == node_id.rsplit(".", maxsplit=1)[-1] else ""
-    draft.mistakes.append(
-        GraphError(
-            f"`{node_id}` and `{taken.id}` want {wanted or f'the same relation `{taken.relation}`'}",
-            where,
-            hint="rename one of them, or give it an `alias` or a `schema` of its own",
-        )
-    )
 
 
 def _sources(project: Project, draft: _Draft) -> None:
@@ -228,10 +217,18 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
         draft.mistakes += mistakes
         draft.add(replace(node, needs=needs))
         return
-    whole = render(model, scope, relation)
-    increment = None
-    if config.materialized == "incremental" and whole.trace.asked_incremental:
-        increment = render(model, scope, relation, incremental=True)
+    if model.path in draft.unread:
+        draft.add(node)
+        return
+    try:
+        whole = render(model, scope, relation)
+        increment = None
+        if config.materialized == "incremental" and whole.trace.asked_incremental:
+            increment = render(model, scope, relation, incremental=True)
+    except TransformError as error:
+        draft.mistakes.append(error)
+        draft.add(node)  # what reads it has no mistake of its own
+        return
     # `this` in the incremental form is the table itself, not an edge to it.
     found = (*whole.needs, *(increment.needs if increment else ()))
     needs = tuple(dict.fromkeys(n for n in found if n != node_id))
@@ -246,7 +243,7 @@ def _options(config: ModelConfig) -> Mapping[str, Any]:
 def _snapshot(snapshot: Snapshot, draft: _Draft) -> None:
     scope, config = draft.scope, snapshot.config
     trace = Trace()
-    relation = scope.session(trace).evaluate(snapshot.relation, snapshot.where.path)
+    relation = scope.session(trace).evaluate(snapshot.relation, snapshot.where)
     reads = Name(relation.schema, relation.identifier)
     strategy = config.get("strategy", "timestamp")
     missing = "unique_key" if not config.get("unique_key") else None
@@ -342,16 +339,7 @@ def _ordered(draft: _Draft) -> Graph:
     try:
         order = list(TopologicalSorter(edges).static_order())
     except CycleError as error:
-        circle = [known[i] for i in reversed(error.args[1])]
-        names = " → ".join(node.name for node in circle)
-        draft.mistakes.append(
-            GraphError(
-                f"the models refer to each other in a circle: {names}",
-                circle[0].where,
-                hint="one of them must not read the next",
-                detail=[f"{node.name} is {node.path}" for node in circle[:-1]],
-            )
-        )
+        draft.mistakes.append(circle([known[i] for i in reversed(error.args[1])]))
         return Graph({})
     return Graph({i: replace(known[i], needs=tuple(edges[i])) for i in order})
 
@@ -363,13 +351,13 @@ def _finished(graph: Graph, draft: _Draft) -> Graph:
     for node in graph:
         made = node
         if node.id in draft.queries:
-            made = _with_query(node, draft.queries[node.id], graph, texts, draft.scope.dialect)
+            made = _with_query(node, draft.queries[node.id], graph, texts, draft.scope)
         nodes[node.id] = made
     return Graph(nodes)
 
 
 def _with_query(
-    node: Node, queries: Queries, graph: Graph, texts: dict[str, str], dialect: str
+    node: Node, queries: Queries, graph: Graph, texts: dict[str, str], scope: Scope
 ) -> Node:
     whole, increment = queries
     body = node.body
@@ -378,7 +366,10 @@ def _with_query(
         chain = _ephemeral_chain(query.needs, graph)
         parents = [(graph[i].name, texts[i]) for i in chain]
         template = body.model.text if isinstance(body, ModelBody) else _template(node, query)
-        return with_canonical(finish(query, node.path, template, parents), dialect)
+        compiled = finish(query, node.path, template, parents)
+        files = dict.fromkeys(query.trace.macros.values())
+        called = {path: scope.library.texts.get(path, "") for path in files}
+        return with_canonical(replace(compiled, called=called), scope.dialect)
 
     if isinstance(body, ModelBody):
         # An ephemeral model is put in without its own parents: they are put in beside it.

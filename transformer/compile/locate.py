@@ -46,6 +46,22 @@ def in_template(path: str, template: str, rendered: str, offset: int) -> Where:
     return _nearby(path, ours, (low, max(high, low + 1)), word)
 
 
+def in_text(path: str, text: str, offset: int) -> Where:
+    """The place of a character, as wide as the word that begins there."""
+    line, column = line_and_column(text, offset)
+    return Where.in_text(path, text, line, column, len(word_at(text, offset)))
+
+
+def in_macro(path: str, text: str, made: Where) -> Where | None:
+    """Where a file of macros says the word that `made` marks, when it does."""
+    word = made.text[made.column - 1 : made.column - 1 + made.width]
+    for number, line in enumerate(text.splitlines(), 1):
+        found = re.search(rf"(?<![\w'\"]){re.escape(word)}(?![\w'\"])", line) if word else None
+        if found and "{% macro" not in line:
+            return Where(path, number, found.start() + 1, len(word), line)
+    return None
+
+
 def _nearby(path: str, lines: list[str], span: tuple[int, int], word: str) -> Where:
     inside = range(span[0], min(span[1], len(lines)))
     parts = [word, word.rsplit(".", maxsplit=1)[-1]] if word else []

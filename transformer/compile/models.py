@@ -12,11 +12,21 @@ from transformer.compile.context import Trace, Words, World
 from transformer.compile.index import Index, Referable, cte_name
 from transformer.compile.locate import in_template
 from transformer.compile.nodes import Compiled
-from transformer.compile.sql import Splice, TableUse, canonical, read, spliced, without_end
+from transformer.compile.sql import (
+    Splice,
+    TableUse,
+    canonical,
+    read,
+    refused,
+    spliced,
+    without_end,
+)
 from transformer.compile.templates import Library, Session, constant_calls
-from transformer.errors import RenderError, TransformError, Where
+from transformer.errors import RenderError, SqlError, TransformError, Where
 from transformer.names import Name, quoted
 from transformer.project.values import Model, Options, Target
+
+_ONE_QUERY = "write one `select …` or `with … select …`; the tool makes the table or view of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,9 @@ def render(model: Model, scope: Scope, relation: Name, *, incremental: bool = Fa
 def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
     """The rendered text with plain names resolved to relations."""
     text = without_end(rendered)
+    wrong = refused(text, scope.dialect)
+    if wrong:
+        raise SqlError(wrong[0], place(wrong[1]), hint=_ONE_QUERY)
     reading = read(text, scope.dialect)
     splices: list[Splice] = []
     needs = list(trace.needs)
@@ -185,7 +198,7 @@ def python_needs(model: Model, index: Index) -> tuple[tuple[str, ...], list[Tran
             node = index.ref(*words) if method == "ref" else index.source(*words)
             needs.append(node.id)
         except TransformError as error:
-            mistakes.append(error.at(place))
+            mistakes.append(error.at(_argument_place(place, words)))
     return tuple(dict.fromkeys(needs)), mistakes
 
 
@@ -198,7 +211,8 @@ def _python_options(model: Model) -> tuple[Options, list[TransformError]]:
         tree = ast.parse(model.text)
     except SyntaxError as error:
         where = Where.in_text(model.path, model.text, error.lineno or 1, error.offset or 1)
-        return written, [RenderError(f"this is not Python: {error.msg}", where)]
+        hint = "look at this line and the one above"
+        return written, [RenderError(f"this is not Python: {error.msg}", where, hint)]
     if not any(isinstance(n, ast.FunctionDef) and n.name == "model" for n in tree.body):
         mistakes.append(
             RenderError(
@@ -243,6 +257,12 @@ def _constants(call: ast.Call) -> tuple[str, ...] | None:
 def _python_place(model: Model, call: ast.Call) -> Where:
     width = (call.end_col_offset or 0) - call.col_offset
     return Where.in_text(model.path, model.text, call.lineno, call.col_offset + 1, width)
+
+
+def _argument_place(call: Where, words: Sequence[str]) -> Where:
+    """Where the last of the call's words stands in it."""
+    at = call.text.find(words[-1], call.column) if words else -1
+    return replace(call, column=at + 1, width=len(words[-1])) if at >= 0 else call
 
 
 def relation_of(model: Model, config: ModelConfig, target: Target) -> Name:

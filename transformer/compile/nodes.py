@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from transformer.compile.config import ModelConfig
-from transformer.compile.locate import in_template
+from transformer.compile.locate import in_macro, in_template, in_text
 from transformer.compile.sql import Splice, unspliced
 from transformer.errors import Where
 from transformer.names import Name
 from transformer.project.values import (
+    NOTHING,
     Activation,
     CheckConfig,
     Described,
@@ -39,6 +40,8 @@ class Compiled:
     splices: tuple[Splice, ...] = field(repr=False, default=())
     canonical: str = field(repr=False, default="")
     macros: Mapping[str, str] = field(repr=False, default_factory=dict)
+    # The texts of the files whose macros it called, for messages.
+    called: Mapping[str, str] = field(repr=False, default_factory=dict)
     # Place of the template's first line in its file, for text that is only part of one.
     where: Where | None = None
 
@@ -47,6 +50,16 @@ class Compiled:
         if self.where is not None:
             return self.where
         return in_template(self.path, self.template, self.rendered, unspliced(offset, self.splices))
+
+    def beside(self, offset: int) -> tuple[Where, ...]:
+        """What an error at `offset` is better understood with, where a macro or an expression
+        wrote the line: the macro's line, and the line that was compiled."""
+        rendered = in_text(self.path, self.rendered, unspliced(offset, self.splices))
+        if self.where is not None or self.locate(offset).text.strip() == rendered.text.strip():
+            return ()
+        made = in_text(f"compiled {self.path}", self.text, offset)
+        written = (in_macro(path, text, made) for path, text in self.called.items())
+        return (*[place for place in written if place], made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +150,7 @@ class Node:
     relation: Name | None = None
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    described: Described = Described()
+    described: Described = NOTHING
     where: Where | None = None
 
     @property

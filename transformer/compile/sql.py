@@ -13,6 +13,13 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
+# Statements that do something; a model, a check or `--inline` is a query.
+_STATEMENTS = (
+    "ALTER ANALYZE ATTACH BEGIN CALL CHECKPOINT COMMIT COPY CREATE DELETE DETACH DROP EXECUTE"
+    " EXPORT GRANT IMPORT INSERT INSTALL LOAD MERGE PRAGMA ROLLBACK SET TRUNCATE UPDATE USE"
+    " VACUUM"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TableUse:
@@ -56,6 +63,20 @@ def read(text: str, dialect: str) -> Reading:
         if (use := _use(table, text)) is not None
     ]
     return Reading(tuple(sorted(uses, key=lambda u: u.start)), _with_end(text, dialect))
+
+
+def refused(text: str, dialect: str) -> tuple[str, int] | None:
+    """Why the text is not one query, and at which character; None when it may be one."""
+    try:
+        tokens = sqlglot.tokenize(text, dialect=dialect)
+    except TokenError:
+        return None
+    if not tokens:
+        return "there is no query here", 0
+    if tokens[0].text.upper() in _STATEMENTS.split():
+        return f"`{tokens[0].text.lower()} …` is no query", int(tokens[0].start)
+    end = next((t for t in tokens[:-1] if t.text == ";"), None)
+    return ("there is more than one statement here", int(end.start)) if end else None
 
 
 def _use(table: exp.Table, text: str) -> TableUse | None:

@@ -7,9 +7,10 @@ rendering knows which ones it used.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template, nodes
@@ -23,6 +24,8 @@ from jinja2.utils import missing
 from transformer.errors import RenderError, TransformError, Where, did_you_mean
 
 _SESSION = "__session__"
+_OPEN = re.compile(r"innermost block that needs to be closed is `(?P<block>\w+)`")
+_HEAD = re.compile(r"{%[-+]?\s*(macro|test)\s+(?P<name>\w+)")
 
 
 class Returned(Exception):  # noqa: N818 - a way out of a macro, not an error
@@ -98,6 +101,8 @@ class Library:
     env: Environment
     macros: Mapping[str, Macro] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    # Macros in files that could not be read: that they are missing is no mistake of its own.
+    broken: frozenset[str] = frozenset()
 
 
 def read_library(files: Mapping[str, str]) -> tuple[Library, list[TransformError]]:
@@ -105,11 +110,13 @@ def read_library(files: Mapping[str, str]) -> tuple[Library, list[TransformError
     env = environment()
     macros: dict[str, Macro] = {}
     mistakes: list[TransformError] = []
+    broken: set[str] = set()
     for path, text in files.items():
         try:
             tree = env.parse(text, path, path)
         except TemplateSyntaxError as error:
             mistakes.append(syntax_error(error, path, text))
+            broken |= {found["name"] for found in _HEAD.finditer(text)}
             continue
         for node in tree.find_all(nodes.Macro):
             if node.name in macros:
@@ -123,7 +130,7 @@ def read_library(files: Mapping[str, str]) -> tuple[Library, list[TransformError
                 )
                 continue
             macros[node.name] = Macro(node.name, path, node.lineno, _alone(env, node, path))
-    return Library(env, macros, dict(files)), mistakes
+    return Library(env, macros, dict(files), frozenset(broken)), mistakes
 
 
 def _alone(env: Environment, node: nodes.Macro, path: str) -> Template:
@@ -163,13 +170,16 @@ class Session:
             raise syntax_error(error, path, text) from None
         return str(self._guarded(lambda: template.render(self.context), text, path))
 
-    def evaluate(self, expression: str, path: str) -> Any:
-        """The native value of an expression. Raises RenderError."""
+    def evaluate(self, expression: str, where: Where) -> Any:
+        """The native value of an expression. Raises RenderError at its place."""
         try:
             compiled = self.library.env.compile_expression(expression, undefined_to_none=False)
         except TemplateSyntaxError as error:
-            raise syntax_error(error, path, expression) from None
-        return self._guarded(lambda: compiled(self.context), expression, path)
+            raise syntax_error(error, where.path, expression).moved(where) from None
+        try:
+            return self._guarded(lambda: compiled(self.context), expression, where.path)
+        except TransformError as error:
+            raise error.moved(where) from None
 
     def call(self, name: str, arguments: Mapping[str, Any], path: str) -> Any:
         """What the macro returns. Raises RenderError; the macro must exist."""
@@ -178,38 +188,59 @@ class Session:
     def _guarded(self, work: Callable[[], Any], text: str, path: str) -> Any:
         try:
             return work()
-        except TransformError as error:
-            raise error.at(_place(error, text, path, self.library)) from None
         except Returned as returned:
             return returned.value
+        except TransformError as error:
+            if error.where is not None:
+                raise
+            where = _place(error, text, path, error.what)
+            raise error.moved(where, self._stack(error, error.what)) from None
         except RecursionError:
             raise RenderError(
                 "the macros call each other without end",
-                Where(path),
+                Where.in_text(path, text, 1),
                 "look for a macro that calls itself",
-            ) from None
-        except SecurityError as error:
-            raise RenderError(
-                f"the sandbox does not allow this: {error}",
-                _place(error, text, path, self.library),
-                hint="templates may not reach into Python",
             ) from None
         except Exception as error:
             raise self._error(error, text, path) from None
 
     def _error(self, error: Exception, text: str, path: str) -> RenderError:
-        what = (
-            str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
-        )
-        hint = ""
+        what = str(error).replace("'", "`").rstrip(".")
+        hint = "look at the line, and at the macros that it calls"
         if isinstance(error, UndefinedError):
-            word = what.split("'")[1] if what.count("'") >= 2 else ""
-            known = (*self.library.macros, *(k for k in self.context if not k.startswith("_")))
-            hint = did_you_mean(word, known, otherwise="") or "define it, or pass it with --vars"
-            what = what.replace("'", "`")
-        where = _place(error, text, path, self.library, mark=what)
-        stack = tuple(f"in macro at {p}:{n}" for p, n in _frames(error) if p in self.library.texts)
-        return RenderError(what, where, hint, stack)
+            hint = self._undefined(what)
+        elif isinstance(error, SecurityError):
+            what = f"the sandbox does not allow this: {what}"
+            hint = "templates may not reach into Python"
+        elif not isinstance(error, TemplateError | TypeError):
+            what = f"{type(error).__name__}: {what}"
+        where = _place(error, text, path, what)
+        return RenderError(what, where, self._signature(what) or hint, (), self._stack(error, what))
+
+    def _undefined(self, what: str) -> str:
+        word = _word(what)
+        known = (*self.library.macros, *(k for k in self.context if not k.startswith("_")))
+        otherwise = f"`{{% set {word} = … %}}` defines it, `var('{word}')` reads a variable"
+        return did_you_mean(word, known, otherwise="") or otherwise
+
+    def _signature(self, what: str) -> str:
+        """How a macro that was called with wrong arguments wants to be called."""
+        macro = self.library.macros.get(_word(what)) if what.startswith("macro `") else None
+        if macro is None:
+            return ""
+        line = Where.in_text(macro.path, self.library.texts.get(macro.path, ""), macro.line).text
+        head = re.search(r"\w+\s*\([^)]*\)", line)
+        return f"it is `{head.group(0) if head else macro.name}`, at {macro.path}:{macro.line}"
+
+    def _stack(self, error: BaseException, what: str) -> tuple[Where, ...]:
+        """The lines of macros on the error's way, outermost first."""
+        texts = self.library.texts
+        places = [(p, n) for p, n in _frames(error) if p in texts]
+        plain = [Where.in_text(p, texts[p], n) for p, n in places]
+        if plain:
+            path, line = places[-1]
+            plain[-1] = _marked(Where.in_text(path, texts[path], line), what)
+        return tuple(plain)
 
 
 def _bound(macro: Macro, session: Session) -> Callable[..., Any]:
@@ -236,19 +267,29 @@ def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
             yield name, frame.f_lineno
 
 
-def _place(error: BaseException, text: str, path: str, library: Library, mark: str = "") -> Where:
-    frames = list(_frames(error))
-    own = [line for name, line in frames if name == "<template>"]
-    line = own[-1] if own else 1
-    if not own and frames:
-        inner, line = frames[-1]
-        return Where.in_text(inner, library.texts.get(inner, ""), line)
-    shown = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
-    word = mark.split("`")[1] if mark.count("`") >= 2 else ""
-    column = (
-        shown.find(word) + 1 if word and word in shown else len(shown) - len(shown.lstrip()) + 1
-    )
-    return Where.in_text(path, text, line, column, len(word) or 1)
+def _place(error: BaseException, text: str, path: str, what: str) -> Where:
+    """The template's own line on the error's way, the word of the message marked."""
+    own = [line for name, line in _frames(error) if name == "<template>"]
+    return _marked(Where.in_text(path, text, own[-1] if own else 1), what)
+
+
+def _word(what: str) -> str:
+    """The first name of a message."""
+    return what.split("`")[1] if what.count("`") >= 2 else ""
+
+
+def _marked(where: Where, what: str) -> Where:
+    """The place with its mark under the word that the message names, else under the `{{`."""
+    word = _word(what)
+    for part in filter(None, (word, word.rpartition(".")[2])):
+        found = re.search(rf"(?<!\w){re.escape(part)}(?!\w)", where.text)
+        if found:
+            return replace(where, column=found.start() + 1, width=len(part))
+    call = re.search(r"{{.*?}}|{%.*?%}", where.text)
+    if call:
+        return replace(where, column=call.start() + 1, width=len(call.group(0)))
+    bare = where.text.strip()
+    return replace(where, column=where.text.find(bare) + 1, width=len(bare) or 1)
 
 
 def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
@@ -264,10 +305,23 @@ def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
 def syntax_error(error: TemplateSyntaxError, path: str, text: str) -> RenderError:
     """Jinja's complaint about a template, at its line."""
     what = (error.message or "this is not Jinja").replace("'", "`")
-    shown = Where.in_text(path, text, error.lineno).text
-    column = len(shown) - len(shown.lstrip()) + 1
+    open_block = _OPEN.search(what)
+    if open_block:
+        return _unclosed(open_block["block"], path, text, error.lineno)
+    where = Where.in_text(path, text, error.lineno)
+    last = what.split("`")[-2] if what.count("`") >= 2 else ""
     hint = "every `{%` block needs its `end…`, every `{{` its `}}`"
-    return RenderError(what, Where.in_text(path, text, error.lineno, column), hint)
+    return RenderError(what.rstrip("."), _marked(where, f"`{last}`"), hint)
+
+
+def _unclosed(block: str, path: str, text: str, line: int) -> RenderError:
+    opening = re.compile(rf"{{%[-+]?\s*{block}\b")
+    lines = text.splitlines()[:line]
+    at = next((n for n in range(len(lines), 0, -1) if opening.search(lines[n - 1])), line)
+    where = _marked(Where.in_text(path, text, at), f"`{block}`")
+    return RenderError(
+        f"this `{block}` is never closed", where, hint=f"write `{{% end{block} %}}` behind it"
+    )
 
 
 def constant_calls(env: Environment, text: str, name: str) -> list[dict[str, Any]] | None:

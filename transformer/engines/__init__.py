@@ -6,20 +6,15 @@ file of this folder, so a new engine joins it by existing.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, Protocol
 
+from transformer import plugins
 from transformer.dialect import Dialect
 from transformer.errors import UsageError, did_you_mean
 from transformer.names import Name
 from transformer.steps import Columns, RelationState, Sample
-
-GROUP = "transformer.engines"
 
 
 class Session(Protocol):
@@ -73,6 +68,9 @@ class Engine(Protocol):
     def relations(self) -> Mapping[tuple[str, str], RelationState]:
         """Everything that is there, by folded schema and name."""
 
+    def relation(self, name: Name) -> RelationState | None:
+        """One of them, when it is there."""
+
     def interrupt(self) -> None:
         """Stops the statements that run."""
 
@@ -80,17 +78,13 @@ class Engine(Protocol):
         """Lets go of the warehouse, everything written."""
 
 
-def kinds() -> Iterator[str]:
+def kinds() -> tuple[str, ...]:
     """The names of all engines: files of this folder, then entry points."""
-    yield from sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    yield from sorted(e.name for e in entry_points(group=GROUP))
+    return plugins.kinds(__name__)
 
 
 def find(kind: str) -> Any:
     """The engine's module: `DIALECT`, `connect(path, settings)`, `scratch()`, `loose()` …"""
     if kind not in kinds():
         raise UsageError(f"unknown type of target `{kind}`", hint=did_you_mean(kind, kinds()))
-    for entry in entry_points(group=GROUP):
-        if entry.name == kind:
-            return entry.load()
-    return importlib.import_module(f"{__name__}.{kind}")
+    return plugins.find(__name__, kind)

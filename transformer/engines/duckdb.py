@@ -28,6 +28,10 @@ _PER_CURSOR = "set errors_as_json = true; set TimeZone = 'UTC'"
 _LOCKED = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
+# The folders of the machine say nothing that the name of the file does not.
+_FOLDERS = re.compile(r'(?<=file )"/[^"\n]*/([^"/\n]+)"')
+
+
 @contextmanager
 def faults() -> Iterator[None]:
     """Turns DuckDB's exceptions into Fault."""
@@ -49,7 +53,7 @@ def fault(error: Exception) -> Fault:
         return Fault(text)
     position = said.get("position")
     return Fault(
-        said["exception_message"].strip(),
+        _FOLDERS.sub(r'"\1"', said["exception_message"].strip()),
         int(position) if position is not None else None,
         said.get("error_subtype", said.get("exception_type", "")),
         said.get("name", ""),
@@ -60,8 +64,12 @@ def fault(error: Exception) -> Fault:
 class DuckSession:
     """One cursor of the warehouse's connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, extensions: set[str] | None = None
+    ) -> None:
         self.connection = connection
+        # Extensions belong to the whole database instance: what one session loads, all have.
+        self.extensions = set() if extensions is None else extensions
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Runs a statement for its effect."""
@@ -128,6 +136,7 @@ class DuckEngine:
     ) -> None:
         self._connection, self._catalog, self._read_only = connection, catalog, read_only
         self._open: set[duckdb.DuckDBPyConnection] = set()
+        self._extensions: set[str] = set()
         self._guard = threading.Lock()
 
     @contextmanager
@@ -138,7 +147,7 @@ class DuckEngine:
         with self._guard:
             self._open.add(cursor)
         try:
-            yield DuckSession(cursor)
+            yield DuckSession(cursor, self._extensions)
         finally:
             with self._guard:
                 self._open.discard(cursor)
@@ -146,22 +155,32 @@ class DuckEngine:
 
     def relations(self) -> Mapping[tuple[str, str], RelationState]:
         """Every table and view of the file."""
+        return self._relations()
+
+    def relation(self, name: Name) -> RelationState | None:
+        """One of them, when it is there."""
+        return self._relations(name).get(name.key())
+
+    def _relations(self, name: Name | None = None) -> dict[tuple[str, str], RelationState]:
+        narrowed, parameters = "", []
+        if name is not None:
+            narrowed = " and lower(c.schema_name) = ? and lower(c.table_name) = ?"
+            parameters = list(name.key())
         with self.session() as session:
             found = session.rows(
-                "select lower(t.schema_name), lower(t.name), t.kind,"
+                "select lower(c.schema_name), lower(c.table_name),"
+                " if(any_value(v.view_oid) is null, 'table', 'view'),"
                 " list(c.column_name order by c.column_index),"
                 " list(c.data_type order by c.column_index)"
-                " from (select database_oid, schema_name, table_name as name, table_oid as oid,"
-                "   'table' as kind from duckdb_tables() where not internal"
-                "  union all select database_oid, schema_name, view_name, view_oid, 'view'"
-                "   from duckdb_views() where not internal) t"
-                " join duckdb_columns() c on c.database_oid = t.database_oid"
-                "  and c.schema_name = t.schema_name and c.table_name = t.name"
-                " where c.database_name = current_database() group by all"
+                " from duckdb_columns() c left join duckdb_views() v"
+                "  on v.database_oid = c.database_oid and v.view_oid = c.table_oid"
+                " where c.database_name = current_database() and not c.internal"
+                f"{narrowed} group by all",
+                parameters,
             )
         return {
-            (schema, name): RelationState(kind, tuple(zip(columns, types, strict=True)))
-            for schema, name, kind, columns, types in found
+            (schema, table): RelationState(kind, tuple(zip(columns, types, strict=True)))
+            for schema, table, kind, columns, types in found
         }
 
     def export(self, path: Path, names: Sequence[Name]) -> None:
@@ -303,8 +322,9 @@ def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) ->
 def _cannot_open(path: Path, message: str) -> WarehouseError:
     held = _LOCKED.search(message)
     if held:
+        program = Path(held["program"]).name
         return WarehouseError(
-            f"`{path.name}` is open for writing in {held['program']} (process {held['pid']})",
+            f"`{path.name}` is open for writing in {program} (process {held['pid']})",
             hint="close it there and try again; readers do not stand in the way",
         )
     if "not a valid DuckDB database" in message or "Could not read" in message:
@@ -317,12 +337,15 @@ def _cannot_open(path: Path, message: str) -> WarehouseError:
 
 def load_extension(session: Any, name: str) -> None:
     """Loads an extension from its wheel. Raises LoadError when the wheel is not there."""
+    if name in session.extensions:
+        return
     spec = importlib.util.find_spec(f"duckdb_extension_{name}")
     homes = list(spec.submodule_search_locations or ()) if spec else []
     for home in homes:
         found = Path(home) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
         if found.is_file():
             session.run(f"load {literal(str(found))}")
+            session.extensions.add(name)
             return
     wheel = f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
     raise LoadError(f"DuckDB's extension `{name}` is not installed", hint=f"pip install '{wheel}'")

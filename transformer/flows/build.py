@@ -11,18 +11,19 @@ from functools import partial
 from typing import Any
 
 from transformer import __version__, ledger
+from transformer.asking import Ask, How, Outside, Published, Report
 from transformer.compile.bind import Bound
 from transformer.errors import Mistakes, TransformError
 from transformer.names import quoted
-from transformer.opening import Ask, Opened, Outside, bound, open_project, refuse_mistakes
+from transformer.opening import Opened, bound, open_project, refuse_mistakes
 from transformer.plan.choice import choose
-from transformer.plan.planner import EVERYTHING, Facts, Wish, plan
+from transformer.plan.planner import Facts, Wish, plan
 from transformer.run.activating import activate, lost
 from transformer.run.building import build as build_step
 from transformer.run.checking import check
 from transformer.run.freshness import freshness
 from transformer.run.loading import load, probe, touch
-from transformer.run.schedule import follow
+from transformer.run.schedule import Pace, follow
 from transformer.run.tools import Event, Tools
 from transformer.steps import Action, Plan, Results, State
 from transformer.warehouse import building, discard
@@ -37,47 +38,6 @@ PERFORM: Mapping[Action, Callable[..., Any]] = {
     "check": check,
     "activate": activate,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How a build is done, beside what is asked for."""
-
-    actions: frozenset[Action] = EVERYTHING
-    always: bool = False
-    threads: int | None = None
-    fail_fast: bool = False
-    keep_failed: bool = False
-    retry_rejected: bool = False
-    wait: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What was put in place: the file, its size in bytes, its models and their rows."""
-
-    path: str
-    size: int
-    models: int
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a build came to. Without `published` the file is the one from before (`since`)."""
-
-    plan: Plan
-    results: Results
-    published: Published | None = None
-    resumed: bool = False
-    since: datetime | None = None
-    quarantine: Mapping[str, int] = field(default_factory=dict)
-    path: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not self.results.bad
 
 
 def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None]) -> Report:
@@ -226,9 +186,8 @@ class _Build:
             made,
             {action: partial(do, tools) for action, do in PERFORM.items()},
             self.on_event,
-            before=before,
-            threads=self.how.threads or self.place.target.threads,
-            fail_fast=self.how.fail_fast,
+            before,
+            Pace(self.how.threads or self.place.target.threads, self.how.fail_fast),
         )
 
     def rest(self, engine: Any, first: Results) -> Plan:
@@ -237,7 +196,8 @@ class _Build:
         columns = bound(self.opened, state)
         if columns.mistakes:
             loaded = first.count("load", "success")
-            raise Mistakes(columns.mistakes, f"{loaded} sources were loaded, nothing was built")
+            verb = "source was" if loaded == 1 else "sources were"
+            raise Mistakes(columns.mistakes, f"{loaded} {verb} loaded, nothing was built")
         failed = frozenset(o.id for o in first.outcomes if o.bad)
         facts = replace(self.facts(engine, columns), failed=failed)
         return self.planned(state, self.wish(self.how.actions - {"load"}), facts)

@@ -8,8 +8,9 @@ from importlib.metadata import version
 from typing import Any
 
 from transformer import __version__
+from transformer.asking import Ask, Outside
 from transformer.errors import TransformError
-from transformer.opening import Ask, Outside, open_project
+from transformer.opening import open_project
 from transformer.warehouse import Warehouse
 
 

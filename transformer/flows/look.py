@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformer.asking import Ask, Outside
 from transformer.compile.context import Trace
 from transformer.compile.models import Scope, resolve
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
 from transformer.compile.sql import spliced
 from transformer.errors import Fault, SqlError, UsageError, Where, did_you_mean
 from transformer.names import Name
-from transformer.opening import Ask, Opened, Outside, open_project, refuse_mistakes
+from transformer.opening import Opened, open_project, refuse_mistakes
 from transformer.plan.choice import choose
 from transformer.plan.planner import check_of
 from transformer.steps import Sample

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from transformer import ledger
+from transformer.asking import Ask, Outside
 from transformer.errors import UsageError, did_you_mean
 from transformer.names import literal
-from transformer.opening import Ask, Outside, open_project, refuse_mistakes
+from transformer.opening import open_project, refuse_mistakes
 from transformer.steps import Sample
 from transformer.sync.send import quarantined
 
@@ -54,7 +55,7 @@ def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
 
 
 def to_retry(ask: Ask, outside: Outside, name: str | None) -> tuple[str, ...]:
-    """Selectors of the sources and activations that have rows in quarantine, or of the named one."""
+    """Selectors of the sources and activations with rows in quarantine, or of the named one."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
     held = rows(ask, outside, name, 1_000_000)

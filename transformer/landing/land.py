@@ -6,49 +6,16 @@ duplicates are settled in SQL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from transformer.errors import LoadError, did_you_mean
-from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged
-from transformer.landing.types import cast, infer, misfit, widens
-from transformer.names import Name, literal, quoted
-from transformer.project.values import Load
+from transformer.landing.fit import Fitted, Landing, fit
+from transformer.landing.modes import MODES, Rows, of_part
+from transformer.landing.staged import OWN, PART, ROW, Session, Staged
+from transformer.landing.types import cast, misfit
+from transformer.names import literal, quoted
 from transformer.steps import Columns
-
-# What every landed row carries: when, in which batch, from which file or table and row.
-OWN: Columns = (
-    ("_loaded_at", "TIMESTAMP WITH TIME ZONE"),
-    ("_batch", "VARCHAR"),
-    ("_source", "VARCHAR"),
-)
-_OWN_NAMES = frozenset(name for name, _ in OWN)
-_INCOMING = quoted("__incoming")
-
-
-@dataclass(frozen=True, slots=True)
-class Landing:
-    """One landing: into which table, by which rules, and what stands there already.
-
-    `relanded` are parts that were landed before and have changed: their rows are replaced.
-    `order` is the order of the parts: in a merge the later row wins.
-    """
-
-    node: str
-    target: Name
-    load: Load
-    batch: str
-    now: datetime
-    declared: Mapping[str, str] = field(default_factory=dict)
-    existing: Columns = ()
-    relanded: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the table is made anew."""
-        return self.load.mode == "replace" or not self.existing
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +31,12 @@ class Landed:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """The columns as they will be: target types, what has to be altered, what is refused."""
+class _Refusal:
+    """Why a row may be refused: the condition, the column, the reason."""
 
-    kinds: Mapping[str, str]
-    offered: Mapping[str, str]
-    added: Columns = ()
-    widened: Columns = ()
-    extra: tuple[str, ...] = ()
+    condition: str
+    column: str
+    reason: str
 
 
 def land(session: Session, landing: Landing, staged: Staged) -> Landed:
@@ -79,87 +44,22 @@ def land(session: Session, landing: Landing, staged: Staged) -> Landed:
     fitted = fit(session, landing, staged)
     _keys_exist(landing, fitted)
     refused = _refused(landing, staged, fitted)
+    staged = _still(session, landing, staged, bool(refused))
+    staged = _only_retried(session, landing, staged)
+    read = _read(session, staged, bool(refused))
     _make_room(session, landing, fitted)
     quarantined = _quarantine(session, landing, staged, refused)
-    good = f"not ({' or '.join(c for c, _, _, _ in refused)})" if refused else "true"
-    landed, new = _MODES[landing.load.mode](session, landing, _Rows(staged, fitted, good))
+    good = f"not ({' or '.join(r.condition for r in refused)})" if refused else "true"
+    landed, new = MODES[landing.load.mode](session, landing, Rows(staged, fitted, good))
+    if read is not None and landed + quarantined != read:
+        raise LoadError(
+            f"{read} rows were read, but {landed} landed and {quarantined} are in quarantine",
+            landing.load.where,
+        )
     columns = tuple((n, k) for n, k in session.columns(f"from {landing.target.sql()}"))
     changes = [f"new column `{n}`" for n, _ in fitted.added if landing.existing]
-    changes += [f"`{n}` is now {k}" for n, k in fitted.widened]
+    changes += [f"`{n}` is now {k}" for n, k in (*fitted.widened, *fitted.recast)]
     return Landed(landed + quarantined, landed, quarantined, new, columns, tuple(changes))
-
-
-def fit(session: Session, landing: Landing, staged: Staged) -> Fitted:
-    """Which type each column gets, under the policy `on_schema_change`."""
-    held = {n.lower(): (n, k) for n, k in landing.existing if n not in _OWN_NAMES}
-    declared = {n.lower(): k for n, k in landing.declared.items()}
-    offered = dict(staged.columns)
-    named = {n: held.get(n.lower(), (n, ""))[0] for n in offered}
-    wanted = {n: declared.get(n.lower()) or held.get(n.lower(), ("", ""))[1] for n in offered}
-    found = _found(session, staged, wanted)
-    policy = landing.load.on_schema_change
-    kinds, added, widened, extra = {}, [], [], []
-    for name in offered:
-        old, new = wanted[name], found[name]
-        if not old:
-            kinds[name] = new
-            added.append((named[name], new))
-        elif old != new and name.lower() not in declared and widens(old, new):
-            kinds[name] = new
-            widened.append((named[name], new))
-        else:
-            kinds[name] = old
-    if held and policy == "freeze":
-        _frozen(landing, held, offered, (*added, *widened))
-    if held and policy == "quarantine":
-        extra = [n for n in offered if named[n] in dict(added)]
-        kinds = {n: (wanted[n] or k) for n, k in kinds.items()}
-        added, widened = [], []
-    return Fitted(kinds, offered, tuple(added), tuple(widened), tuple(extra))
-
-
-def _found(session: Session, staged: Staged, wanted: Mapping[str, str]) -> dict[str, str]:
-    """The type that the values at hand ask for, where it is not the wanted one."""
-    offered = dict(staged.columns)
-    if not staged.text:
-        return offered
-    unknown = [n for n, kind in offered.items() if kind == UNKNOWN and not wanted[n]]
-    unfit = _unfit(session, staged, {n: k for n, k in wanted.items() if k})
-    guessed = infer(session, staged.rows, [n for n in (*unknown, *unfit) if offered[n] == UNKNOWN])
-    return {
-        n: guessed.get(n)
-        or (kind if kind != UNKNOWN and (n in unfit or not wanted[n]) else wanted[n])
-        for n, kind in offered.items()
-    }
-
-
-def _unfit(session: Session, staged: Staged, wanted: Mapping[str, str]) -> list[str]:
-    """The columns that hold a value which does not fit the wanted type."""
-    asked = [(n, misfit(n, kind, text=True)) for n, kind in wanted.items()]
-    conditions = [(n, condition) for n, condition in asked if condition]
-    if not conditions:
-        return []
-    figures = ", ".join(f"count(*) filter (where {condition})" for _, condition in conditions)
-    counts = session.rows(f"select {figures} from ({staged.rows})")[0]
-    return [n for (n, _), count in zip(conditions, counts, strict=True) if count]
-
-
-def _frozen(
-    landing: Landing,
-    held: Mapping[str, tuple[str, str]],
-    offered: Mapping[str, str],
-    changed: Columns,
-) -> None:
-    folded = {n.lower() for n in offered}
-    gone = [name for key, (name, _) in held.items() if key not in folded]
-    if not changed and not gone:
-        return
-    listed = [f"{n} {k}" for n, k in changed] + [f"−{n}" for n in gone]
-    raise LoadError(
-        f"the columns of `{landing.target}` changed: {', '.join(listed)}",
-        landing.load.where,
-        hint="`on_schema_change` is `freeze`; `evolve` takes new columns in",
-    )
 
 
 def _keys_exist(landing: Landing, fitted: Fitted) -> None:
@@ -169,35 +69,62 @@ def _keys_exist(landing: Landing, fitted: Fitted) -> None:
         if name.lower() not in folded:
             raise LoadError(
                 f"`{landing.target}` has no column `{name}`",
-                landing.load.where,
-                hint=did_you_mean(name, fitted.kinds),
+                landing.load.place("cursor" if name in cursor else "key"),
+                hint=did_you_mean(name, fitted.kinds, otherwise="it has {}"),
             )
 
 
-Refusal = tuple[str, str, str, str]
-
-
-def _refused(landing: Landing, staged: Staged, fitted: Fitted) -> list[Refusal]:
-    """Why a row may be refused: condition, column, the value as SQL, the reason as SQL."""
-    made: list[Refusal] = []
+def _refused(landing: Landing, staged: Staged, fitted: Fitted) -> list[_Refusal]:
+    made: list[_Refusal] = []
+    keys = {k.lower() for k in landing.load.key} if landing.load.mode == "merge" else set()
     for name, kind in fitted.kinds.items():
-        if name in fitted.extra:
-            condition = f"{quoted(name)} is not null"
-            made.append((condition, name, quoted(name), literal("a column that is not known")))
-            continue
         offered = fitted.offered[name]
+        if name in fitted.extra:
+            made.append(_Refusal(f"{quoted(name)} is not null", name, "a column that is not known"))
+            continue
         wrong = misfit(name, kind, text=staged.text, offered=offered)
         if wrong:
-            made.append((wrong, name, quoted(name), literal(f"is no {kind}")))
-    if landing.load.mode == "merge":
-        keys = {k.lower() for k in landing.load.key}
-        for name, kind in fitted.kinds.items():
-            if name.lower() in keys:
-                value = cast(name, kind, text=staged.text, offered=fitted.offered[name])
-                made.append(
-                    (f"({value}) is null", name, quoted(name), literal("the key is missing"))
-                )
+            made.append(_Refusal(wrong, name, f"is no {kind}"))
+        if name.lower() in keys:
+            value = cast(name, kind, text=staged.text, offered=offered)
+            made.append(_Refusal(f"({value}) is null", name, "the key is missing"))
     return made
+
+
+def _still(session: Session, landing: Landing, staged: Staged, sorted_out: bool) -> Staged:
+    """A table elsewhere is read once, where its rows are needed more than once."""
+    if staged.text or not staged.repeats:
+        return staged
+    if not sorted_out and (landing.load.mode == "replace" or not landing.existing):
+        return staged
+    session.run(f"create or replace temp table __still as {staged.rows}")
+    return replace(staged, rows="from __still")
+
+
+def _only_retried(session: Session, landing: Landing, staged: Staged) -> Staged:
+    """Of retried parts only what is in quarantine; what was no row then is told apart again."""
+    if not landing.retried:
+        return staged
+    parts = ", ".join(literal(p) for p in landing.retried)
+    session.run(
+        "create or replace temp table __retried as select source, row_number"
+        " from _transform.quarantine where node = ? and value is distinct from record"
+        f" and source in ({parts})",
+        [landing.node],
+    )
+    rows = (
+        f"select * from ({staged.rows}) s where {PART} not in ({parts}) or exists (select 1 from"
+        f" __retried q where q.source = s.{PART} and q.row_number = s.{ROW})"
+    )
+    return replace(staged, rows=rows)
+
+
+def _read(session: Session, staged: Staged, sorted_out: bool) -> int | None:
+    """How many rows there are, counted where they are; None when all of them land in one piece."""
+    if not staged.text and not sorted_out:
+        return None
+    bad = f" + (select count(*) from ({staged.bad}))" if staged.bad else ""
+    return int(session.rows(f"select (select count(*) from ({staged.rows})){bad}")[0][0])
 
 
 def _make_room(session: Session, landing: Landing, fitted: Fitted) -> None:
@@ -209,20 +136,48 @@ def _make_room(session: Session, landing: Landing, fitted: Fitted) -> None:
         session.run(f"create or replace table {target} ({listed})")
         session.run("delete from _transform.quarantine where node = ?", [landing.node])
         return
-    for name, kind in fitted.added:
-        session.run(f"alter table {target} add column {quoted(name)} {kind}")
-    for name, kind in fitted.widened:
-        session.run(f"alter table {target} alter {quoted(name)} type {kind}")
-    for part in landing.relanded:
-        if landing.load.mode == "append":
-            session.run(f"delete from {target} where starts_with(_source, ?)", [part + "#"])
+    if landing.relanded and landing.load.mode == "append":
+        session.run(f"delete from {target} where {of_part(landing.relanded)}")
+    for part in (*landing.relanded, *landing.retried):
         session.run(
             "delete from _transform.quarantine where node = ? and source = ?", [landing.node, part]
+        )
+    if fitted.added or fitted.widened or fitted.recast:
+        _rebuild(session, landing, fitted)
+
+
+def _rebuild(session: Session, landing: Landing, fitted: Fitted) -> None:
+    """The table with other columns. ALTER would not do: DuckDB lets no transaction alter a table
+    from which it has deleted rows."""
+    target = landing.target.sql()
+    new = dict((*fitted.widened, *fitted.recast))
+    picked = []
+    for name, kind in landing.existing:
+        if name not in new:
+            picked.append(quoted(name))
+            continue
+        _all_fit(session, landing, name, (kind, new[name]))
+        value = cast(name, new[name], text=False, offered=kind)
+        picked.append(f"{value} as {quoted(name)}")
+    own = len(OWN)
+    added = [f"null::{kind} as {quoted(name)}" for name, kind in fitted.added]
+    listed = ", ".join([*picked[:-own], *added, *picked[-own:]])
+    session.run(f"create or replace table {target} as select {listed} from {target}")
+
+
+def _all_fit(session: Session, landing: Landing, name: str, kinds: tuple[str, str]) -> None:
+    old, new = kinds
+    wrong = misfit(name, new, text=False, offered=old)
+    if wrong and session.rows(f"select 1 from {landing.target.sql()} where {wrong} limit 1"):
+        raise LoadError(
+            f"`{landing.target}` holds values in `{name}` that are no {new}",
+            landing.load.where,
+            hint="`--full-refresh` lands everything anew",
         )
 
 
 def _quarantine(
-    session: Session, landing: Landing, staged: Staged, refused: Sequence[Refusal]
+    session: Session, landing: Landing, staged: Staged, refused: Sequence[_Refusal]
 ) -> int:
     head = (
         f"insert into _transform.quarantine select 'load', {literal(landing.node)},"
@@ -231,17 +186,20 @@ def _quarantine(
     now = literal(landing.now.isoformat())
     count = 0
     if refused:
-        anyone = " or ".join(condition for condition, _, _, _ in refused)
-        names = ", ".join(quoted(n) for n, _ in staged.columns)
-        picks = [
-            "case " + " ".join(f"when {r[0]} then {pick(r)}" for r in refused) + " end"
-            for pick in (lambda r: literal(r[1]), lambda r: f"{r[2]}::varchar", lambda r: r[3])
-        ]
+        rows = _refused_rows(staged, refused)
+        if landing.since:  # they may have been refused before
+            session.run(
+                "delete from _transform.quarantine where node = ? and record in"
+                f" (select __record from ({rows}))",
+                [landing.node],
+            )
+        picks = (
+            _case((r.condition, literal(r.column)) for r in refused),
+            _case((r.condition, f"{quoted(r.column)}::varchar") for r in refused),
+            _case((r.condition, literal(r.reason)) for r in refused),
+        )
         count += _count(
-            session,
-            f"{head}, {PART}, {ROW}, {', '.join(picks)}, to_json(r)::varchar, {now}"
-            f" from (select *, struct_pack({_packed(names)}) as r from ({staged.rows}))"
-            f" where {anyone}",
+            session, f"{head}, {PART}, {ROW}, {', '.join(picks)}, __record, {now} from ({rows})"
         )
     if staged.bad:
         count += _count(
@@ -252,91 +210,19 @@ def _quarantine(
     return count
 
 
-def _packed(names: str) -> str:
-    return ", ".join(f"{n} := {n}" for n in names.split(", "))
+def _refused_rows(staged: Staged, refused: Sequence[_Refusal]) -> str:
+    names = [quoted(n) for n, _ in staged.columns]
+    packed = ", ".join(f"{n} := {n}" for n in names)
+    return (
+        f"select *, to_json(struct_pack({packed}))::varchar as __record from ({staged.rows})"
+        f" where {' or '.join(r.condition for r in refused)}"
+    )
+
+
+def _case(pairs: Iterable[tuple[str, str]]) -> str:
+    listed = " ".join(f"when {condition} then {value}" for condition, value in pairs)
+    return f"case {listed} end"
 
 
 def _count(session: Session, statement: str) -> int:
     return int(session.rows(statement)[0][0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows that are good, as SQL."""
-
-    staged: Staged
-    fitted: Fitted
-    good: str
-
-    @property
-    def names(self) -> list[str]:
-        return [n for n in self.fitted.kinds if n not in self.fitted.extra]
-
-    def query(self, landing: Landing, extra: str = "") -> str:
-        fitted, text = self.fitted, self.staged.text
-        values = [
-            f"{cast(n, fitted.kinds[n], text=text, offered=fitted.offered[n])} as {quoted(n)}"
-            for n in self.names
-        ]
-        source = f"{PART} || coalesce('#' || {ROW}, '')"
-        own = (
-            f"{literal(landing.now.isoformat())}::timestamptz as _loaded_at,"
-            f" {literal(landing.batch)} as _batch, {source} as _source"
-        )
-        picked = ", ".join([*values, own])
-        return f"select {picked}{extra} from ({self.staged.rows}) where {self.good}"
-
-
-def _replace(session: Session, landing: Landing, rows: _Rows) -> tuple[int, int]:
-    count = _count(session, f"insert into {landing.target.sql()} by name {rows.query(landing)}")
-    return count, count
-
-
-def _append(session: Session, landing: Landing, rows: _Rows) -> tuple[int, int]:
-    """New files are new rows. A table's rows are new when they are not there yet, as often as
-    they stand there: a cursor alone would lose rows that come late with the same value."""
-    if not rows.staged.repeats or not landing.existing:
-        return _replace(session, landing, rows)
-    names = ", ".join(quoted(n) for n in rows.names)
-    numbered = f"row_number() over (partition by {names}) as __copy"
-    session.run(f"create or replace temp table {_INCOMING} as {rows.query(landing)}")
-    read = int(session.rows(f"select count(*) from {_INCOMING}")[0][0])
-    same = " and ".join(f"i.{quoted(n)} is not distinct from t.{quoted(n)}" for n in rows.names)
-    new = _count(
-        session,
-        f"insert into {landing.target.sql()} by name select * exclude (__copy) from"
-        f" (select *, {numbered} from {_INCOMING}) i where not exists (select 1 from"
-        f" (select {names}, {numbered} from {landing.target.sql()}) t"
-        f" where i.__copy = t.__copy and {same})",
-    )
-    return read, new
-
-
-def _merge(session: Session, landing: Landing, rows: _Rows) -> tuple[int, int]:
-    """The last row of each key, where it differs from the one that is there."""
-    target = landing.target.sql()
-    order = (
-        f"list_position([{', '.join(literal(p) for p in landing.order)}], {PART}) as __part_number"
-    )
-    picked = rows.query(landing, f", {order}, {ROW} as __row_number")
-    read = int(session.rows(f"select count(*) from ({picked})")[0][0])
-    keys = [quoted(k) for k in landing.load.key]
-    by = [f"{quoted(landing.load.cursor)} desc nulls last"] if landing.load.cursor else []
-    last = ", ".join([*by, "__part_number desc", "__row_number desc"])
-    session.run(
-        f"create or replace temp table {_INCOMING} as"
-        f" select * exclude (__part_number, __row_number) from ({picked})"
-        f" qualify row_number() over (partition by {', '.join(keys)} order by {last}) = 1"
-    )
-    same_key = " and ".join(f"i.{k} = t.{k}" for k in keys)
-    same = " and ".join(f"i.{quoted(n)} is not distinct from t.{quoted(n)}" for n in rows.names)
-    session.run(
-        f"delete from {_INCOMING} i where exists (select 1 from {target} t where {same_key} and {same})"
-    )
-    session.run(
-        f"delete from {target} t where exists (select 1 from {_INCOMING} i where {same_key})"
-    )
-    return read, _count(session, f"insert into {target} by name select * from {_INCOMING}")
-
-
-_MODES = {"replace": _replace, "append": _append, "merge": _merge}

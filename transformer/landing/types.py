@@ -8,26 +8,36 @@ from transformer.landing.staged import Session
 from transformer.names import literal, quoted
 
 # Tried in this order; the first that all values of a column meet is its type. The patterns are
-# strict on purpose: `007`, `01212020` and `+49…` are words, not numbers.
+# strict on purpose: `007`, `01212020` and `+49…` are words, not numbers, and no more digits are
+# taken for a DOUBLE than it can hold.
 _PATTERNS: tuple[tuple[str, str], ...] = (
-    ("BIGINT", r"-?(0|[1-9][0-9]{0,17})"),
-    ("DOUBLE", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?"),
+    ("BIGINT", r"-?(0|[1-9][0-9]{0,18})"),
+    ("HUGEINT", r"-?(0|[1-9][0-9]{0,37})"),
+    ("DOUBLE", r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?"),
     ("BOOLEAN", r"(?i:true|false)"),
     ("DATE", r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
-    ("TIMESTAMP", r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?"),
+    ("TIMESTAMP", r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?"),
     (
         "TIMESTAMP WITH TIME ZONE",
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
-        r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)",
+        (
+            r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+            r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
+        ),
     ),
 )
+
+INTEGERS = (
+    "TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT", "UBIGINT",
+    "HUGEINT", "UHUGEINT",
+)  # fmt: skip
 
 _WIDER: Mapping[str, tuple[str, ...]] = {
     "BOOLEAN": (),
     "TINYINT": ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE"),
-    "UTINYINT": ("SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "DOUBLE"),
+    "UTINYINT": ("SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT",
+                 "FLOAT", "DOUBLE"),
     "SMALLINT": ("INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE"),
-    "USMALLINT": ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT", "DOUBLE"),
+    "USMALLINT": ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE"),
     "INTEGER": ("BIGINT", "HUGEINT", "DOUBLE"),
     "UINTEGER": ("BIGINT", "UBIGINT", "HUGEINT", "DOUBLE"),
     "BIGINT": ("HUGEINT", "DOUBLE"),
@@ -38,16 +48,21 @@ _WIDER: Mapping[str, tuple[str, ...]] = {
     "TIMESTAMP": ("TIMESTAMP WITH TIME ZONE",),
     "TIMESTAMP_S": ("TIMESTAMP",),
     "TIMESTAMP_MS": ("TIMESTAMP",),
-}
+}  # fmt: skip
+# From here on a DOUBLE skips whole numbers.
+EXACT_IN_DOUBLE = 2**53
 
 
 def widens(old: str, new: str) -> bool:
-    """Whether every value of the old type is one of the new type (decimals by their digits)."""
+    """Whether every value of the old type is one of the new type (decimals by their digits).
+
+    Large whole numbers are not all a DOUBLE's; who widens looks at those that are there.
+    """
     if old.startswith("DECIMAL") and new.startswith("DECIMAL"):
         (width, scale), (wide, fine) = _digits(old), _digits(new)
         return fine >= scale and wide - fine >= width - scale
     if old.startswith("DECIMAL"):
-        return new == "DOUBLE"
+        return new == "DOUBLE" and _digits(old)[0] <= 15
     return new in _WIDER.get(old, ())
 
 
@@ -89,19 +104,39 @@ def _given(column: str) -> str:
 def cast(column: str, kind: str, *, text: bool, offered: str = "") -> str:
     """The value as that type, NULL where it does not fit; blanks around text do not count."""
     name = quoted(column)
-    if text:
-        if kind == "VARCHAR":
-            return name
-        given = _given(column)
-        if kind == "BIGINT":  # a cast alone would round 1.5 to 2
-            return f"case when regexp_full_match({given}, '[-+]?[0-9]+') then try_cast({given} as BIGINT) end"
-        return f"try_cast({given} as {kind})"
-    return name if offered == kind else f"try_cast({name} as {kind})"
+    if offered == kind and (not text or kind == "VARCHAR"):
+        return name
+    if not text and offered != "VARCHAR":
+        return f"try_cast({name} as {kind})"
+    if kind == "VARCHAR":
+        return name
+    if kind == "JSON" and offered == "VARCHAR" and text:  # a JSON string, without its quotes
+        return f"to_json({name})"
+    return _of_text(column, kind)
+
+
+def _of_text(column: str, kind: str) -> str:
+    given = _given(column)
+    if kind == "BLOB":
+        return f"try_cast({quoted(column)} as BLOB)"
+    if kind in INTEGERS:  # a cast alone would round 1.5 to 2
+        whole = f"regexp_full_match({given}, '[-+]?[0-9]+')"
+        return f"case when {whole} then try_cast({given} as {kind}) end"
+    if kind == "DATE":  # a cast alone would cut the time of day off
+        day = f"try_cast({given} as DATE)"
+        return f"case when {day}::timestamp = try_cast({given} as timestamp) then {day} end"
+    return f"try_cast({given} as {kind})"
 
 
 def misfit(column: str, kind: str, *, text: bool, offered: str = "") -> str | None:
     """The condition that there is a value and it does not fit; None when it cannot happen."""
     if kind == "VARCHAR" or (not text and offered == kind):
         return None
-    given = _given(column) if text else quoted(column)
-    return f"({given} is not null and {cast(column, kind, text=text, offered=offered)} is null)"
+    value = cast(column, kind, text=text, offered=offered)
+    if text or offered == "VARCHAR":
+        return f"({_given(column)} is not null and {value} is null)"
+    name = quoted(column)
+    if kind == "FLOAT" or kind.startswith("DECIMAL"):  # who declares it wants it rounded
+        return f"({name} is not null and {value} is null)"
+    # Other casts between types would round or cut off in silence.
+    return f"({name} is not null and try_cast({value} as {offered}) is distinct from {name})"

@@ -102,6 +102,8 @@ class _Planner:
         self.prints = {node.id: fingerprint(node) for node in graph}
         self.inputs = {node.id: solid_needs(node, graph) for node in graph}
         self.due: dict[str, str] = {}
+        # Those that are due for nothing but their inputs: they may turn out to be the same.
+        self.only_moved: set[str] = set()
         self.skips: list[Skip] = []
         self.mistakes: list[TransformError] = []
 
@@ -142,7 +144,10 @@ class _Planner:
         }
         probe = self.facts.probes.get(node.id, Probe())
         first = next((reason for reason, holds in reasons.items() if holds), probe.reason)
-        return first or self.moved(node) or ("asked for" if self.wish.always else "")
+        moved = "" if first else self.moved(node)
+        if moved:
+            self.only_moved.add(node.id)
+        return first or moved or ("asked for" if self.wish.always else "")
 
     def moved(self, node: Node) -> str:
         """The inputs that are done in this plan, or are not what they were."""
@@ -218,7 +223,7 @@ class _Planner:
         return set(self.inputs[check]) <= self.graph.above(node_id)
 
     def work(self, node: Node, checks: Iterable[str]) -> Work:
-        only = self.due[node.id].endswith(" changed") and not self.wish.always
+        only = node.id in self.only_moved and not self.wish.always
         return Work(
             node=node,
             fingerprint=self.prints[node.id],

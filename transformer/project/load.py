@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from transformer.errors import UsageError, Where, did_you_mean
+from transformer.errors import ConfigError, UsageError, Where, did_you_mean
 from transformer.project.checks import CheckReader, custom_tests
 from transformer.project.properties import Patch, Properties
 from transformer.project.reader import Reader
@@ -24,6 +24,7 @@ from transformer.project.settings import (
     ConfigTree,
     Settings,
     merge,
+    read_file,
     read_settings,
     read_tree,
 )
@@ -79,7 +80,7 @@ def _is_project(root: Path, settings: Settings) -> None:
     if (root / FILE).is_file() or any((root / p).is_dir() for p in settings.paths("model-paths")):
         return
     raise UsageError(
-        f"`{root}` is no project: it has neither {FILE} nor a folder `models`",
+        f"`{root.name}` is no project: it has neither {FILE} nor a folder `models`",
         hint="`transform init NAME` makes one, `--project-dir` names another",
     )
 
@@ -93,6 +94,7 @@ class _Files:
 
     def __init__(self, root: Path, reader: Reader) -> None:
         self.root, self.reader = root, reader
+        self.unread: set[str] = set()
 
     def under(self, settings: Settings, key: str, *endings: str) -> list[str]:
         found: list[str] = []
@@ -112,20 +114,18 @@ class _Files:
 
     def text(self, path: str) -> str:
         try:
-            return (self.root / path).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            self.reader.mistake("this file is not UTF-8 text", Where(path), "save it as UTF-8")
-        except OSError as error:
-            self.reader.mistake(
-                f"this file cannot be read: {error.strerror}", Where(path), "check its permissions"
-            )
+            return read_file(self.root / path, path)
+        except ConfigError as error:
+            self.reader.mistakes.append(error)
+            self.unread.add(path)
         return ""
 
     def digest(self, path: str) -> str:
         try:
             return hashlib.blake2b((self.root / path).read_bytes(), digest_size=16).hexdigest()
         except OSError as error:
-            self.reader.mistake(f"this file cannot be read: {error.strerror}", Where(path))
+            what = f"this file cannot be read: {(error.strerror or str(error)).lower()}"
+            self.reader.mistake(what, Where(path, 1), hint="look at its permissions")
             return ""
 
 
@@ -162,6 +162,7 @@ class _Assembly:
             vars=self.settings.vars,
             allowed_paths=self.settings.paths("allowed-paths"),
             mistakes=tuple(self.reader.mistakes),
+            unread=frozenset(self.files.unread),
         )
 
     def models(self) -> Iterator[Model]:

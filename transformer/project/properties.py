@@ -74,13 +74,13 @@ class Properties:
             columns=columns,
             checks=self.checks.read(block.items.get("data_tests")),
             meta=block["meta"] or {},
-            where=block.place("name"),
+            where=block.value_place("name"),
         )
 
     def _column(self, block: Block) -> Column:
         return Column(
             name=block["name"] or "",
-            where=block.place("name"),
+            where=block.value_place("name"),
             description=block["description"].strip(),
             data_type=block["data_type"],
             checks=self.checks.read(block.items.get("data_tests"), block["name"]),
@@ -96,7 +96,10 @@ class Properties:
         )
         upper: dict[str, Any] = {key: block[key] for key in ("tags", "meta") if key in block.places}
         return Patch(
-            block["name"] or "", self._described(block), merge(config, upper), block.place("name")
+            block["name"] or "",
+            self._described(block),
+            merge(config, upper),
+            block.value_place("name"),
         )
 
     def _tables(self, source: Block) -> list[SourceTable]:
@@ -111,7 +114,7 @@ class Properties:
             name=name,
             schema=source["schema"] or source["name"] or "",
             identifier=table["identifier"] or name,
-            where=table.place("name"),
+            where=table.value_place("name"),
             described=self._described(table),
             freshness=self._freshness(source, table),
             load=self._load(source.items.get("load"), table.items.get("load"), table.where),
@@ -141,7 +144,8 @@ class Properties:
         kind = self.reader.text(kind_item[1]) if kind_item else None
         fields = self._kind(kind, "source", kind_item[0] if kind_item else place)
         if fields is None or kind is None:
-            return None
+            return Load(kind or "", {}, place, broken=True)
+        before = len(self.reader.mistakes)
         block = self.reader.block(Item(entries, place), (*LOAD, *fields), "`load`")
         self._load_makes_sense(block)
         common = {f.name for f in LOAD}
@@ -154,6 +158,8 @@ class Properties:
             key=block["key"],
             cursor=block["cursor"],
             on_schema_change=block["on_schema_change"],
+            places={key: block.value_place(key) for key in block.places},
+            broken=len(self.reader.mistakes) > before,
         )
 
     def _load_makes_sense(self, block: Block) -> None:
@@ -196,10 +202,11 @@ class Properties:
             kind=kind,
             options=options,
             key=block["key"],
-            where=block.place("model"),
+            where=block.value_place("model"),
             mode=block["mode"],
             fields={str(k): str(v) for k, v in (block["fields"] or {}).items()},
             batch_size=max(1, block["batch_size"]),
             description=block["description"].strip(),
             tags=block["tags"],
+            places={key: block.value_place(key) for key in block.places},
         )

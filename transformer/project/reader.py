@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from transformer.errors import ConfigError, TransformError, Where, did_you_mean
+from transformer.errors import ConfigError, TransformError, Where, did_you_mean, nearest
 from transformer.project.schema import Field, Fields
 from transformer.project.tree import Item
 
@@ -28,6 +28,15 @@ _ARTICLES = {
 }
 
 
+_EXAMPLES = {
+    "block": "write `key: value`, a line for each key",
+    "map": "write `key: value`, a line for each key",
+    "named": "write a name and a colon, and its keys below",
+    "blocks": "write a list: each entry begins with `- name: …`",
+    "checks": "write a list: `- not_null`, `- unique` …",
+}
+
+
 @dataclass(slots=True)
 class Reader:
     """Collects mistakes while it reads; `render` fills in the Jinja of strings."""
@@ -42,10 +51,11 @@ class Reader:
     def block(self, item: Item, fields: Fields, what: str) -> Block:
         """The mapping read by its fields; what is missing has its default."""
         known = {name: f for f in fields for name in (f.name, *f.aliases)}
+        before = len(self.mistakes)
         block = Block(item.where, {f.name: f.default for f in fields})
         if not item.is_map:
             if item.value is not None:
-                self.mistake(f"{what} must be a mapping", item.where)
+                self.mistake(f"{what} must be a mapping", item.where, _EXAMPLES["block"])
             return block
         for key, where, value in item.entries():
             found = known.get(key)
@@ -55,9 +65,13 @@ class Reader:
                 block.items[found.name] = value
                 block.places[found.name] = where
                 block.values[found.name] = self.value(value, found, key)
-        for each in fields:
-            if each.required and block.values[each.name] in (None, (), ""):
-                self.mistake(f"{what} has no `{each.name}`", item.where, hint=f"{each.doc}")
+        missing = [f for f in fields if f.required and block.values[f.name] in (None, (), "")]
+        told = {nearest(key, known) for key, _, _ in item.entries() if key not in known}
+        for each in missing:
+            wrong = each.name in block.places and len(self.mistakes) > before
+            if not wrong and each.name not in told:
+                hint = f"add `{each.name}:` – {_meaning(each)}"
+                self.mistake(f"{what} has no `{each.name}`", item.where, hint)
         return block
 
     def value(self, item: Item, spec: Field, key: str) -> Any:
@@ -65,7 +79,8 @@ class Reader:
         try:
             return _READERS[spec.kind](self, item, spec, key)
         except _WrongError as wrong:
-            self.mistake(f"`{key}` must be {wrong}", item.where, hint=spec.doc)
+            hint = _EXAMPLES.get(spec.kind) or f"`{key}` – {_meaning(spec)}"
+            self.mistake(f"`{key}` must be {wrong}", item.where, hint)
             return spec.default
 
     def text(self, item: Item) -> Any:
@@ -104,6 +119,10 @@ class Block:
         """Where the key stands, or the mapping when it does not."""
         return self.places.get(name, self.where)
 
+    def value_place(self, name: str) -> Where:
+        """Where the key's value stands, or the mapping when it is not written."""
+        return self.items[name].where if name in self.items else self.where
+
     def written(self) -> dict[str, Any]:
         """Only what was written, without defaults."""
         return {name: self.values[name] for name in self.places}
@@ -111,6 +130,11 @@ class Block:
 
 class _WrongError(Exception):
     pass
+
+
+def _meaning(spec: Field) -> str:
+    """What a field is for, to be read in the middle of a sentence."""
+    return spec.doc[:1].lower() + spec.doc[1:]
 
 
 def _scalar(reader: Reader, item: Item) -> Any:

@@ -136,7 +136,7 @@ SEED_CONFIG: Fields = (
 
 SNAPSHOT_CONFIG: Fields = (
     *NODE_CONFIG,
-    Field("unique_key", "texts", "Columns that identify a record", (), required=True),
+    Field("unique_key", "texts", "Columns that identify a record", ()),
     Field(
         "strategy",
         "choice",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformer.errors import UsageError, Where, did_you_mean
+from transformer.errors import ConfigError, Mistakes, UsageError, Where, did_you_mean
 from transformer.names import slug
 from transformer.project.reader import Block, Reader
 from transformer.project.schema import PROJECT, Fields
@@ -35,15 +35,19 @@ class Settings:
 def read_settings(
     root: Path, reader: Reader, target: str | None, overrides: Mapping[str, Any]
 ) -> Settings:
-    """The settings of the project in `root`. Raises UsageError for an unknown target."""
+    """The settings of the project in `root`. Raises UsageError for an unknown target, Mistakes
+    when the file cannot be read at all."""
     path = root / FILE
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    block = reader.block(parse(text, FILE), PROJECT, f"`{FILE}`")
+    try:
+        tree = parse(read_file(path, FILE) if path.is_file() else "", FILE)
+    except ConfigError as error:
+        raise Mistakes([error]) from None
+    block = reader.block(tree, PROJECT, f"`{FILE}`")
     targets: dict[str, Block] = block["targets"] or {}
     chosen = target or block["target"] or next(iter(targets), "dev")
     if targets and chosen not in targets:
         raise UsageError(
-            f"there is no target `{chosen}`", block.place("targets"), did_you_mean(chosen, targets)
+            f"there is no target `{chosen}`", _targets(block), did_you_mean(chosen, targets)
         )
     if target and not targets and target != "dev":
         raise UsageError(
@@ -60,6 +64,25 @@ def read_settings(
     )
 
 
+def read_file(path: Path, shown: str) -> str:
+    """The file's text. Raises ConfigError when it cannot be read, or is not UTF-8."""
+    try:
+        held = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"this file cannot be read: {(error.strerror or str(error)).lower()}",
+            Where(shown, 1),
+            hint="look at its permissions",
+        ) from None
+    try:
+        return held.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = held[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            "this file is not UTF-8 text", Where(shown, line), hint="save it as UTF-8"
+        ) from None
+
+
 def _target(name: str, block: Block | None) -> Target:
     if block is None:
         return Target(name)
@@ -72,7 +95,13 @@ def _target(name: str, block: Block | None) -> Target:
         threads=max(1, block["threads"]),
         publish=Publish(publish["mode"], publish["models"]) if publish else Publish(),
         settings=block["settings"] or {},
+        places={key: block.value_place(key) for key in ("path", "settings")},
     )
+
+
+def _targets(block: Block) -> Where:
+    """Where the targets are named; `target:` itself when it is what names an unknown one."""
+    return block.place("targets")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,10 @@ def parse(text: str, path: str) -> Item:
         return _Composer(loader, path, text.splitlines()).item(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        lines = text.splitlines()
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        if line > len(lines) > 0:  # at the end of the file
+            line, column = len(lines), len(lines[-1])
         raise ConfigError(
             f"this is not YAML: {error.problem or error.context}",
             Where.in_text(path, text, line, column),
@@ -78,6 +81,8 @@ class _Composer:
         self.loader, self.path, self.lines = loader, path, lines
 
     def where(self, node: Any) -> Where:
+        if isinstance(node, yaml.MappingNode) and node.value and not node.flow_style:
+            return self.where(node.value[0][0])  # a mapping is shown by its first key
         line, column = node.start_mark.line, node.start_mark.column
         same_line = node.end_mark.line == line and isinstance(node, yaml.ScalarNode)
         width = node.end_mark.column - column if same_line else 1

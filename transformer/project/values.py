@@ -119,6 +119,15 @@ class Load:
     key: tuple[str, ...] = ()
     cursor: str | None = None
     on_schema_change: str = "evolve"
+    # Places of what was written under `load:`, for messages.
+    places: Options = field(default_factory=dict, repr=False, compare=False)
+    # Whether what was written is a mistake, so that nothing can be read by it.
+    broken: bool = False
+
+    def place(self, key: str) -> Where:
+        """Where the value of the key stands, or all of `load:`."""
+        found: Where = self.places.get(key, self.where)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,13 @@ class Activation:
     batch_size: int = 500
     description: str = ""
     tags: tuple[str, ...] = ()
+    # Places of what was written, for messages.
+    places: Options = field(default_factory=dict, repr=False, compare=False)
+
+    def place(self, key: str) -> Where:
+        """Where the value of the key stands, or the activation."""
+        found: Where = self.places.get(key, self.where)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +210,14 @@ class Target:
     threads: int = 1
     publish: Publish = Publish()
     settings: Options = field(default_factory=dict)
+    # Where its path and its settings stand, for messages.
+    places: Options = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Everything the user wrote. `mistakes` are those of its files, found while reading."""
+    """Everything the user wrote. `mistakes` are those of its files, found while reading; `unread`
+    are the paths of files that could not be read at all."""
 
     root: str
     name: str
@@ -213,3 +232,4 @@ class Project:
     vars: Options = field(default_factory=dict)
     allowed_paths: tuple[str, ...] = ()
     mistakes: tuple[TransformError, ...] = ()
+    unread: frozenset[str] = frozenset()

@@ -18,8 +18,9 @@ from transformer.plan.materialize import DELTA, Statement
 from transformer.plan.planner import Work
 from transformer.python_model import PythonProject, call
 from transformer.run.checking import NOTHING, Measured, measure
+from transformer.run.seeds import seed_error, seed_query
 from transformer.run.tools import Made, Tools, content
-from transformer.steps import Columns, Outcome, Status, Step
+from transformer.steps import Columns, NodeState, Outcome, Status, Step
 
 _DELTA = Name("temp", DELTA.strip('"'))
 
@@ -58,19 +59,20 @@ def build(tools: Tools, step: Step) -> Outcome:
             with session.transaction():
                 mark(session, work.node.id, "fail")
                 record(session, attempt.measured.entries)
-    return _outcome(step, attempt)
+    return _outcome(step, attempt, tools.states.get(step.id))
 
 
-def _outcome(step: Step, attempt: _Attempt) -> Outcome:
+def _outcome(step: Step, attempt: _Attempt, before: NodeState | None) -> Outcome:
     failed = attempt.measured.failed
+    kept = before if attempt.made is None and before and before.version else None
     rows = attempt.made.rows if attempt.made else None
     return Outcome(
         step.id,
         step.action,
         step.label,
         "fail" if failed else "success",
-        rows=rows,
-        message="" if attempt.made else "kept",
+        rows=kept.rows if kept else rows,
+        message="kept" if kept else "",
         parts=attempt.measured.outcomes,
     )
 
@@ -153,41 +155,31 @@ def placed(node: Node, fault: Fault) -> BuildError:
     return BuildError(
         what.rstrip(".!"),
         where,
-        hint="the table is as it was before this build",
+        hint=_way_out(what),
         detail=[line.strip() for line in rest if line.strip()][:6],
     )
+
+
+def _way_out(what: str) -> str:
+    if "onver" in what and "cast" in what:
+        return "mend the value, or write `try_cast`, which gives NULL where it cannot"
+    if "File too large" in what or "No space left" in what:
+        return "make room and build again"
+    return "mend it and build again; what was built besides is not built again"
 
 
 def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
     path = Path(tools.project.root) / body.seed.path
     if node.relation is None:
         return
-    existing = tools.engine.relations().get(node.relation.key())
+    existing = tools.engine.relation(node.relation)
     if existing and existing.kind == "view":
         session.run(f"drop view {node.relation.sql()}")
     try:
         query = seed_query(node, body, path)
         session.run(f"create or replace table {node.relation.sql()} as {query}")
     except Fault as fault:
-        what = fault.message.splitlines()[0].replace(str(path), body.seed.path)
-        raise BuildError(
-            f"the seed cannot be read: {what.rstrip('.')}",
-            node.where,
-            hint="look at its `delimiter` and `column_types`",
-        ) from None
-
-
-def seed_query(node: Node, body: SeedBody, path: Path) -> str:
-    """The query that reads a seed's file; types are inferred from all rows, where not declared."""
-    types = {c.name: c.data_type for c in node.described.columns if c.data_type}
-    types |= body.seed.config.get("column_types") or {}
-    listed = ", ".join(f"{literal(n)}: {literal(str(kind))}" for n, kind in types.items())
-    given = f", types={{{listed}}}" if listed else ""
-    delimiter = literal(body.seed.config.get("delimiter", ","))
-    return (
-        f"select * from read_csv({literal(str(path))}, header=true, delim={delimiter},"
-        f" sample_size=-1, null_padding=false{given})"
-    )
+        raise seed_error(body, path, fault) from None
 
 
 def _python(tools: Tools, session: Session, work: Work, body: ModelBody) -> None:

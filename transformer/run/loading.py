@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from os import environ
 from typing import Any
 
 from transformer import ledger
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.engines import Session
 from transformer.errors import Fault, LoadError, TransformError
-from transformer.landing.land import OWN, Landed, Landing, land
-from transformer.landing.staged import UNKNOWN
+from transformer.landing.fit import Landing
+from transformer.landing.land import Landed, land
+from transformer.landing.staged import OWN, UNKNOWN, Cursor
 from transformer.landing.types import infer
 from transformer.ledger import Part
 from transformer.names import quoted
@@ -21,11 +23,12 @@ from transformer.project.paths import Places
 from transformer.project.values import Load, SourceTable
 from transformer.run.checking import NOTHING, Measured, measure
 from transformer.run.tools import Made, Tools, content
-from transformer.sources import Reader, Request, find
-from transformer.steps import Columns, Outcome, Step
+from transformer.sources import Reader, Request, find, hidden
+from transformer.steps import Columns, NodeState, Outcome, Step
 
 # Rows of each file that are looked at when only the types are wanted, before the first load.
-_LOOK = 2_000
+_LOOK = 500
+_UNKNOWN = NodeState("", "")
 
 
 class _Kept(Exception):  # noqa: N818 - a way out of a transaction, not an error
@@ -48,8 +51,11 @@ class Arrivals:
         said = []
         if self.new:
             said.append(_counted(len(self.new), "new file"))
-        if self.changed:
-            said.append(_counted(len(self.changed), "changed file"))
+        changed = [part for part in self.changed if part.identity]
+        if changed:
+            said.append(_counted(len(changed), "changed file"))
+        if len(self.changed) > len(changed):
+            said.append("may have changed")
         if self.gone:
             said.append(_counted(len(self.gone), "vanished file"))
         return ", ".join(said)
@@ -64,7 +70,7 @@ def reader(table: SourceTable, places: Places, extension: Any) -> Reader:
     load = table.load
     if load is None:
         raise LoadError(f"`{table.source}.{table.name}` says no `load:`", table.where)
-    made: Reader = find(load.kind).connect(Request(table, places, extension))
+    made: Reader = find(load.kind).connect(Request(table, places, extension, environ))
     return made
 
 
@@ -105,7 +111,7 @@ def probe(
             mistakes.append(error.at(body.table.where))
             continue
         except Fault as fault:
-            mistakes.append(LoadError(fault.message.splitlines()[0], body.table.where))
+            mistakes.append(LoadError(hidden(fault.message.splitlines()[0]), body.table.where))
             continue
         gone = found.gone if body.table.load.mode == "replace" else ()
         probes[node.id] = Probe(replace(found, gone=gone).reason)
@@ -116,7 +122,7 @@ def peek(session: Session, table: SourceTable, places: Places, extension: Any) -
     """The columns that a first load would make, from a look at the first rows. Raises LoadError."""
     way = reader(table, places, extension)
     staged = way.stage(session, way.parts(session), None, _LOOK)
-    declared = _declared(table)
+    declared = _declared(session, table)
     unknown = [n for n, kind in staged.columns if kind == UNKNOWN and n.lower() not in declared]
     guessed = infer(session, staged.rows, unknown)
     columns = tuple(
@@ -125,15 +131,44 @@ def peek(session: Session, table: SourceTable, places: Places, extension: Any) -
     return (*columns, *OWN)
 
 
-def _declared(table: SourceTable) -> dict[str, str]:
-    return {c.name.lower(): c.data_type for c in table.described.columns if c.data_type}
+def _declared(session: Session, table: SourceTable) -> dict[str, str]:
+    """The declared types by column, as the engine spells them: `int` is `INTEGER`."""
+    made = {}
+    for column in table.described.columns:
+        if not column.data_type:
+            continue
+        try:
+            made[column.name.lower()] = session.columns(f"select null::{column.data_type} as c")[0][
+                1
+            ]
+        except Fault:
+            raise LoadError(
+                f"`{column.data_type}` is no type",
+                column.where,
+                hint=f"look at `data_type:` of `{column.name}`",
+            ) from None
+    return made
 
 
 @dataclass(slots=True)
 class _Attempt:
+    """What one attempt at a load has come to. `said` is what the summary should not keep back."""
+
     landed: Landed | None = None
     made: Made | None = None
     measured: Measured = NOTHING
+    said: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which parts are read, and how much of each: `relanded` anew, of `retried` only what is in
+    quarantine, and from `since` on what is narrowed by a cursor."""
+
+    parts: tuple[Part, ...]
+    relanded: tuple[str, ...] = ()
+    retried: tuple[str, ...] = ()
+    since: Cursor | None = None
 
 
 def load(tools: Tools, step: Step) -> Outcome:
@@ -145,17 +180,10 @@ def load(tools: Tools, step: Step) -> Outcome:
     attempt = _Attempt()
     with tools.engine.session() as session:
         try:
-            way = reader(body.table, tools.places, tools.extension)
-            found = arrivals(session, way, work.node.id)
-            chosen = _chosen(found, body.table.load, whole=_whole(tools, work))
-            staged = way.stage(session, chosen, _since(session, work, body.table.load), None)
-            landing = _landing(tools, work, body.table, chosen, found)
-            with suppress(_Kept), session.transaction():
-                attempt.landed = land(session, landing, staged)
-                _settle(tools, session, work, attempt, [_with_digest(way, p) for p in chosen])
+            _attempt(tools, session, work, body.table, attempt)
         except Fault as fault:
             raise LoadError(
-                f"`{work.node.name}` cannot be landed: {fault.message.splitlines()[0]}",
+                f"`{work.node.name}` cannot be landed: {hidden(fault.message.splitlines()[0])}",
                 body.table.load.where,
                 hint="nothing of it was landed; the table is as it was",
             ) from None
@@ -166,55 +194,119 @@ def load(tools: Tools, step: Step) -> Outcome:
     return _outcome(step, attempt)
 
 
-def _whole(tools: Tools, work: Work) -> bool:
-    """Whether everything is read again: asked for, or the `load:` itself was changed."""
-    known = tools.states.get(work.node.id)
-    return work.full_refresh or known is None or known.fingerprint != work.fingerprint
+def _attempt(
+    tools: Tools, session: Session, work: Work, table: SourceTable, attempt: _Attempt
+) -> None:
+    way = reader(table, tools.places, tools.extension)
+    found = arrivals(session, way, work.node.id)
+    held = _held(tools, work)
+    choice = _choice(tools, session, work, (way, found), held)
+    # Before anything is read: what is changed while it is read is found changed the next time.
+    parts = [_with_digest(way, part) for part in choice.parts]
+    attempt.said += _renamed(session, work, found, parts)
+    if not parts and held:
+        attempt.landed = Landed(0, 0, 0, 0, held)
+        with suppress(_Kept), session.transaction():
+            _settle(tools, session, work, attempt, parts)
+        return
+    staged = way.stage(session, choice.parts, choice.since, None)
+    landing = _landing(tools, work, _declared(session, table), choice, held)
+    with suppress(_Kept), session.transaction():
+        attempt.landed = land(session, landing, staged)
+        if landing.fresh:
+            ledger.forget_loads(session, work.node.id)
+        _settle(tools, session, work, attempt, parts)
 
 
-def _chosen(found: Arrivals, rules: Load, *, whole: bool) -> tuple[Part, ...]:
-    if rules.mode == "replace" or whole:
-        return found.parts
-    return (*found.new, *found.changed)
+def _held(tools: Tools, work: Work) -> Columns:
+    """The columns that the table has."""
+    relation = work.node.relation
+    existing = tools.engine.relation(relation) if relation else None
+    return existing.columns if existing and existing.kind == "table" else ()
 
 
-def _since(session: Session, work: Work, rules: Load) -> str | None:
-    """The cursor's last value; None reads everything."""
-    if rules.mode == "replace" or work.full_refresh:
-        return None
+def _choice(
+    tools: Tools, session: Session, work: Work, way: tuple[Reader, Arrivals], held: Columns
+) -> _Choice:
+    """What is read this time: all, or only what is new or has changed, or waits in quarantine."""
+    reading, found = way
+    new = {p.name for p in found.new}
+    if _rules(work).mode == "replace" or work.full_refresh or not held:
+        return _Choice(found.parts)
+    if tools.states.get(work.node.id, _UNKNOWN).fingerprint != work.fingerprint:
+        return _Choice(found.parts, tuple(p.name for p in found.parts if p.name not in new))
+    waiting = _waiting(session, work) if tools.retry_rejected else set()
+    changed = {p.name for p in found.changed}
+    parts = tuple(p for p in found.parts if p.name in new | changed | waiting)
+    if not reading.repeats:
+        retried = tuple(p.name for p in parts if p.name not in new | changed)
+        return _Choice(parts, tuple(p.name for p in parts if p.name in changed), retried)
+    since = None if waiting else _since(session, work, parts, held)
+    return _Choice(parts, () if since else tuple(p.name for p in parts), since=since)
+
+
+def _rules(work: Work) -> Load:
+    body = work.node.body
+    if not isinstance(body, SourceBody) or body.table.load is None:
+        raise TypeError(work.node.id)
+    return body.table.load
+
+
+def _waiting(session: Session, work: Work) -> set[str]:
+    """The parts of which rows are in quarantine."""
+    found = session.rows(
+        "select distinct source from _transform.quarantine where node = ?", [work.node.id]
+    )
+    return {row[0] for row in found}
+
+
+def _since(session: Session, work: Work, parts: Sequence[Part], held: Columns) -> Cursor | None:
+    """How far the table was read; None reads everything."""
+    name = (_rules(work).cursor or "").lower()
+    kind = next((k for n, k in held if n.lower() == name), None)
     known = ledger.landed(session, work.node.id)
-    cursors = [part.cursor for part in known.values() if part.cursor is not None]
-    return max(cursors) if cursors else None
+    value = next((known[p.name].cursor for p in parts if p.name in known), None)
+    return Cursor(value, kind) if value is not None and kind else None
 
 
 def _landing(
-    tools: Tools,
-    work: Work,
-    table: SourceTable,
-    chosen: Sequence[Part],
-    found: Arrivals,
+    tools: Tools, work: Work, declared: Mapping[str, str], choice: _Choice, held: Columns
 ) -> Landing:
     relation = work.node.relation
-    if relation is None or table.load is None:
+    if relation is None:
         raise TypeError(work.node.id)
-    existing = tools.engine.relations().get(relation.key())
-    held = existing.columns if existing and existing.kind == "table" else ()
-    known = {p.name for p in (*found.changed, *found.parts) if p not in found.new}
     return Landing(
         node=work.node.id,
         target=relation,
-        load=table.load,
+        load=_rules(work),
         batch=tools.run_id,
         now=tools.clock(),
-        declared=_declared(table),
+        declared=declared,
         existing=() if work.full_refresh else held,
-        relanded=tuple(p.name for p in chosen if p.name in known),
-        order=tuple(p.name for p in chosen),
+        relanded=choice.relanded,
+        retried=choice.retried,
+        order=tuple(p.name for p in choice.parts),
+        since=choice.since,
     )
 
 
 def _with_digest(way: Reader, part: Part) -> Part:
     return replace(part, digest=way.digest(part))
+
+
+def _renamed(session: Session, work: Work, found: Arrivals, parts: Sequence[Part]) -> list[str]:
+    """New files that hold what a vanished one held. They land: nobody can tell a file that was
+    given another name from a second one that says the same."""
+    if _rules(work).mode != "append":
+        return []
+    known = ledger.landed(session, work.node.id)
+    gone = {known[name].digest: name for name in found.gone if known[name].digest}
+    new = {p.name for p in found.new}
+    return [
+        f"`{p.name}` holds what `{gone[p.digest]}` held, which is gone"
+        for p in parts
+        if p.name in new and p.digest in gone
+    ]
 
 
 def _settle(
@@ -239,8 +331,6 @@ def _settle(
     )
     cursor = _cursor(session, node, node.body.table.load)
     counts = {"read": landed.read, "landed": landed.landed, "quarantined": landed.quarantined}
-    if node.body.table.load and node.body.table.load.mode == "replace":
-        ledger.forget_loads(session, node.id)
     batch = (tools.run_id, tools.clock())
     for number, part in enumerate(parts):
         # The counts are of the whole batch; they stand at its first part.
@@ -276,7 +366,7 @@ def _outcome(step: Step, attempt: _Attempt) -> Outcome:
         step.label,
         "fail" if attempt.measured.failed else "success",
         rows=landed.landed if landed else None,
-        message="; ".join(landed.changes) if landed and attempt.made else "kept",
+        message="; ".join((*landed.changes, *attempt.said)) if landed and attempt.made else "kept",
         facts=facts,
         parts=attempt.measured.outcomes,
     )
@@ -287,9 +377,14 @@ def touch(session: Session, graph: Graph, places: Places, extension: Any) -> Non
     for node in graph:
         body = node.body
         if isinstance(body, SourceBody) and body.table.load and ledger.landed(session, node.id):
-            found = arrivals(session, reader(body.table, places, extension), node.id)
-            for part in found.same:
-                session.run(
-                    "update _transform.loads set identity = ? where node = ? and part = ?",
-                    [part.identity, node.id, part.name],
-                )
+            with suppress(TransformError, Fault):  # whoever loads it will say what is wrong
+                found = arrivals(session, reader(body.table, places, extension), node.id)
+                _note(session, node.id, found.same)
+
+
+def _note(session: Session, node_id: str, parts: Sequence[Part]) -> None:
+    for part in parts:
+        session.run(
+            "update _transform.loads set identity = ? where node = ? and part = ?",
+            [part.identity, node_id, part.name],
+        )

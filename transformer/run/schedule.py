@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from transformer.errors import TransformError
 from transformer.run.tools import Event
@@ -15,21 +15,27 @@ Perform = Callable[[Step], Outcome]
 Watch = Callable[[Event], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many steps at the same time, and whether the first failure ends it all."""
+
+    threads: int = 1
+    fail_fast: bool = False
+
+
 def follow(
     plan: Plan,
     perform: Mapping[Action, Perform],
     on_event: Watch,
-    *,
-    before: Results = Results(),
-    threads: int = 1,
-    fail_fast: bool = False,
+    before: Results,
+    pace: Pace,
 ) -> Results:
     """Does every step of the plan after those it waits for. Never raises for a step's failure:
     it is an outcome, and what waits for it is skipped. `before` are outcomes of an earlier part
     of the same run: they count, and stop what waits for them."""
-    following = _Following(plan, perform, on_event, fail_fast)
+    following = _Following(plan, perform, on_event, pace.fail_fast)
     following.ended = {outcome.id: outcome for outcome in before.outcomes}
-    return following.run(max(1, threads))
+    return following.run(max(1, pace.threads))
 
 
 class _Following:

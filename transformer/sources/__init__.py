@@ -7,34 +7,53 @@ never pass through Python: a reader answers with SQL that the loading engine run
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, Protocol
 
-from transformer.landing.staged import Session, Staged
+from transformer import plugins
+from transformer.errors import LoadError, Where
+from transformer.landing.staged import Cursor, Session, Staged
 from transformer.ledger import Part
 from transformer.project.paths import Places
 from transformer.project.schema import Fields
 from transformer.project.values import SourceTable
 
-GROUP = "transformer.sources"
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a reader is made from. `extension` loads one of the engine's extensions by name."""
+    """What a reader is made from. `extension` loads one of the engine's extensions by name;
+    `env` is where keys of servers are looked up."""
 
     table: SourceTable
     places: Places
     extension: Any = field(repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What stands under `load:`."""
+        return self.table.load.options if self.table.load else {}
+
+    @property
+    def place(self) -> Where:
+        """Where YAML says what is read: its `path:` or `url:`, else all of `load:`."""
+        load = self.table.load
+        if load is None:
+            return self.table.where
+        return load.place("url" if "url" in load.places else "path")
+
+    def error(self, what: str, hint: str = "") -> LoadError:
+        """An error placed at the `load:` in YAML, without secrets."""
+        return LoadError(hidden(what), self.place, hint)
 
 
 class Reader(Protocol):
-    """One source table's way in."""
+    """One source table's way in. With `repeats` it offers rows again that were landed before, as
+    a table does; a file is only offered when it is new or has changed."""
+
+    repeats: bool
 
     def parts(self, session: Session) -> Sequence[Part]:
         """What is there now: files, or one table. `identity` changes when a part changes;
@@ -44,26 +63,40 @@ class Reader(Protocol):
         """The part's content digest, or "" when only reading it tells."""
 
     def stage(
-        self, session: Session, parts: Sequence[Part], since: str | None, limit: int | None
+        self, session: Session, parts: Sequence[Part], since: Cursor | None, limit: int | None
     ) -> Staged:
-        """Makes the parts readable: all rows, or those from the cursor `since` on, or the first
-        `limit` of each. Raises LoadError."""
+        """Makes the parts readable: all rows, or those from the cursor `since` on (and those
+        whose cursor is NULL or no value of its type), or the first `limit` of each.
+        Raises LoadError."""
 
 
-def kinds() -> Iterator[str]:
+def kinds() -> tuple[str, ...]:
     """The names of all kinds: files of this folder, then entry points."""
-    yield from sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    yield from sorted(e.name for e in entry_points(group=GROUP))
+    return plugins.kinds(__name__)
 
 
 def find(kind: str) -> Any:
     """The kind's module."""
-    for entry in entry_points(group=GROUP):
-        if entry.name == kind:
-            return entry.load()
-    return importlib.import_module(f"{__name__}.{kind}")
+    return plugins.find(__name__, kind)
 
 
 def vocabulary() -> dict[str, Fields]:
     """What each kind understands under `load:`."""
     return {kind: find(kind).FIELDS for kind in kinds()}
+
+
+_SECRETS = (
+    (re.compile(r"(://[^:/@\s]*:)[^@\s]+@"), r"\1…@"),
+    (re.compile(r"(?i)((?:password|passwd|pwd)\s*=\s*)('[^']*'|[^\s&;]+)"), r"\1…"),
+    (
+        re.compile(r"(?i)([?&][^=&\s]*(?:sig|token|key|secret|pass|cred|auth)[^=&\s]*=)[^&\s]+"),
+        r"\1…",
+    ),
+)
+
+
+def hidden(text: str) -> str:
+    """The text without the passwords, keys and signatures that URLs carry."""
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text

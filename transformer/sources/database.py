@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from transformer.errors import Fault, LoadError
-from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged
+from transformer.landing.staged import PART, ROW, UNKNOWN, Cursor, Session, Staged, distinct, picked
 from transformer.ledger import Part
 from transformer.names import literal, quoted, slug
 from transformer.project.schema import Field, Fields
 from transformer.sources import Request
+from transformer.steps import Columns
 
 FIELDS: Fields = (
     Field(
@@ -37,19 +36,25 @@ _TYPES = {
     "postgresql": ("postgres", "postgres_scanner"),
     "mysql": ("mysql", "mysql_scanner"),
 }
+# SQLite: a value as text that keeps all its digits, and bytes as `X'…'`.
+_AS_TEXT = (
+    "case typeof({0}) when 'blob' then quote({0}) when 'real' then"
+    " case when cast(cast({0} as text) as real) = {0} then cast({0} as text)"
+    " else printf('%!.17g', {0}) end else cast({0} as text) end"
+)
 
 
 def connect(request: Request) -> DatabaseReader:
     """The reader of one table of another database."""
     load = request.table.load
-    url = str(load.options["url"]) if load else ""
+    url = str(request.options.get("url") or "")
     scheme, _, rest = url.partition(":")
     if scheme not in _TYPES:
-        raise LoadError(
-            f"`{scheme}:` is no kind of database that can be read",
-            load.where if load else None,
+        raise request.error(
+            f"`{scheme}:` is no kind of database that can be read" if rest else
+            "`url:` does not say which kind of database it is",
             hint=f"known: {', '.join(f'`{s}:`' for s in _TYPES)}",
-        )
+        )  # fmt: skip
     path = None
     if scheme in ("sqlite", "duckdb"):
         path = request.places.resolve(rest.removeprefix("//"), load.where if load else None)
@@ -64,36 +69,31 @@ class DatabaseReader:
     scheme: str
     url: str
     path: Path | None
-
-    @property
-    def options(self) -> Any:
-        """The options under `load:`."""
-        load = self.request.table.load
-        return load.options if load else {}
+    repeats: bool = True
 
     @property
     def name(self) -> str:
         """What the rows are said to come from; it never holds the URL."""
-        table = self.options.get("table") or self.request.table.name
         if self.path:
-            return f"{self.request.places.shown(self.path)}:{table}"
-        return f"{self.scheme}:{table}"
+            return f"{self.request.places.shown(self.path)}:{self.table}"
+        return f"{self.scheme}:{self.table}"
+
+    @property
+    def table(self) -> str:
+        """The table's name there."""
+        return str(self.request.options.get("table") or self.request.table.name)
 
     @property
     def bare_alias(self) -> str:
         """What it is attached as: of its own, since attachments are shared by all sessions."""
         table = self.request.table
-        return f"__source_{slug(table.source)}_{slug(table.name)}"
+        exact = hashlib.blake2b(f"{table.source}\0{table.name}".encode(), digest_size=4)
+        return f"__source_{slug(table.source)}_{slug(table.name)}_{exact.hexdigest()}"
 
     @property
     def alias(self) -> str:
         """The same, quoted."""
         return quoted(self.bare_alias)
-
-    def error(self, what: str, hint: str = "") -> LoadError:
-        """An error placed at the `load:` in YAML."""
-        load = self.request.table.load
-        return LoadError(what, load.where if load else None, hint)
 
     def parts(self, session: Session) -> Sequence[Part]:
         """The table, as one part."""
@@ -101,13 +101,19 @@ class DatabaseReader:
         if self.path is None:
             return (Part(self.name, ""),)
         if not self.path.is_file():
-            raise self.error(
+            raise self.request.error(
                 f"there is no file `{self.request.places.shown(self.path)}`",
                 hint="the path in `url:` is relative to the project",
             )
-        log = self.path.with_name(self.path.name + "-wal")
-        stats = [p.stat() for p in (self.path, log) if p.is_file()]
+        stats = [p.stat() for p in self._files()]
         return (Part(self.name, ",".join(f"{s.st_size}:{s.st_mtime_ns}" for s in stats)),)
+
+    def _files(self) -> list[Path]:
+        """The database's file and its write-ahead log (`x-wal`, and DuckDB's `x.wal`)."""
+        if self.path is None:
+            return []
+        logs = (self.path.with_name(self.path.name + ending) for ending in ("-wal", ".wal"))
+        return [p for p in (self.path, *logs) if p.is_file()]
 
     def digest(self, part: Part) -> str:
         """The file's digest; none for a server."""
@@ -115,81 +121,86 @@ class DatabaseReader:
         if self.path is None:
             return ""
         made = hashlib.blake2b(digest_size=16)
-        for path in (self.path, self.path.with_name(self.path.name + "-wal")):
-            if path.is_file():
-                with path.open("rb") as stream:
-                    while block := stream.read(1 << 20):
-                        made.update(block)
+        for path in self._files():
+            with path.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    made.update(block)
         return made.hexdigest()
 
     def stage(
-        self, session: Session, parts: Sequence[Part], since: str | None, limit: int | None
+        self, session: Session, parts: Sequence[Part], since: Cursor | None, limit: int | None
     ) -> Staged:
         """The table's rows from the cursor on. SQLite's are staged as text: its columns may hold
         values of any type, whatever they declare."""
         del parts
-        relation = self._attach(session)
         try:
+            relation = self._attach(session)
             columns = session.columns(f"select * from {relation}")
-            narrowed = self._narrowed(relation, dict(columns), since)
+            if self.scheme == "sqlite":
+                relation, columns = self._as_text(columns)
+            narrowed = self._narrowed(relation, columns, since)
             bound = f" limit {limit}" if limit else ""
-            picked = f"select *, {literal(self.name)} as {PART}, null::bigint as {ROW}"
+            listed, named = picked(columns)
+            own = f"{literal(self.name)} as {PART}, null::bigint as {ROW}"
+            rows = f"select {listed}, {own} from {narrowed}{bound}"
             if self.scheme != "sqlite":
-                return Staged(f"{picked} from {narrowed}{bound}", columns, repeats=True)
+                return Staged(rows, named, repeats=True)
             stage = quoted("__stage_table")
-            session.run("set sqlite_all_varchar = true")
-            try:
-                session.run(
-                    f"create or replace temp table {stage} as"
-                    f" select columns(*)::varchar from {narrowed}{bound}"
-                )
-            finally:
-                session.run("set sqlite_all_varchar = false")
-            if self.options.get("query"):  # SQLite does not say what type an expression has
-                columns = tuple((n, UNKNOWN if k == "VARCHAR" else k) for n, k in columns)
-            return Staged(f"{picked} from {stage}", columns, text=True, repeats=True)
+            session.run(f"create or replace temp table {stage} as {rows}")
+            return Staged(f"from {stage}", named, text=True, repeats=True)
         except Fault as fault:
             raise self._refused(fault) from None
 
-    def _narrowed(self, relation: str, columns: dict[str, str], since: str | None) -> str:
+    def _as_text(self, columns: Columns) -> tuple[str, Columns]:
+        """The same rows with every value as text, made so by SQLite itself; and the types that
+        are declared there. An undeclared one (BLOB to DuckDB) and an expression's are unknown."""
+        query = self.request.options.get("query")
+        names = distinct(n for n, _ in columns)
+        values = [
+            f"{_AS_TEXT.format(quoted(old))} as {quoted(new)}"
+            for (old, _), new in zip(columns, names, strict=True)
+        ]
+        table = f"({self._text()})" if query else ".".join(map(quoted, self.table.split(".")))
+        text = f"select {', '.join(values)} from {table}"
+        kinds = [UNKNOWN if query or k == "BLOB" else k for _, k in columns]
+        made = f"sqlite_query({literal(self.bare_alias)}, {literal(text)})"
+        return made, tuple(zip(names, kinds, strict=True))
+
+    def _narrowed(self, relation: str, columns: Columns, since: Cursor | None) -> str:
         load = self.request.table.load
-        cursor = load.cursor if load else None
-        if since is None or not cursor or cursor not in columns:
+        cursor = load.cursor.lower() if load and load.cursor else ""
+        found = next(((n, k) for n, k in columns if n.lower() == cursor), None)
+        if since is None or found is None:
             return relation
         # `>=`, and NULLs too: what came late with the last value must not be lost. The landing
-        # tells what is there already.
-        kind = columns[cursor]
-        bound = f"{literal(since)}::{kind}"
-        column = quoted(cursor)
-        if self.scheme == "sqlite":
-            column, bound = f"{column}::varchar", literal(since)
-            if kind in ("BIGINT", "DOUBLE"):
-                column, bound = f"try_cast({column} as {kind})", f"{literal(since)}::{kind}"
-        return f"{relation} where {column} >= {bound} or {column} is null"
+        # tells what is there already. In the type that is landed: text sorts otherwise.
+        value = quoted(found[0])
+        if found[1] != since.kind or self.scheme == "sqlite":
+            value = f"try_cast({value} as {since.kind})"
+        bound = f"{literal(since.value)}::{since.kind}"
+        return f"{relation} where {value} >= {bound} or {value} is null"
 
     def _attach(self, session: Session) -> str:
         kind, extension = _TYPES[self.scheme]
         if extension:
             self.request.extension(session, extension)
         place = str(self.path) if self.path else self.url
-        try:
-            session.run(f"detach database if exists {self.alias}")
-            session.run(f"attach {literal(place)} as {self.alias} (type {kind}, read_only)")
-        except Fault as fault:
-            raise self._refused(fault) from None
-        if self.options.get("query"):
+        session.run(f"detach database if exists {self.alias}")
+        session.run(f"attach {literal(place)} as {self.alias} (type {kind}, read_only)")
+        if self.request.options.get("query"):
             return f"({self._query(session)})"
-        table = str(self.options.get("table") or self.request.table.name)
-        return ".".join([self.alias, *(quoted(part) for part in table.split("."))])
+        return ".".join([self.alias, *(quoted(part) for part in self.table.split("."))])
+
+    def _text(self) -> str:
+        return str(self.request.options["query"]).strip().rstrip(";")
 
     def _query(self, session: Session) -> str:
         """The query, run where the tables are."""
-        text = str(self.options["query"]).strip().rstrip(";")
-        if self.scheme in ("postgres", "postgresql", "mysql"):
-            kind = _TYPES[self.scheme][0]
-            return f"from {kind}_query({literal(self.bare_alias)}, {literal(text)})"
-        if self.scheme == "sqlite":
-            return f"from sqlite_query({literal(self.bare_alias)}, {literal(text)})"
+        text = self._text()
+        if self.scheme != "duckdb":
+            return (
+                f"from {_TYPES[self.scheme][0]}_query({literal(self.bare_alias)}, {literal(text)})"
+            )
         home = session.rows("select current_database()")[0][0]
         stage = quoted("__stage_query")
         session.run(f"use {self.alias}")
@@ -202,9 +213,7 @@ class DatabaseReader:
     def _refused(self, fault: Fault) -> LoadError:
         said = fault.message.splitlines()[0]
         said = said.replace(self.url, f"{self.scheme}:…").replace(f"{self.bare_alias}.", "")
-        said = re.sub(r"(password=)\S+", r"\1…", said)
-        said = re.sub(r"(://[^:/@\s]+:)[^@\s]+@", r"\1…@", said)
-        return self.error(
+        return self.request.error(
             f"`{self.name}` cannot be read: {said.rstrip('.!')}",
             hint="look at `url:` and `table:` under `load:`",
         )

@@ -9,17 +9,19 @@ import glob
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from transformer.errors import Fault, LoadError, TransformError
-from transformer.landing.formats import FORMATS, Given
-from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged
+from transformer.errors import Fault, TransformError
+from transformer.landing.formats import FORMATS
+from transformer.landing.given import Given
+from transformer.landing.staged import PART, ROW, UNKNOWN, Cursor, Session, Staged
 from transformer.ledger import Part
 from transformer.names import literal, quoted
 from transformer.project.paths import is_remote
 from transformer.project.schema import Field, Fields
-from transformer.sources import Request
+from transformer.sources import Request, hidden
+from transformer.sources._s3 import secret
 
 FIELDS: Fields = (
     Field("path", "texts", "Files, globs or URLs; many become one table", required=True),
@@ -49,6 +51,15 @@ FIELDS: Fields = (
     Field("sheet", "text", "The sheet of an Excel file; the first without it"),
     Field("range", "text", "The cells of an Excel sheet, such as `A3:F200`"),
     Field("header_row", "integer", "The row of an Excel sheet that holds the names", 1),
+    Field("endpoint", "text", "The server of `s3://` paths, when it is not Amazon's"),
+    Field("region", "text", "The region of `s3://` paths"),
+    Field(
+        "credentials",
+        "text",
+        "What the environment variables with the keys of `s3://` paths begin with: with `AWS`,"
+        " `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`",
+        "AWS",
+    ),
 )
 
 _ENDINGS = {
@@ -76,137 +87,154 @@ class FileReader:
 
     request: Request
     _local: dict[str, Path] = field(default_factory=dict)
-
-    @property
-    def options(self) -> Any:
-        """The options under `load:`."""
-        load = self.request.table.load
-        return load.options if load else {}
-
-    def error(self, what: str, hint: str = "") -> LoadError:
-        """An error placed at the `load:` in YAML."""
-        load = self.request.table.load
-        return LoadError(what, load.where if load else None, hint)
+    _urls: dict[str, str] = field(default_factory=dict)
+    repeats: bool = False
 
     def parts(self, session: Session) -> Sequence[Part]:
-        """Every file, in the order of the paths, then of their names."""
+        """Every file, in the order of the paths, then of their names. A pattern that finds
+        nothing any more is no mistake where files are only added."""
         found: dict[str, Part] = {}
-        for path in self.options["path"]:
+        load = self.request.table.load
+        for path in self.request.options["path"]:
             made = self._remote(session, path) if is_remote(path) else self._files(path)
-            if not made:
-                raise self.error(
-                    f"there is no file `{path}`",
-                    hint="the path is relative to the project; globs such as `data/*.csv` may stand there",
-                )
+            if not made and not (load and load.mode != "replace" and glob.has_magic(path)):
+                raise self._nothing(path)
             found |= {part.name: part for part in made}
         return tuple(found.values())
 
+    def _nothing(self, path: str) -> TransformError:
+        return self.request.error(
+            f"there is no file `{path}`",
+            hint="the path is relative to the project; globs such as `data/*.csv` may stand there",
+        )
+
     def _files(self, path: str) -> list[Part]:
-        load = self.request.table.load
-        full = self.request.places.resolve(path, load.where if load else None)
+        places, where = self.request.places, self.request.place
+        full = places.resolve(path, where)
+        home = next(h for h in (places.root, *places.allowed) if full.is_relative_to(h.resolve()))
+        pattern = str(full.relative_to(home.resolve()))
+        names = [str(full)]
+        if not full.is_file():
+            found = glob.glob(pattern, root_dir=home, recursive=True)  # noqa: PTH207 - has a root
+            names = sorted(str(home / name) for name in found)
         made = []
-        for name in sorted(glob.glob(str(full), recursive=True)):
-            file = self.request.places.resolve(name)
+        for name in names:
+            file = places.resolve(name, where)
             if file.is_file():
-                shown = self.request.places.shown(file)
+                shown = places.shown(file)
                 self._local[shown] = file
                 stat = file.stat()
                 made.append(Part(shown, f"{stat.st_size}:{stat.st_mtime_ns}"))
         return made
 
     def _remote(self, session: Session, path: str) -> list[Part]:
-        self.request.extension(session, "httpfs")
+        self._ready(session, path)
         try:
             rows = session.rows(
                 f"select filename, size, last_modified from read_blob({literal(path)}) order by 1"
             )
         except Fault as fault:
-            raise self.error(f"`{path}` cannot be read: {_first(fault)}") from None
-        return [Part(name, f"{size}:{modified}") for name, size, modified in rows]
+            raise self.request.error(f"`{hidden(path)}` cannot be read: {_first(fault)}") from None
+        made = []
+        for url, size, modified in rows:
+            name = hidden(url)
+            self._urls[name] = url
+            made.append(Part(name, _identity(size, modified)))
+        return made
+
+    def _ready(self, session: Session, path: str) -> None:
+        """What DuckDB needs to read remote files: its extension, and the keys."""
+        self.request.extension(session, "httpfs")
+        if path.startswith("s3://"):
+            session.run(secret(self.request, path))
 
     def digest(self, part: Part) -> str:
         """The file's digest; none for a remote one, whose identity must do."""
         file = self._local.get(part.name)
         if file is None:
             return ""
-        made = hashlib.blake2b(digest_size=16)
         try:
             with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    made.update(block)
+                made = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16))
+                return made.hexdigest()
         except OSError as error:
-            raise self.error(
+            raise self.request.error(
                 f"`{part.name}` cannot be read: {error.strerror}", hint="check its permissions"
             ) from None
-        return made.hexdigest()
 
     def stage(
-        self, session: Session, parts: Sequence[Part], since: str | None, limit: int | None
+        self, session: Session, parts: Sequence[Part], since: Cursor | None, limit: int | None
     ) -> Staged:
         """All files as one set of rows; columns are united by name."""
         del since  # a file has no cursor: it is read when it is new
+        if not parts:
+            raise self._nothing(", ".join(self.request.options["path"]))
         staged = [self._one(session, number, part, limit) for number, part in enumerate(parts)]
         return united(session, staged)
 
     def _one(self, session: Session, number: int, part: Part, limit: int | None) -> Staged:
-        kind = self.options.get("format") or self._format(part.name)
-        if is_remote(part.name):
-            self.request.extension(session, "httpfs")
+        kind = self.request.options.get("format") or self._format(part.name)
         if kind == "excel":
             self.request.extension(session, "excel")
         file = self._local.get(part.name)
         given = Given(
             number=number,
             name=part.name,
-            path=str(file) if file else part.name,
-            options=self.options,
+            path=str(file) if file else self._urls.get(part.name, part.name),
+            options=self.request.options,
             declared=tuple(column.name for column in self.request.table.described.columns),
             limit=limit,
         )
         try:
             if file and file.stat().st_size == 0:
-                raise self.error(f"`{part.name}` is empty", hint="remove it, or export it again")
+                raise self.request.error(
+                    f"`{part.name}` is empty", hint="remove it, or export it again"
+                )
             return FORMATS[kind](session, given)
         except Fault as fault:
-            raise self.error(
+            raise self.request.error(
                 f"`{part.name}` cannot be read as {kind}: {_first(fault)}",
                 hint="look at `format`, `encoding` and `compression` under `load:`",
             ) from None
         except OSError as error:
-            raise self.error(f"`{part.name}` cannot be read: {error.strerror}") from None
+            raise self._denied(part, error) from None
         except TransformError as error:
-            load = self.request.table.load
-            raise (error.at(load.where) if load else error) from None
+            raise error.at(self.request.place) from None
 
     def _format(self, name: str) -> str:
-        endings = Path(name.split("?", maxsplit=1)[0]).suffixes
+        bare = name.split("?", maxsplit=1)[0] if is_remote(name) else name
+        endings = Path(bare).suffixes
         for ending in reversed(endings):
             if ending.lower() in _ENDINGS:
                 return _ENDINGS[ending.lower()]
-        raise self.error(f"`{name}` has no ending that says what it is", hint="set `format:`")
+        raise self.request.error(
+            f"`{name}` has no ending that says what it is", hint="set `format:`"
+        )
 
 
 def united(session: Session, staged: Sequence[Staged]) -> Staged:
     """Several stagings as one: columns by name, a column's type from the first that knows it."""
     if len(staged) == 1:
         return staged[0]
-    columns: dict[str, str] = {}
+    columns: dict[str, tuple[str, str]] = {}
     for each in staged:
         for name, kind in each.columns:
-            if columns.get(name, UNKNOWN) == UNKNOWN:
-                columns[name] = kind
+            held, known = columns.get(name.lower(), (name, UNKNOWN))
+            columns[name.lower()] = (held, kind if known == UNKNOWN else known)
     rows = " union all by name ".join(f"({each.rows})" for each in staged)
-    names = ", ".join(quoted(name) for name in columns)
-    if not all(each.text for each in staged):
-        described = dict(session.columns(rows))
-        columns = {name: described[name] for name in columns}
+    names = ", ".join(quoted(name) for name, _ in columns.values())
+    made = f"select {names}, {PART}, {ROW} from ({rows})"
+    text = all(each.text for each in staged)
+    found = tuple(columns.values())
+    if not text:
+        found = session.columns(made)[:-2]
     bad = [each.bad for each in staged if each.bad]
-    return Staged(
-        rows=f"select {names}, {PART}, {ROW} from ({rows})",
-        columns=tuple(columns.items()),
-        text=all(each.text for each in staged),
-        bad=" union all ".join(bad) if bad else None,
-    )
+    return Staged(made, found, text=text, bad=" union all ".join(bad) if bad else None)
+
+
+def _identity(size: int, modified: datetime | None) -> str:
+    """Empty where the server does not say when the file was changed: it may be any time."""
+    return f"{size}:{modified}" if modified and modified.year > 1970 else ""
 
 
 def _first(fault: Fault) -> str:

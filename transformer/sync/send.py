@@ -182,10 +182,10 @@ class _Sync:
         # Not before: a run that dies until here has written nothing there.
         self.ledger.goes_to(session.place)
 
-    def _rows(self, query: str, *batch: str, only_keys: bool = False) -> tuple[pa.Table, list[str]]:
+    def _rows(self, query: str, *batch: str, only_keys: bool = False) -> tuple[pa.Table, Any]:
         fields = self.difference.fields
         table = self.con.execute(query, batch).to_arrow_table()
-        documents = table.column("doc").to_pylist()
+        documents = table.column("doc")
         return _named(
             table.drop_columns(["doc"]), keys_of(fields) if only_keys else fields
         ), documents

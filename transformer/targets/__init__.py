@@ -19,14 +19,12 @@ A file whose name begins with `_` is a part of a target, not a kind.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from transformer import plugins
 from transformer.errors import ConfigError, Where, did_you_mean
 from transformer.project.paths import Places
 from transformer.project.schema import Field, Fields
@@ -34,8 +32,6 @@ from transformer.project.values import Options
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-GROUP = "transformer.targets"
 
 # What every target that can be out of reach understands.
 ATTEMPTS = Field("attempts", "integer", "How often a batch is tried before the sync stops", 5)
@@ -73,15 +69,15 @@ class Batch:
 
     `id` is the same whenever the same rows are sent again. `rows` has the shape's schema,
     `removed` its key fields; the documents are the same once more, each row as the text of one
-    JSON object, for targets that speak JSON. `first` is the place of the first row in the batch
+    JSON object, as an Arrow column, for targets that speak JSON. `first` is the place of the first row in the batch
     as it was cut: above 0 when the rows before have been answered.
     """
 
     id: str
     rows: pa.Table
-    documents: Sequence[str]
+    documents: pa.ChunkedArray
     removed: pa.Table
-    removed_documents: Sequence[str] = ()
+    removed_documents: pa.ChunkedArray | None = None
     first: int = 0
 
     def __len__(self) -> int:
@@ -101,8 +97,17 @@ class Batch:
             self.rows[kept],
             self.documents[kept],
             self.removed[gone],
-            self.removed_documents[gone],
+            None if self.removed_documents is None else self.removed_documents[gone],
         )
+
+    def texts(self) -> list[str]:
+        """The documents as Python texts, for an HTTP edge."""
+        return [str(text) for text in self.documents.to_pylist()]
+
+    def removed_texts(self) -> list[str]:
+        """The documents of the removed rows, likewise."""
+        held = self.removed_documents
+        return [] if held is None else [str(text) for text in held.to_pylist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +186,13 @@ class Kind(Protocol):
 
 def kinds() -> tuple[str, ...]:
     """Every kind of target, our own and those of installed plug-ins."""
-    return tuple(sorted({*_own(), *_plugged()}))
+    return plugins.kinds(__name__)
 
 
 def find(kind: str, where: Where | None = None) -> Kind:
     """The module of a kind; ConfigError with the nearest known kind when there is none."""
-    if kind in _own():
-        return cast("Kind", importlib.import_module(f"{__name__}.{kind}"))
-    plugged = _plugged()
-    if kind in plugged:
-        return cast("Kind", plugged[kind].load())
+    if kind in kinds():
+        return cast("Kind", plugins.find(__name__, kind))
     raise ConfigError(f"unknown kind of target `{kind}`", where, hint=did_you_mean(kind, kinds()))
 
 
@@ -198,12 +200,3 @@ def with_defaults(fields: Fields, options: Options) -> Mapping[str, Any]:
     """The options with every absent one at its default."""
     given = {name: value for name, value in options.items() if value is not None}
     return {each.name: each.default for each in fields} | given
-
-
-def _own() -> tuple[str, ...]:
-    here = Path(__file__).parent
-    return tuple(path.stem for path in here.glob("*.py") if not path.stem.startswith("_"))
-
-
-def _plugged() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from transformer.errors import ActivateError, ConfigError
+from transformer.project.paths import Places
 from transformer.project.schema import Field, Fields
+from transformer.project.values import Options
 from transformer.targets import Batch, Rejection, To, with_defaults
 
 if TYPE_CHECKING:
@@ -74,6 +76,11 @@ class FileSession:
         """Nothing to let go of: no file stays open between batches."""
 
 
+def gone(options: Options, places: Places) -> bool:
+    """Whether the file is not there, though something was sent: a plan asks before it skips."""
+    return not places.resolve(str(options["path"])).is_file()
+
+
 def connect(to: To) -> FileSession:
     """A session on the file `path:`; its folder is made when the first batch is written."""
     options = with_defaults(FIELDS, to.options)
@@ -118,17 +125,32 @@ def _csv(header: bool, delimiter: str) -> Writer:
 
 def _ndjson() -> Writer:
     def write(file: IO[bytes], batch: Batch) -> None:
-        file.write("".join(f"{each}\n" for each in batch.documents).encode())
+        if len(batch.documents):
+            file.write(_joined(batch, "\n"))
+            file.write(b"\n")
 
     return write
 
 
 def _json() -> Writer:
     def write(file: IO[bytes], batch: Batch) -> None:
-        lines = ",\n".join(batch.documents)
-        file.write((f"[\n{lines}\n]\n" if lines else "[]\n").encode())
+        if not len(batch.documents):
+            file.write(b"[]\n")
+            return
+        for part in (b"[\n", _joined(batch, ",\n"), b"\n]\n"):
+            file.write(part)
 
     return write
+
+
+def _joined(batch: Batch, between: str) -> Any:
+    """The documents as one text: joined by Arrow, none of them becomes a Python object."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only these formats need it
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    texts = batch.documents.combine_chunks().cast(pa.large_string())
+    one = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
+    return pc.binary_join(one, pa.scalar(between, pa.large_string()))[0].as_buffer()
 
 
 def _parquet() -> Writer:

@@ -130,7 +130,7 @@ class HttpSession:
             "key": list(self.shape.key),
         }
         # The rows are JSON texts already: parsing them to write them again gains nothing.
-        rows, gone = ", ".join(batch.documents), ", ".join(batch.removed_documents)
+        rows, gone = ", ".join(batch.texts()), ", ".join(batch.removed_texts())
         body = f'{json.dumps(head)[:-1]}, "records": [{rows}], "removed": [{gone}]}}'
         return Request(self.options["method"], self.options["url"], batch.id, body)
 
@@ -151,7 +151,7 @@ class HttpSession:
         method, url = self.options["removed_method"], str(self.options["removed_url"])
         return [
             Request(method, _filled(url, json.loads(key)), f"{batch.id}-{batch.first + place}")
-            for place, key in enumerate(batch.removed_documents)
+            for place, key in enumerate(batch.removed_texts())
         ]
 
     def _puts(self, batch: Batch) -> list[Request]:
@@ -159,7 +159,7 @@ class HttpSession:
         first = batch.first + batch.removed.num_rows
         return [
             Request(method, url, f"{batch.id}-{first + place}", document)
-            for place, document in enumerate(batch.documents)
+            for place, document in enumerate(batch.texts())
         ]
 
     def _asked(self, request: Request) -> Answer:

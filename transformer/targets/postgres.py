@@ -189,6 +189,7 @@ def _driver(to: To) -> Any:
 
 
 def _csv_writer() -> Any:
+    import polars as pl  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only a connection needs it
     from pyarrow import csv  # noqa: PLC0415
 
@@ -196,8 +197,7 @@ def _csv_writer() -> Any:
     style = csv.WriteOptions(include_header=False, quoting_style="all_valid")
 
     def hexed(column: pa.ChunkedArray) -> pa.Array:
-        texts = [None if each is None else "\\x" + each.hex() for each in column.to_pylist()]
-        return pa.array(texts, pa.string())
+        return ("\\x" + pl.Series(column).bin.encode("hex")).to_arrow()
 
     def written(rows: pa.Table) -> bytes:
         for place, each in enumerate(rows.schema):

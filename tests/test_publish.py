@@ -1,0 +1,279 @@
+"""The published file is always the last good build, whole, for everyone who reads it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+
+from tests.projects import environment, query, start, transform, write
+
+PAIR = {
+    "models/one.sql": """
+        {{ config(materialized='table') }}
+        select {{ var('n', 1) }} as n, i from range(5000) t(i)
+    """,
+    "models/two.sql": """
+        {{ config(materialized='table') }}
+        select n, count(*) as rows from one group by n
+    """,
+}
+CHECKED = {
+    **PAIR,
+    "models/_m.yml": """
+        models:
+          - name: two
+            data_tests:
+              - expression_is_true: {expression: "n < 100"}
+          - name: three
+            config: {materialized: table}
+    """,
+    "models/three.sql": "select * from two",
+}
+
+
+def live(root: Path) -> Path:
+    return root / "warehouse.duckdb"
+
+
+def test_a_reader_in_a_loop_never_meets_an_error_or_half_a_state(tmp_path: Path) -> None:
+    root = write(tmp_path, PAIR)
+    transform(root, "build")
+    reader = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("reading_child.py")), str(live(root))],
+        env=environment({"PYTHONPATH": str(Path(__file__).parents[1])}),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    for n in range(2, 8):
+        transform(root, "build", "--vars", f"{{n: {n}}}")
+    reader.send_signal(signal.SIGINT)
+    said, _ = reader.communicate(timeout=30)
+    assert reader.returncode == 0, said
+    opened, seen = said.split()[-2:]
+    assert int(opened) > 20
+    assert int(seen) >= 4, "the reader must have seen several builds come"
+
+
+def test_who_holds_the_old_file_keeps_reading_it(tmp_path: Path) -> None:
+    root = write(tmp_path, PAIR)
+    transform(root, "build")
+    held = duckdb.connect(str(live(root)), read_only=True)
+    transform(root, "build", "--vars", "{n: 2}")
+    assert held.execute("select n from two").fetchall() == [(1,)]
+    held.close()
+    assert query(live(root), "select n from two") == [(2,)]
+
+
+def test_a_failed_gated_build_leaves_the_file_byte_for_byte(tmp_path: Path) -> None:
+    root = write(tmp_path, CHECKED)
+    transform(root, "build")
+    before, times = live(root).read_bytes(), live(root).stat()
+    done = transform(root, "build", "--vars", "{n: 100}", check=False)
+    assert done.returncode == 1
+    assert "not published" in done.stderr
+    assert live(root).read_bytes() == before
+    assert live(root).stat().st_mtime_ns == times.st_mtime_ns
+
+
+def test_after_a_failed_build_the_next_one_goes_on_from_its_copy(tmp_path: Path) -> None:
+    root = write(tmp_path, CHECKED)
+    transform(root, "build")
+    transform(root, "build", "--vars", "{n: 100}", check=False)
+    plan = transform(root, "plan", "--vars", "{n: 100}").stdout
+    assert "one" not in plan.split(), "what was built well is not built again"
+    transform(root, "build", "--vars", "{n: 50}")
+    assert query(live(root), "select n from three") == [(50,)]
+
+
+def test_a_failed_model_keeps_its_old_table_and_what_stands_on_it_is_skipped(
+    tmp_path: Path,
+) -> None:
+    files = {
+        **CHECKED,
+        "transform.yml": "targets: {dev: {publish: {mode: always}}}\n",
+    }
+    root = write(tmp_path, files)
+    transform(root, "build")
+    done = transform(root, "build", "--vars", "{n: 100}", check=False)
+    assert done.returncode == 1
+    assert query(live(root), "select (select max(n) from one), (select n from two)") == [(100, 1)]
+    assert query(live(root), "select n from three") == [(1,)]
+    transform(root, "build", "--vars", "{n: 100}", "--keep-failed", check=False)
+    assert query(live(root), "select n from two") == [(100,)]
+
+
+def test_someone_elses_writes_between_builds_are_kept(tmp_path: Path) -> None:
+    root = write(tmp_path, PAIR)
+    transform(root, "build")
+    with duckdb.connect(str(live(root))) as con:
+        con.execute("create table theirs as select 7 as seven")
+    transform(root, "build", "--vars", "{n: 2}")
+    assert query(live(root), "select seven, n from theirs, two") == [(7, 2)]
+
+
+def test_someone_elses_writes_during_a_build_are_never_overwritten(tmp_path: Path) -> None:
+    files = {**PAIR, "models/slow.py": SLOW}
+    root = write(tmp_path, files)
+    transform(root, "build", "--exclude", "slow")
+    process = start(root, "build", env={"FLAG": str(root / "flag")})
+    wait_for(root / "flag")
+    with duckdb.connect(str(live(root))) as con:
+        con.execute("create table theirs as select 7 as seven")
+    (root / "flag").unlink()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "was changed by someone else during the build" in said
+    assert query(live(root), "select seven from theirs") == [(7,)]
+    transform(root, "build", env={"FLAG": ""})
+    assert query(live(root), "select seven, x from theirs, slow") == [(7, 1)]
+
+
+SLOW = """
+    import os, pathlib, time
+    import polars
+
+    def model(project):
+        flag = os.environ["FLAG"]
+        if flag:
+            pathlib.Path(flag).touch()
+            while pathlib.Path(flag).exists():
+                time.sleep(0.01)
+        return polars.DataFrame({"x": [1]})
+"""
+
+
+def wait_for(path: Path) -> None:
+    until = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_second_build_is_told_who_builds_and_since_when(tmp_path: Path) -> None:
+    root = write(tmp_path, {**PAIR, "models/slow.py": SLOW})
+    first = start(root, "build", env={"FLAG": str(root / "flag")})
+    wait_for(root / "flag")
+    second = transform(root, "build", env={"FLAG": ""}, check=False)
+    assert second.returncode == 1
+    assert f"is being built by `transform build` (process {first.pid}, since 20" in second.stderr
+    (root / "flag").unlink()
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+
+
+def test_a_second_build_that_waits_gets_its_turn(tmp_path: Path) -> None:
+    root = write(tmp_path, {**PAIR, "models/slow.py": SLOW})
+    first = start(root, "build", env={"FLAG": str(root / "flag")})
+    wait_for(root / "flag")
+    second = start(root, "build", "--wait", "60", env={"FLAG": ""})
+    time.sleep(0.5)
+    (root / "flag").unlink()
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+    _, said = second.communicate(timeout=60)
+    assert second.returncode == 0, said
+    assert "nothing to do" in said
+
+
+def test_the_lock_of_a_dead_build_is_no_lock(tmp_path: Path) -> None:
+    root = write(tmp_path, {**PAIR, "models/slow.py": SLOW})
+    first = start(root, "build", env={"FLAG": str(root / "flag")})
+    wait_for(root / "flag")
+    first.kill()
+    first.communicate()
+    transform(root, "build", env={"FLAG": ""})
+    assert query(live(root), "select x from slow") == [(1,)]
+
+
+def test_what_a_killed_writer_left_in_the_log_is_folded_in(tmp_path: Path) -> None:
+    root = write(tmp_path, PAIR)
+    transform(root, "build")
+    child = (
+        "import duckdb, os, sys;"
+        "con = duckdb.connect(sys.argv[1]);"
+        "con.execute('create table theirs as select 7 as seven');"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", child, str(live(root))], check=False)
+    assert (root / "warehouse.duckdb.wal").exists()
+    transform(root, "build", "--vars", "{n: 2}")
+    assert not (root / "warehouse.duckdb.wal").exists()
+    assert query(live(root), "select seven, n from theirs, two") == [(7, 2)]
+
+
+def test_a_file_that_is_open_for_writing_elsewhere_is_reported_with_the_process(
+    tmp_path: Path,
+) -> None:
+    root = write(tmp_path, PAIR)
+    transform(root, "build")
+    with duckdb.connect(str(live(root))):
+        done = transform(root, "build", "--vars", "{n: 2}", check=False)
+    assert done.returncode == 1
+    assert f"(process {os.getpid()})" in done.stderr
+
+
+def test_in_place_builds_in_the_file_itself(tmp_path: Path) -> None:
+    root = write(
+        tmp_path, {**PAIR, "transform.yml": "targets: {dev: {publish: {mode: in_place}}}\n"}
+    )
+    transform(root, "build")
+    inode = live(root).stat().st_ino
+    transform(root, "build", "--vars", "{n: 2}")
+    assert live(root).stat().st_ino == inode
+    assert query(live(root), "select n from two") == [(2,)]
+
+
+def test_a_target_can_show_some_models_only(tmp_path: Path) -> None:
+    files = {**PAIR, "transform.yml": "targets: {dev: {publish: {models: [two]}}}\n"}
+    root = write(tmp_path, files)
+    transform(root, "build")
+    shown = query(
+        live(root), "select table_name from information_schema.tables where table_schema = 'main'"
+    )
+    assert shown == [("two",)]
+    assert query(live(root), "select status from _transform.runs") == [("ok",)]
+    transform(root, "build", "--vars", "{n: 2}")
+    assert query(live(root), "select n from two") == [(2,)]
+    assert "nothing to do" in transform(root, "build", "--vars", "{n: 2}").stderr
+
+
+def test_the_published_file_is_readable_by_older_duckdb(tmp_path: Path) -> None:
+    root = write(tmp_path, PAIR)
+    transform(root, "build")
+    # Bytes 12 to 20 of the header: the storage version number. 64 to 67 are read by DuckDB 1.4.
+    version = int.from_bytes(live(root).read_bytes()[12:20], "little")
+    assert 64 <= version <= 67
+
+
+def test_a_build_leaves_nothing_beside_the_file_but_its_folder(tmp_path: Path) -> None:
+    root = write(tmp_path, PAIR)
+    transform(root, "build")
+    names = {p.name for p in root.iterdir()}
+    assert names == {"models", "warehouse.duckdb", ".transform"}
+    left = [p.name for p in (root / ".transform" / "warehouse.duckdb").iterdir()]
+    assert left == ["lock"]
+
+
+def test_comments_of_tables_are_the_descriptions(tmp_path: Path) -> None:
+    text = """
+        models:
+          - name: two
+            description: It's the count
+            columns: [{name: n, description: "the \\"n\\""}]
+    """
+    root = write(tmp_path, {**PAIR, "models/_m.yml": text})
+    transform(root, "build")
+    found = query(
+        live(root),
+        "select t.comment, c.comment from duckdb_tables() t"
+        " join duckdb_columns() c using (table_oid)"
+        " where t.table_name = 'two' and c.column_name = 'n'",
+    )
+    assert found == [("It's the count", 'the "n"')]

@@ -1,0 +1,75 @@
+"""What a user asks for, and what came of it: the words between the command line and the flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from transformer.plan.planner import EVERYTHING
+from transformer.steps import Action, Plan, Results
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a user asks for on the command line, whatever the command."""
+
+    root: Path = Path()
+    target: str | None = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    full_refresh: bool = False
+    command: str = "build"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the outside gives: environment and clock. `secrets` fills with values to be hidden."""
+
+    env: Mapping[str, str] = field(repr=False)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    secrets: set[str] = field(default_factory=set, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a build is done, beside what is asked for."""
+
+    actions: frozenset[Action] = EVERYTHING
+    always: bool = False
+    threads: int | None = None
+    fail_fast: bool = False
+    keep_failed: bool = False
+    retry_rejected: bool = False
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was put in place: the file, its size in bytes, its models and their rows."""
+
+    path: str
+    size: int
+    models: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a build came to. Without `published` the file is the one from before (`since`)."""
+
+    plan: Plan
+    results: Results
+    published: Published | None = None
+    resumed: bool = False
+    since: datetime | None = None
+    quarantine: Mapping[str, int] = field(default_factory=dict)
+    path: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not self.results.bad

@@ -1,0 +1,40 @@
+"""A plug-in is a file whose name is its kind; outsiders join by an entry point.
+
+A file whose name begins with `_` is a part of a kind, not one. What is installed does not change
+while the tool runs, so it is looked up once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any
+
+
+@cache
+def plugged(group: str) -> dict[str, EntryPoint]:
+    """The entry points of the group, by name."""
+    return {point.name: point for point in entry_points(group=group)}
+
+
+@cache
+def own(package: str) -> tuple[str, ...]:
+    """The kinds that are files of the package's folder."""
+    module: ModuleType = importlib.import_module(package)
+    found = pkgutil.iter_modules(module.__path__)
+    return tuple(sorted(m.name for m in found if not m.name.startswith("_")))
+
+
+def kinds(package: str) -> tuple[str, ...]:
+    """All kinds of a package; its name is the group of its entry points too."""
+    return tuple(sorted({*own(package), *plugged(package)}))
+
+
+def find(package: str, kind: str) -> Any:
+    """The module of a kind. Raises KeyError when there is none."""
+    if kind in own(package):
+        return importlib.import_module(f"{package}.{kind}")
+    return plugged(package)[kind].load()
