@@ -50,6 +50,7 @@ class Console:
     verbose: bool = False
     color: bool | None = None
     _terminal: Terminal | None = None
+    _blank: bool = True
 
     @property
     def terminal(self) -> Terminal:
@@ -78,8 +79,11 @@ class Console:
         self.out.write(self.redact(text) + "\n")
 
     def say(self, text: str | Text = "", style: str = "") -> None:
-        """A line of anything else, to stderr."""
+        """A line of anything else, to stderr; never two blank ones after each other."""
         shown = text if isinstance(text, Text) else Text(text, style=style)
+        if self._blank and not shown.plain:
+            return
+        self._blank = not shown.plain
         clean = self.redact(shown.plain)
         self.terminal.print(shown if clean == shown.plain else Text(clean, style=style))
 

@@ -20,25 +20,89 @@ SCHEMA = "_transform"
 FAILURES = "_transform_failures"
 VERSION = 1
 
-_TABLES = """
-create schema if not exists _transform;
-create table if not exists _transform.meta (key varchar, value varchar);
-create table if not exists _transform.nodes (
-    id varchar, kind varchar, relation_schema varchar, relation_name varchar,
-    fingerprint varchar, version varchar, inputs varchar, status varchar, failures bigint,
-    columns varchar, row_count bigint, expires double, run_id varchar, noted_at timestamptz);
-create table if not exists _transform.loads (
-    node varchar, part varchar, identity varchar, digest varchar, batch varchar,
-    rows_read bigint, rows_landed bigint, rows_quarantined bigint,
-    cursor varchar, noted_at timestamptz);
-create table if not exists _transform.quarantine (
-    leg varchar, node varchar, batch varchar, source varchar, row_number bigint,
-    column_name varchar, value varchar, reason varchar, record varchar, noted_at timestamptz);
-create table if not exists _transform.runs (
-    run_id varchar, command varchar, target varchar, started_at timestamptz,
-    ended_at timestamptz, status varchar, models bigint, checks bigint, failures bigint,
-    rows bigint, version varchar);
-"""
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the ledger: what it is for, and its columns."""
+
+    name: str
+    doc: str
+    columns: Columns
+
+
+TABLES = (
+    Table("meta", "The version of the ledger itself.", (("key", "varchar"), ("value", "varchar"))),
+    Table(
+        "nodes",
+        "What every node is: what it was made of (`fingerprint`), what it holds (`version`), from"
+        " which versions of its inputs, and how its last attempt ended.",
+        (
+            ("id", "varchar"),
+            ("kind", "varchar"),
+            ("relation_schema", "varchar"),
+            ("relation_name", "varchar"),
+            ("fingerprint", "varchar"),
+            ("version", "varchar"),
+            ("inputs", "varchar"),
+            ("status", "varchar"),
+            ("failures", "bigint"),
+            ("columns", "varchar"),
+            ("row_count", "bigint"),
+            ("expires", "double"),
+            ("run_id", "varchar"),
+            ("noted_at", "timestamp with time zone"),
+        ),
+    ),
+    Table(
+        "loads",
+        "Every file or table that was landed. The counts of a batch stand at its first part.",
+        (
+            ("node", "varchar"),
+            ("part", "varchar"),
+            ("identity", "varchar"),
+            ("digest", "varchar"),
+            ("batch", "varchar"),
+            ("rows_read", "bigint"),
+            ("rows_landed", "bigint"),
+            ("rows_quarantined", "bigint"),
+            ("cursor", "varchar"),
+            ("noted_at", "timestamp with time zone"),
+        ),
+    ),
+    Table(
+        "quarantine",
+        "Every row that was not let in: from where, which column and value, and why.",
+        (
+            ("leg", "varchar"),
+            ("node", "varchar"),
+            ("batch", "varchar"),
+            ("source", "varchar"),
+            ("row_number", "bigint"),
+            ("column_name", "varchar"),
+            ("value", "varchar"),
+            ("reason", "varchar"),
+            ("record", "varchar"),
+            ("noted_at", "timestamp with time zone"),
+        ),
+    ),
+    Table(
+        "runs",
+        "Every build that is in this file. The newest `ended_at` says how fresh it is.",
+        (
+            ("run_id", "varchar"),
+            ("command", "varchar"),
+            ("target", "varchar"),
+            ("started_at", "timestamp with time zone"),
+            ("ended_at", "timestamp with time zone"),
+            ("status", "varchar"),
+            ("models", "bigint"),
+            ("checks", "bigint"),
+            ("failures", "bigint"),
+            ("rows", "bigint"),
+            ("version", "varchar"),
+        ),
+    ),
+)
 
 
 class Writer(Protocol):
@@ -94,9 +158,10 @@ class Run:
 
 def prepare(session: Writer) -> None:
     """Makes the ledger's tables where they are missing. Raises WarehouseError for a newer one."""
-    for statement in _TABLES.split(";\n"):
-        if statement.strip():
-            session.run(statement)
+    session.run("create schema if not exists _transform")
+    for table in TABLES:
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in table.columns)
+        session.run(f"create table if not exists _transform.{table.name} ({columns})")
     found = session.rows("select value from _transform.meta where key = 'ledger'")
     if not found:
         session.run("insert into _transform.meta values ('ledger', ?)", [str(VERSION)])
@@ -164,22 +229,7 @@ def record(session: Writer, entries: Iterable[Entry]) -> None:
     )
 
 
-_SHAPE = {
-    "id": "VARCHAR",
-    "kind": "VARCHAR",
-    "relation_schema": "VARCHAR",
-    "relation_name": "VARCHAR",
-    "fingerprint": "VARCHAR",
-    "version": "VARCHAR",
-    "inputs": "VARCHAR",
-    "status": "VARCHAR",
-    "failures": "BIGINT",
-    "columns": "VARCHAR",
-    "row_count": "BIGINT",
-    "expires": "DOUBLE",
-    "run_id": "VARCHAR",
-    "noted_at": "TIMESTAMP WITH TIME ZONE",
-}
+_SHAPE = next({n: k.upper() for n, k in t.columns} for t in TABLES if t.name == "nodes")
 
 
 def _row(entry: Entry) -> dict[str, Any]:

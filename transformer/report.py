@@ -129,7 +129,7 @@ def _checks(outcomes: Any, console: Console) -> None:
     checks = [o for o in every if o.action == "check" and o.status != "skipped"]
     if not checks:
         return
-    scans = sum(any(p.action == "check" for p in o.parts) for o in every)
+    scans = sum(bool(o.parts) and o.action != "check" for o in every)
     alone = len(checks) - sum(len(o.parts) for o in every)
     counts = Counter(o.status for o in checks)
     said = [plural(counts["fail"] + counts["error"], "failure")] if counts["fail"] else []

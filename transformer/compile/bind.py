@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from transformer.compile.complaints import complaint, placed
+from transformer.compile.config import option_place
 from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
@@ -127,7 +128,7 @@ def _model(task: _Task, body: ModelBody) -> None:
     _settle(task, columns)
     if body.increment is not None:
         _describe(task, body.increment)
-    _has(task, body.config.unique_key, task.node.id, task.node.where)
+    _has(task, body.config.unique_key, task.node.id, option_place(body.model, "unique_key"))
 
 
 def _describe(task: _Task, query: Compiled) -> Columns | None:
@@ -261,7 +262,8 @@ def _condition(task: _Task, sql: str, text: str, where: Where) -> None:
 def _activation(task: _Task, body: ActivationBody) -> None:
     activation = body.activation
     _has(task, activation.key, task.node.needs[0], activation.place("key"))
-    _has(task, activation.fields.values(), task.node.needs[0], activation.place("fields"))
+    for column in activation.fields.values():
+        _has(task, [column], task.node.needs[0], activation.place(f"fields.{column}"))
 
 
 def _freshness(task: _Task, body: FreshnessBody) -> None:

@@ -37,6 +37,9 @@ class Session(Protocol):
     def columns(self, sql: str) -> Columns:
         """Names and types of a query's columns."""
 
+    def arrow(self, sql: str) -> Any:
+        """The result as an Arrow table."""
+
     def frame(self, name: Name) -> Any:
         """The relation's rows as a polars data frame."""
 

@@ -95,6 +95,11 @@ class DuckSession:
         """Names and types of a query's columns."""
         return tuple((str(row[0]), str(row[1])) for row in self.rows(f"describe\n{sql}"))
 
+    def arrow(self, sql: str) -> Any:
+        """The result as an Arrow table."""
+        with faults():
+            return self.connection.execute(sql).to_arrow_table()
+
     def frame(self, name: Name) -> Any:
         """The relation's rows as a polars data frame."""
         with faults():
@@ -253,10 +258,15 @@ def connection(settings: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConn
         try:
             made.execute(f"set {name} = {literal(str(value))}")
         except duckdb.Error as error:
-            message = fault(error).message
+            what, _, rest = fault(error).message.partition("\n")
+            meant = re.search(r'Did you mean: "(\w+)"', rest)
             raise WarehouseError(
-                f"the setting `{name}` cannot be `{value}`: {message}",
-                hint="look at `settings:` of the target in transform.yml",
+                f"there is no DuckDB setting `{name}`"
+                if meant
+                else f"the setting `{name}` cannot be `{value}`: {what}",
+                hint=f"did you mean `{meant.group(1)}`?"
+                if meant
+                else "look at `settings:` of the target in transform.yml",
             ) from None
     return made
 

@@ -13,6 +13,7 @@ from transformer.compile.models import Scope, resolve
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
 from transformer.compile.sql import spliced
 from transformer.errors import Fault, SqlError, UsageError, Where, did_you_mean
+from transformer.ledger import FAILURES
 from transformer.names import Name
 from transformer.opening import Opened, open_project, refuse_mistakes
 from transformer.plan.choice import choose
@@ -89,7 +90,7 @@ def shown(ask: Ask, outside: Outside, wanted: Wanted) -> Sample:
     refuse_mistakes(opened.mistakes)
     if wanted.failures:
         node = _named(opened, wanted.failures, ("check",))
-        return _rows(opened, check_of(node, opened.graph).measure.failing, wanted, kept=True)
+        return _failing(opened, node, wanted)
     if wanted.inline:
         return _rows(opened, _inline(opened, wanted.inline), wanted)
     node = _named(opened, wanted.name or "", ("model", "seed", "snapshot", "source"))
@@ -119,6 +120,15 @@ def _inline(opened: Opened, text: str) -> str:
     rendered = scope.session(trace).render(text, "--inline")
     query = resolve(rendered, scope, trace, lambda _: Where("--inline", 1, 1, 1, text))
     return spliced(query.rendered, query.splices)
+
+
+def _failing(opened: Opened, node: Node, wanted: Wanted) -> Sample:
+    """The failing rows that the last build kept, else those of the warehouse as it is."""
+    kept = Name(FAILURES, node.name)
+    with opened.workplace.looking() as engine:
+        if engine is not None and engine.relation(kept):
+            return _rows(opened, f"select * from {kept.sql()}", wanted, kept=True)
+    return _rows(opened, check_of(node, opened.graph).measure.failing, wanted, kept=True)
 
 
 def _rows(opened: Opened, query: str, wanted: Wanted, *, kept: bool = False) -> Sample:

@@ -46,7 +46,8 @@ def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
             narrowed = f" where of = {literal(name)}" if name else ""
             united = " union all by name ".join(f"({q})" for q in queries)
             found: Sample = session.sample(
-                f"select * from ({united}){narrowed} order by noted_at desc, source, row_number",
+                f"select * replace (strftime(noted_at, '%Y-%m-%d %H:%M UTC') as noted_at)"
+                f" from ({united}){narrowed} order by noted_at desc, source, row_number",
                 limit,
             )
             return found

@@ -51,10 +51,11 @@ def csv(session: Session, given: Given) -> Staged:
         raise _clearer(fault, given) from None
     before = shape.skip + int(shape.header)
     errors, _ = given.rejects()
-    _nothing_swallowed(session, given, errors)
-    _renumber(session, given.table("rows"), errors, before)
+    bad = None
+    if _some(session, given, errors):
+        _renumber(session, given.table("rows"), errors, before)
+        bad = _bad(given, errors, before)
     columns = tuple((name, UNKNOWN) for name in shape.names)
-    bad = _bad(given, errors, before)
     return Staged(f"from {given.table('rows')}", columns, text=True, bad=bad)
 
 
@@ -157,18 +158,20 @@ def _names(given: Given, cells: list[str], *, header: bool) -> tuple[str, ...]:
     return distinct([*given.declared, *[""] * (count - len(given.declared))])
 
 
-def _nothing_swallowed(session: Session, given: Given, errors: str) -> None:
-    """Refuses a file in which an open quote takes more lines with it than quarantine can keep."""
-    found = session.rows(
-        f"select min(line) from {errors}"
-        f" where length(csv_line) >= {_KEPT} and contains(trim(csv_line, chr(10)), chr(10))"
-    )
-    if found[0][0] is not None:
+def _some(session: Session, given: Given, errors: str) -> bool:
+    """Whether there are lines that are no rows. Refuses a file in which an open quote takes more
+    lines with it than quarantine can keep."""
+    swallowed = f"length(csv_line) >= {_KEPT} and contains(trim(csv_line, chr(10)), chr(10))"
+    count, line = session.rows(
+        f"select count(*), min(line) filter (where {swallowed}) from {errors}"
+    )[0]
+    if line is not None:
         raise LoadError(
-            f"a quote in line {found[0][0]} of `{given.name}` is never closed, and all that"
-            " follows is taken for its text",
+            f"a quote in line {line} of `{given.name}` is never closed, and all that follows is"
+            " taken for its text",
             hint="repair the line, or set `quote: ''` when quotes mean nothing there",
         )
+    return bool(count)
 
 
 def _clearer(fault: Fault, given: Given) -> Exception:
@@ -182,8 +185,6 @@ def _clearer(fault: Fault, given: Given) -> Exception:
 
 def _renumber(session: Session, stage: str, errors: str, before: int) -> None:
     """Counts the rows that were rejected too, so that a row's number is its place in the file."""
-    if not session.rows(f"select 1 from {errors} limit 1"):
-        return
     session.run(
         f"update {stage} set {ROW} = {ROW} + (select count(*) from"
         f" (select line - {before} - row_number() over (order by line) as before"

@@ -33,7 +33,8 @@ def ndjson(session: Session, given: Given) -> Staged:
         f" lower(any_value(error_type::varchar)) from {errors} group by line"
     )
     good = f"select {ROW}, try_cast(line as json) as object from {lines} where {is_object}"
-    return _objects(session, given, good, bad)
+    some = session.rows(f"select 1 from ({bad}) limit 1")
+    return _objects(session, given, good, bad if some else None)
 
 
 def json_array(session: Session, given: Given) -> Staged:
@@ -57,7 +58,7 @@ def json_array(session: Session, given: Given) -> Staged:
     return _objects(session, given, good, bad)
 
 
-def _objects(session: Session, given: Given, good: str, bad: str) -> Staged:
+def _objects(session: Session, given: Given, good: str, bad: str | None) -> Staged:
     structure = session.rows(f"select json_group_structure(object) from ({good})")[0][0]
     kinds: dict[str, Any] = json.loads(structure) if structure else {}
     columns = tuple(zip(distinct(kinds), (_json_type(k) for k in kinds.values()), strict=True))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from transformer.compile.config import option_place
 from transformer.compile.nodes import (
     CheckBody,
     Graph,
@@ -14,7 +15,7 @@ from transformer.compile.nodes import (
     SnapshotBody,
     SourceBody,
 )
-from transformer.errors import TransformError
+from transformer.errors import TransformError, Where
 from transformer.names import Name
 from transformer.plan.checks import Check, Measure, Subject, holds, measure
 from transformer.plan.fingerprint import fingerprint
@@ -165,7 +166,7 @@ class _Planner:
 
     def finished(self) -> Plan:
         gates = self.gates()
-        inside = {check for checks in gates.values() for check in checks}
+        inside = {c for holder, checks in gates.items() for c in checks if c != holder}
         blocking = self.blocking(inside)
         steps = []
         for node_id, reason in self.due.items():
@@ -177,7 +178,8 @@ class _Planner:
             after += [c for need in self.inputs[node_id] for c in blocking.get(need, ())
                       if self.may_block(c, node_id)]  # fmt: skip
             after += sorted(self.facts.failed & self.graph.above(node_id))
-            own = [node_id] if node.kind == "check" else gates.get(node_id, ())
+            alone = [node_id] if node.kind == "check" else []
+            own = gates.get(node_id, alone)
             try:
                 work = self.work(node, own)
             except TransformError as error:
@@ -188,19 +190,23 @@ class _Planner:
         return Plan(tuple(steps), tuple(self.skips))
 
     def gates(self) -> dict[str, list[str]]:
-        """The checks that run inside the step of a relation: those that read nothing that is not
-        there by then. A failure rolls the relation back."""
+        """Which checks are measured in one scan, by the step that measures them.
+
+        A check that reads nothing but its relation and what lies above it is measured inside the
+        relation's own step: a failure rolls the relation back. Where the relation has no step,
+        its checks are one step, named by the first of them.
+        """
         made: dict[str, list[str]] = {}
+        leads: dict[str, str] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
-            if not isinstance(body, CheckBody) or body.on is None or body.on not in self.due:
+            if not isinstance(body, CheckBody) or body.on is None:
                 continue
             rest = set(self.inputs[node_id]) - {body.on}
-            holder = self.graph[body.on]
-            if holder.kind in ("model", "seed", "snapshot", "source") and rest <= (
-                self.graph.above(body.on)
-            ):
-                made.setdefault(body.on, []).append(node_id)
+            if rest <= self.graph.above(body.on):
+                inside = body.on in self.due and self.graph[body.on].relation is not None
+                holder = body.on if inside else leads.setdefault(body.on, node_id)
+                made.setdefault(holder, []).append(node_id)
         return made
 
     def holder(self, node_id: str, gates: Mapping[str, list[str]]) -> str:
@@ -222,8 +228,9 @@ class _Planner:
             return False
         return set(self.inputs[check]) <= self.graph.above(node_id)
 
-    def work(self, node: Node, checks: Iterable[str]) -> Work:
-        only = node.id in self.only_moved and not self.wish.always
+    def work(self, node: Node, checks: Sequence[str]) -> Work:
+        several = node.kind == "check" and len(checks) > 1
+        only = node.id in self.only_moved and not self.wish.always and not several
         return Work(
             node=node,
             fingerprint=self.prints[node.id],
@@ -270,9 +277,15 @@ class _Planner:
             columns=columns,
             existing=existing,
             full_refresh=self.wish.full_refresh,
-            where=node.where,
+            where=_columns_place(body),
         )
         return statements(material)
+
+
+def _columns_place(body: ModelBody) -> Where:
+    """Where the model says what happens when its columns change, or that it is incremental."""
+    written = "on_schema_change" in body.model.text
+    return option_place(body.model, "on_schema_change" if written else "materialized")
 
 
 def check_of(node: Node, graph: Graph) -> Check:

@@ -208,5 +208,14 @@ class Properties:
             batch_size=max(1, block["batch_size"]),
             description=block["description"].strip(),
             tags=block["tags"],
-            places={key: block.value_place(key) for key in block.places},
+            places=_places(block),
         )
+
+
+def _places(block: Block) -> dict[str, Where]:
+    """Where the values of an activation stand, those of `fields` each for itself."""
+    places = {key: block.value_place(key) for key in block.places}
+    fields = block.items.get("fields")
+    for _, where, item in fields.entries() if fields and fields.is_map else ():
+        places[f"fields.{item.value}"] = item.where if item.value else where
+    return places

@@ -17,7 +17,7 @@ from transformer.plan.fingerprint import digest
 from transformer.plan.materialize import DELTA, Statement
 from transformer.plan.planner import Work
 from transformer.python_model import PythonProject, call
-from transformer.run.checking import NOTHING, Measured, measure
+from transformer.run.checking import NOTHING, Measured, keep_failures, measure
 from transformer.run.seeds import seed_error, seed_query
 from transformer.run.tools import Made, Tools, content
 from transformer.steps import Columns, NodeState, Outcome, Status, Step
@@ -59,6 +59,7 @@ def build(tools: Tools, step: Step) -> Outcome:
             with session.transaction():
                 mark(session, work.node.id, "fail")
                 record(session, attempt.measured.entries)
+                keep_failures(session, attempt.measured)
     return _outcome(step, attempt, tools.states.get(step.id))
 
 

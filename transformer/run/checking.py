@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault
@@ -15,6 +16,8 @@ from transformer.run.tools import Tools
 from transformer.steps import NodeState, Outcome, Sample, Status, Step
 
 _SHOWN = 5
+# So many failing rows of a failed check are kept.
+_HELD = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Measured:
     outcomes: tuple[Outcome, ...]
     entries: tuple[Entry, ...]
     rows: int | None
+    # The failing rows of failed checks, by the check's name: they outlive the rolled-back table.
+    held: tuple[tuple[str, Any], ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -42,13 +47,15 @@ def check(tools: Tools, step: Step) -> Outcome:
     with tools.engine.session() as session, session.transaction():
         measured = measure(tools, session, work)
         record(session, measured.entries)
-    return measured.outcomes[0]
+        keep_failures(session, measured)
+    first, *rest = measured.outcomes
+    return replace(first, parts=tuple(rest))
 
 
 def measure(tools: Tools, session: Session, work: Work) -> Measured:
     """Measures the work's checks over its rows. A check that cannot run is an error outcome."""
     figures, rows = _scan(session, work.rows, work.checks)
-    outcomes, entries = [], []
+    outcomes, entries, held = [], [], []
     for each in work.checks:
         try:
             figure = figures[each.id] if each.id in figures else _alone(session, each, work.rows)
@@ -62,7 +69,28 @@ def measure(tools: Tools, session: Session, work: Work) -> Measured:
             outcome, expiry = Outcome(each.id, "check", each.label, "error", error=error), None
         outcomes.append(outcome)
         entries.append(_entry(tools, each, outcome, expiry))
-    return Measured(tuple(outcomes), tuple(entries), rows)
+        if outcome.status == "fail":
+            held.append((each.name, _failing(session, each, _HELD)))
+        elif _failed_before(tools, each) and not each.config.store_failures:
+            session.run(f"drop table if exists {Name(FAILURES, each.name).sql()}")
+    return Measured(tuple(outcomes), tuple(entries), rows, tuple(held))
+
+
+def keep_failures(session: Session, measured: Measured) -> None:
+    """Puts the failing rows where `transform show --failures` finds them."""
+    for name, rows in measured.held:
+        session.run(f"create schema if not exists {quoted(FAILURES)}")
+        session.take(Name(FAILURES, name), rows)
+
+
+def _failed_before(tools: Tools, each: Check) -> bool:
+    known = tools.states.get(each.id)
+    return known is not None and known.status == "fail"
+
+
+def _failing(session: Session, each: Check, most: int) -> Any:
+    limit = min(most, each.config.limit or most)
+    return session.arrow(f"select * from ({each.measure.failing}\n) limit {limit}")
 
 
 def _scan(

@@ -21,7 +21,7 @@ from transformer.names import quoted
 from transformer.plan.planner import Probe, Work
 from transformer.project.paths import Places
 from transformer.project.values import Load, SourceTable
-from transformer.run.checking import NOTHING, Measured, measure
+from transformer.run.checking import NOTHING, Measured, keep_failures, measure
 from transformer.run.tools import Made, Tools, content
 from transformer.sources import Reader, Request, find, hidden
 from transformer.steps import Columns, NodeState, Outcome, Step
@@ -191,6 +191,7 @@ def load(tools: Tools, step: Step) -> Outcome:
             with session.transaction():
                 ledger.mark(session, work.node.id, "fail")
                 ledger.record(session, attempt.measured.entries)
+                keep_failures(session, attempt.measured)
     return _outcome(step, attempt)
 
 

@@ -104,4 +104,8 @@ class _Following:
 
 def _stops(outcome: Outcome) -> bool:
     """A failure stops what waits for it, and so does a skip that a failure caused."""
-    return outcome.bad or (outcome.status == "skipped" and bool(outcome.message))
+    return (
+        outcome.bad
+        or any(part.bad for part in outcome.parts)
+        or (outcome.status == "skipped" and bool(outcome.message))
+    )

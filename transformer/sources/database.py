@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from transformer.errors import Fault, LoadError
 from transformer.landing.staged import PART, ROW, UNKNOWN, Cursor, Session, Staged, distinct, picked
@@ -42,6 +44,14 @@ _AS_TEXT = (
     " case when cast(cast({0} as text) as real) = {0} then cast({0} as text)"
     " else printf('%!.17g', {0}) end else cast({0} as text) end"
 )
+# And back to bytes, as DuckDB writes them: `\x00`.
+_BYTES = (
+    r"case when regexp_full_match({0}, 'X''([0-9A-F]{{2}})*''')"
+    r" then regexp_replace(substr({0}, 3, length({0}) - 3), '(..)', '\\x\1', 'g')"
+    r" else {0} end as {0}"
+)
+# DuckDB opens a file of its own once, whatever the name it is attached as.
+_ONE_AT_A_TIME = Lock()
 
 
 def connect(request: Request) -> DatabaseReader:
@@ -133,38 +143,63 @@ class DatabaseReader:
         """The table's rows from the cursor on. SQLite's are staged as text: its columns may hold
         values of any type, whatever they declare."""
         del parts
-        try:
-            relation = self._attach(session)
-            columns = session.columns(f"select * from {relation}")
-            if self.scheme == "sqlite":
-                relation, columns = self._as_text(columns)
-            narrowed = self._narrowed(relation, columns, since)
-            bound = f" limit {limit}" if limit else ""
-            listed, named = picked(columns)
-            own = f"{literal(self.name)} as {PART}, null::bigint as {ROW}"
-            rows = f"select {listed}, {own} from {narrowed}{bound}"
-            if self.scheme != "sqlite":
-                return Staged(rows, named, repeats=True)
-            stage = quoted("__stage_table")
-            session.run(f"create or replace temp table {stage} as {rows}")
-            return Staged(f"from {stage}", named, text=True, repeats=True)
-        except Fault as fault:
-            raise self._refused(fault) from None
+        alone = _ONE_AT_A_TIME if self.scheme == "duckdb" else nullcontext()
+        with alone:
+            try:
+                return self._staged(session, since, limit)
+            except Fault as fault:
+                raise self._refused(fault) from None
+            finally:
+                if self.path:
+                    session.run(f"detach database if exists {self.alias}")
 
-    def _as_text(self, columns: Columns) -> tuple[str, Columns]:
+    def _staged(self, session: Session, since: Cursor | None, limit: int | None) -> Staged:
+        relation = self._attach(session)
+        columns = session.columns(f"select * from {relation}")
+        if self.scheme == "sqlite":
+            relation, columns = self._as_text(session, columns)
+        narrowed = self._narrowed(relation, columns, since)
+        listed, named = picked(columns)
+        own = f"{literal(self.name)} as {PART}, null::bigint as {ROW}"
+        rows = f"select {listed}, {own} from {narrowed}" + (f" limit {limit}" if limit else "")
+        if self.path is None:
+            return Staged(rows, named, repeats=True)
+        # A file is let go of at once: nobody else could open it meanwhile.
+        stage = quoted("__stage_table")
+        session.run(f"create or replace temp table {stage} as {rows}")
+        return Staged(f"from {stage}", named, text=self.scheme == "sqlite", repeats=True)
+
+    def _as_text(self, session: Session, columns: Columns) -> tuple[str, Columns]:
         """The same rows with every value as text, made so by SQLite itself; and the types that
         are declared there. An undeclared one (BLOB to DuckDB) and an expression's are unknown."""
         query = self.request.options.get("query")
+        holding = set() if query else self._holding_bytes(session)
         names = distinct(n for n, _ in columns)
-        values = [
+        values = ", ".join(
             f"{_AS_TEXT.format(quoted(old))} as {quoted(new)}"
             for (old, _), new in zip(columns, names, strict=True)
-        ]
+        )
         table = f"({self._text()})" if query else ".".join(map(quoted, self.table.split(".")))
-        text = f"select {', '.join(values)} from {table}"
-        kinds = [UNKNOWN if query or k == "BLOB" else k for _, k in columns]
-        made = f"sqlite_query({literal(self.bare_alias)}, {literal(text)})"
+        kinds = [
+            UNKNOWN if query or (k == "BLOB" and n.lower() not in holding) else k
+            for n, k in columns
+        ]
+        made = self._asked(f"select {values} from {table}")
+        back = [_BYTES.format(quoted(n)) for n, k in zip(names, kinds, strict=True) if k == "BLOB"]
+        if back:
+            made = f"(select * replace ({', '.join(back)}) from {made})"
         return made, tuple(zip(names, kinds, strict=True))
+
+    def _holding_bytes(self, session: Session) -> set[str]:
+        """The columns that SQLite's table declares to hold bytes."""
+        table = literal(self.table.rpartition(".")[2])
+        asked = self._asked(
+            f"select lower(name) as n, upper(type) as t from pragma_table_info({table})"
+        )
+        return {name for name, kind in session.rows(f"select n, t from {asked}") if "BLOB" in kind}
+
+    def _asked(self, text: str) -> str:
+        return f"sqlite_query({literal(self.bare_alias)}, {literal(text)})"
 
     def _narrowed(self, relation: str, columns: Columns, since: Cursor | None) -> str:
         load = self.request.table.load

@@ -108,6 +108,12 @@ class FileReader:
             hint="the path is relative to the project; globs such as `data/*.csv` may stand there",
         )
 
+    def _denied(self, part: Part, error: OSError) -> TransformError:
+        said = (error.strerror or str(error)).lower()
+        return self.request.error(
+            f"`{part.name}` cannot be read: {said}", hint="look at its permissions"
+        )
+
     def _files(self, path: str) -> list[Part]:
         places, where = self.request.places, self.request.place
         full = places.resolve(path, where)
@@ -158,9 +164,7 @@ class FileReader:
                 made = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16))
                 return made.hexdigest()
         except OSError as error:
-            raise self.request.error(
-                f"`{part.name}` cannot be read: {error.strerror}", hint="check its permissions"
-            ) from None
+            raise self._denied(part, error) from None
 
     def stage(
         self, session: Session, parts: Sequence[Part], since: Cursor | None, limit: int | None
