@@ -7,10 +7,15 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from transformer.asking import Ask, How, Outside, Report
+from transformer.flows.build import build
 
 COMMAND = (sys.executable, "-m", "transformer")
 # What says when and how a row came: it differs between two runs that did the same.
@@ -90,3 +95,31 @@ def contents(path: Path) -> dict[str, tuple[tuple[str, ...], list[str]]]:
             rows = con.execute(f"select to_json(row({listed}))::varchar from {relation}").fetchall()
             made[f"{schema}.{table}"] = (columns, sorted(row[0] for row in rows))
     return made
+
+
+@dataclass(slots=True)
+class Bench:
+    """A project that is built in this very process, again and again, at a clock of its own."""
+
+    root: Path
+    now: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    env: dict[str, str] = field(default_factory=dict)
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Writes or changes files."""
+        write(self.root, files)
+
+    def build(self, *select: str, how: How = How(), **words: Any) -> Report:  # noqa: B008 - frozen
+        """Builds; `words` are those of `Ask`."""
+        ask = Ask(self.root, select=select, **words)
+        outside = Outside(dict(self.env), clock=lambda: self.now)
+        return build(ask, how, outside, lambda _: None)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of what is published."""
+        return query(self.root / "warehouse.duckdb", sql)
+
+
+def done(report: Report) -> dict[str, str]:
+    """How each step of a build ended, by its label."""
+    return {outcome.label: outcome.status for outcome in report.results.outcomes}

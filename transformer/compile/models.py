@@ -144,7 +144,10 @@ def _resolved(use: TableUse, index: Index, place: Any) -> tuple[Splice | None, s
     if found.ephemeral:
         alias_text = "" if use.aliased else f" as {quoted(found.name)}"
         return Splice(use.start, use.end, found.sql() + alias_text), found.id
-    return Splice(use.start, use.end, found.relation.sql()), found.id
+    renamed = not use.aliased and found.relation.table.lower() != name.lower()
+    # `select a.x from a` goes on to work where the relation of `a` has another name.
+    alias_text = f" as {quoted(name)}" if renamed else ""
+    return Splice(use.start, use.end, found.relation.sql() + alias_text), found.id
 
 
 def finish(
