@@ -13,7 +13,7 @@ from transformer.errors import LoadError, did_you_mean
 from transformer.landing.fit import Fitted, Landing, fit
 from transformer.landing.modes import MODES, Rows, of_part
 from transformer.landing.staged import OWN, PART, ROW, Session, Staged
-from transformer.landing.types import cast, misfit
+from transformer.landing.types import cast, misfit, plain
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
@@ -37,6 +37,7 @@ class _Refusal:
     condition: str
     column: str
     reason: str
+    value: str
 
 
 def land(session: Session, landing: Landing, staged: Staged) -> Landed:
@@ -79,15 +80,16 @@ def _refused(landing: Landing, staged: Staged, fitted: Fitted) -> list[_Refusal]
     keys = {k.lower() for k in landing.load.key} if landing.load.mode == "merge" else set()
     for name, kind in fitted.kinds.items():
         offered = fitted.offered[name]
+        shown = plain(name, offered if staged.text else "")
         if name in fitted.extra:
-            made.append(_Refusal(f"{quoted(name)} is not null", name, "a column that is not known"))
+            made.append(_Refusal(f"{quoted(name)} is not null", name, "a column that is not known", shown))
             continue
         wrong = misfit(name, kind, text=staged.text, offered=offered)
         if wrong:
-            made.append(_Refusal(wrong, name, f"is no {kind}"))
+            made.append(_Refusal(wrong, name, f"is no {kind}", shown))
         if name.lower() in keys:
             value = cast(name, kind, text=staged.text, offered=offered)
-            made.append(_Refusal(f"({value}) is null", name, "the key is missing"))
+            made.append(_Refusal(f"({value}) is null", name, "the key is missing", shown))
     return made
 
 
@@ -195,7 +197,7 @@ def _quarantine(
             )
         picks = (
             _case((r.condition, literal(r.column)) for r in refused),
-            _case((r.condition, f"{quoted(r.column)}::varchar") for r in refused),
+            _case((r.condition, f"({r.value})::varchar") for r in refused),
             _case((r.condition, literal(r.reason)) for r in refused),
         )
         count += _count(

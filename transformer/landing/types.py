@@ -97,8 +97,17 @@ def infer(session: Session, rows: str, columns: Sequence[str]) -> dict[str, str]
     return made
 
 
-def _given(column: str) -> str:
-    return f"nullif(trim({quoted(column)}), '')"
+def _given(column: str, offered: str = "") -> str:
+    return f"nullif(trim({plain(column, offered)}), '')"
+
+
+def plain(column: str, offered: str) -> str:
+    """The staged value as text; a JSON string stands without its quotes."""
+    name = quoted(column)
+    if offered != "JSON":
+        return name
+    bare = f"coalesce(try_cast({name} as json) ->> '$', {name})"
+    return f"case when {name}[1] = '\"' then {bare} else {name} end"
 
 
 def cast(column: str, kind: str, *, text: bool, offered: str = "") -> str:
@@ -109,16 +118,14 @@ def cast(column: str, kind: str, *, text: bool, offered: str = "") -> str:
     if not text and offered != "VARCHAR":
         return f"try_cast({name} as {kind})"
     if kind == "VARCHAR":
-        return name
-    if kind == "JSON" and offered == "VARCHAR" and text:  # a JSON string, without its quotes
-        return f"to_json({name})"
-    return _of_text(column, kind)
+        return plain(column, offered)
+    if kind == "JSON" and text:
+        # A JSON string has come without its quotes.
+        return f"to_json({name})" if offered == "VARCHAR" else f"try_cast({name} as JSON)"
+    return _of_text(_given(column, offered if text else ""), kind)
 
 
-def _of_text(column: str, kind: str) -> str:
-    given = _given(column)
-    if kind == "BLOB":
-        return f"try_cast({quoted(column)} as BLOB)"
+def _of_text(given: str, kind: str) -> str:
     if kind in INTEGERS:  # a cast alone would round 1.5 to 2
         whole = f"regexp_full_match({given}, '[-+]?[0-9]+')"
         return f"case when {whole} then try_cast({given} as {kind}) end"
