@@ -59,9 +59,7 @@ def test_every_value_is_what_the_sheet_says(built: Path, rows: Sequence[tuple[An
         "select InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID"
         " from raw.invoice_lines",
     )
-    expected = [
-        (str(r[0]), str(r[1]), r[2], r[3], _second(r[4]), float(r[5]), r[6]) for r in rows
-    ]
+    expected = [(str(r[0]), str(r[1]), r[2], r[3], _second(r[4]), float(r[5]), r[6]) for r in rows]
     assert Counter(found) == Counter(expected)
 
 
@@ -93,7 +91,9 @@ def test_marts_add_up(built: Path, rows: Sequence[tuple[Any, ...]]) -> None:
     people = {r[6] for r in sales if r[6] is not None}
     assert ask(built, "select count(*) from main.customers") == [(len(people),)]
     nobody = sum(r[6] is None for r in rows)
-    assert ask(built, "select count(*) from raw.invoice_lines where CustomerID is null") == [(nobody,)]
+    assert ask(built, "select count(*) from raw.invoice_lines where CustomerID is null") == [
+        (nobody,)
+    ]
     taken_back = -sum(r[3] for r in rows if str(r[0]).startswith("C"))
     assert ask(built, "select sum(items) from main.cancellations") == [(taken_back,)]
     assert ask(built, "select sum(Quantity) from raw.invoice_lines") == [(sum(r[3] for r in rows),)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
@@ -163,6 +164,8 @@ class Watcher:
         self.console = console
         self.bar: Progress | None = None
         self.task: Any = None
+        # Steps end on several threads.
+        self.guard = threading.Lock()
 
     def __enter__(self) -> Watcher:
         terminal = self.console.terminal
@@ -183,13 +186,19 @@ class Watcher:
 
     def __call__(self, event: Any) -> None:
         """Takes one event."""
-        if self.bar and event.total > 1:
-            text = f"{_DOING[event.action]:<10}{event.label}"
-            if self.task is None:
-                self.task = self.bar.add_task(text, total=event.total)
-            self.bar.update(self.task, description=text, completed=event.done, total=event.total)
-        if event.outcome is None:
-            return
+        with self.guard:
+            if self.bar and event.total > 1:
+                self._move(self.bar, event)
+            if event.outcome is not None:
+                self._ended(event)
+
+    def _move(self, bar: Progress, event: Any) -> None:
+        text = f"{_DOING[event.action]:<11}{event.label[:36]:<36}"
+        if self.task is None:
+            self.task = bar.add_task(text, total=event.total)
+        bar.update(self.task, description=text, completed=event.done, total=event.total)
+
+    def _ended(self, event: Any) -> None:
         if self.console.json:
             for each in (event.outcome, *event.outcome.parts):
                 self.console.event("step", **as_json(each))

@@ -82,7 +82,9 @@ def _refused(landing: Landing, staged: Staged, fitted: Fitted) -> list[_Refusal]
         offered = fitted.offered[name]
         shown = plain(name, offered if staged.text else "")
         if name in fitted.extra:
-            made.append(_Refusal(f"{quoted(name)} is not null", name, "a column that is not known", shown))
+            made.append(
+                _Refusal(f"{quoted(name)} is not null", name, "a column that is not known", shown)
+            )
             continue
         wrong = misfit(name, kind, text=staged.text, offered=offered)
         if wrong:
