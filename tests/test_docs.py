@@ -27,7 +27,10 @@ def test_every_guide_prints_what_it_says(guide: Path, tmp_path: Path) -> None:
 
 def test_the_reference_is_what_the_code_says() -> None:
     done = subprocess.run(
-        [sys.executable, str(DOCS / "reference.py"), "--check"], capture_output=True, text=True
+        [sys.executable, str(DOCS / "reference.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.sources.lab import WHERE, Lab, lab
+from tests.projects import query, transform, write
+from tests.sources.lab import WHERE, lab
 from transformer.errors import LoadError
 from transformer.plan.checks import Check, Measure
 from transformer.project.values import CheckConfig
@@ -260,7 +261,7 @@ def test_freeze_refuses_and_changes_nothing(tmp_path: Path, data: str) -> None:
         here.write("1.csv", "a\n1\n")
         here.load()
         file = here.write("2.csv", data)
-        with pytest.raises(LoadError, match="the columns of `raw.things` changed"):
+        with pytest.raises(LoadError, match=r"the columns of `raw\.things` changed"):
             here.load()
         assert here.rows() == [(1,)]
         assert here.reason() == "1 new file"
@@ -374,13 +375,34 @@ def test_a_first_load_whose_check_fails(tmp_path: Path) -> None:
         assert here.rows() == [(1,)]
 
 
-def unchanged(here: Lab) -> bool:
-    return here.reason() == ""
-
-
 def test_touched_files_are_unchanged(tmp_path: Path) -> None:
     with lab(tmp_path, path="*.csv", mode="append") as here:
         file = here.write("1.csv", "a\n1\n")
         here.load()
         os.utime(file, (5, 5))
-        assert unchanged(here)
+        assert here.reason() == ""
+
+
+def test_the_command_retries_what_waits(tmp_path: Path) -> None:
+    """`transform quarantine retry`, after the file was repaired and after the rules were."""
+    source = """
+        sources:
+          - name: raw
+            tables:
+              - name: things
+                load: {kind: files, path: "data/*.csv", mode: append, on_schema_change: POLICY}
+        """
+    write(tmp_path, {
+        "models/_raw.yml": source.replace("POLICY", "quarantine"),
+        "models/all_things.sql": "select * from {{ source('raw', 'things') }}",
+        "data/1.csv": "a\n1\n",
+    })  # fmt: skip
+    transform(tmp_path, "build")
+    write(tmp_path, {"data/2.csv": "a,b\n2,\n3,x\n"})
+    assert "quarantine" in transform(tmp_path, "build").stderr
+    write(tmp_path, {"models/_raw.yml": source.replace("POLICY", "evolve")})
+    transform(tmp_path, "quarantine", "retry", "raw.things")
+    rows = query(tmp_path / "warehouse.duckdb", "select a, b from main.all_things order by a")
+    assert rows == [(1, None), (2, None), (3, "x")]
+    again = transform(tmp_path, "quarantine", "retry", "raw.things")
+    assert "nothing is in quarantine" in again.stdout + again.stderr

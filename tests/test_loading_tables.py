@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,18 +28,21 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[s
     if request.param == "postgres":
         url = new_database()
         with psycopg.connect(url, autocommit=True) as held:
-            yield url, lambda sql: [held.execute(s.encode()) for s in sql.split(";")] and None
+
+            def tell(sql: str) -> None:
+                held.execute(sql.encode())
+
+            yield url, tell
         return
     path = tmp_path / f"there.{request.param}"
 
     def run(sql: str) -> None:
         if request.param == "duckdb":
-            with duckdb.connect(path) as there:
+            with duckdb.connect(str(path)) as there:
                 there.execute(sql)
             return
-        there = sqlite3.connect(path)
-        there.executescript(sql)
-        there.close()
+        with closing(sqlite3.connect(path)) as held:
+            held.executescript(sql)
 
     run("create table unused (a integer)")
     yield f"{request.param}:there.{request.param}", run
@@ -136,7 +141,7 @@ def test_merge(tmp_path: Path, database: tuple[str, Run]) -> None:
     rules: dict[str, Any] = {"mode": "merge", "key": ("id",), "cursor": "n"}
     with lab(tmp_path, "database", url=url, table="t", **rules) as here:
         run("create table t (id integer, n integer, v varchar(9));"
-            "insert into t values (1, 1, 'a'), (2, 2, 'b'), (1, 3, 'c'), (null, 4, 'd')")  # fmt: skip
+            "insert into t values (1, 1, 'a'), (2, 2, 'b'), (1, 3, 'c'), (null, 4, 'd')")  # fmt: skip  # noqa: E501
         assert facts(here.load()) == (4, 3, 1, 2)
         assert here.rows() == [(1, 3, "c"), (2, 2, "b")]
         version = here.version()
@@ -195,26 +200,15 @@ def test_a_query(tmp_path: Path, database: tuple[str, Run]) -> None:
         assert here.rows() == [(3, "it's"), (10, "it's")]
 
 
-HOSTILE = ['q"uote; drop table x; --', "it's", "select", "ü 日本", "a\nb", "__row", "_source", "i"]
+HOSTILE = ['q"uote; drop table x; --', "it's ü 日本", "select", "a\nb", "_source"]
 
 
 def test_odd_names(tmp_path: Path, database: tuple[str, Run]) -> None:
     url, run = database
-    for number, name in enumerate(HOSTILE):
-        folder = tmp_path / str(number)
-        folder.mkdir()
+    for name in HOSTILE:
         inside = '"' + name.replace('"', '""') + '"'
-        sep = ";" if ";" not in name else None
-        statements = (
-            f"create table {inside} ({inside} varchar(9), b integer)",
-            f"insert into {inside} values ('x', 1)",
-        )
-        for statement in statements:
-            if sep or not url.startswith("postgres"):
-                run(statement)
-            else:
-                with psycopg.connect(url, autocommit=True) as there:
-                    there.execute(statement.encode())
+        run(f"create table {inside} ({inside} varchar(9), b integer)")
+        run(f"insert into {inside} values ('x', 1)")
         with lab(tmp_path, "database", url=url, table=name, types={"b": "text"}) as here:
             here.load(full_refresh=True)
             assert here.rows() == [("x", "1")], name
@@ -297,6 +291,18 @@ def test_postgres_schemas(tmp_path: Path) -> None:
     with lab(tmp_path, "database", url=url, table="shop.t") as here:
         here.load()
         assert here.sources() == ["postgres:shop.t"] or here.sources() == ["postgresql:shop.t"]
+
+
+MYSQL = os.environ.get("TEST_MYSQL_URL", "")
+
+
+@pytest.mark.skipif(not MYSQL, reason="NO MYSQL HERE: set TEST_MYSQL_URL to an empty database")
+def test_mysql(tmp_path: Path) -> None:
+    query = "select 1 as id, cast('2024-01-01 10:00:00' as datetime) as seen, null as note"
+    with lab(tmp_path, "database", url=MYSQL, query=query, mode="append", cursor="id") as here:
+        assert facts(here.load()) == (1, 1, 0, 1)
+        assert facts(here.load()) == (1, 1, 0, 0)
+        assert here.columns()["seen"] == "TIMESTAMP"
 
 
 WRONG = {

@@ -59,6 +59,11 @@ def slug(text: str) -> str:
     return made or "_"
 
 
+def expression(text: str) -> str:
+    """A column or an expression, as SQL: a lone word is a column, whatever else the word means."""
+    return quoted(text) if re.fullmatch(r"\w+", text) else text
+
+
 def is_plain(identifier: str) -> bool:
     """Whether the identifier means the same with and without quotes."""
     return bool(_PLAIN.match(identifier))

@@ -24,7 +24,7 @@ from transformer.compile.nodes import (
     SnapshotBody,
 )
 from transformer.errors import Fault, SqlError, TransformError, Where, did_you_mean
-from transformer.names import Name, quoted
+from transformer.names import Name, expression, quoted
 from transformer.project.values import Column
 from transformer.steps import Columns
 
@@ -239,7 +239,8 @@ def _check(task: _Task, body: CheckBody) -> None:
         text = body.args.get(key)
         if text and not (key == "field" and body.to is not None):
             column = quoted(body.column) + " " if key == "expression" and body.column else ""
-            _condition(task, f"select {column}{text} from {relation}", str(text), body.where)
+            shown = expression(str(text)) if key == "field" else text
+            _condition(task, f"select {column}{shown} from {relation}", str(text), body.where)
     if body.config.where:
         text = body.config.where
         _condition(task, f"select 1 from {relation} where {text}", text, body.where)
@@ -270,5 +271,5 @@ def _freshness(task: _Task, body: FreshnessBody) -> None:
     freshness = body.table.freshness
     relation = task.graph[task.node.needs[0]].relation
     if freshness and relation:
-        sql = f"select {freshness.field} from {relation.sql()} where {freshness.filter or 'true'}"
+        sql = f"select {expression(freshness.field)} from {relation.sql()} where {freshness.filter or 'true'}"
         _condition(task, sql, freshness.field, body.table.where)

@@ -31,8 +31,9 @@ def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
             queries = []
             if ledger.exists(session):
                 queries.append(
-                    "select regexp_replace(node, '^[^.]*\\.[^.]*\\.', '') as of, source, row_number,"
-                    " column_name, value, reason, record, noted_at from _transform.quarantine"
+                    "select regexp_replace(node, '^[^.]*\\.[^.]*\\.', '') as of, source,"
+                    " row_number, column_name, value, reason, record, noted_at"
+                    " from _transform.quarantine"
                 )
             if synced.exists():
                 session.connection.register("__sent", quarantined(session.connection, synced))

@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from transformer.errors import ConfigError, Where
-from transformer.names import literal, quoted
+from transformer.names import expression, literal, quoted
 from transformer.project.schema import Field, Fields
-from transformer.project.values import CheckConfig
+from transformer.project.values import COMPARISON, CheckConfig
 from transformer.steps import Status
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800,
             "month": 2629800, "quarter": 7889400, "year": 31557600}  # fmt: skip
-_COMPARISON = re.compile(r"\s*(!=|<>|==|=|>=|<=|>|<)\s*(\d+)\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +234,7 @@ def _unique(subject: Subject, columns: list[str], *, nulls: bool) -> Measure:
 
 
 def _newest(subject: Subject, limits: tuple[int | None, int | None]) -> Measure:
-    column = str(subject.args.get("field") or "")
+    column = expression(str(subject.args.get("field") or ""))
     narrow = f" filter (where {subject.where})" if subject.where else ""
     newest = f"max(({column})::timestamptz){narrow}"
     shown = f"select max({column}) as newest from {subject.source()}"
@@ -252,7 +250,7 @@ def verdict(failures: int, config: CheckConfig) -> Status:
 
 def holds(failures: int, condition: str, where: Where | None = None) -> bool:
     """Whether `> 10`, `!= 0` … is true of the number. Raises ConfigError for other text."""
-    found = _COMPARISON.match(condition)
+    found = COMPARISON.match(condition)
     if not found:
         raise ConfigError(
             f"`{condition}` is no condition on a number", where, hint="write `> 10`, `!= 0` …"

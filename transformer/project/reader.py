@@ -9,6 +9,7 @@ from typing import Any
 from transformer.errors import ConfigError, TransformError, Where, did_you_mean, nearest
 from transformer.project.schema import Field, Fields
 from transformer.project.tree import Item
+from transformer.project.values import COMPARISON
 
 Renderer = Callable[[str, Where], str]
 
@@ -151,6 +152,13 @@ def _text(reader: Reader, item: Item, spec: Field, key: str) -> str:
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
 
 
+def _condition(reader: Reader, item: Item, spec: Field, key: str) -> str:
+    value = _text(reader, item, spec, key)
+    if not COMPARISON.match(value):
+        raise _WrongError("a comparison with a number, such as `> 10` or `!= 0`")
+    return value
+
+
 def _texts(reader: Reader, item: Item, spec: Field, key: str) -> tuple[str, ...]:
     if item.is_list:
         return tuple(_text(reader, each, spec, key) for each in item.value)
@@ -244,6 +252,7 @@ def _interval(reader: Reader, item: Item, spec: Field, key: str) -> int:
 
 _READERS: dict[str, Callable[[Reader, Item, Field, str], Any]] = {
     "text": _text,
+    "condition": _condition,
     "texts": _texts,
     "flag": _flag,
     "integer": _integer,

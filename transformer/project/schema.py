@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 Kind = Literal[
     "text",  # one string
+    "condition",  # a comparison with a number: `> 10`
     "texts",  # one string or a list of them -> tuple[str, ...]
     "flag",  # true / false
     "integer",
@@ -71,8 +72,8 @@ _CHECKS = Field(
 CHECK_CONFIG: Fields = (
     Field("severity", "choice", "What a failure is", "error", choices=("error", "warn")),
     Field("where", "text", "Only rows that meet this SQL condition are checked"),
-    Field("warn_if", "text", "When the number of failures is a warning", "!= 0"),
-    Field("error_if", "text", "When the number of failures is an error", "!= 0"),
+    Field("warn_if", "condition", "When the number of failures is a warning", "!= 0"),
+    Field("error_if", "condition", "When the number of failures is an error", "!= 0"),
     Field("limit", "integer", "At most so many failing rows are counted and kept"),
     Field(
         "store_failures",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,6 +10,9 @@ from typing import Any, Literal
 from transformer.errors import TransformError, Where
 
 Options = Mapping[str, Any]
+
+# `warn_if` and `error_if`: a comparison of the number of failures with a whole number.
+COMPARISON = re.compile(r"\s*(!=|<>|==|=|>=|<=|>|<)\s*(\d+)\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from transformer import ledger
 from transformer.compile.nodes import FreshnessBody
 from transformer.errors import BuildError, Fault
 from transformer.ledger import Entry
+from transformer.names import expression
 from transformer.plan.checks import aged, expires
 from transformer.plan.planner import Work
 from transformer.run.tools import Tools
@@ -25,7 +26,7 @@ def freshness(tools: Tools, step: Step) -> Outcome:
         narrow = f" where {rule.filter}" if rule.filter else ""
         try:
             found = session.rows(
-                f"select epoch(max(({rule.field})::timestamptz)) from {work.rows}{narrow}"
+                f"select epoch(max(({expression(rule.field)})::timestamptz)) from {work.rows}{narrow}"
             )
         except Fault as fault:
             raise BuildError(

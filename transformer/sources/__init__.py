@@ -8,7 +8,7 @@ never pass through Python: a reader answers with SQL that the loading engine run
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 

@@ -69,8 +69,8 @@ class Batch:
 
     `id` is the same whenever the same rows are sent again. `rows` has the shape's schema,
     `removed` its key fields; the documents are the same once more, each row as the text of one
-    JSON object, as an Arrow column, for targets that speak JSON. `first` is the place of the first row in the batch
-    as it was cut: above 0 when the rows before have been answered.
+    JSON object, as an Arrow column, for targets that speak JSON. `first` is the place of the
+    first row in the batch as it was cut: above 0 when the rows before have been answered.
     """
 
     id: str
