@@ -7,7 +7,7 @@ table, so the two never disagree.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -221,15 +221,17 @@ def record(session: Writer, entries: Iterable[Entry]) -> None:
         "delete from _transform.nodes where id in (select unnest(?::varchar[]))",
         [[row["id"] for row in rows]],
     )
-    # One statement for all of them: a step has many checks, and a statement costs more than a row.
+    _insert(session, "nodes", rows)
+
+
+def _insert(session: Writer, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One statement for all rows: a statement costs more than a row."""
+    shape = next({n: k.upper() for n, k in t.columns} for t in TABLES if t.name == table)
     session.run(
-        f"insert into _transform.nodes by name"
-        f" select unnest(from_json(?, '{json.dumps([_SHAPE])}'), recursive := true)",
+        f"insert into _transform.{table} by name"
+        f" select unnest(from_json(?, '{json.dumps([shape])}'), recursive := true)",
         [json.dumps(rows)],
     )
-
-
-_SHAPE = next({n: k.upper() for n, k in t.columns} for t in TABLES if t.name == "nodes")
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -278,20 +280,38 @@ def landed(session: Writer, node_id: str) -> dict[str, Part]:
     return {row[0]: Part(row[0], row[1], row[2], row[3]) for row in found}
 
 
-def record_load(
+def record_loads(
     session: Writer,
     node_id: str,
-    part: Part,
+    parts: Sequence[Part],
     counts: Mapping[str, int],
     batch: tuple[str, datetime],
 ) -> None:
-    """Writes that a part was landed, in place of what was written of it before."""
-    session.run("delete from _transform.loads where node = ? and part = ?", [node_id, part.name])
+    """Writes that parts were landed, in place of what was written of them before.
+
+    The counts are those of the whole batch; they stand at its first part.
+    """
+    if not parts:
+        return
+    names = [part.name for part in parts]
     session.run(
-        "insert into _transform.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [node_id, part.name, part.identity, part.digest, batch[0], counts["read"],
-         counts["landed"], counts["quarantined"], part.cursor, batch[1]],
-    )  # fmt: skip
+        "delete from _transform.loads where node = ? and part in (select unnest(?::varchar[]))",
+        [node_id, names],
+    )
+    rows = [
+        {
+            "node": node_id,
+            "part": part.name,
+            "identity": part.identity,
+            "digest": part.digest,
+            "batch": batch[0],
+            **{f"rows_{k}": counts[k] if n == 0 else 0 for k in ("read", "landed", "quarantined")},
+            "cursor": part.cursor,
+            "noted_at": batch[1].isoformat(),
+        }
+        for n, part in enumerate(parts)
+    ]
+    _insert(session, "loads", rows)
 
 
 def forget_loads(session: Writer, node_id: str) -> None:

@@ -271,5 +271,6 @@ def _freshness(task: _Task, body: FreshnessBody) -> None:
     freshness = body.table.freshness
     relation = task.graph[task.node.needs[0]].relation
     if freshness and relation:
-        sql = f"select {expression(freshness.field)} from {relation.sql()} where {freshness.filter or 'true'}"
+        column, narrow = expression(freshness.field), freshness.filter or "true"
+        sql = f"select {column} from {relation.sql()} where {narrow}"
         _condition(task, sql, freshness.field, body.table.where)

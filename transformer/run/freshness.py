@@ -23,10 +23,11 @@ def freshness(tools: Tools, step: Step) -> Outcome:
     now = tools.clock().timestamp()
     limits = rule.warn_after, rule.error_after
     with tools.engine.session() as session:
+        field = expression(rule.field)
         narrow = f" where {rule.filter}" if rule.filter else ""
         try:
             found = session.rows(
-                f"select epoch(max(({expression(rule.field)})::timestamptz)) from {work.rows}{narrow}"
+                f"select epoch(max(({field})::timestamptz)) from {work.rows}{narrow}"
             )
         except Fault as fault:
             raise BuildError(

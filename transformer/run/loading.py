@@ -333,10 +333,8 @@ def _settle(
     cursor = _cursor(session, node, node.body.table.load)
     counts = {"read": landed.read, "landed": landed.landed, "quarantined": landed.quarantined}
     batch = (tools.run_id, tools.clock())
-    for number, part in enumerate(parts):
-        # The counts are of the whole batch; they stand at its first part.
-        shown = counts if number == 0 else dict.fromkeys(counts, 0)
-        ledger.record_load(session, node.id, replace(part, cursor=cursor), shown, batch)
+    landed_parts = [replace(part, cursor=cursor) for part in parts]
+    ledger.record_loads(session, node.id, landed_parts, counts, batch)
     ledger.record(session, [tools.entry(work, attempt.made), *attempt.measured.entries])
 
 
