@@ -38,11 +38,11 @@ def test_replace_with_the_same_keeps_the_version(tmp_path: Path) -> None:
         assert here.reason() == ""
         os.utime(file, (1, 1))
         assert here.reason() == ""
-        here.write("a.csv", "a,b\n2,y\n1,x\n")
+        here.write("a.csv", 'a,b\n1,"x"\n2,y\n')
         assert here.reason() == "1 changed file"
         here.load()
         assert here.version() == version
-        here.write("a.csv", "a,b\n2,y\n1,z\n")
+        here.write("a.csv", "a,b\n1,z\n2,y\n")
         here.load()
         assert here.version() != version
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from transformer.compile.context import secrets_of
 from transformer.plan.planner import EVERYTHING
 from transformer.steps import Action, Plan, Results
 
@@ -32,6 +33,10 @@ class Outside:
     env: Mapping[str, str] = field(repr=False)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     secrets: set[str] = field(default_factory=set, repr=False)
+
+    def __post_init__(self) -> None:
+        """Values of secret variables are secret whoever reads them, Python models too."""
+        self.secrets.update(secrets_of(self.env))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,10 @@ class Report:
     since: datetime | None = None
     quarantine: Mapping[str, int] = field(default_factory=dict)
     path: str = ""
+    # What failed in an earlier build of the same copy and keeps it from being published.
+    standing: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not self.results.bad
+        """Whether nothing failed, and nothing that failed before keeps the file back."""
+        return not self.results.bad and not (self.standing and self.published is None)

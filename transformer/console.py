@@ -268,7 +268,8 @@ def plural(number: int, what: str) -> str:
     """`1 row`, `1,204 rows`."""
     if number == 1:
         return f"1 {what}"
-    return f"{number:,} {what[:-1]}ies" if what[-1] == "y" else f"{number:,} {what}s"
+    ies = what[-1] == "y" and what[-2] not in "aeiou"
+    return f"{number:,} {what[:-1]}ies" if ies else f"{number:,} {what}s"
 
 
 def size(number: int) -> str:

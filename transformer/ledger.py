@@ -158,7 +158,8 @@ class Run:
 
 def prepare(session: Writer) -> None:
     """Makes the ledger's tables where they are missing. Raises WarehouseError for a newer one."""
-    session.run("create schema if not exists _transform")
+    for schema in (SCHEMA, FAILURES):
+        session.run(f"create schema if not exists {schema}")
     for table in TABLES:
         columns = ", ".join(f'"{name}" {kind}' for name, kind in table.columns)
         session.run(f"create table if not exists _transform.{table.name} ({columns})")

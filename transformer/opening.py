@@ -24,7 +24,7 @@ from transformer.project.load import Request, load_project
 from transformer.project.paths import Places
 from transformer.project.schema import Vocabulary
 from transformer.project.values import Project
-from transformer.run.loading import peek
+from transformer.run.loading import peek, reader
 from transformer.run.seeds import seed_error, seed_query
 from transformer.steps import Columns, State
 from transformer.workplace import Workplace
@@ -85,30 +85,50 @@ def _note_passwords(project: Project, secrets: set[str]) -> None:
 
 
 def bound(opened: Opened, state: State) -> Bound:
-    """The graph, bound over the columns that sources, seeds and Python models have or will have."""
+    """The graph, bound over the columns that sources, seeds and Python models have or will have.
+
+    Of a source that was never loaded the first rows are looked at. When that leaves mistakes they
+    may lie in rows that were not: then all of it is looked at before anyone is blamed.
+    """
+    made = _bound(opened, state, whole=False)
+    never = any(
+        isinstance(n.body, SourceBody) and n.body.table.load and not state.relation(n.relation)
+        for n in opened.graph
+    )
+    return _bound(opened, state, whole=True) if made.mistakes and never else made
+
+
+def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
     known: dict[str, Columns] = {}
     mistakes: list[TransformError] = []
-    catalog = opened.engine.scratch(opened.workplace.shown.stem)
     with opened.engine.loose() as session:
         for node in opened.graph:
             try:
-                columns = _known(opened, node, state, session)
+                columns = _known(opened, node, state, _Look(session, whole))
             except TransformError as error:
                 mistakes.append(error)
                 continue
             if columns is not None:
                 known[node.id] = columns
-    made = bind(opened.graph, known, catalog)
+    made = bind(opened.graph, known, opened.engine.scratch())
     return replace(made, mistakes=[*mistakes, *made.mistakes])
 
 
-def _known(opened: Opened, node: Node, state: State, session: Any) -> Columns | None:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How sources and seeds are looked at: by which session, and whether at all their rows."""
+
+    session: Any
+    whole: bool
+
+
+def _known(opened: Opened, node: Node, state: State, look: _Look) -> Columns | None:
     held = state.relation(node.relation)
     body = node.body
     if isinstance(body, SourceBody):
-        return held.columns if held else _offered(opened, node, body, session)
+        return held.columns if held else _offered(opened, node, body, look)
     if isinstance(body, SeedBody):
-        return _seed(opened, node, body, session)
+        return _seed(opened, node, body, look.session)
     known = state.nodes.get(node.id)
     is_python = isinstance(body, ModelBody) and body.model.language == "python"
     if is_python and known and known.fingerprint == fingerprint(node) and known.columns:
@@ -116,7 +136,7 @@ def _known(opened: Opened, node: Node, state: State, session: Any) -> Columns | 
     return None
 
 
-def _offered(opened: Opened, node: Node, body: SourceBody, session: Any) -> Columns | None:
+def _offered(opened: Opened, node: Node, body: SourceBody, look: _Look) -> Columns | None:
     table = body.table
     if table.load is None:
         raise GraphError(
@@ -127,7 +147,8 @@ def _offered(opened: Opened, node: Node, body: SourceBody, session: Any) -> Colu
     if table.load.broken:
         return None
     try:
-        return peek(session, table, opened.places, opened.engine.load_extension)
+        way = reader(table, opened.places, opened.engine.load_extension)
+        return peek(look.session, table, way, whole=look.whole)
     except Fault as fault:
         raise LoadError(fault.message.splitlines()[0], table.load.where) from None
 

@@ -35,7 +35,10 @@ def show_report(report: Report, console: Console, command: str) -> None:
     _skipped(report, console)
     _done(report, console)
     _published(report, console)
-    for name, count in sorted(report.quarantine.items()):
+    held = dict(report.quarantine)
+    held |= {o.label: n for o in report.results.outcomes
+             if o.action == "activate" and (n := o.facts.get("quarantined", 0))}  # fmt: skip
+    for name, count in sorted(held.items()):
         verb = "is" if count == 1 else "are"
         console.say(
             f"{plural(count, 'row')} {verb} in quarantine: transform quarantine show {name}"
@@ -152,6 +155,8 @@ def _published(report: Report, console: Console) -> None:
             else f"there is no {report.path} yet"
         )
         console.say(Text.assemble(("not published", "bold red"), f": {still}   {seconds}"))
+        if report.standing and not report.results.bad:
+            console.say(f"{'failed':<10}{', '.join(report.standing)} in an earlier build")
         failed = next((o for o in report.results.bad if o.action == "check"), None)
         if failed:
             name = failed.id.split(".", 2)[-1]

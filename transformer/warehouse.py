@@ -1,7 +1,8 @@
 """The warehouse file: one builder at a time, a private copy, one instant of replacement.
 
 Beside `warehouse.duckdb` lies a folder `.transform/warehouse.duckdb/` with the builder's lock,
-the private copy and what it was copied from. All of it may be deleted at any time.
+the private copy and what it was copied from. All of it may be deleted while no
+build runs.
 """
 
 from __future__ import annotations
@@ -186,11 +187,28 @@ def _clone(source: Path, target: Path) -> None:
             shutil.copyfileobj(reading, writing, 16 << 20)
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """A copy that is there whole or not at all."""
+    partial = target.with_name(target.name + ".copying")
+    _clone(source, partial)
+    replace_file(partial, target)
+
+
 def discard(warehouse: Warehouse) -> None:
     """Removes the private copy; the live file is not touched."""
     for path in (warehouse.base, warehouse.private, wal(warehouse.private)):
         path.unlink(missing_ok=True)
     shutil.rmtree(warehouse.room / "tmp", ignore_errors=True)
+
+
+def clear(warehouse: Warehouse) -> None:
+    """Removes everything that builds left, but for the lock."""
+    discard(warehouse)
+    for path in warehouse.room.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != "lock":
+            path.unlink()
 
 
 def publish(warehouse: Warehouse, opener: Opener) -> None:

@@ -18,6 +18,8 @@ from transformer.warehouse import (
     Warehouse,
     base_is_current,
     copy,
+    copy_file,
+    discard,
     publish,
     recover,
     replace_file,
@@ -64,8 +66,38 @@ class Workplace:
         return self.warehouse.private if self.resumes else self.warehouse.live
 
     def recover(self) -> None:
-        """Folds in what another writer left behind when it was killed."""
+        """Folds in what another writer left behind when it was killed, and makes the file that
+        was whole until now the ground of one that shows only some models."""
+        if self.target.publish.models and not self.warehouse.live.exists() and self._is_whole():
+            copy_file(self.shown, self.warehouse.live)
         recover(self.warehouse, self.engine)
+
+    def _is_whole(self) -> bool:
+        with opened(self.engine, self.shown) as engine:
+            if engine is None:
+                return False
+            with engine.session() as session:
+                return ledger.exists(session)
+
+    def forget_unfinished(self) -> None:
+        """Removes the copy of a build that did not end."""
+        if not self.in_place:
+            discard(self.warehouse)
+
+    def complete(self, shown: list[Name]) -> bool:
+        """Whether the files are there, and the extract holds just what it shall show."""
+        if not self.warehouse.live.exists():
+            return False
+        if not self.target.publish.models:
+            return True
+        with (
+            opened(self.engine, self.shown) as extract,
+            opened(self.engine, self.warehouse.live) as whole,
+        ):
+            if extract is None:
+                return False
+            held = {k for k in extract.relations() if k[0] != ledger.SCHEMA}
+            return held == {n.key() for n in shown} and _last(extract) == _last(whole)
 
     @contextmanager
     def looking(self) -> Iterator[Any]:
@@ -138,6 +170,11 @@ def opened(engine: Any, path: Path) -> Iterator[Any]:
         yield made
     finally:
         made.close()
+
+
+def _last(engine: Any) -> Any:
+    with engine.session() as session:
+        return session.rows("select max(ended_at) from _transform.runs")
 
 
 def state_of(engine: Any) -> State:

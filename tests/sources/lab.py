@@ -18,7 +18,7 @@ from transformer.plan.fingerprint import fingerprint
 from transformer.plan.planner import Work
 from transformer.project.paths import Places
 from transformer.project.values import Column, Described, Load, Project, SourceTable, Target
-from transformer.run.loading import load, peek, probe
+from transformer.run.loading import load, peek, probe, reader
 from transformer.run.tools import Tools
 from transformer.steps import Columns, Outcome, Step
 
@@ -96,7 +96,8 @@ class Lab:
 
     def peek(self) -> Columns:
         with engine.loose() as session:
-            return peek(session, self.table, self.places, engine.load_extension)
+            way = reader(self.table, self.places, engine.load_extension)
+            return peek(session, self.table, way, whole=False)
 
     def load(self, *, full_refresh: bool = False, retry: bool = False, checks: Any = ()) -> Outcome:
         """Loads once, and looks whether every row is where it should be."""

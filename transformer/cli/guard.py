@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -39,21 +40,22 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
         except TransformError as error:
             console.error(error)
             code = error.exit_code
-            if State.debug:
-                raise
+            _trace(console)
         except Fault as fault:
             console.error(refusal(fault))
             code = 1
-            if State.debug:
-                raise
+            _trace(console)
         except KeyboardInterrupt:
             console.say("stopped; the next build goes on from here")
             code = 130
         except Exception as error:
-            if State.debug:
-                raise
+            # DuckDB answers Ctrl-C in the middle of a query with an error of its own.
+            if "interrupted" in str(error).lower():
+                console.say("stopped; the next build goes on from here")
+                raise typer.Exit(130) from None
             console.error(error)
             console.say("  this is the tool's own fault: run it again with `transform --debug …`")
+            _trace(console)
             code = 2
         raise typer.Exit(code)
 
@@ -62,6 +64,12 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     run.__signature__ = signature = _without_console(command)  # type: ignore[attr-defined]
     run.__annotations__ = {n: p.annotation for n, p in signature.parameters.items()}
     return run
+
+
+def _trace(console: Console) -> None:
+    """With --debug, where in the tool the error comes from; secrets are hidden in it too."""
+    if State.debug:
+        console.say(traceback.format_exc())
 
 
 def _without_console(command: Callable[..., Any]) -> inspect.Signature:

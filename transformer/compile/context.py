@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -42,6 +43,11 @@ class World:
     now: datetime.datetime = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     full_refresh: bool = False
     command: str = "build"
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The values of secret variables: they may stand in no SQL, whichever way they came."""
+        return secrets_of(self.env)
 
 
 class Relation:
@@ -124,7 +130,7 @@ class Words:
                 or "set it under `vars:`, with --vars, or give `var()` a default",
             )
         self.trace.vars[name] = value
-        return value
+        return deepcopy(value)  # a template may change its own list, not everyone's
 
     def env_var(self, name: str, default: Any = _MISSING) -> str:
         """The value of an environment variable; secrets are refused here."""
@@ -170,6 +176,11 @@ class _Config:
         if value is _MISSING:
             raise RenderError(f"the option `{name}` is not set", hint="set it in `config(…)`")
         return value
+
+
+def secrets_of(env: Mapping[str, str]) -> frozenset[str]:
+    """The values of the variables that are secret by their name; very short ones tell nothing."""
+    return frozenset(v for k, v in env.items() if k.startswith(SECRET_PREFIXES) and len(v) > 3)
 
 
 def read_env(env: Mapping[str, str], name: str, default: Any = _MISSING) -> str:

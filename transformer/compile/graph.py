@@ -17,6 +17,7 @@ from transformer.compile.models import (
     Scope,
     configure,
     finish,
+    python_code,
     python_needs,
     relation_of,
     render,
@@ -215,7 +216,8 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
     if model.language == "python":
         needs, mistakes = python_needs(model, scope.index)
         draft.mistakes += mistakes
-        draft.add(replace(node, needs=needs))
+        code = python_code(model, scope)
+        draft.add(replace(node, needs=needs, body=ModelBody(model, config, code=code)))
         return
     if model.path in draft.unread:
         draft.add(node)
@@ -229,6 +231,12 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
         draft.mistakes.append(error)
         draft.add(node)  # what reads it has no mistake of its own
         return
+    if node_id in whole.needs:
+        raise GraphError(
+            f"`{model.name}` reads itself",
+            node.where,
+            hint="in an incremental model write `{{ this }}` behind `is_incremental()`",
+        )
     # `this` in the incremental form is the table itself, not an edge to it.
     found = (*whole.needs, *(increment.needs if increment else ()))
     needs = tuple(dict.fromkeys(n for n in found if n != node_id))

@@ -115,6 +115,12 @@ def render(model: Model, scope: Scope, relation: Name, *, incremental: bool = Fa
 def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
     """The rendered text with plain names resolved to relations."""
     text = without_end(rendered)
+    if any(secret in text for secret in scope.world.secrets):
+        raise RenderError(
+            "a secret stands in this SQL",
+            place(0),
+            hint="secrets are for `load:`, `to:` and targets in YAML, not for `vars:`",
+        )
     wrong = refused(text, scope.dialect)
     if wrong:
         raise SqlError(wrong[0], place(wrong[1]), hint=_ONE_QUERY)
@@ -203,6 +209,19 @@ def python_needs(model: Model, index: Index) -> tuple[tuple[str, ...], list[Tran
         except TransformError as error:
             mistakes.append(error.at(_argument_place(place, words)))
     return tuple(dict.fromkeys(needs)), mistakes
+
+
+def python_code(model: Model, scope: Scope) -> str:
+    """What a Python model is made of: its code without comments, the variables it asks for by
+    name, the target. Files that it imports are not looked at."""
+    firsts = [call.args[0] for call, _ in _python_calls(model, ("var",)) if call.args]
+    names = [str(each.value) for each in firsts if isinstance(each, ast.Constant)]
+    values = {name: scope.vars.get(name) for name in names}
+    try:
+        code = ast.dump(ast.parse(model.text))
+    except SyntaxError:
+        code = model.text
+    return f"{code} {sorted(values.items(), key=str)} {scope.target.name}"
 
 
 def _python_options(model: Model) -> tuple[Options, list[TransformError]]:

@@ -73,6 +73,8 @@ class ModelBody:
     config: ModelConfig
     query: Compiled | None = None
     increment: Compiled | None = None
+    # What a Python model is made of: its code without comments, its variables, the target.
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,11 @@ class Node:
     def ephemeral(self) -> bool:
         """Whether it is only part of other queries."""
         return isinstance(self.body, ModelBody) and self.body.config.materialized == "ephemeral"
+
+    @property
+    def view(self) -> bool:
+        """Whether it is a view: it holds nothing itself."""
+        return isinstance(self.body, ModelBody) and self.body.config.materialized == "view"
 
     @property
     def solid(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +24,8 @@ from jinja2.utils import missing
 
 from transformer.errors import RenderError, TransformError, Where, did_you_mean
 
-_SESSION = "__session__"
+# The rendering that is going on. It is no variable of a template: templates could reach through it.
+_CURRENT: ContextVar[Session | None] = ContextVar("rendering", default=None)
 _OPEN = re.compile(r"innermost block that needs to be closed is `(?P<block>\w+)`")
 _HEAD = re.compile(r"{%[-+]?\s*(macro|test)\s+(?P<name>\w+)")
 
@@ -39,7 +41,8 @@ class Returned(Exception):  # noqa: N818 - a way out of a macro, not an error
 class _LookupContext(Context):
     def resolve_or_missing(self, key: str) -> Any:
         found = super().resolve_or_missing(key)
-        if found is missing and (session := self.parent.get(_SESSION)) is not None:
+        session = _CURRENT.get()
+        if found is missing and session is not None:
             return session.macro(key)
         return found
 
@@ -149,9 +152,6 @@ class Session:
     used: dict[str, str] = field(default_factory=dict)
     _bound: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.context[_SESSION] = self
-
     def macro(self, name: str) -> Any:
         """The macro as a callable of this rendering, or Jinja's `missing`."""
         if name in self._bound:
@@ -186,6 +186,7 @@ class Session:
         return self._guarded(lambda: self.macro(name)(**arguments), "", path)
 
     def _guarded(self, work: Callable[[], Any], text: str, path: str) -> Any:
+        token = _CURRENT.set(self)
         try:
             return work()
         except Returned as returned:
@@ -203,6 +204,8 @@ class Session:
             ) from None
         except Exception as error:
             raise self._error(error, text, path) from None
+        finally:
+            _CURRENT.reset(token)
 
     def _error(self, error: Exception, text: str, path: str) -> RenderError:
         what = str(error).replace("'", "`").rstrip(".")

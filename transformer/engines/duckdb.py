@@ -23,6 +23,10 @@ DIALECT = Dialect("duckdb")
 # Readable by DuckDB 1.4, 1.5, 2.0, WASM and Node; from this version on a foreign write-ahead
 # log is refused, where older files replay it silently.
 STORAGE = "v1.4.0"
+# What a warehouse is attached as, whatever its file is called: a file may have the name of one of
+# its schemas, or of one of DuckDB's own catalogs. Views name no catalog, so nobody sees it.
+_CATALOG = "__warehouse"
+
 # Settings that every cursor has for itself.
 _PER_CURSOR = "set errors_as_json = true; set TimeZone = 'UTC'"
 _LOCKED = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
@@ -140,6 +144,8 @@ class DuckEngine:
         self, connection: duckdb.DuckDBPyConnection, catalog: str, *, read_only: bool = False
     ) -> None:
         self._connection, self._catalog, self._read_only = connection, catalog, read_only
+        # Many settings belong to a session: each cursor gets them anew.
+        self.settings: Mapping[str, Any] = {}
         self._open: set[duckdb.DuckDBPyConnection] = set()
         self._extensions: set[str] = set()
         self._guard = threading.Lock()
@@ -149,6 +155,8 @@ class DuckEngine:
         """A cursor of its own: transactions and temporary tables belong to it."""
         cursor = self._connection.cursor()
         cursor.execute(f"{_PER_CURSOR}; use {quoted(self._catalog)}")
+        for name, value in self.settings.items():
+            cursor.execute(f"set {name} = {literal(str(value))}")
         with self._guard:
             self._open.add(cursor)
         try:
@@ -218,7 +226,7 @@ class DuckEngine:
 class DuckCatalog:
     """An empty in-memory warehouse in which queries are bound."""
 
-    def __init__(self, catalog: str = "warehouse") -> None:
+    def __init__(self, catalog: str = _CATALOG) -> None:
         self._connection = connection()
         self._connection.execute(f"attach ':memory:' as {quoted(catalog)}")
         self._connection.execute(f"use {quoted(catalog)}")
@@ -271,7 +279,7 @@ def connection(settings: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConn
     return made
 
 
-def scratch(catalog: str = "warehouse") -> DuckCatalog:
+def scratch(catalog: str = _CATALOG) -> DuckCatalog:
     """A private catalog to bind queries in."""
     return DuckCatalog(catalog)
 
@@ -291,7 +299,7 @@ def connect(
 ) -> DuckEngine:
     """The warehouse file, made when it is not there. Raises WarehouseError when it is locked."""
     made = connection(settings)
-    catalog = path.stem
+    catalog = _CATALOG
     options = "read_only" if read_only else f"storage_version {literal(STORAGE)}"
     if not read_only:
         made.execute(f"set temp_directory = {literal(str(path.parent / 'tmp'))}")
@@ -301,7 +309,9 @@ def connect(
     except duckdb.Error as error:
         made.close()
         raise _cannot_open(path, fault(error).message) from None
-    return DuckEngine(made, catalog, read_only=read_only)
+    engine = DuckEngine(made, catalog, read_only=read_only)
+    engine.settings = dict(settings or {})
+    return engine
 
 
 def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) -> bool:

@@ -14,19 +14,19 @@ from transformer import __version__, ledger
 from transformer.asking import Ask, How, Outside, Published, Report
 from transformer.compile.bind import Bound
 from transformer.errors import Mistakes, TransformError
-from transformer.names import quoted
+from transformer.names import Name, quoted
 from transformer.opening import Opened, bound, open_project, refuse_mistakes
 from transformer.plan.choice import choose
-from transformer.plan.planner import Facts, Wish, plan
+from transformer.plan.planner import EVERYTHING, Facts, Wish, current_versions, plan
 from transformer.run.activating import activate, lost
 from transformer.run.building import build as build_step
 from transformer.run.checking import check
 from transformer.run.freshness import freshness
-from transformer.run.loading import load, probe, touch
+from transformer.run.loading import load, probe, touch, with_external
 from transformer.run.schedule import Pace, follow
 from transformer.run.tools import Event, Tools
-from transformer.steps import Action, Plan, Results, State
-from transformer.warehouse import building, discard
+from transformer.steps import BAD, Action, Plan, Results, State
+from transformer.warehouse import building, clear
 from transformer.workplace import Workplace, state_of
 
 PERFORM: Mapping[Action, Callable[..., Any]] = {
@@ -89,16 +89,32 @@ class _Build:
 
     def run(self) -> Report:
         self.place.recover()
+        if self.partial:
+            # What a build of everything left half done is no ground for a part of it.
+            self.place.forget_unfinished()
         resumes = self.place.resumes
         made = self.whole_plan()
-        if not made.steps and not resumes and self.place.warehouse.live.exists():
+        if not made.steps and not resumes and self.place.complete(self.shown_names):
             return Report(made, Results(), path=self.place.target.path)
         with self.place.working() as engine:
             report = self.work(engine, made)
-            if self.place.may_publish(failed=not report.ok):
+            standing = self.standing(engine)
+            if self.place.may_publish(failed=not report.ok or bool(standing)):
                 report = replace(report, published=self.counted(engine))
                 self.extract(engine)
-        return self.ended(replace(report, resumed=resumes))
+        return self.ended(replace(report, resumed=resumes, standing=standing))
+
+    def standing(self, engine: Any) -> tuple[str, ...]:
+        """What failed in this copy and was not put right since, whichever command it was."""
+        with engine.session() as session:
+            known = ledger.nodes(session)
+        graph = self.opened.graph
+        return tuple(n.name for n in graph if n.id in known and known[n.id].status in BAD)
+
+    @property
+    def partial(self) -> bool:
+        chosen = self.ask.select or self.ask.exclude
+        return bool(chosen) or self.how.actions != EVERYTHING
 
     def ended(self, report: Report) -> Report:
         if report.published is None:
@@ -106,14 +122,20 @@ class _Build:
         return replace(report, published=replace(report.published, size=self.place.publish()))
 
     def extract(self, engine: Any) -> None:
-        graph = self.opened.graph
-        chosen = [graph[i] for i in choose(graph, self.place.target.publish.models, ())]
-        self.place.extract(engine, sorted(n.relation for n in chosen if n.relation and n.solid))
+        there = [n for n in self.shown_names if engine.relation(n)]
+        self.place.extract(engine, there)
+
+    @property
+    def shown_names(self) -> list[Name]:
+        """The relations that the shown file holds, where the target asks for some only."""
+        graph, wanted = self.opened.graph, self.place.target.publish.models
+        chosen = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
+        return sorted(n.relation for n in chosen if n.relation and n.solid)
 
     def whole_plan(self) -> Plan:
         """The plan of everything, loads too, from the state as it is."""
         with self.place.looking() as engine:
-            state = state_of(engine) if engine else State()
+            state = self.state(engine) if engine else State()
             columns = bound(self.opened, state)
             refuse_mistakes(columns.mistakes)
             wish = self.wish(self.how.actions)
@@ -124,6 +146,10 @@ class _Build:
                 refuse_mistakes(mistakes)
                 facts = replace(facts, probes={**facts.probes, **probes})
         return self.planned(state, wish, facts)
+
+    def state(self, engine: Any) -> State:
+        with engine.session() as session:
+            return with_external(session, self.opened.graph, state_of(engine))
 
     @property
     def way(self) -> tuple[Any, Any]:
@@ -149,7 +175,7 @@ class _Build:
         """Loads first, since they may change types; then all the rest."""
         self.prepare(engine)
         loads = Plan(made.of("load"))
-        tools = self.tools(engine, state_of(engine))
+        tools = self.tools(engine, self.state(engine))
         first = self.follow(loads, tools, Results())
         rest = self.rest(engine, first) if loads.steps else made
         results = self.follow(rest, tools, first)
@@ -176,7 +202,7 @@ class _Build:
             extension=self.opened.engine.load_extension,
             synced=self.place.synced,
             states=state.nodes,
-            versions={i: known.version for i, known in state.nodes.items()},
+            versions=current_versions(self.opened.graph, state),
             keep_failed=self.how.keep_failed,
             retry_rejected=self.how.retry_rejected,
         )
@@ -192,7 +218,7 @@ class _Build:
 
     def rest(self, engine: Any, first: Results) -> Plan:
         """The plan of what comes after the loads, with the types that they really made."""
-        state = state_of(engine)
+        state = self.state(engine)
         columns = bound(self.opened, state)
         if columns.mistakes:
             loaded = first.count("load", "success")
@@ -246,5 +272,5 @@ def clean(ask: Ask, outside: Outside) -> tuple[str, ...]:
     if not warehouse.room.exists():
         return ()
     with building(warehouse, "transform clean", outside.clock()):
-        discard(warehouse)
+        clear(warehouse)
     return (opened.places.shown(warehouse.room),)

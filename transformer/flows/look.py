@@ -14,7 +14,7 @@ from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
 from transformer.compile.sql import spliced
 from transformer.errors import Fault, SqlError, UsageError, Where, did_you_mean
 from transformer.ledger import FAILURES
-from transformer.names import Name
+from transformer.names import Name, slug
 from transformer.opening import Opened, open_project, refuse_mistakes
 from transformer.plan.choice import choose
 from transformer.plan.planner import check_of
@@ -70,7 +70,7 @@ def _queries(graph: Graph) -> Iterator[tuple[Node, str]]:
 
 def _place(node: Node) -> str:
     if node.kind == "check" and not node.path.endswith(".sql"):
-        return f"{node.path}/{node.name}.sql"
+        return f"{node.path}/{slug(node.name)}.sql"
     return node.path
 
 

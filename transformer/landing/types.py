@@ -71,29 +71,53 @@ def _digits(decimal: str) -> tuple[int, int]:
     return int(inside[0]), int(inside[1])
 
 
+# So many rows are looked at for the types that a column may have; the rest only confirm the first.
+_SAMPLE = 20_000
+
+
 def infer(session: Session, rows: str, columns: Sequence[str]) -> dict[str, str]:
-    """The types of columns of text, from all their values in one scan; no value at all: VARCHAR."""
-    if not columns:
+    """The types of columns of text, from all their values; no value at all: VARCHAR.
+
+    Matching every pattern costs more than reading. A sample rules most of them out, one scan
+    confirms what is left, and only a column whose later rows are others is matched in full.
+    """
+    every = [kind for kind, _ in _PATTERNS]
+    asked = dict.fromkeys(columns, every)
+    possible = _fitting(session, f"select * from ({rows}) limit {_SAMPLE}", asked)
+    made = {c: "VARCHAR" for c, kinds in possible.items() if kinds == []}
+    first = {c: kinds[:1] for c, kinds in possible.items() if kinds}
+    confirmed = _fitting(session, rows, first)
+    made |= {c: kinds[0] for c, kinds in confirmed.items() if kinds}
+    rest = _fitting(session, rows, {c: every for c in columns if c not in made})
+    return made | {c: kinds[0] if kinds else "VARCHAR" for c, kinds in rest.items()}
+
+
+def _fitting(
+    session: Session, rows: str, asked: Mapping[str, Sequence[str]]
+) -> dict[str, list[str] | None]:
+    """Which of the asked types all values of a column meet; None when it has no value."""
+    if not asked:
         return {}
+    patterns = dict(_PATTERNS)
     figures = [
         expression
-        for column in columns
+        for column, kinds in asked.items()
         for expression in (
             f"count({_given(column)})",
             *(
-                f"count(*) filter (where regexp_full_match({_given(column)}, {literal(pattern)})"
-                f" and try_cast({_given(column)} as {kind}) is not null)"
-                for kind, pattern in _PATTERNS
+                f"count(*) filter (where regexp_full_match({_given(column)},"
+                f" {literal(patterns[kind])}) and try_cast({_given(column)} as {kind}) is not null)"
+                for kind in kinds
             ),
         )
     ]
-    found = session.rows(f"select {', '.join(figures)} from ({rows})")[0]
-    size = len(_PATTERNS) + 1
-    made = {}
-    for number, column in enumerate(columns):
-        total, *counts = found[number * size : (number + 1) * size]
-        fitting = [kind for (kind, _), n in zip(_PATTERNS, counts, strict=True) if n == total]
-        made[column] = fitting[0] if total and fitting else "VARCHAR"
+    found = iter(session.rows(f"select {', '.join(figures)} from ({rows})")[0])
+    made: dict[str, list[str] | None] = {}
+    for column, kinds in asked.items():
+        total = next(found)
+        counts = [next(found) for _ in kinds]
+        fits = [kind for kind, n in zip(kinds, counts, strict=True) if n == total]
+        made[column] = fits if total else None
     return made
 
 

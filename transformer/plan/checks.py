@@ -37,11 +37,11 @@ class Subject:
 
     def narrowed(self, condition: str) -> str:
         """The condition together with `where`."""
-        return f"({condition}) and ({self.where})" if self.where else condition
+        return f"({condition}) and ({self.where}\n)" if self.where else condition
 
     def source(self) -> str:
         """FROM with `where`, for queries of their own."""
-        return f"{self.rows} where {self.where}" if self.where else self.rows
+        return f"{self.rows} where ({self.where}\n)" if self.where else self.rows
 
 
 @dataclass(frozen=True, slots=True)

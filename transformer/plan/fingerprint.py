@@ -71,7 +71,7 @@ def _types(node: Node) -> list[tuple[str, str]]:
 def _model(_: Node, body: ModelBody) -> Any:
     texts = [query.canonical for query in (body.query, body.increment) if query]
     options = {name: getattr(body.config, name) for name in body.config.__dataclass_fields__}
-    return texts or body.model.text, _relevant(options)
+    return texts or body.code, _relevant(options)
 
 
 def _relevant(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from transformer.compile.config import ModelConfig
 from transformer.errors import SqlError, Where
+from transformer.landing.types import widens
 from transformer.names import Name, quoted
 from transformer.steps import Columns, RelationState
 
@@ -119,6 +120,15 @@ def _schema_changes(material: Material, old: Columns, new: Columns) -> list[Stat
             material.where,
             hint="run with --full-refresh, or set `on_schema_change: sync_all_columns`",
         )
+    retyped = [(n, before[n.lower()], k) for n, k in new if before.get(n.lower(), k) != k]
+    lossy = [r for r in retyped if policy == "fail" or not fits(r[2], r[1])]
+    if lossy and policy != "sync_all_columns":
+        name, old_kind, new_kind = lossy[0]
+        raise SqlError(
+            f"`{name}` of `{material.relation.table}` was {old_kind}, and is {new_kind} now",
+            material.where,
+            hint="cast it, run with --full-refresh, or set `on_schema_change: sync_all_columns`",
+        )
     made: list[Statement] = []
     target = f"alter table {material.relation.sql()}"
     if policy in ("append_new_columns", "sync_all_columns"):
@@ -131,6 +141,11 @@ def _schema_changes(material: Material, old: Columns, new: Columns) -> list[Stat
             if n.lower() in before and before[n.lower()] != kind
         ]
     return made
+
+
+def fits(new: str, old: str) -> bool:
+    """Whether every value of the new type can stand in a column of the old one unchanged."""
+    return old in (new, "VARCHAR") or new == '"NULL"' or widens(new, old)
 
 
 def _common(material: Material, old: Columns, new: Columns) -> Columns:
@@ -153,7 +168,9 @@ def _append(material: Material, names: Sequence[str]) -> list[Statement]:
 def _delete_insert(material: Material, names: Sequence[str]) -> list[Statement]:
     if not material.config.unique_key:
         return _append(material, names)
-    same = " and ".join(f"d.{quoted(k)} = t.{quoted(k)}" for k in material.config.unique_key)
+    same = " and ".join(
+        f"d.{quoted(k)} is not distinct from t.{quoted(k)}" for k in material.config.unique_key
+    )
     replaced = f"select 1 from {DELTA} d where {same}"
     gone = f"delete from {material.relation.sql()} t where exists ({replaced})"
     return [Statement(gone), *_append(material, names)]
@@ -161,7 +178,7 @@ def _delete_insert(material: Material, names: Sequence[str]) -> list[Statement]:
 
 def _merge(material: Material, names: Sequence[str]) -> list[Statement]:
     keys = material.config.unique_key
-    same = " and ".join(f"t.{quoted(k)} = d.{quoted(k)}" for k in keys)
+    same = " and ".join(f"t.{quoted(k)} is not distinct from d.{quoted(k)}" for k in keys)
     folded = {k.lower() for k in keys}
     sets = ", ".join(f"{quoted(n)} = d.{quoted(n)}" for n in names if n.lower() not in folded)
     listed = ", ".join(quoted(n) for n in names)

@@ -18,7 +18,7 @@ from transformer.compile.nodes import (
 from transformer.errors import TransformError, Where
 from transformer.names import Name
 from transformer.plan.checks import Check, Measure, Subject, holds, measure
-from transformer.plan.fingerprint import fingerprint
+from transformer.plan.fingerprint import digest, fingerprint
 from transformer.plan.materialize import Material, Statement, statements
 from transformer.plan.snapshots import snapshot
 from transformer.steps import BAD, Action, Columns, Plan, Skip, State, Step
@@ -92,7 +92,8 @@ class Work:
 def plan(graph: Graph, state: State, wish: Wish, facts: Facts) -> tuple[Plan, list[TransformError]]:
     """The plan, and the mistakes that only planning finds (a schema change that is not allowed)."""
     planner = _Planner(graph, state, wish, facts)
-    for node in graph:
+    # Activations last: whether a check is due has to be known by then.
+    for node in sorted(graph, key=lambda n: n.kind == "activation"):
         planner.visit(node)
     return planner.finished(), planner.mistakes
 
@@ -100,8 +101,9 @@ def plan(graph: Graph, state: State, wish: Wish, facts: Facts) -> tuple[Plan, li
 class _Planner:
     def __init__(self, graph: Graph, state: State, wish: Wish, facts: Facts) -> None:
         self.graph, self.state, self.wish, self.facts = graph, state, wish, facts
-        self.prints = {node.id: fingerprint(node) for node in graph}
+        self.prints = {node.id: print_of(node, graph) for node in graph}
         self.inputs = {node.id: solid_needs(node, graph) for node in graph}
+        self.versions = current_versions(graph, state)
         self.due: dict[str, str] = {}
         # Those that are due for nothing but their inputs: they may turn out to be the same.
         self.only_moved: set[str] = set()
@@ -113,10 +115,21 @@ class _Planner:
         if not self.asked(node):
             return
         reason = self.reason(node)
-        if reason:
+        if reason and node.kind == "activation" and self.failed_above(node):
+            self.skips.append(Skip(node.id, node.name, "a check above it failed"))
+        elif reason:
             self.due[node.id] = reason
         elif node.kind != "source" or self.loads(node):
             self.skips.append(Skip(node.id, node.name, "unchanged"))
+
+    def failed_above(self, node: Node) -> bool:
+        """Whether something it stands on failed the last time, and is not done again now."""
+        above = self.graph.above(node.id)
+        reading = {n.id for n in self.graph if n.kind == "check" and set(n.needs) & above}
+        known = self.state.nodes
+        return any(
+            i in known and known[i].status in BAD and i not in self.due for i in above | reading
+        )
 
     def asked(self, node: Node) -> bool:
         done = _ACTIONS[node.kind] in self.wish.actions
@@ -156,13 +169,9 @@ class _Planner:
         names = [
             self.graph[need].name
             for need in self.inputs[node.id]
-            if need in self.due or self.version(need) != known.inputs.get(need)
+            if need in self.due or self.versions.get(need, "") != known.inputs.get(need)
         ]
         return f"{_listed(names)} changed" if names else ""
-
-    def version(self, node_id: str) -> str | None:
-        known = self.state.nodes.get(node_id)
-        return known.version if known else None
 
     def finished(self) -> Plan:
         gates = self.gates()
@@ -175,7 +184,8 @@ class _Planner:
             node = self.graph[node_id]
             after = [n for n in self.inputs[node_id] if n in self.due]
             after = [self.holder(n, gates) for n in after]
-            after += [c for need in self.inputs[node_id] for c in blocking.get(need, ())
+            read = self.graph.above(node_id) if node.kind == "activation" else self.inputs[node_id]
+            after += [c for need in read for c in blocking.get(need, ())
                       if self.may_block(c, node_id)]  # fmt: skip
             after += sorted(self.facts.failed & self.graph.above(node_id))
             alone = [node_id] if node.kind == "check" else []
@@ -226,6 +236,9 @@ class _Planner:
         Two nodes that waited for checks of each other would wait for ever."""
         if self.graph[node_id].kind in ("check", "freshness"):
             return False
+        if self.graph[node_id].kind == "activation":
+            # Nothing stands on an activation: it can wait for every check of what it stands on.
+            return bool(set(self.inputs[check]) & self.graph.above(node_id))
         return set(self.inputs[check]) <= self.graph.above(node_id)
 
     def work(self, node: Node, checks: Sequence[str]) -> Work:
@@ -302,7 +315,7 @@ def check_of(node: Node, graph: Graph) -> Check:
         kind=body.kind,
         config=body.config,
         measure=_measure(body, graph),
-        fingerprint=fingerprint(node),
+        fingerprint=print_of(node, graph),
         needs=solid_needs(node, graph),
         where=body.where,
         shown=_shown(body, graph),
@@ -350,6 +363,31 @@ def _label(node: Node, body: CheckBody, graph: Graph) -> str:
         return node.name
     column = f".{body.column}" if body.column else ""
     return f"{body.kind} {graph[body.on].name}{column}"
+
+
+def print_of(node: Node, graph: Graph) -> str:
+    """The node's fingerprint; that of a check holds the query of the ephemeral model it reads."""
+    own = fingerprint(node)
+    inlined = [from_text(graph[need], graph) for need in node.needs if graph[need].ephemeral]
+    return digest(own, inlined) if node.kind == "check" and inlined else own
+
+
+def current_versions(graph: Graph, state: State) -> dict[str, str]:
+    """The content of every node's relation as it is now. A view's is that of what it reads: it
+    may have moved since the view was made."""
+    versions: dict[str, str] = {}
+    for node in graph:
+        known = state.nodes.get(node.id)
+        if known is None:
+            continue
+        inputs = {need: versions.get(need, "") for need in solid_needs(node, graph)}
+        versions[node.id] = view_version(known.fingerprint, inputs) if node.view else known.version
+    return versions
+
+
+def view_version(made_of: str, inputs: Mapping[str, str]) -> str:
+    """The version of a view: what it is made of, and the versions of what it is made from."""
+    return digest("view", made_of, sorted(inputs.items()))
 
 
 def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from transformer.compile.nodes import SnapshotBody
+from transformer.errors import SqlError
 from transformer.names import Name, literal, quoted
-from transformer.plan.materialize import DELTA, Statement
+from transformer.plan.materialize import DELTA, Statement, fits
 from transformer.steps import Columns, RelationState
 
 _OWN = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted")
@@ -33,44 +34,71 @@ class _Snapshot:
         self.relation, self.body, self.now = relation.sql(), body, now
         self.read = [(name, kind) for name, kind in read if name.lower() not in _OWN]
         self.since = (
-            f"s.{quoted(body.updated_at)}::timestamp"
+            f"coalesce(s.{quoted(body.updated_at)}::timestamp, timestamp '1970-01-01')"
             if body.strategy == "timestamp" and body.updated_at
             else now
         )
         self.deletes = body.hard_deletes == "new_record"
 
-    def own(self, alias: str = "s") -> str:
-        """The record's own columns, for a row of the source."""
-        keys = " || '|' || ".join(
-            f"coalesce({alias}.{quoted(k)}::varchar, '')" for k in self.body.unique_key
-        )
-        since = self.since.replace("s.", f"{alias}.")
+    def own(self, since: str) -> str:
+        """The record's own columns, for a row `s` of the source that is true from `since` on."""
         deleted = ", 'False' as dbt_is_deleted" if self.deletes else ""
         return (
-            f"md5({keys} || '|' || ({since})::varchar) as dbt_scd_id, {since} as dbt_updated_at,"
+            f"{self.scd_id('s', since)} as dbt_scd_id, {self.since} as dbt_updated_at,"
             f" {since} as dbt_valid_from, null::timestamp as dbt_valid_to{deleted}"
+        )
+
+    def scd_id(self, alias: str, since: str) -> str:
+        """What tells records apart: the key and the time, as JSON, lest they run together."""
+        keys = ", ".join(f"{alias}.{quoted(k)}::varchar" for k in self.body.unique_key)
+        return f"md5(to_json([{keys}, ({since})::varchar])::varchar)"
+
+    def guard(self) -> Statement:
+        """Refuses a key that is missing or stands twice: its history could not be told apart."""
+        keys = ", ".join(quoted(k) for k in self.body.unique_key)
+        missing = " or ".join(f"bool_or({quoted(k)} is null)" for k in self.body.unique_key)
+        what = literal(f"the key `{', '.join(self.body.unique_key)}` is missing or stands twice")
+        return Statement(
+            f"select error({what}) from (select 1 from {self.body.reads.sql()}"
+            f" group by {keys} having count(*) > 1 or {missing} limit 1)"
         )
 
     def first(self) -> list[Statement]:
         """Every row of the source, as current records."""
-        rows = f"select s.*, {self.own()} from {self.body.reads.sql()} s"
-        return [Statement(f"create or replace table {self.relation} as {rows}")]
+        rows = f"select s.*, {self.own(self.since)} from {self.body.reads.sql()} s"
+        return [self.guard(), Statement(f"create or replace table {self.relation} as {rows}")]
 
     def next(self, existing: RelationState) -> list[Statement]:
         """Ends the records that changed or vanished, and begins their successors."""
         names = [name for name, _ in self.read]
-        before = {name.lower() for name, _ in existing.columns}
-        made = [
-            Statement(f"alter table {self.relation} add column {quoted(name)} {kind}")
-            for name, kind in self.read
-            if name.lower() not in before
-        ]
+        made = [self.guard(), *self.columns(existing)]
         made += [Statement(self.changed()), Statement(self.ended())]
         listed = ", ".join([*(quoted(n) for n in names), *self.own_names()])
         made.append(
             Statement(f"insert into {self.relation} ({listed}) select {listed} from {DELTA}")
         )
         return [*made, *self.vanished(names)]
+
+    def columns(self, existing: RelationState) -> list[Statement]:
+        """What has to change in the table's columns. Raises SqlError for a type that would lose."""
+        before = {name.lower(): kind for name, kind in existing.columns}
+        wanted = [*self.read, *([("dbt_is_deleted", "VARCHAR")] if self.deletes else [])]
+        target, made = f"alter table {self.relation}", []
+        for name, kind in wanted:
+            old = before.get(name.lower())
+            if old is None:
+                default = " default 'False'" if name == "dbt_is_deleted" else ""
+                made.append(Statement(f"{target} add column {quoted(name)} {kind}{default}"))
+            elif not fits(kind, old) and not fits(old, kind):
+                raise SqlError(
+                    f"`{name}` of the snapshot `{self.body.snapshot.name}` was {old}, and is {kind}"
+                    " now",
+                    self.body.snapshot.where,
+                    hint="cast it in the model that the snapshot reads",
+                )
+            elif not fits(kind, old):
+                made.append(Statement(f"{target} alter {quoted(name)} type {kind}"))
+        return made
 
     def own_names(self) -> tuple[str, ...]:
         return _OWN if self.deletes else _OWN[:4]
@@ -81,14 +109,21 @@ class _Snapshot:
         )
 
     def changed(self) -> str:
-        """The rows that are new or differ from their current record."""
+        """The rows that are new or differ from their current record. One that comes back is true
+        from the end of its last record on, whatever its `updated_at` says."""
         deleted = " or t.dbt_is_deleted = 'True'" if self.deletes else ""
+        keys = ", ".join(quoted(k) for k in self.body.unique_key)
+        since = f"greatest({self.since}, e.__ended, t.dbt_valid_from)"
+        if self.deletes:  # the record of its absence was true until now
+            since = f"case when t.dbt_is_deleted = 'True' then {self.now} else {since} end"
         return (
-            f"create or replace temp table {DELTA} as select s.*, {self.own()}"
+            f"create or replace temp table {DELTA} as select s.*, {self.own(since)}"
             f" from {self.body.reads.sql()} s"
             f" left join (select *, true as __known from {self.relation}"
             f" where dbt_valid_to is null) t"
             f" on {self.same('s', 't')}"
+            f" left join (select {keys}, max(dbt_valid_to) as __ended from {self.relation}"
+            f" group by {keys}) e on {self.same('s', 'e')}"
             f" where t.__known is null or ({self.differs()}){deleted}"
         )
 
@@ -116,14 +151,11 @@ class _Snapshot:
         ended = f"update {self.relation} t set dbt_valid_to = {self.now} where {missing}"
         if not self.deletes:
             return [Statement(ended)]
-        keys = " || '|' || ".join(
-            f"coalesce(t.{quoted(k)}::varchar, '')" for k in self.body.unique_key
-        )
         listed = ", ".join(quoted(n) for n in names)
         gone = f"{missing} and t.dbt_is_deleted = 'False'"
         kept = (
             f"create or replace temp table {DELTA} as select {listed},"
-            f" md5({keys} || '|' || ({self.now})::varchar) as dbt_scd_id,"
+            f" {self.scd_id('t', self.now)} as dbt_scd_id,"
             f" {self.now} as dbt_updated_at, {self.now} as dbt_valid_from,"
             f" null::timestamp as dbt_valid_to, 'True' as dbt_is_deleted"
             f" from {self.relation} t where {gone}"

@@ -100,6 +100,10 @@ class _Files:
         found: list[str] = []
         for folder in settings.paths(key):
             home = self.root / folder
+            if not self.inside(home):
+                place = settings.block.place(key)
+                self.reader.mistake(f"the folder `{folder}` lies outside the project", place)
+                continue
             if not home.is_dir():
                 if key in settings.block.places:
                     place = settings.block.place(key)
@@ -108,9 +112,22 @@ class _Files:
             found += [
                 path.relative_to(self.root).as_posix()
                 for path in sorted(home.rglob("*"))
-                if path.suffix in endings and path.is_file() and not _hidden(path, home)
+                if path.suffix in endings
+                and path.is_file()
+                and not _hidden(path, home)
+                and self.told_inside(path)
             ]
         return found
+
+    def inside(self, path: Path) -> bool:
+        """Whether the path, links followed, lies in the project."""
+        return path.resolve().is_relative_to(self.root.resolve())
+
+    def told_inside(self, path: Path) -> bool:
+        if not self.inside(path):
+            shown = path.relative_to(self.root).as_posix()
+            self.reader.mistake("this link leads outside the project", Where(shown, 1))
+        return self.inside(path)
 
     def text(self, path: str) -> str:
         try:

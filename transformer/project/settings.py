@@ -56,7 +56,7 @@ def read_settings(
             hint="name it under `targets:` in transform.yml",
         )
     return Settings(
-        name=block["name"] or slug(root.resolve().name),
+        name=slug(block["name"] or root.resolve().name),
         block=block,
         target=_target(chosen, targets.get(chosen)),
         targets=tuple(targets) or ("dev",),

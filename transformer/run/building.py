@@ -13,11 +13,10 @@ from transformer.engines import Session
 from transformer.errors import BuildError, Fault, TransformError
 from transformer.ledger import mark, record
 from transformer.names import Name, literal, quoted
-from transformer.plan.fingerprint import digest
 from transformer.plan.materialize import DELTA, Statement
-from transformer.plan.planner import Work
+from transformer.plan.planner import Work, view_version
 from transformer.python_model import PythonProject, call
-from transformer.run.checking import NOTHING, Measured, keep_failures, measure
+from transformer.run.checking import NOTHING, Measured, cannot_run, keep_failures, measure
 from transformer.run.seeds import seed_error, seed_query
 from transformer.run.tools import Made, Tools, content
 from transformer.steps import Columns, NodeState, Outcome, Status, Step
@@ -94,7 +93,7 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
         version, rows = _version(tools, session, work, columns)
         before = tools.versions.get(node.id)
         tools.settle(node.id, version)
-        attempt.measured = measure(tools, session, work)
+        attempt.measured = _measured(tools, session, work)
         if attempt.measured.failed and not tools.keep_failed:
             with tools.guard:
                 tools.versions.pop(node.id, None)
@@ -111,15 +110,28 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
     record(session, [entry, *attempt.measured.entries])
 
 
+def _measured(tools: Tools, session: Session, work: Work) -> Measured:
+    """The checks inside the step. One that cannot run ends the step: its table is not known to
+    be good."""
+    try:
+        return measure(tools, session, work)
+    except Fault as fault:
+        if len(work.checks) == 1:
+            raise cannot_run(work.checks[0], fault) from None
+        names = ", ".join(f"`{each.label}`" for each in work.checks)
+        raise BuildError(
+            f"a check of `{work.node.name}` cannot run: {fault.message.splitlines()[0]}",
+            work.checks[0].where,
+            hint=f"it is one of {names}",
+        ) from None
+
+
 def _version(
     tools: Tools, session: Session, work: Work, columns: Columns
 ) -> tuple[str, int | None]:
     """A table's version is its content; a view's is what it is made of and made from."""
-    body = work.node.body
-    is_view = isinstance(body, ModelBody) and body.config.materialized == "view"
-    if is_view or work.node.relation is None:
-        inputs = sorted(tools.inputs(work).items())
-        return digest("view", work.fingerprint, inputs), None
+    if work.node.view or work.node.relation is None:
+        return view_version(work.fingerprint, tools.inputs(work)), None
     return content(session, work.node.relation, columns)
 
 
@@ -194,9 +206,7 @@ def _describe(session: Session, node: Node, columns: Columns) -> None:
     """Descriptions become comments, so that BI tools show them."""
     if node.relation is None:
         return
-    body = node.body
-    is_view = isinstance(body, ModelBody) and body.config.materialized == "view"
-    kind = "view" if is_view else "table"
+    kind = "view" if node.view else "table"
     if node.described.description:
         text = literal(node.described.description)
         session.run(f"comment on {kind} {node.relation.sql()} is {text}")

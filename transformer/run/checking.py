@@ -9,7 +9,7 @@ from typing import Any
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault
 from transformer.ledger import FAILURES, Entry, record
-from transformer.names import Name, quoted
+from transformer.names import Name
 from transformer.plan.checks import Check, aged, expires, scan, verdict
 from transformer.plan.planner import Work
 from transformer.run.tools import Tools
@@ -40,33 +40,57 @@ NOTHING = Measured((), (), None)
 
 
 def check(tools: Tools, step: Step) -> Outcome:
-    """Performs a check that is a step of its own."""
+    """Performs checks that are a step of their own."""
     work: Work = step.work
     if tools.unchanged(work):
         return Outcome(step.id, "check", step.label, "skipped")
-    with tools.engine.session() as session, session.transaction():
-        measured = measure(tools, session, work)
-        record(session, measured.entries)
-        keep_failures(session, measured)
+    try:
+        measured = _in_transaction(tools, work)
+    except Fault:
+        # One of them cannot run, and DuckDB gives up the transaction: each is measured alone.
+        measured = _one_by_one(tools, work)
     first, *rest = measured.outcomes
     return replace(first, parts=tuple(rest))
 
 
+def _in_transaction(tools: Tools, work: Work) -> Measured:
+    with tools.engine.session() as session, session.transaction():
+        measured = measure(tools, session, work)
+        record(session, measured.entries)
+        keep_failures(session, measured)
+    return measured
+
+
+def _one_by_one(tools: Tools, work: Work) -> Measured:
+    found = []
+    for each in work.checks:
+        try:
+            found.append(_in_transaction(tools, replace(work, checks=(each,))))
+        except Fault as fault:
+            outcome = Outcome(each.id, "check", each.label, "error", error=cannot_run(each, fault))
+            entry = _entry(tools, each, outcome, None)
+            with tools.engine.session() as session, session.transaction():
+                record(session, [entry])
+            found.append(Measured((outcome,), (entry,), None))
+    outcomes = tuple(o for each in found for o in each.outcomes)
+    return Measured(outcomes, tuple(e for each in found for e in each.entries), None)
+
+
+def cannot_run(each: Check, fault: Fault) -> BuildError:
+    """What is said of a check whose query fails."""
+    what = fault.message.splitlines()[0]
+    return BuildError(
+        f"the check `{each.label}` cannot run: {what}", each.where, hint="look at its arguments"
+    )
+
+
 def measure(tools: Tools, session: Session, work: Work) -> Measured:
-    """Measures the work's checks over its rows. A check that cannot run is an error outcome."""
+    """Measures the work's checks over its rows, in one scan. Raises Fault when one cannot run:
+    the caller's transaction is then lost."""
     figures, rows = _scan(session, work.rows, work.checks)
     outcomes, entries, held = [], [], []
     for each in work.checks:
-        try:
-            figure = figures[each.id] if each.id in figures else _alone(session, each, work.rows)
-            outcome, expiry = _judged(tools, session, each, figure, rows)
-        except Fault as fault:
-            error = BuildError(
-                f"the check `{each.label}` cannot run: {fault.message.splitlines()[0]}",
-                each.where,
-                hint="look at its arguments",
-            )
-            outcome, expiry = Outcome(each.id, "check", each.label, "error", error=error), None
+        outcome, expiry = _judged(tools, session, each, figures[each.id], rows)
         outcomes.append(outcome)
         entries.append(_entry(tools, each, outcome, expiry))
         if outcome.status == "fail":
@@ -79,7 +103,6 @@ def measure(tools: Tools, session: Session, work: Work) -> Measured:
 def keep_failures(session: Session, measured: Measured) -> None:
     """Puts the failing rows where `transform show --failures` finds them."""
     for name, rows in measured.held:
-        session.run(f"create schema if not exists {quoted(FAILURES)}")
         session.take(Name(FAILURES, name), rows)
 
 
@@ -97,18 +120,10 @@ def _scan(
     session: Session, rows: str, checks: Sequence[Check]
 ) -> tuple[dict[str, float | None], int | None]:
     if not rows:
-        return {}, None
-    try:
-        found = session.rows(scan(rows, tuple(checks)))[0]
-    except Fault:
-        return {}, None  # one of them cannot run: each is asked alone, to tell which
+        return {c.id: session.rows(f"select {c.measure.figure}")[0][0] for c in checks}, None
+    found = session.rows(scan(rows, tuple(checks)))[0]
     figures = {c.id: value for c, value in zip(checks, found, strict=False)}
     return figures, int(found[-1])
-
-
-def _alone(session: Session, each: Check, rows: str) -> float | None:
-    source = f"from {rows}" if rows else ""
-    return session.rows(f"select {each.measure.figure} {source}")[0][0]  # type: ignore[no-any-return]
 
 
 def _judged(
@@ -165,7 +180,6 @@ def _store(session: Session, each: Check) -> str:
     """Keeps the failing rows as a table; an empty one when nothing fails."""
     table = Name(FAILURES, each.name)
     limit = f" limit {int(each.config.limit)}" if each.config.limit else ""
-    session.run(f"create schema if not exists {quoted(FAILURES)}")
     session.run(
         f"create or replace table {table.sql()} as select * from ({each.measure.failing}\n){limit}"
     )

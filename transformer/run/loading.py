@@ -18,13 +18,14 @@ from transformer.landing.staged import OWN, UNKNOWN, Cursor
 from transformer.landing.types import infer
 from transformer.ledger import Part
 from transformer.names import quoted
+from transformer.plan.fingerprint import fingerprint
 from transformer.plan.planner import Probe, Work
 from transformer.project.paths import Places
 from transformer.project.values import Load, SourceTable
 from transformer.run.checking import NOTHING, Measured, keep_failures, measure
-from transformer.run.tools import Made, Tools, content
+from transformer.run.tools import Made, Tools, raw_content
 from transformer.sources import Reader, Request, find, hidden
-from transformer.steps import Columns, NodeState, Outcome, Step
+from transformer.steps import Columns, NodeState, Outcome, State, Step
 
 # Rows of each file that are looked at when only the types are wanted, before the first load.
 _LOOK = 500
@@ -118,10 +119,10 @@ def probe(
     return probes, mistakes
 
 
-def peek(session: Session, table: SourceTable, places: Places, extension: Any) -> Columns:
-    """The columns that a first load would make, from a look at the first rows. Raises LoadError."""
-    way = reader(table, places, extension)
-    staged = way.stage(session, way.parts(session), None, _LOOK)
+def peek(session: Session, table: SourceTable, way: Reader, *, whole: bool) -> Columns:
+    """The columns that a first load would make, from a look at the first rows, or at all of them.
+    Raises LoadError."""
+    staged = way.stage(session, way.parts(session), None, None if whole else _LOOK)
     declared = _declared(session, table)
     unknown = [n for n, kind in staged.columns if kind == UNKNOWN and n.lower() not in declared]
     guessed = infer(session, staged.rows, unknown)
@@ -317,7 +318,7 @@ def _settle(
     node, landed = work.node, attempt.landed
     if node.relation is None or landed is None or not isinstance(node.body, SourceBody):
         raise TypeError(node.id)
-    version, rows = content(session, node.relation, landed.columns)
+    version, rows = raw_content(session, node.relation, landed.columns)
     before = tools.versions.get(node.id)
     tools.settle(node.id, version)
     attempt.measured = measure(tools, session, work)
@@ -369,6 +370,18 @@ def _outcome(step: Step, attempt: _Attempt) -> Outcome:
         facts=facts,
         parts=attempt.measured.outcomes,
     )
+
+
+def with_external(session: Session, graph: Graph, state: State) -> State:
+    """The state, with the contents of raw tables that someone else loads as they are now."""
+    found = {}
+    for node in graph:
+        held = state.relation(node.relation)
+        body = node.body
+        if isinstance(body, SourceBody) and body.table.load is None and held and node.relation:
+            version, rows = raw_content(session, node.relation, held.columns)
+            found[node.id] = NodeState(fingerprint(node), version, rows=rows)
+    return replace(state, nodes={**state.nodes, **found})
 
 
 def touch(session: Session, graph: Graph, places: Places, extension: Any) -> None:

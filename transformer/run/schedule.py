@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
-from transformer.errors import TransformError
+from transformer.errors import BuildError, Fault, TransformError
 from transformer.run.tools import Event
 from transformer.steps import Action, Outcome, Plan, Results, Step
 
+_AS_IT_WAS = "what it makes is as it was before this build"
 Perform = Callable[[Step], Outcome]
 Watch = Callable[[Event], None]
 
@@ -94,6 +95,9 @@ class _Following:
             outcome = self.perform[step.action](step)
         except TransformError as error:
             outcome = Outcome(step.id, step.action, step.label, "error", error=error)
+        except Fault as fault:
+            said = BuildError(f"`{step.label}`: {fault.message.splitlines()[0]}", hint=_AS_IT_WAS)
+            outcome = Outcome(step.id, step.action, step.label, "error", error=said)
         return replace(outcome, seconds=time.monotonic() - started)
 
     def end(self, outcome: Outcome) -> None:

@@ -96,15 +96,20 @@ class Made:
 
 
 def content(session: Session, relation: Name, columns: Columns) -> tuple[str, int]:
-    """The version of a table's content, and its number of rows. Order does not count; nor do the
-    columns that say when and how a row was loaded."""
-    names = [quoted(n) for n, _ in columns if n not in ("_loaded_at", "_batch", "_source")]
+    """The version of a table's content, and its number of rows. Order does not count."""
+    names = [quoted(n) for n, _ in columns]
     hashed = f"hash({', '.join(names)})" if names else "0"
     found = session.rows(
         f"select count(*), coalesce(sum({hashed}::hugeint), 0) from {relation.sql()}"
     )[0]
     shape = ",".join(f"{n} {k}" for n, k in columns)
     return f"{found[0]}:{found[1]:x}:{_short(shape)}", int(found[0])
+
+
+def raw_content(session: Session, relation: Name, columns: Columns) -> tuple[str, int]:
+    """The same of a raw table: when and in which batch a row came is no content."""
+    kept = tuple(c for c in columns if c[0] not in ("_loaded_at", "_batch"))
+    return content(session, relation, kept)
 
 
 def _short(text: str) -> str:

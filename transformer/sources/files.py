@@ -99,7 +99,13 @@ class FileReader:
             made = self._remote(session, path) if is_remote(path) else self._files(path)
             if not made and not (load and load.mode != "replace" and glob.has_magic(path)):
                 raise self._nothing(path)
-            found |= {part.name: part for part in made}
+            for part in made:
+                if part.name in found and is_remote(path):
+                    raise self.request.error(
+                        f"two URLs go by the same name `{part.name}` once their keys are hidden",
+                        hint="give each a source table of its own",
+                    )
+                found[part.name] = part
         return tuple(found.values())
 
     def _nothing(self, path: str) -> TransformError:
