@@ -26,7 +26,7 @@ FLOORS = (
     {"plan", "sources", "sync", "python_model", "workplace"},
     {"run"},
     {"asking"},
-    {"opening"},
+    {"opening", "reckoning"},
     {"flows"},
     {"report"},
     {"cli"},

@@ -173,6 +173,14 @@ def test_a_key_that_comes_late_in_a_file_is_known_before_the_first_load(bench: B
     assert bench.rows("from m") == [(1,)]
 
 
+def test_what_no_model_makes_any_more_is_named(bench: Bench) -> None:
+    bench.write({"models/a.sql": TABLE + "select 1 as x", "models/b.sql": TABLE + "select 1 as x"})
+    assert bench.build().left_over == ()
+    (bench.root / "models" / "a.sql").unlink()
+    bench.write({"models/b.sql": TABLE + "select 2 as x"})
+    assert bench.build().left_over == ("main.a",)
+
+
 # ------------------------------------------------------------------ a file that shows some models
 
 

@@ -75,6 +75,8 @@ class Report:
     path: str = ""
     # What failed in an earlier build of the same copy and keeps it from being published.
     standing: tuple[str, ...] = ()
+    # Relations whose model is gone from the project: they stay as they were when it went.
+    left_over: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

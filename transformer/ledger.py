@@ -205,6 +205,15 @@ def _columns(text: str | None) -> Columns:
     return tuple((name, kind) for name, kind in json.loads(text or "[]"))
 
 
+def relations(session: Writer) -> dict[str, Name]:
+    """What was made of models, seeds and snapshots, by id, whether they are still there or not."""
+    found = session.rows(
+        "select id, relation_schema, relation_name from _transform.nodes"
+        " where kind in ('model', 'seed', 'snapshot') and relation_name is not null"
+    )
+    return {row[0]: Name(row[1], row[2]) for row in found}
+
+
 def expired(session: Writer, now: float) -> set[str]:
     """The nodes whose verdict would be another one now, since time has passed."""
     if not exists(session):

@@ -35,6 +35,9 @@ def show_report(report: Report, console: Console, command: str) -> None:
     _skipped(report, console)
     _done(report, console)
     _published(report, console)
+    if report.left_over:
+        names = ", ".join(report.left_over)
+        console.say(f"left over: {names}; no model makes it any more, so it stays as it is")
     held = dict(report.quarantine)
     held |= {o.label: n for o in report.results.outcomes
              if o.action == "activate" and (n := o.facts.get("quarantined", 0))}  # fmt: skip

@@ -10,8 +10,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from transformer import __version__, ledger
-from transformer.asking import Ask, How, Outside, Published, Report
+from transformer import ledger, reckoning
+from transformer.asking import Ask, How, Outside, Report
 from transformer.compile.bind import Bound
 from transformer.errors import Mistakes, TransformError
 from transformer.names import Name, quoted
@@ -25,7 +25,7 @@ from transformer.run.freshness import freshness
 from transformer.run.loading import load, probe, touch, with_external
 from transformer.run.schedule import Pace, follow
 from transformer.run.tools import Event, Tools
-from transformer.steps import BAD, Action, Plan, Results, State
+from transformer.steps import Action, Plan, Results, State
 from transformer.warehouse import building, clear
 from transformer.workplace import Workplace, state_of
 
@@ -84,6 +84,11 @@ class _Build:
         self.run_id = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
     @property
+    def begun(self) -> reckoning.Begun:
+        target = self.place.target.name
+        return reckoning.Begun(self.run_id, self.ask.command, target, self.started)
+
+    @property
     def place(self) -> Workplace:
         return self.opened.workplace
 
@@ -98,18 +103,13 @@ class _Build:
             return Report(made, Results(), path=self.place.target.path)
         with self.place.working() as engine:
             report = self.work(engine, made)
-            standing = self.standing(engine)
+            standing = reckoning.standing(engine, self.opened.graph)
             if self.place.may_publish(failed=not report.ok or bool(standing)):
-                report = replace(report, published=self.counted(engine))
+                path = self.place.target.path
+                counted = reckoning.counted(engine, self.opened.graph, path)
+                report = replace(report, published=counted)
                 self.extract(engine)
         return self.ended(replace(report, resumed=resumes, standing=standing))
-
-    def standing(self, engine: Any) -> tuple[str, ...]:
-        """What failed in this copy and was not put right since, whichever command it was."""
-        with engine.session() as session:
-            known = ledger.nodes(session)
-        graph = self.opened.graph
-        return tuple(n.name for n in graph if n.id in known and known[n.id].status in BAD)
 
     @property
     def partial(self) -> bool:
@@ -231,7 +231,7 @@ class _Build:
     def report(self, engine: Any, made: Plan, results: Results) -> Report:
         now = self.outside.clock()
         with engine.session() as session, session.transaction():
-            ledger.record_run(session, self.ledger_run(results, now))
+            ledger.record_run(session, reckoning.entry(results, self.begun, now))
             held = ledger.quarantined(session)
         graph = self.opened.graph
         return Report(
@@ -239,30 +239,8 @@ class _Build:
             replace(results, seconds=(now - self.started).total_seconds()),
             quarantine={graph[i].name: n for i, n in held.items() if i in graph.nodes},
             path=self.place.target.path,
+            left_over=reckoning.left_over(engine, graph),
         )
-
-    def ledger_run(self, results: Results, now: datetime) -> ledger.Run:
-        built = [o for o in results.outcomes if o.action == "build" and o.status == "success"]
-        return ledger.Run(
-            self.run_id,
-            self.ask.command,
-            self.place.target.name,
-            self.started,
-            now,
-            "failed" if results.bad else "ok",
-            models=len(built),
-            checks=results.count("check"),
-            failures=len(results.bad),
-            rows=sum(o.rows or 0 for o in built),
-            version=__version__,
-        )
-
-    def counted(self, engine: Any) -> Published:
-        models = [n for n in self.opened.graph if n.kind == "model" and n.solid]
-        with engine.session() as session:
-            known = ledger.nodes(session)
-        rows = sum(known[n.id].rows or 0 for n in models if n.id in known)
-        return Published(self.place.target.path, 0, len(models), rows)
 
 
 def clean(ask: Ask, outside: Outside) -> tuple[str, ...]:

@@ -1,0 +1,66 @@
+"""What a build came to: what still fails, what is left over, what is shown, the run itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from transformer import __version__, ledger
+from transformer.asking import Published
+from transformer.compile.nodes import Graph
+from transformer.steps import BAD, Results
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run when it began."""
+
+    run_id: str
+    command: str
+    target: str
+    at: datetime
+
+
+def entry(results: Results, begun: Begun, now: datetime) -> ledger.Run:
+    """The run as the ledger keeps it."""
+    built = [o for o in results.outcomes if o.action == "build" and o.status == "success"]
+    return ledger.Run(
+        begun.run_id,
+        begun.command,
+        begun.target,
+        begun.at,
+        now,
+        "failed" if results.bad else "ok",
+        models=len(built),
+        checks=results.count("check"),
+        failures=len(results.bad),
+        rows=sum(o.rows or 0 for o in built),
+        version=__version__,
+    )
+
+
+def standing(engine: Any, graph: Graph) -> tuple[str, ...]:
+    """What failed in this warehouse and was not put right since, whichever command it was."""
+    with engine.session() as session:
+        known = ledger.nodes(session)
+    return tuple(n.name for n in graph if n.id in known and known[n.id].status in BAD)
+
+
+def left_over(engine: Any, graph: Graph) -> tuple[str, ...]:
+    """The relations whose model is gone from the project."""
+    with engine.session() as session:
+        made_once = ledger.relations(session)
+    claimed = {n.relation.key() for n in graph if n.relation}
+    gone = [name for i, name in made_once.items() if i not in graph.nodes]
+    there = engine.relations()
+    return tuple(sorted(str(n) for n in gone if n.key() in there and n.key() not in claimed))
+
+
+def counted(engine: Any, graph: Graph, path: str) -> Published:
+    """The models that are published, and their rows; the size is known when it is done."""
+    models = [n for n in graph if n.kind == "model" and n.solid]
+    with engine.session() as session:
+        known = ledger.nodes(session)
+    rows = sum(known[n.id].rows or 0 for n in models if n.id in known)
+    return Published(path, 0, len(models), rows)
