@@ -181,5 +181,5 @@ def test_a_killed_build_is_continued_correctly_wherever_it_was_killed(tmp_path: 
 
 
 @pytest.mark.soak
-def test_five_hundred_kills(tmp_path: Path) -> None:
-    kills(tmp_path, number=500, seed=10_000)
+def test_two_hundred_kills(tmp_path: Path) -> None:
+    kills(tmp_path, number=200, seed=10_000)
