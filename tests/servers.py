@@ -15,7 +15,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
@@ -146,6 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         request = self._read()
+        if request is None:
+            self.close_connection = True
+            return
         with self.receiver.lock:
             self.receiver.requests.append(request)
             step = self.receiver.script.popleft() if self.receiver.script else None
@@ -163,9 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names http.server calls
 
-    def _read(self) -> Request:
+    def _read(self) -> Request | None:
+        """What came in; None when the client died before all of it was here."""
         length = int(self.headers.get("Content-Length") or 0)
         text = self.rfile.read(length)
+        if len(text) < length:
+            return None
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.loads(text) if text else None
         path = urlsplit(self.path).path
@@ -186,6 +192,11 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             # The client was killed or has lost patience: that is what some tests are about.
             self.close_connection = True
+
+    def handle(self) -> None:
+        # A client that is killed between two requests resets the connection.
+        with suppress(ConnectionError):
+            super().handle()
 
     def finish(self) -> None:
         try:

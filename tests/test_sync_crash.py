@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
 import psycopg
@@ -121,6 +123,17 @@ def test_http_gets_every_row_once(tmp_path: Path, mode: str, style: str) -> None
         keys = [request.key for request in there.requests]
         bodies = {(request.key, json.dumps(request.body)) for request in there.requests}
         assert len(bodies) == len(set(keys)), "the same key came with other content"
+
+
+def test_a_request_that_is_cut_short_never_arrived() -> None:
+    """The receiver itself: a client killed between head and body has sent nothing."""
+    with receiver() as there:
+        parts = urlsplit(there.url)
+        with socket.create_connection((str(parts.hostname), parts.port or 80)) as line:
+            line.sendall(b"POST /rows HTTP/1.1\r\nHost: here\r\nContent-Length: 20\r\n\r\n{")
+            line.shutdown(socket.SHUT_WR)
+            assert line.recv(100) == b""
+        assert there.requests == []
 
 
 def test_mirror_removes_every_row_once(tmp_path: Path) -> None:

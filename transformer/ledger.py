@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from transformer.errors import Fault, WarehouseError
-from transformer.names import Name
+from transformer.names import Name, literal
 from transformer.steps import Columns, NodeState
 
 SCHEMA = "_transform"
@@ -227,10 +227,8 @@ def record(session: Writer, entries: Iterable[Entry]) -> None:
     rows = [_row(entry) for entry in entries]
     if not rows:
         return
-    session.run(
-        "delete from _transform.nodes where id in (select unnest(?::varchar[]))",
-        [[row["id"] for row in rows]],
-    )
+    listed = ", ".join(literal(row["id"]) for row in rows)
+    session.run(f"delete from _transform.nodes where id in ({listed})")
     _insert(session, "nodes", rows)
 
 
@@ -239,8 +237,8 @@ def _insert(session: Writer, table: str, rows: Sequence[Mapping[str, Any]]) -> N
     shape = next({n: k.upper() for n, k in t.columns} for t in TABLES if t.name == table)
     session.run(
         f"insert into _transform.{table} by name"
-        f" select unnest(from_json(?, '{json.dumps([shape])}'), recursive := true)",
-        [json.dumps(rows)],
+        f" select unnest(from_json({literal(json.dumps(rows))}, '{json.dumps([shape])}'),"
+        " recursive := true)"
     )
 
 

@@ -98,6 +98,17 @@ def bound(opened: Opened, state: State) -> Bound:
     return _bound(opened, state, whole=True) if made.mistakes and never else made
 
 
+def bound_after(opened: Opened, state: State, before: Bound) -> Bound:
+    """The same after loads: bound anew only where a source has other columns than foreseen."""
+    sources = [n for n in opened.graph if isinstance(n.body, SourceBody)]
+    held = {n.id: state.relation(n.relation) for n in sources}
+    as_foreseen = all(
+        there is not None and there.columns == before.columns.get(node_id)
+        for node_id, there in held.items()
+    )
+    return before if as_foreseen else bound(opened, state)
+
+
 def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
     known: dict[str, Columns] = {}
     mistakes: list[TransformError] = []

@@ -21,6 +21,7 @@ from transformer.project.values import Column, Described, Load, Project, SourceT
 from transformer.run.loading import load, peek, probe, reader
 from transformer.run.tools import Tools
 from transformer.steps import Columns, Outcome, Step
+from transformer.workplace import state_of
 
 WHERE = Where("models/_raw.yml", 7, 5)
 RULES = ("mode", "key", "cursor", "on_schema_change")
@@ -102,8 +103,7 @@ class Lab:
     def load(self, *, full_refresh: bool = False, retry: bool = False, checks: Any = ()) -> Outcome:
         """Loads once, and looks whether every row is where it should be."""
         self.runs += 1
-        with self.engine.session() as session:
-            states = ledger.nodes(session)
+        state = state_of(self.engine)
         tools = Tools(
             engine=self.engine,
             project=Project(str(self.folder), "lab", Target()),
@@ -113,8 +113,8 @@ class Lab:
             on_event=lambda _: None,
             extension=engine.load_extension,
             synced=self.folder / "synced",
-            states=states,
-            versions={i: s.version for i, s in states.items()},
+            state=state,
+            versions={i: s.version for i, s in state.nodes.items()},
             retry_rejected=retry,
         )
         node = self.node

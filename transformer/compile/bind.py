@@ -22,6 +22,7 @@ from transformer.compile.nodes import (
     ModelBody,
     Node,
     SnapshotBody,
+    from_text,
 )
 from transformer.errors import Fault, SqlError, TransformError, Where, did_you_mean
 from transformer.names import Name, expression, quoted
@@ -234,7 +235,7 @@ def _check(task: _Task, body: CheckBody) -> None:
         target = next((n for n in task.node.needs if task.graph[n].relation == body.to), None)
         if target:
             _has(task, [str(body.args["field"])], target, body.where)
-    relation = _from(task.graph[body.on])
+    relation = from_text(task.graph[body.on], task.graph)
     for key in ("expression", "field"):
         text = body.args.get(key)
         if text and not (key == "field" and body.to is not None):
@@ -244,12 +245,6 @@ def _check(task: _Task, body: CheckBody) -> None:
     if body.config.where:
         text = body.config.where
         _condition(task, f"select 1 from {relation} where {text}", text, body.where)
-
-
-def _from(node: Node) -> str:
-    if isinstance(node.body, ModelBody) and node.ephemeral and node.body.query:
-        return f"({node.body.query.text}\n)"
-    return node.relation.sql() if node.relation else ""
 
 
 def _condition(task: _Task, sql: str, text: str, where: Where) -> None:

@@ -208,3 +208,12 @@ def _reach(edges: Mapping[str, Iterable[str]], start: str, depth: int) -> set[st
         found |= front
         depth -= 1
     return found
+
+
+def from_text(node: Node, graph: Graph) -> str:
+    """What stands behind FROM for the node: its relation, or the query of an ephemeral model.
+    A node without a relation of its own (a freshness check) stands for what it looks at."""
+    if node.ephemeral and isinstance(node.body, ModelBody) and node.body.query:
+        return f"({node.body.query.text}\n)"
+    relation = node.relation or (graph[node.needs[0]].relation if node.needs else None)
+    return relation.sql() if relation else ""

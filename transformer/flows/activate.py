@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from transformer.asking import Ask, Outside
-from transformer.compile.nodes import ActivationBody, Node
+from transformer.compile.nodes import ActivationBody, Node, from_text
 from transformer.errors import UsageError
 from transformer.opening import open_project, refuse_mistakes
 from transformer.plan.choice import choose
-from transformer.plan.planner import from_text
 from transformer.sync.send import Job, Preview, preview
 
 

@@ -15,7 +15,7 @@ from transformer.asking import Ask, How, Outside, Report
 from transformer.compile.bind import Bound
 from transformer.errors import Mistakes, TransformError
 from transformer.names import Name, quoted
-from transformer.opening import Opened, bound, open_project, refuse_mistakes
+from transformer.opening import Opened, bound, bound_after, open_project, refuse_mistakes
 from transformer.plan.choice import choose
 from transformer.plan.planner import EVERYTHING, Facts, Wish, current_versions, plan
 from transformer.run.activating import activate, lost
@@ -53,7 +53,7 @@ def preview(ask: Ask, outside: Outside) -> tuple[Opened, Plan]:
     """The plan of a build, and nothing done. Raises Mistakes."""
     opened = open_project(ask, outside)
     _no_mistakes(opened)
-    return opened, _Build(opened, ask, How(), outside, lambda _: None).whole_plan()
+    return opened, _Build(opened, ask, How(), outside, lambda _: None).foreseen()[0]
 
 
 def _no_mistakes(opened: Opened) -> None:
@@ -98,11 +98,11 @@ class _Build:
             # What a build of everything left half done is no ground for a part of it.
             self.place.forget_unfinished()
         resumes = self.place.resumes
-        made = self.whole_plan()
+        made, columns = self.foreseen()
         if not made.steps and not resumes and self.place.complete(self.shown_names):
             return Report(made, Results(), path=self.place.target.path)
         with self.place.working() as engine:
-            report = self.work(engine, made)
+            report = self.work(engine, made, columns)
             standing = reckoning.standing(engine, self.opened.graph)
             if self.place.may_publish(failed=not report.ok or bool(standing)):
                 path = self.place.target.path
@@ -132,8 +132,8 @@ class _Build:
         chosen = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
         return sorted(n.relation for n in chosen if n.relation and n.solid)
 
-    def whole_plan(self) -> Plan:
-        """The plan of everything, loads too, from the state as it is."""
+    def foreseen(self) -> tuple[Plan, Bound]:
+        """The plan of everything, loads too, from the state as it is; and the columns in it."""
         with self.place.looking() as engine:
             state = self.state(engine) if engine else State()
             columns = bound(self.opened, state)
@@ -145,7 +145,7 @@ class _Build:
                     probes, mistakes = probe(session, self.opened.graph, wish.chosen, *self.way)
                 refuse_mistakes(mistakes)
                 facts = replace(facts, probes={**facts.probes, **probes})
-        return self.planned(state, wish, facts)
+        return self.planned(state, wish, facts), columns
 
     def state(self, engine: Any) -> State:
         with engine.session() as session:
@@ -171,13 +171,13 @@ class _Build:
         probes = lost(self.opened.graph, self.opened.places, self.place.synced)
         return Facts(columns.columns, probes, frozenset(expired))
 
-    def work(self, engine: Any, made: Plan) -> Report:
+    def work(self, engine: Any, made: Plan, columns: Bound) -> Report:
         """Loads first, since they may change types; then all the rest."""
         self.prepare(engine)
         loads = Plan(made.of("load"))
         tools = self.tools(engine, self.state(engine))
         first = self.follow(loads, tools, Results())
-        rest = self.rest(engine, first) if loads.steps else made
+        rest = self.rest(engine, first, columns) if loads.steps else made
         results = self.follow(rest, tools, first)
         return self.report(engine, Plan((*loads.steps, *rest.steps), made.skips), results)
 
@@ -201,7 +201,7 @@ class _Build:
             on_event=self.on_event,
             extension=self.opened.engine.load_extension,
             synced=self.place.synced,
-            states=state.nodes,
+            state=state,
             versions=current_versions(self.opened.graph, state),
             keep_failed=self.how.keep_failed,
             retry_rejected=self.how.retry_rejected,
@@ -216,10 +216,10 @@ class _Build:
             Pace(self.how.threads or self.place.target.threads, self.how.fail_fast),
         )
 
-    def rest(self, engine: Any, first: Results) -> Plan:
+    def rest(self, engine: Any, first: Results, foreseen: Bound) -> Plan:
         """The plan of what comes after the loads, with the types that they really made."""
         state = self.state(engine)
-        columns = bound(self.opened, state)
+        columns = bound_after(self.opened, state, foreseen)
         if columns.mistakes:
             loaded = first.count("load", "success")
             verb = "source was" if loaded == 1 else "sources were"

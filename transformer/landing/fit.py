@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from transformer.errors import LoadError
@@ -47,7 +47,8 @@ class Landing:
 class Fitted:
     """The columns as they will be: target types, what has to be altered, what is refused.
 
-    `recast` are columns whose declared type is not the one they have.
+    `recast` are columns whose declared type is not the one they have. `sure` are those of
+    which all values at hand were found to fit.
     """
 
     kinds: Mapping[str, str]
@@ -56,6 +57,7 @@ class Fitted:
     widened: Columns = ()
     recast: Columns = ()
     extra: tuple[str, ...] = ()
+    sure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,10 @@ def fit(session: Session, landing: Landing, staged: Staged) -> Fitted:
         {n.lower(): k for n, k in landing.declared.items()},
         {n: _raw(k) for n, k in staged.columns},
     )
-    found = _found(session, staged, wanted)
+    found, met = _found(session, staged, wanted)
     fitted = _fitted(session, landing, wanted, found)
+    sure = frozenset(n for n, kind in met.items() if fitted.kinds[n] == kind)
+    fitted = replace(fitted, sure=sure)
     policy = landing.load.on_schema_change
     if wanted.held and policy == "freeze":
         _frozen(landing, wanted, (*fitted.added, *fitted.widened))
@@ -133,20 +137,24 @@ def _exact(session: Session, landing: Landing, name: str, kinds: tuple[str, str]
     return (found[0][0] or 0) <= EXACT_IN_DOUBLE
 
 
-def _found(session: Session, staged: Staged, wanted: _Wanted) -> dict[str, str]:
-    """The type that the values at hand ask for, where it is not the wanted one."""
+def _found(
+    session: Session, staged: Staged, wanted: _Wanted
+) -> tuple[dict[str, str], Mapping[str, str]]:
+    """The type that the values at hand ask for, where it is not the wanted one; and the types
+    that all of them were found to meet."""
     offered = wanted.offered
     if not staged.text:
-        return dict(offered)
+        return dict(offered), {}
     kinds = {n: wanted.kind(n) for n in offered}
     unknown = [n for n, kind in offered.items() if kind == UNKNOWN and not kinds[n]]
     unfit = _unfit(session, staged, {n: k for n, k in kinds.items() if k}, offered)
     guessed = infer(session, staged.rows, [n for n in (*unknown, *unfit) if offered[n] == UNKNOWN])
+    met = {n: kind for n, kind in kinds.items() if kind and n not in unfit} | guessed
     return {
         n: guessed.get(n)
         or (kind if kind != UNKNOWN and (n in unfit or not kinds[n]) else kinds[n])
         for n, kind in offered.items()
-    }
+    }, met
 
 
 def _unfit(

@@ -47,14 +47,17 @@ def land(session: Session, landing: Landing, staged: Staged) -> Landed:
     refused = _refused(landing, staged, fitted)
     staged = _still(session, landing, staged, bool(refused))
     staged = _only_retried(session, landing, staged)
-    read = _read(session, staged, bool(refused))
+    read, broken = _read(session, staged, bool(refused))
+    if not broken:
+        staged = replace(staged, bad=None)
     _make_room(session, landing, fitted)
     quarantined = _quarantine(session, landing, staged, refused)
     good = f"not ({' or '.join(r.condition for r in refused)})" if refused else "true"
     landed, new = MODES[landing.load.mode](session, landing, Rows(staged, fitted, good))
-    if read is not None and landed + quarantined != read:
+    if read is not None and landed + quarantined != read + broken:
         raise LoadError(
-            f"{read} rows were read, but {landed} landed and {quarantined} are in quarantine",
+            f"{read + broken} rows were read, but {landed} landed"
+            f" and {quarantined} are in quarantine",
             landing.load.where,
         )
     columns = tuple((n, k) for n, k in session.columns(f"from {landing.target.sql()}"))
@@ -87,7 +90,7 @@ def _refused(landing: Landing, staged: Staged, fitted: Fitted) -> list[_Refusal]
             )
             continue
         wrong = misfit(name, kind, text=staged.text, offered=offered)
-        if wrong:
+        if wrong and name not in fitted.sure:
             made.append(_Refusal(wrong, name, f"is no {kind}", shown))
         if name.lower() in keys:
             value = cast(name, kind, text=staged.text, offered=offered)
@@ -123,12 +126,14 @@ def _only_retried(session: Session, landing: Landing, staged: Staged) -> Staged:
     return replace(staged, rows=rows)
 
 
-def _read(session: Session, staged: Staged, sorted_out: bool) -> int | None:
-    """How many rows there are, counted where they are; None when all of them land in one piece."""
+def _read(session: Session, staged: Staged, sorted_out: bool) -> tuple[int | None, int]:
+    """How many rows there are, counted where they are (None when all of them land in one piece),
+    and how many lines that are no rows."""
     if not staged.text and not sorted_out:
-        return None
-    bad = f" + (select count(*) from ({staged.bad}))" if staged.bad else ""
-    return int(session.rows(f"select (select count(*) from ({staged.rows})){bad}")[0][0])
+        return None, 0
+    bad = f"(select count(*) from ({staged.bad}))" if staged.bad else "0"
+    rows, broken = session.rows(f"select (select count(*) from ({staged.rows})), {bad}")[0]
+    return int(rows), int(broken)
 
 
 def _make_room(session: Session, landing: Landing, fitted: Fitted) -> None:

@@ -72,7 +72,7 @@ def _digits(decimal: str) -> tuple[int, int]:
 
 
 # So many rows are looked at for the types that a column may have; the rest only confirm the first.
-_SAMPLE = 20_000
+_SAMPLE = 2_000
 
 
 def infer(session: Session, rows: str, columns: Sequence[str]) -> dict[str, str]:
@@ -81,44 +81,53 @@ def infer(session: Session, rows: str, columns: Sequence[str]) -> dict[str, str]
     Matching every pattern costs more than reading. A sample rules most of them out, one scan
     confirms what is left, and only a column whose later rows are others is matched in full.
     """
-    every = [kind for kind, _ in _PATTERNS]
-    asked = dict.fromkeys(columns, every)
-    possible = _fitting(session, f"select * from ({rows}) limit {_SAMPLE}", asked)
+    seen, possible = _fitting(session, f"select * from ({rows}) limit {_SAMPLE}", columns)
+    if seen < _SAMPLE:
+        return {c: kinds[0] if kinds else "VARCHAR" for c, kinds in possible.items()}
     made = {c: "VARCHAR" for c, kinds in possible.items() if kinds == []}
-    first = {c: kinds[:1] for c, kinds in possible.items() if kinds}
-    confirmed = _fitting(session, rows, first)
-    made |= {c: kinds[0] for c, kinds in confirmed.items() if kinds}
-    rest = _fitting(session, rows, {c: every for c in columns if c not in made})
+    made |= _confirmed(session, rows, {c: kinds[0] for c, kinds in possible.items() if kinds})
+    _, rest = _fitting(session, rows, [c for c in columns if c not in made])
     return made | {c: kinds[0] if kinds else "VARCHAR" for c, kinds in rest.items()}
 
 
 def _fitting(
-    session: Session, rows: str, asked: Mapping[str, Sequence[str]]
-) -> dict[str, list[str] | None]:
-    """Which of the asked types all values of a column meet; None when it has no value."""
-    if not asked:
-        return {}
-    patterns = dict(_PATTERNS)
-    figures = [
-        expression
-        for column, kinds in asked.items()
-        for expression in (
-            f"count({_given(column)})",
-            *(
-                f"count(*) filter (where regexp_full_match({_given(column)},"
-                f" {literal(patterns[kind])}) and try_cast({_given(column)} as {kind}) is not null)"
-                for kind in kinds
-            ),
-        )
-    ]
-    found = iter(session.rows(f"select {', '.join(figures)} from ({rows})")[0])
-    made: dict[str, list[str] | None] = {}
-    for column, kinds in asked.items():
-        total = next(found)
-        counts = [next(found) for _ in kinds]
-        fits = [kind for kind, n in zip(kinds, counts, strict=True) if n == total]
+    session: Session, rows: str, columns: Sequence[str]
+) -> tuple[int, dict[str, list[str] | None]]:
+    """How many rows there are, and which types all values of a column meet; None when it has no
+    value. The columns stand below each other: planning a figure per column and type would cost
+    more than a small file is worth."""
+    if not columns:
+        return 0, {}
+    figures = ", ".join(f"count(*) filter (where {_meets('__value', k)})" for k, _ in _PATTERNS)
+    values = ", ".join(f"{_given(c)} as {quoted(c)}" for c in columns)
+    listed = ", ".join(quoted(c) for c in columns)
+    found = session.rows(
+        f"select __column, count(*), count(__value), {figures} from (select {values} from ({rows}))"
+        f" unpivot include nulls (__value for __column in ({listed})) group by all"
+    )
+    made: dict[str, list[str] | None] = dict.fromkeys(columns)
+    for column, _, total, *counts in found:
+        fits = [kind for (kind, _), n in zip(_PATTERNS, counts, strict=True) if n == total]
         made[column] = fits if total else None
-    return made
+    return (found[0][1] if found else 0), made
+
+
+def _confirmed(session: Session, rows: str, kinds: Mapping[str, str]) -> dict[str, str]:
+    """Of these types of columns those that all values meet."""
+    if not kinds:
+        return {}
+    wrong = ", ".join(
+        f"count(*) filter (where {given} is not null"
+        f" and not coalesce({_meets(given, kind)}, false))"
+        for given, kind in ((_given(column), kind) for column, kind in kinds.items())
+    )
+    found = session.rows(f"select {wrong} from ({rows})")[0]
+    return {c: k for (c, k), count in zip(kinds.items(), found, strict=True) if not count}
+
+
+def _meets(value: str, kind: str) -> str:
+    pattern = literal(dict(_PATTERNS)[kind])
+    return f"regexp_full_match({value}, {pattern}) and try_cast({value} as {kind}) is not null"
 
 
 def _given(column: str, offered: str = "") -> str:

@@ -14,6 +14,7 @@ from transformer.compile.nodes import (
     Node,
     SnapshotBody,
     SourceBody,
+    from_text,
 )
 from transformer.errors import TransformError, Where
 from transformer.names import Name
@@ -344,18 +345,6 @@ def _measure(body: CheckBody, graph: Graph) -> Measure:
         query=body.query.text if body.query else None,
     )
     return measure(body.kind, subject)
-
-
-def from_text(node: Node, graph: Graph) -> str:
-    """What stands behind FROM for the node: its relation, or the query of an ephemeral one."""
-    if node.ephemeral and isinstance(node.body, ModelBody) and node.body.query:
-        return f"({node.body.query.text}\n)"
-    relation = node.relation or _checked_relation(node, graph)
-    return relation.sql() if relation else ""
-
-
-def _checked_relation(node: Node, graph: Graph) -> Name | None:
-    return graph[node.needs[0]].relation if node.needs else None
 
 
 def _label(node: Node, body: CheckBody, graph: Graph) -> str:

@@ -59,7 +59,7 @@ def build(tools: Tools, step: Step) -> Outcome:
                 mark(session, work.node.id, "fail")
                 record(session, attempt.measured.entries)
                 keep_failures(session, attempt.measured)
-    return _outcome(step, attempt, tools.states.get(step.id))
+    return _outcome(step, attempt, tools.state.nodes.get(step.id))
 
 
 def _outcome(step: Step, attempt: _Attempt, before: NodeState | None) -> Outcome:
@@ -185,7 +185,7 @@ def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
     path = Path(tools.project.root) / body.seed.path
     if node.relation is None:
         return
-    existing = tools.engine.relation(node.relation)
+    existing = tools.state.relation(node.relation)
     if existing and existing.kind == "view":
         session.run(f"drop view {node.relation.sql()}")
     try:

@@ -107,7 +107,7 @@ def keep_failures(session: Session, measured: Measured) -> None:
 
 
 def _failed_before(tools: Tools, each: Check) -> bool:
-    known = tools.states.get(each.id)
+    known = tools.state.nodes.get(each.id)
     return known is not None and known.status == "fail"
 
 

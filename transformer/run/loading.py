@@ -222,8 +222,7 @@ def _attempt(
 
 def _held(tools: Tools, work: Work) -> Columns:
     """The columns that the table has."""
-    relation = work.node.relation
-    existing = tools.engine.relation(relation) if relation else None
+    existing = tools.state.relation(work.node.relation)
     return existing.columns if existing and existing.kind == "table" else ()
 
 
@@ -235,7 +234,7 @@ def _choice(
     new = {p.name for p in found.new}
     if _rules(work).mode == "replace" or work.full_refresh or not held:
         return _Choice(found.parts)
-    if tools.states.get(work.node.id, _UNKNOWN).fingerprint != work.fingerprint:
+    if tools.state.nodes.get(work.node.id, _UNKNOWN).fingerprint != work.fingerprint:
         return _Choice(found.parts, tuple(p.name for p in found.parts if p.name not in new))
     waiting = _waiting(session, work) if tools.retry_rejected else set()
     changed = {p.name for p in found.changed}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from transformer.names import Name, quoted
 from transformer.plan.planner import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
-from transformer.steps import Columns, NodeState, Outcome, Status
+from transformer.steps import Columns, NodeState, Outcome, State, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """The hands of a run. `versions` are the contents of relations as they are by now, and
-    `states` what the ledger said of them when the run began."""
+    `state` what the warehouse held when the run began: each relation is made once in a run."""
 
     engine: Engine
     project: Project
@@ -44,7 +44,7 @@ class Tools:
     on_event: Callable[[Event], None]
     extension: Callable[[Any, str], None]
     synced: Path
-    states: Mapping[str, NodeState] = field(default_factory=dict)
+    state: State = field(default_factory=State)
     versions: dict[str, str] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
     keep_failed: bool = False
@@ -62,7 +62,7 @@ class Tools:
 
     def unchanged(self, work: Work) -> bool:
         """Whether the step's inputs turned out to be what they were when it was last done."""
-        known = self.states.get(work.node.id)
+        known = self.state.nodes.get(work.node.id)
         return work.only_if_changed and known is not None and known.inputs == self.inputs(work)
 
     def entry(self, work: Work, made: Made) -> Entry:
