@@ -5,16 +5,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: build test soak lint types format lock bench docs clean
+.PHONY: build test soak dbt-suite lint types format lock bench docs clean
 
 build: $(READY)  ## build the repository's own warehouse
 	@$(BIN)/transform build
 
 test: $(READY) lint types  ## lint, types, the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 soak: $(READY)  ## long runs: many kills, many random projects
 	$(BIN)/python -m pytest -m soak
+
+SUITE := .dbt-suite
+PICK ?=
+dbt-suite:  ## dbt's own suite for adapters against the command; PICK="-k Snapshot" runs a part
+	test -x $(SUITE)/bin/python || $(PYTHON) -m venv $(SUITE)
+	$(SUITE)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/dbt_suite/requirements.txt --editable .
+	-$(SUITE)/bin/python -m pytest -c tests/dbt_suite/pytest.ini --rootdir tests/dbt_suite tests/dbt_suite -n 2 --junitxml=$(SUITE)/suite.xml $(PICK)
+	test -n "$(PICK)" || $(SUITE)/bin/python -m tests.dbt_suite.figures $(SUITE)/suite.xml > docs/dbt/conformance.md
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from transformer.compile.context import secrets_of
+from transformer.compile.world import secrets_of
+from transformer.plan.choice import Selection
 from transformer.plan.planner import EVERYTHING
 from transformer.steps import Action, Plan, Results
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A relation that another target holds: `kind` is what made it, `view` whether it is one."""
+
+    database: str
+    schema: str
+    table: str
+    kind: str = "model"
+    view: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,21 @@ class Ask:
     exclude: tuple[str, ...] = ()
     full_refresh: bool = False
     command: str = "build"
+    profiles_dir: Path | None = None
+    profile: str | None = None
+    # Flags of the command line that templates may ask for, by dbt's names.
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    # What narrows the choice beside `select` and `exclude`.
+    only: Selection = field(default_factory=Selection)
+    # Where nodes lie that were built elsewhere, by id: what is not chosen is read there, even
+    # where it is built here too when `favors` says so.
+    deferred: Mapping[str, Elsewhere] = field(default_factory=dict)
+    favors: bool = False
+
+    @property
+    def selection(self) -> Selection:
+        """Which nodes are meant."""
+        return replace(self.only, select=self.select, exclude=self.exclude)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +61,10 @@ class Outside:
     env: Mapping[str, str] = field(repr=False)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     secrets: set[str] = field(default_factory=set, repr=False)
+    # Tells this call of the tool from every other.
+    invocation: str = field(default_factory=lambda: str(uuid4()))
+    # What is told while something is done: a warning, the log of a macro.
+    say: Callable[[str], object] = field(default=str, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Values of secret variables are secret whoever reads them, Python models too."""

@@ -187,6 +187,9 @@ class Watcher:
     def __call__(self, event: Any) -> None:
         """Takes one event."""
         with self.guard:
+            if event.kind == "notice":
+                self.console.say(event.label)
+                return
             if self.bar and event.total > 1:
                 self._move(self.bar, event)
             if event.outcome is not None:

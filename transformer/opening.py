@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from transformer import sources, targets
 from transformer.asking import Ask, Outside
-from transformer.compile.bind import Bound, bind
-from transformer.compile.context import World, yaml_words
+from transformer.compile.bind import Bound, bind, forgiven
+from transformer.compile.context import yaml_words
+from transformer.compile.dbt.graph import graph_facts
+from transformer.compile.dbt.words import WORDS
+from transformer.compile.finishing import Late
 from transformer.compile.graph import compile_project
-from transformer.compile.models import Scope
+from transformer.compile.naming import Placed
 from transformer.compile.nodes import Graph, ModelBody, Node, SeedBody, SourceBody
+from transformer.compile.scope import Scope
 from transformer.compile.templates import render_text
+from transformer.compile.world import World
 from transformer.engines import find
 from transformer.errors import Fault, GraphError, LoadError, Mistakes, TransformError
+from transformer.names import Name
 from transformer.plan.checks import CHECKS
+from transformer.plan.choice import chosen
 from transformer.plan.fingerprint import fingerprint
+from transformer.project.dbt.dotenv import with_dotenv
+from transformer.project.dbt.load import DbtRequest, is_dbt_project, load_dbt_project
 from transformer.project.load import Request, load_project
 from transformer.project.paths import Places
 from transformer.project.schema import Vocabulary
@@ -40,6 +50,13 @@ class Opened:
     engine: Any
     scope: Scope
     mistakes: tuple[TransformError, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def late(self) -> Late:
+        """What renders late nodes and hooks while the build goes on."""
+        facts = graph_facts(self.graph, self.project)
+        return Late(self.graph, self.scope, self.texts, facts)
 
     @property
     def workplace(self) -> Workplace:
@@ -61,17 +78,53 @@ def vocabulary() -> Vocabulary:
 def open_project(ask: Ask, outside: Outside) -> Opened:
     """Reads and compiles the project. Raises UsageError when there is none."""
 
-    def render(text: str, where: Any, variables: Mapping[str, Any]) -> str:
-        return render_text(text, where, yaml_words(variables, outside.env, outside.secrets))
-
     root = ask.root.resolve()
-    project = load_project(Request(root, ask.target, ask.vars), vocabulary(), render)
+    if is_dbt_project(root):
+        outside = replace(outside, env=with_dotenv(root, outside.env))
+    project = _read(root, ask, outside)
     places = Places(root, tuple((root / p).resolve() for p in project.allowed_paths))
     _note_passwords(project, outside.secrets)
     engine = find(project.target.type)
-    world = World(outside.env, outside.clock(), ask.full_refresh, ask.command)
+    world = World(
+        outside.env, outside.clock(), ask.full_refresh, ask.command, outside.invocation, ask.flags
+    )
     made = compile_project(project, world, engine.DIALECT.name)
-    return Opened(project, made.graph, places, engine, made.scope, made.mistakes)
+    opened = Opened(project, made.graph, places, engine, made.scope, made.mistakes, made.texts)
+    return _deferring(opened, ask, world) if ask.deferred else opened
+
+
+def _deferring(opened: Opened, ask: Ask, world: World) -> Opened:
+    """The project with references to what is not chosen and not there leading to where another
+    run has put it (`--defer`)."""
+    selected = chosen(opened.graph, opened.project, ask.selection)
+    state, catalog = opened.workplace.state(), opened.project.target.catalog
+    far = {
+        node_id: Placed(Name(e.schema, e.table), e.database if e.database != catalog else "")
+        for node_id, e in ask.deferred.items()
+        if node_id in opened.graph.nodes
+        and node_id not in selected
+        and (ask.favors or state.relation(opened.graph[node_id].relation) is None)
+    }
+    made = compile_project(opened.project, world, opened.engine.DIALECT.name, far)
+    return replace(
+        opened, graph=made.graph, scope=made.scope, mistakes=made.mistakes, texts=made.texts
+    )
+
+
+def _read(root: Path, ask: Ask, outside: Outside) -> Project:
+    """The project in the folder, of whichever form it is."""
+
+    def native(text: str, where: Any, variables: Mapping[str, Any]) -> str:
+        return render_text(text, where, yaml_words(variables, outside.env, outside.secrets))
+
+    def worded(text: str, where: Any, words: Mapping[str, Any]) -> str:
+        known = {**WORDS, **yaml_words({}, outside.env, outside.secrets), **words}
+        return render_text(text, where, known)
+
+    if not is_dbt_project(root):
+        return load_project(Request(root, ask.target, ask.vars), vocabulary(), native)
+    asked = DbtRequest(root, ask.target, ask.vars, ask.profiles_dir, ask.profile, outside.env)
+    return load_dbt_project(asked, worded)
 
 
 def _note_passwords(project: Project, secrets: set[str]) -> None:
@@ -112,6 +165,9 @@ def bound_after(opened: Opened, state: State, before: Bound) -> Bound:
 def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
     known: dict[str, Columns] = {}
     mistakes: list[TransformError] = []
+    catalog = opened.engine.scratch(opened.project.target.catalog)
+    if opened.project.open:
+        _others(opened, state, catalog)
     with opened.engine.loose() as session:
         for node in opened.graph:
             try:
@@ -121,8 +177,17 @@ def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
                 continue
             if columns is not None:
                 known[node.id] = columns
-    made = bind(opened.graph, known, opened.engine.scratch())
-    return replace(made, mistakes=[*mistakes, *made.mistakes])
+    made = bind(opened.graph, known, catalog)
+    made = replace(made, mistakes=[*mistakes, *made.mistakes])
+    return forgiven(made) if opened.project.open else made
+
+
+def _others(opened: Opened, state: State, catalog: Any) -> None:
+    """What other tools keep in the warehouse can be read too."""
+    own = {node.relation.key() for node in opened.graph if node.relation}
+    for (schema, table), held in state.relations.items():
+        if (schema, table) not in own and not schema.startswith("_transform"):
+            catalog.create(Name(schema, table), held.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +235,7 @@ def _seed(opened: Opened, node: Node, body: SeedBody, session: Any) -> Columns |
         if not path.read_bytes().strip():
             hint = "its first line holds the names of its columns"
             raise LoadError("the seed is empty", node.where, hint)
-        columns: Columns = session.columns(seed_query(node, body, path))
+        columns: Columns = session.columns(seed_query(session, node, body, path))
     except OSError:
         return None  # noted when the project was read
     except Fault as fault:
@@ -183,3 +248,16 @@ def refuse_mistakes(*groups: Any) -> None:
     errors = [error for group in groups for error in group]
     if errors:
         raise Mistakes(errors)
+
+
+def no_mistakes(opened: Opened) -> None:
+    """Refuses a project with mistakes; what binding finds comes with them."""
+    if not opened.mistakes:
+        return
+    found: list[TransformError] = []
+    if opened.graph.nodes:
+        with suppress(TransformError):
+            found = bound(opened, opened.workplace.state()).mistakes
+    known = {(str(e.where), e.what) for e in opened.mistakes}
+    extra = [e for e in found if (str(e.where), e.what) not in known]
+    raise Mistakes([*opened.mistakes, *extra])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import runpy
 import traceback
 from collections.abc import Callable, Mapping
@@ -26,15 +27,16 @@ class PythonProject:
     _project: Project = field(repr=False)
     _reads: Mapping[str, Name] = field(repr=False)
     _frame: Callable[[Name], Any] = field(repr=False)
+    config: Config = field(default_factory=lambda: Config({}), repr=False)
 
     @property
     def target(self) -> str:
         """The name of the target."""
         return self._project.target.name
 
-    def ref(self, name: str) -> Any:
+    def ref(self, *words: str, **_: Any) -> Any:
         """The rows of a model, seed or snapshot, as a polars data frame."""
-        return self._rows(name, "ref")
+        return self._rows(words[-1], "ref")
 
     def source(self, silo: str, table: str) -> Any:
         """The rows of a source table, as a polars data frame."""
@@ -58,15 +60,47 @@ class PythonProject:
             )
         return value
 
-    def config(self, **_: Any) -> None:
-        """Configuration; it was read before the model runs."""
+
+class Config:
+    """`config(…)` was read before the model runs; `config.get(…)` gives what it says."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+
+    def __call__(self, **_: Any) -> None:
+        """Nothing: configuration was read before."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of an option, or the default."""
+        value = self._options.get(name)
+        return default if value is None else value
 
 
-def call(project: PythonProject, model: Model, path: Path) -> Any:
+@dataclass(frozen=True, slots=True)
+class DbtProject(PythonProject):
+    """What a model of dbt's form `model(dbt, session)` sees. `ref` and `source` give DuckDB
+    relations, as in dbt-duckdb."""
+
+    this: Any = None
+    is_incremental: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """How a model is called: the project as it sees it, in both forms, and its session."""
+
+    project: PythonProject
+    dbt: DbtProject
+    session: Any = field(repr=False)
+
+
+def call(hands: Hands, model: Model, path: Path) -> Any:
     """What the model returns. Raises BuildError at the line of the model's file."""
     try:
         module = runpy.run_path(str(path), run_name=f"models.{model.name}")
-        made = module["model"](project)
+        function = module["model"]
+        both = len(inspect.signature(function).parameters) > 1
+        made = function(hands.dbt, hands.session) if both else function(hands.project)
     except TransformError as error:
         raise error.at(_place(error, model, path)) from None
     except Exception as error:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from transformer.console import Console, facts_of, plural, size, table_lines
+from transformer.console import Console, age, facts_of, plural, size, table_lines
 from transformer.steps import Outcome, Plan, Sample
 
 if TYPE_CHECKING:
+    from transformer.artifacts import Aged
     from transformer.asking import Report
+    from transformer.flows.look import Rows
+    from transformer.plan.things import Thing
     from transformer.sync.send import Preview
 
 
@@ -197,6 +200,52 @@ def show_rows(sample: Sample, console: Console, empty: str = "no rows") -> None:
         console.say(empty)
     for line in table_lines(sample, most=len(sample.columns)):
         console.data(line.plain)
+
+
+_LISTED = ("alias", "name", "source_name", "resource_type", "package_name", "depends_on", "tags",
+           "config", "original_file_path", "unique_id")  # fmt: skip
+_WITH_PREFIX = ("source", "exposure", "metric", "semantic_model", "saved_query", "unit_test")
+
+
+def listed_as(thing: Thing, form: str) -> str:
+    """A line of `ls`: the `name`, the `path`, or the `selector` that finds just this."""
+    if form == "path":
+        return thing.path
+    if form == "name":
+        name = thing.node.name if thing.kind == "source" and thing.node else thing.name
+        return f"{name}.v{thing.version}" if thing.version else name
+    if thing.kind not in _WITH_PREFIX:
+        return ".".join(thing.fqn)
+    own = thing.id.partition(".")[2] if thing.kind == "source" else f"{thing.package}.{thing.name}"
+    return f"{thing.kind}:{own}"
+
+
+def listed_json(facts: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """The same as one JSON object: the usual keys, or those that are asked for, `a.b` too."""
+    if not keys:
+        return json.dumps({k: facts[k] for k in _LISTED if k in facts}, default=str)
+    found: dict[str, Any] = {}
+    for key in keys:
+        held: Any = facts
+        for part in key.split("."):
+            held = held.get(part) if isinstance(held, Mapping) else None
+        if held is not None or key in facts:
+            found[key] = held
+    return json.dumps(found, default=str)
+
+
+def show_values(found: Iterable[Rows], console: Console) -> None:
+    """Rows as JSON, in the form that `dbt show --output json` has."""
+    for each in found:
+        rows = [dict(zip(each.columns, row, strict=True)) for row in each.rows]
+        console.data(json.dumps({"node": each.name, "show": rows}, indent=2, default=str))
+
+
+def show_ages(found: Iterable[Aged], console: Console) -> None:
+    """How old sources are, a line for each."""
+    for each in found:
+        shown = each.error or ("no rows" if each.newest is None else age(int(each.age)))
+        console.say(f"{each.status:<10}{each.name:<36}{shown}")
 
 
 def show_preview(name: str, preview: Preview, console: Console) -> None:

@@ -102,8 +102,27 @@ class Workplace:
     @contextmanager
     def looking(self) -> Iterator[Any]:
         """The engine over the file that tells the state, for reading; None when there is none."""
-        with opened(self.engine, self.reading) as engine:
+        if not self.reading.exists():
+            yield None
+            return
+        engine = self._connected(self.reading, read_only=True)
+        try:
             yield engine
+        finally:
+            engine.close()
+
+    def _connected(self, path: Path, *, read_only: bool = False) -> Any:
+        """The file, open under the name that queries give it, with what the target adds."""
+        settings = {} if read_only else self.target.settings
+        engine = self.engine.connect(
+            path, settings, read_only=read_only, catalog=self.target.catalog
+        )
+        try:
+            engine.equip(self.target.extensions, self.target.attach, self.target.secrets)
+        except BaseException:
+            engine.close()
+            raise
+        return engine
 
     def state(self) -> State:
         """What the warehouse holds, and what its ledger says; an absent one holds nothing."""
@@ -117,7 +136,7 @@ class Workplace:
         if not self.in_place:
             copy(self.warehouse, self.engine)
         path = self.warehouse.live if self.in_place else self.warehouse.private
-        engine = self.engine.connect(path, self.target.settings)
+        engine = self._connected(path)
         try:
             yield engine
         except BaseException:

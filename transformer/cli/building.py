@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformer.cli.guard import asked, guarded
+from transformer.cli.guard import State, asked, guarded
 from transformer.cli.options import (
     DryRun,
     Exclude,
@@ -15,48 +15,69 @@ from transformer.cli.options import (
     KeepFailed,
     ProjectDir,
     Select,
-    Target,
-    Threads,
-    Vars,
     Wait,
 )
 
 if TYPE_CHECKING:
+    from transformer.asking import Ask, Outside, Report
     from transformer.console import Console
+
+# What each command does of all that a build does.
+ACTIONS = {
+    "build": "*",
+    "run": "build",
+    "load": "load freshness",
+    "seed": "seed",
+    "snapshot": "snapshot",
+    "test": "check freshness",
+    "activate": "activate",
+}
 
 
 def built(command: str, actions: str, console: Console, words: dict[str, Any]) -> int:
     """The one body of build, run, load, seed, snapshot, test and activate."""
+    ask, outside = asked(command, console, words)
+    return build_as(ask, outside, actions, console, words)
+
+
+def build_as(
+    ask: Ask, outside: Outside, actions: str, console: Console, words: dict[str, Any]
+) -> int:
+    """Builds what is asked for, and tells what came of it."""
     from transformer.asking import How
     from transformer.flows.build import build
     from transformer.plan.planner import EVERYTHING
     from transformer.report import show_report
 
+    said = {**State.common, **words}
     wanted = EVERYTHING if actions == "*" else frozenset(actions.split())
     how = How(
         actions=wanted,  # type: ignore[arg-type]
         always=actions != "*",
-        threads=words.get("threads"),
-        fail_fast=bool(words.get("fail_fast")),
-        keep_failed=bool(words.get("keep_failed")),
-        retry_rejected=bool(words.get("retry_rejected")),
-        wait=words.get("wait") or 0.0,
+        threads=said.get("threads"),
+        fail_fast=bool(said.get("fail_fast")),
+        keep_failed=bool(said.get("keep_failed")),
+        retry_rejected=bool(said.get("retry_rejected")),
+        wait=said.get("wait") or 0.0,
     )
-    ask, outside = asked(command, console, words)
     with console.watch() as watcher:
         report = build(ask, how, outside, watcher)
-    show_report(report, console, command)
-    return 0 if report.ok else 1
+    show_report(report, console, ask.command)
+    return _code(report, console, strict=bool(said.get("warn_error")))
+
+
+def _code(report: Report, console: Console, *, strict: bool) -> int:
+    warned = any(outcome.status == "warn" for outcome in report.results.every())
+    if strict and warned:
+        console.say("a warning is a failure: --warn-error")
+    return 0 if report.ok and not (strict and warned) else 1
 
 
 @guarded
 def build(
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
     full_refresh: FullRefresh = False,
-    threads: Threads = None,
     fail_fast: FailFast = False,
     keep_failed: KeepFailed = False,
     wait: Wait = 0.0,
@@ -72,17 +93,14 @@ def build(
 
     Example: `transform build --select +daily_revenue`
     """
-    return built("build", "*", console, locals())
+    return built("build", ACTIONS["build"], console, locals())
 
 
 @guarded
 def run(
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
     full_refresh: FullRefresh = False,
-    threads: Threads = None,
     fail_fast: FailFast = False,
     wait: Wait = 0.0,
     as_json: Json = False,
@@ -96,16 +114,15 @@ def run(
 
     Example: `transform run --select orders+`
     """
-    return built("run", "build", console, locals())
+    return built("run", ACTIONS["run"], console, locals())
 
 
 @guarded
 def load(
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
     full_refresh: FullRefresh = False,
+    fail_fast: FailFast = False,
     wait: Wait = 0.0,
     as_json: Json = False,
     project_dir: ProjectDir = Path(),
@@ -118,16 +135,15 @@ def load(
 
     Example: `transform load --select source:crm`
     """
-    return built("load", "load freshness", console, locals())
+    return built("load", ACTIONS["load"], console, locals())
 
 
 @guarded
 def seed(
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
     full_refresh: FullRefresh = False,
+    fail_fast: FailFast = False,
     wait: Wait = 0.0,
     as_json: Json = False,
     project_dir: ProjectDir = Path(),
@@ -138,15 +154,14 @@ def seed(
 
     Example: `transform seed --select countries`
     """
-    return built("seed", "seed", console, locals())
+    return built("seed", ACTIONS["seed"], console, locals())
 
 
 @guarded
 def snapshot(
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
+    fail_fast: FailFast = False,
     wait: Wait = 0.0,
     as_json: Json = False,
     project_dir: ProjectDir = Path(),
@@ -157,16 +172,13 @@ def snapshot(
 
     Example: `transform snapshot`
     """
-    return built("snapshot", "snapshot", console, locals())
+    return built("snapshot", ACTIONS["snapshot"], console, locals())
 
 
 @guarded
 def test(
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
-    threads: Threads = None,
     fail_fast: FailFast = False,
     wait: Wait = 0.0,
     as_json: Json = False,
@@ -178,15 +190,13 @@ def test(
 
     Example: `transform test --select customers`
     """
-    return built("test", "check freshness", console, locals())
+    return built("test", ACTIONS["test"], console, locals())
 
 
 @guarded
 def activate(
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
     dry_run: DryRun = False,
     wait: Wait = 0.0,
     as_json: Json = False,
@@ -199,7 +209,7 @@ def activate(
     Example: `transform activate --dry-run`
     """
     if not dry_run:
-        return built("activate", "activate", console, locals())
+        return built("activate", ACTIONS["activate"], console, locals())
     from transformer.flows.activate import previews
     from transformer.report import show_preview
 
@@ -207,3 +217,52 @@ def activate(
     for node, preview in previews(ask, outside):
         show_preview(node.name, preview, console)
     return 0
+
+
+@guarded
+def retry(
+    fail_fast: FailFast = False,
+    wait: Wait = 0.0,
+    as_json: Json = False,
+    project_dir: ProjectDir = Path(),
+    console: Any = None,
+) -> int:
+    """
+    Does again what failed in a dbt project, and what was skipped for it.
+
+    `run_results.json` tells which command that was, and what came of it.
+
+    Example: `transform retry`
+    """
+    from transformer.flows.retry import again
+
+    ask, outside = asked("retry", console, locals())
+    ask = again(ask, outside)
+    if not ask.only.only:
+        console.say("nothing to do: nothing failed the last time")
+        return 0
+    return build_as(ask, outside, ACTIONS[ask.command], console, locals())
+
+
+@guarded
+def clone(
+    select: Select = None,
+    exclude: Exclude = None,
+    full_refresh: FullRefresh = False,
+    wait: Wait = 0.0,
+    project_dir: ProjectDir = Path(),
+    console: Any = None,
+) -> None:
+    """
+    Copies relations of an earlier run into the target.
+
+    `--state` says where its `manifest.json` lies. They must be in the same file, or in one that
+    is attached. What is there already stays, without `--full-refresh`.
+
+    Example: `transform clone --state prod-artifacts --select +orders`
+    """
+    from transformer.flows.clone import cloned
+
+    ask, outside = asked("clone", console, {**locals(), "defer": True})
+    made = cloned(ask, outside, wait)
+    console.say(f"cloned {', '.join(made)}" if made else "nothing to clone")

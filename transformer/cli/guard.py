@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import sys
 import traceback
@@ -13,17 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from transformer.cli.options import COMMON, SELECTING
 from transformer.errors import Fault, TransformError, UsageError, refusal
 
 if TYPE_CHECKING:
     from transformer.asking import Ask, Outside
     from transformer.console import Console
+    from transformer.plan.choice import Selection
 
 
 class State:
     """What the words before the command say."""
 
     debug = False
+    # What every command takes that works on a project.
+    common: dict[str, Any] = {}  # noqa: RUF012 - the words of this one call
 
 
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -31,39 +36,70 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        from transformer.console import Console
-
-        console = Console(sys.stdout, sys.stderr, json=bool(kwargs.get("as_json")))
-        code = 0
-        try:
-            code = command(*args, **kwargs, console=console) or 0
-        except TransformError as error:
-            console.error(error)
-            code = error.exit_code
-            _trace(console)
-        except Fault as fault:
-            console.error(refusal(fault))
-            code = 1
-            _trace(console)
-        except KeyboardInterrupt:
-            console.say("stopped; the next build goes on from here")
-            code = 130
-        except Exception as error:
-            # DuckDB answers Ctrl-C in the middle of a query with an error of its own.
-            if "interrupted" in str(error).lower():
-                console.say("stopped; the next build goes on from here")
-                raise typer.Exit(130) from None
-            console.error(error)
-            console.say("  this is the tool's own fault: run it again with `transform --debug …`")
-            _trace(console)
-            code = 2
-        raise typer.Exit(code)
+        shared = {**COMMON, **SELECTING}
+        State.common = {name: kwargs.pop(name) for name in shared if name in kwargs}
+        State.debug = State.debug or bool(State.common.get("trace"))
+        console = _console(as_json=bool(kwargs.get("as_json")))
+        raise typer.Exit(_ended(lambda: command(*args, **kwargs, console=console), console))
 
     # typer reads the signature; the console is not one of the user's words.
     del run.__wrapped__
+    run.__name__ = command.__name__.replace("_", "-")
     run.__signature__ = signature = _without_console(command)  # type: ignore[attr-defined]
     run.__annotations__ = {n: p.annotation for n, p in signature.parameters.items()}
     return run
+
+
+def _console(*, as_json: bool) -> Console:
+    from transformer.console import Console
+
+    class Quiet(Console):
+        """Says errors and failures only."""
+
+        def error(self, error: BaseException) -> None:
+            """Loud."""
+            self.err, self._terminal = sys.stderr, None
+            super().error(error)
+
+        def failure(self, outcome: Any) -> None:
+            """Loud too."""
+            loud = Console(sys.stdout, sys.stderr, self.secrets, color=self.color)
+            if outcome.bad:
+                loud.failure(outcome)
+
+    quiet, color = bool(State.common.get("quiet")), State.common.get("colors")
+    if quiet:
+        return Quiet(sys.stdout, io.StringIO(), json=as_json, color=color)
+    return Console(sys.stdout, sys.stderr, json=as_json, color=color)
+
+
+def _ended(work: Callable[[], int | None], console: Console) -> int:
+    """The exit code of the work; what it raised is told."""
+    try:
+        return work() or 0
+    except TransformError as error:
+        console.error(error)
+        _trace(console)
+        return error.exit_code
+    except Fault as fault:
+        console.error(refusal(fault))
+        _trace(console)
+        return 1
+    except KeyboardInterrupt:
+        return _stopped(console)
+    except Exception as error:
+        # DuckDB answers Ctrl-C in the middle of a query with an error of its own.
+        if "interrupted" in str(error).lower():
+            return _stopped(console)
+        console.error(error)
+        console.say("  this is the tool's own fault: run it again with `transform --debug …`")
+        _trace(console)
+        return 2
+
+
+def _stopped(console: Console) -> int:
+    console.say("stopped; the next build goes on from here")
+    return 130
 
 
 def _trace(console: Console) -> None:
@@ -75,27 +111,109 @@ def _trace(console: Console) -> None:
 def _without_console(command: Callable[..., Any]) -> inspect.Signature:
     given = inspect.signature(command, eval_str=True)
     kept = [p for p in given.parameters.values() if p.name != "console"]
+    shared = dict(COMMON) if "project_dir" in given.parameters else {}
+    shared |= SELECTING if "select" in given.parameters else {}
+    for name, kind in shared.items():
+        flag = str(kind.__origin__) == str(bool)
+        kept.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=False if flag else None,
+                annotation=kind,
+            )
+        )
     return given.replace(parameters=kept, return_annotation=None)
 
 
 def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, Outside]:
     """What the words of a command ask for, and the outside they are asked in."""
     from transformer.asking import Ask, Outside
+    from transformer.leaving import deferred
 
+    said = {**State.common, **words}
+    root = (said.get("project_dir") or Path()).resolve()
+    profiles = said.get("profiles_dir")
+    env = dict(os.environ)
+    if said.get("target_path"):
+        env["DBT_TARGET_PATH"] = str(said["target_path"])
+    elsewhere = _folder(root, said.get("defer_state") or said.get("state"))
+    if said.get("defer") and elsewhere is None:
+        raise UsageError("`--defer` needs `--state FOLDER`")
     ask = Ask(
-        root=words.get("project_dir") or Path(),
-        target=words.get("target"),
-        vars=_vars(words.get("variables")),
-        select=tuple(words.get("select") or ()),
-        exclude=tuple(words.get("exclude") or ()),
-        full_refresh=bool(words.get("full_refresh")),
+        root=root,
+        target=said.get("target"),
+        vars=mapped(said.get("variables"), "--vars"),
+        select=_words(said.get("select")),
+        exclude=_words(said.get("exclude")),
+        full_refresh=bool(said.get("full_refresh")),
         command=command,
+        profiles_dir=Path(profiles).resolve() if profiles else None,
+        profile=said.get("profile"),
+        flags=_flags(said),
+        only=_only(said, root, env),
+        deferred=deferred(elsewhere) if said.get("defer") and elsewhere else {},
+        favors=bool(said.get("favor_state")),
     )
-    return ask, Outside(dict(os.environ), secrets=console.secrets)
+    if (root / "dbt_project.yml").is_file() and not (root / "transform.yml").is_file():
+        os.chdir(root)  # files that its SQL names are named from there, as with dbt
+    told: set[str] = set()
+
+    def say(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            console.say(text)
+
+    return ask, Outside(env, secrets=console.secrets, say=say)
 
 
-def _vars(text: str | None) -> dict[str, Any]:
-    if not text:
+def _words(given: list[str] | None) -> tuple[str, ...]:
+    return tuple(each for each in given or () if each.strip())
+
+
+def _folder(root: Path, given: Path | None) -> Path | None:
+    """A folder as it is named from here, or from the project."""
+    if given is None or given.is_dir():
+        return given
+    found = root / given
+    if not found.is_dir():
+        raise UsageError(f"there is no folder `{given}`", hint="look at `--state`")
+    return found
+
+
+def _only(said: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
+    from transformer.leaving import earlier
+    from transformer.plan.choice import Selection
+    from transformer.plan.methods import Earlier
+
+    state = _folder(root, said.get("state"))
+    here = root / (env.get("DBT_TARGET_PATH") or "target")
+    return Selection(
+        selector=said.get("selector"),
+        kinds=_words(said.get("kinds")),
+        not_kinds=_words(said.get("not_kinds")),
+        indirect=said.get("indirect") or "eager",
+        earlier=earlier(state, here) if state else Earlier(),
+    )
+
+
+def _flags(said: dict[str, Any]) -> dict[str, Any]:
+    """What templates may ask `flags` for, beyond what is always there."""
+    named = {
+        "EMPTY": said.get("empty"),
+        "SAMPLE": said.get("sample"),
+        "EVENT_TIME_START": said.get("event_time_start"),
+        "EVENT_TIME_END": said.get("event_time_end"),
+        "STORE_FAILURES": said.get("store_failures"),
+        "WARN_ERROR": said.get("warn_error"),
+        "FAIL_FAST": said.get("fail_fast"),
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+def mapped(text: str | None, option: str) -> dict[str, Any]:
+    """A mapping that is written as YAML. Raises UsageError when it is none."""
+    if not text or not text.strip():
         return {}
     import yaml
 
@@ -104,7 +222,7 @@ def _vars(text: str | None) -> dict[str, Any]:
     except yaml.YAMLError as error:
         said = getattr(error, "problem", None) or "it cannot be read"
         hint = "write it like '{name: value}'"
-        raise UsageError(f"--vars is not YAML: {said}", hint=hint) from None
+        raise UsageError(f"{option} is not YAML: {said}", hint=hint) from None
     if not isinstance(found, dict):
-        raise UsageError("--vars must be a mapping", hint="write it like '{name: value}'")
+        raise UsageError(f"{option} must be a mapping", hint="write it like '{name: value}'")
     return {str(key): value for key, value in found.items()}

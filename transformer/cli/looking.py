@@ -15,10 +15,10 @@ from transformer.cli.options import (
     Limit,
     ProjectDir,
     Select,
-    Target,
-    Vars,
 )
 from transformer.errors import UsageError
+
+Inline = Annotated[str | None, typer.Option("--inline", help="This query instead, a template")]
 
 
 @guarded
@@ -47,8 +47,6 @@ def init(
 def plan(
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
     full_refresh: FullRefresh = False,
     as_json: Json = False,
     project_dir: ProjectDir = Path(),
@@ -71,8 +69,9 @@ def plan(
 def compile(  # noqa: A001 - the command's name
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
+    inline: Inline = None,
+    output: Annotated[str, typer.Option("--output", help="text or json")] = "text",
+    full_refresh: FullRefresh = False,
     project_dir: ProjectDir = Path(),
     console: Any = None,
 ) -> None:
@@ -83,23 +82,29 @@ def compile(  # noqa: A001 - the command's name
 
     Example: `transform compile --select orders`
     """
+    import json
+
     from transformer.flows.look import compiled
 
     ask, outside = asked("compile", console, locals())
-    home, made = compiled(ask, outside)
-    if len(made) == 1:
-        console.data(made[0][1])
-    console.say(f"{len(made)} queries in {home}")
+    home, made = compiled(ask, outside, inline or "")
+    chosen = [each for each in made if each[0] in ask.select] if len(made) > 1 else made
+    if len(chosen) == 1:
+        name, text = chosen[0]
+        console.data(json.dumps({"node": name, "compiled": text}) if output == "json" else text)
+    if not inline:
+        console.say(f"{len(made)} queries in {home}")
 
 
 @guarded
 def ls(
     select: Select = None,
     exclude: Exclude = None,
-    target: Target = None,
-    variables: Vars = None,
-    kind: Annotated[
-        list[str] | None, typer.Option("--resource-type", help="model, source, seed, check …")
+    output: Annotated[
+        str | None, typer.Option("--output", help="selector, name, path or json")
+    ] = None,
+    keys: Annotated[
+        list[str] | None, typer.Option("--output-keys", help="With json: only these keys")
     ] = None,
     as_json: Json = False,
     project_dir: ProjectDir = Path(),
@@ -108,17 +113,33 @@ def ls(
     """
     Lists what the project holds.
 
-    The order is that in which it is built.
+    The order is that in which it is built. In a dbt project the lines are dbt's own.
 
     Example: `transform ls --select tag:nightly`
     """
     import json
 
-    from transformer.flows.look import described, listed
+    from transformer.flows.look import described, in_manifest, listed
+    from transformer.report import listed_as, listed_json
 
-    ask, outside = asked("ls", console, locals())
-    for node in listed(ask, outside, tuple(kind or ())):
-        console.data(json.dumps(described(node)) if as_json else f"{node.kind}:{node.name}")
+    if output not in (None, "selector", "name", "path", "json"):
+        raise UsageError(f"there is no `--output {output}`", hint="selector, name, path or json")
+    ask, outside = asked("list", console, locals())
+    if output == "json":
+        wanted = " ".join(keys or ()).replace(",", " ").split()
+        for each in in_manifest(ask, outside).values():
+            console.data(listed_json(each, wanted))
+        return
+    found, is_open = listed(ask, outside)
+    if not found:
+        outside.say("No nodes selected!" if is_open else "nothing was chosen")
+    for thing in found:
+        if output or (is_open and not as_json):
+            console.data(listed_as(thing, output or "selector"))
+        elif thing.node is not None:
+            node = thing.node
+            shown = json.dumps(described(node)) if as_json else f"{node.kind}:{node.name}"
+            console.data(shown)
 
 
 @guarded
@@ -127,10 +148,14 @@ def show(
     failures: Annotated[
         str | None, typer.Option("--failures", help="The failing rows of this check instead")
     ] = None,
-    inline: Annotated[str | None, typer.Option("--inline", help="The rows of this query")] = None,
+    inline: Inline = None,
+    plain: Annotated[
+        str | None, typer.Option("--inline-direct", help="This query instead, as it stands")
+    ] = None,
+    select: Select = None,
+    exclude: Exclude = None,
     limit: Limit = 5,
-    target: Target = None,
-    variables: Vars = None,
+    output: Annotated[str, typer.Option("--output", help="text or json")] = "text",
     as_json: Json = False,
     project_dir: ProjectDir = Path(),
     console: Any = None,
@@ -138,21 +163,35 @@ def show(
     """
     Shows rows of a relation or of a check.
 
-    `--inline` shows those of a query, `--failures` those that fail a check.
+    `--inline` shows those of a query, `--failures` those that fail a check, `--select` those of
+    models as they would be now.
 
     Example: `transform show customers --limit 10`
     """
-    from transformer.flows.look import Wanted, shown
-    from transformer.report import show_rows
+    from transformer.flows.look import Wanted, selected, shown
+    from transformer.report import show_rows, show_values
+    from transformer.steps import Sample
 
-    if sum(map(bool, (name, failures, inline))) != 1:
-        raise UsageError("say one of: a name, --failures or --inline")
+    if sum(map(bool, (name, failures, inline, plain, select))) != 1:
+        raise UsageError("say one of: a name, --select, --failures or --inline")
     ask, outside = asked("show", console, locals())
-    show_rows(shown(ask, outside, Wanted(name, failures, inline, limit)), console)
+    most = None if limit < 0 else limit
+    wanted = Wanted(name, failures, inline or plain, most, plain=bool(plain))
+    if output == "json" and not failures:
+        show_values(selected(ask, outside, wanted), console)
+    elif not select:
+        show_rows(shown(ask, outside, wanted), console)
+    else:
+        found = selected(ask, outside, wanted)
+        for each in found:
+            if len(found) > 1:
+                console.say(f"{each.name}:")
+            rows = tuple(tuple("" if v is None else str(v) for v in row) for row in each.rows)
+            show_rows(Sample(tuple(each.columns), rows), console)
 
 
 @guarded
-def debug(target: Target = None, project_dir: ProjectDir = Path(), console: Any = None) -> None:
+def debug(project_dir: ProjectDir = Path(), console: Any = None) -> int:
     """
     Says what the tool sees.
 
@@ -160,24 +199,32 @@ def debug(target: Target = None, project_dir: ProjectDir = Path(), console: Any 
 
     Example: `transform debug`
     """
+    from transformer.errors import TransformError
     from transformer.flows.debug import facts
 
     ask, outside = asked("debug", console, locals())
-    for key, value in facts(ask, outside):
-        console.data(f"{key:<12}{value}")
+    try:
+        for key, value in facts(ask, outside):
+            console.data(f"{key:<12}{value}")
+    except TransformError as error:
+        console.error(error)
+        return 1
+    return 0
 
 
 @guarded
-def clean(target: Target = None, project_dir: ProjectDir = Path(), console: Any = None) -> None:
+def clean(project_dir: ProjectDir = Path(), console: Any = None) -> None:
     """
     Removes what builds leave behind.
 
-    The warehouse itself and the sync ledger stay.
+    The warehouse itself and the sync ledger stay. In a dbt project the folders of
+    `clean-targets` go too.
 
     Example: `transform clean`
     """
     from transformer.flows.build import clean as removed
+    from transformer.flows.clean import cleaned
 
     ask, outside = asked("clean", console, locals())
-    found = removed(ask, outside)
+    found = [*cleaned(ask, outside, removed)]
     console.say(f"removed {', '.join(found)}" if found else "nothing to remove")

@@ -13,7 +13,6 @@ from transformer.cli.options import (
     Json,
     Limit,
     ProjectDir,
-    Target,
     Wait,
 )
 
@@ -22,7 +21,6 @@ from transformer.cli.options import (
 def show(
     name: Annotated[str | None, typer.Argument(help="A source or activation")] = None,
     limit: Limit = 20,
-    target: Target = None,
     as_json: Json = False,
     project_dir: ProjectDir = Path(),
     console: Any = None,
@@ -42,7 +40,6 @@ def show(
 @guarded
 def retry(
     name: Annotated[str | None, typer.Argument(help="A source or activation")] = None,
-    target: Target = None,
     wait: Wait = 0.0,
     as_json: Json = False,
     project_dir: ProjectDir = Path(),

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from transformer.compile.complaints import complaint, placed
 from transformer.compile.config import option_place
+from transformer.compile.contracts import contract
 from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
@@ -26,15 +27,10 @@ from transformer.compile.nodes import (
 )
 from transformer.errors import Fault, SqlError, TransformError, Where, did_you_mean
 from transformer.names import Name, expression, quoted
-from transformer.project.values import Column
 from transformer.steps import Columns
 
-SNAPSHOT_COLUMNS: Columns = (
-    ("dbt_scd_id", "VARCHAR"),
-    ("dbt_updated_at", "TIMESTAMP"),
-    ("dbt_valid_from", "TIMESTAMP"),
-    ("dbt_valid_to", "TIMESTAMP"),
-)
+# The types of a record's own columns.
+_RECORD = ("VARCHAR", "TIMESTAMP", "TIMESTAMP", "TIMESTAMP", "VARCHAR")
 
 
 class Catalog(Protocol):
@@ -55,12 +51,22 @@ class Bound:
     columns: dict[str, Columns] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
     mistakes: list[TransformError] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
+    # Mistakes that stop only the nodes they are in, when these are built.
+    notices: list[TransformError] = field(default_factory=list)
+
+
+def forgiven(bound: Bound) -> Bound:
+    """In an open project a query may read what only the engine knows: what cannot be bound is
+    found out when it is built."""
+    late = bound.late | bound.failed
+    return Bound(bound.columns, late, [], set(), bound.mistakes)
 
 
 def bind(graph: Graph, known: Mapping[str, Columns], catalog: Catalog) -> Bound:
     """Binds the graph in its order. `known` are the columns of sources, seeds and Python models."""
     bound = Bound()
-    failed: set[str] = set()
+    failed = bound.failed
     for node in graph:
         if any(need in failed for need in node.needs):
             failed.add(node.id)  # its own mistakes cannot be told from its parent's
@@ -125,7 +131,7 @@ def _model(task: _Task, body: ModelBody) -> None:
     if columns is None:
         return
     if body.config.contract and task.node.described.columns:
-        _contract(task, columns)
+        task.bound.mistakes += contract(task.node, columns, task.catalog.describe)
     _settle(task, columns)
     if body.increment is not None:
         _describe(task, body.increment)
@@ -147,59 +153,16 @@ def _readable(task: _Task) -> Iterator[tuple[str, list[str]]]:
             yield task.graph[need].name, [name for name, _ in columns]
 
 
-def _contract(task: _Task, columns: Columns) -> None:
-    """Declared columns and types are exactly those of the query."""
-    given = {name.lower(): (name, kind) for name, kind in columns}
-    declared = task.node.described.columns
-    for column in declared:
-        if column.name.lower() not in given:
-            hint = did_you_mean(column.name, [name for name, _ in columns], otherwise="it gives {}")
-            what = f"the contract declares `{column.name}`, but the query does not give it"
-            task.mistake(SqlError(what, column.where, hint))
-            continue
-        kind = given[column.name.lower()][1]
-        wanted = _normal(task, column)
-        if wanted and wanted != kind:
-            task.mistake(
-                SqlError(
-                    f"the contract says `{column.name}` is {wanted}, but the query gives {kind}",
-                    column.where,
-                    hint=f"cast it in {task.node.path}, or change `data_type`",
-                )
-            )
-    names = {column.name.lower() for column in declared}
-    for name, _ in columns:
-        if name.lower() not in names:
-            task.mistake(
-                SqlError(
-                    f"the query gives `{name}`, which the contract does not declare",
-                    task.node.described.where or task.node.where,
-                    hint="declare it under `columns:`, or leave it out of the query",
-                )
-            )
-
-
-def _normal(task: _Task, column: Column) -> str | None:
-    """The declared type as the engine spells it; None when there is none, or it is a mistake."""
-    if not column.data_type:
-        return None
-    try:
-        return task.catalog.describe(f"select null::{column.data_type}")[0][1]
-    except Fault as fault:
-        said = complaint(fault, {})
-        task.mistake(SqlError(f"{said.what} of `{column.name}`", column.where, said.hint))
-        return None
-
-
 def _snapshot(task: _Task, body: SnapshotBody) -> None:
     read = task.bound.columns.get(task.node.needs[0], ()) if task.node.needs else ()
+    if body.query is not None:
+        read = _describe(task, body.query) or ()
     wanted = [*body.unique_key, *([body.updated_at] if body.updated_at else [])]
     wanted += [c for c in body.check_cols if c != "all"]
-    if task.node.needs:
+    if task.node.needs and body.query is None:
+        wanted = [name for name in wanted if name.isidentifier()]  # else it is an expression
         _has(task, wanted, task.node.needs[0], body.snapshot.where)
-    extra: Columns = SNAPSHOT_COLUMNS
-    if body.hard_deletes == "new_record":
-        extra = (*extra, ("dbt_is_deleted", "VARCHAR"))
+    extra: Columns = tuple(zip(body.own_names, _RECORD, strict=False))
     _settle(task, (*read, *extra))
 
 

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from transformer.compile.context import Relation, Trace
-from transformer.compile.models import Query, Scope, finish, resolve
-from transformer.compile.nodes import CheckBody, Compiled, Node
-from transformer.errors import TransformError, Where
+from transformer.compile.context import Trace, Words
+from transformer.compile.dbt.adapter import NeedsWarehouse
+from transformer.compile.index import Referable
+from transformer.compile.library import BUILT_IN, Macro
+from transformer.compile.naming import Asked
+from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SourceBody
+from transformer.compile.rendering import finish, render, rendered_or_late, resolve
+from transformer.compile.scope import Query, Scope, Template
+from transformer.compile.templates import Session
+from transformer.errors import GraphError, TransformError, Where, did_you_mean
 from transformer.names import Name, slug
-from transformer.project.values import CheckSpec, SqlCheck
+from transformer.project.values import CheckConfig, CheckSpec, SqlCheck
 
-_CALL = re.compile(r"\s*(ref|source)\s*\(.*\)\s*\Z")
+_CALL = re.compile(r"\s*(env_var|ref|var|source)\s*\(.*\)\s*\Z", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_]\w*\Z")
+# What dbt's own macros of these names do is measured in one scan with others.
+_AUDIT = "dbt_test__audit"
+_NATIVE = frozenset({"not_null", "unique", "accepted_values", "relationships"})
+# What these tests of a package do is measured so too, under the kinds of these names.
+_NATIVE_OF_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "dbt_utils": ("unique_combination_of_columns", "accepted_range", "expression_is_true"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +57,59 @@ def _check(
     checked: Checked, spec: CheckSpec, scope: Scope, taken: set[str]
 ) -> tuple[Node, Query | None]:
     trace = Trace()
-    to = _relationship(spec, scope, trace)
-    query = None
-    if "test_" + spec.kind in scope.library.macros:
-        query = _custom(checked, spec, scope, trace)
+    macro, query, to = _macro(spec, scope), None, None
+    if macro is None:
+        to = _relationship(spec, scope, trace)
+    else:
+        query = _custom_or_late(_Called(checked.node, spec, macro), scope)
     needs = tuple(dict.fromkeys((checked.node.id, *(query.needs if query else trace.needs))))
     body = CheckBody(
-        kind=spec.kind,
+        kind=spec.kind if macro else spec.kind.rpartition(".")[2],
         on=checked.node.id,
-        column=spec.column or spec.args.get("column_name"),
+        column=spec.args.get("column_name") or spec.column,
         args=spec.args,
-        config=spec.config,
+        config=_with_written(spec.config, query.trace, spec.given) if query else spec.config,
         where=spec.where,
         to=to,
-        query=finish_check(query, spec.where) if query else None,
+        query=finish_check(query, spec.where) if query and not query.late else None,
+        spec=spec,
+        late=bool(query and query.late),
     )
     name = spec.name or _name(spec, checked.node, taken)
     taken.add(name)
-    return _node(name, body, needs, scope, spec.where), query
+    body = _storing(body, spec.alias or name, scope)
+    return _node(name, body, needs, scope, spec.package), query
 
 
-def _node(name: str, body: CheckBody, needs: tuple[str, ...], scope: Scope, where: Where) -> Node:
+def _storing(body: CheckBody, name: str, scope: Scope) -> CheckBody:
+    """The check with the place of its failing rows, by dbt's rule in an open project."""
+    config = body.config
+    if not scope.is_open:
+        return body
+    if scope.world.flags.get("STORE_FAILURES") and not config.store_failures:
+        config = replace(config, store_failures=True)
+    if not config.store_failures:
+        return body
+    options = {"schema": config.schema or _AUDIT, "alias": config.alias or name}
+    facts = {"name": name, "resource_type": "test", "config": options, "version": None}
+    placed = scope.placed(Asked(name, options, facts))
+    return replace(body, config=config, stored=placed.relation)
+
+
+def _node(name: str, body: CheckBody, needs: tuple[str, ...], scope: Scope, package: str) -> Node:
+    suffix = f".{body.spec.suffix}" if body.spec and body.spec.suffix else ""
     return Node(
-        id=f"test.{scope.index.project}.{name}",
+        id=f"test.{package or scope.index.project}.{name}{suffix}",
         kind="check",
         name=name,
-        path=where.path,
+        path=body.where.path,
         body=body,
         needs=needs,
         tags=body.config.tags,
         options={"severity": body.config.severity},
-        where=where,
+        where=body.where,
+        package=package,
+        fqn=body.file.fqn if body.file else (),
     )
 
 
@@ -95,13 +131,72 @@ def _flat(args: Mapping[str, Any]) -> Iterator[str]:
         yield from (str(v) for v in value) if isinstance(value, list | tuple) else (str(value),)
 
 
+def _macro(spec: CheckSpec, scope: Scope) -> Macro | None:
+    """The macro that makes the check's query; None for what is measured without one. Raises
+    GraphError where there is neither."""
+    package, _, kind = spec.kind.rpartition(".")
+    name, library = f"test_{kind}", scope.library
+    found = library.own(name, package) if package else library.find(name, spec.package)
+    if found is None and scope.is_open:
+        known = [m.removeprefix("test_") for p in library.packages.values() for m in p]
+        raise GraphError(
+            f"there is no test `{spec.kind}`",
+            spec.where,
+            hint=did_you_mean(kind, known, otherwise="")
+            or "is the package that has it installed? `transform deps` does that",
+        )
+    if found is None:
+        return None
+    native = kind in _NATIVE and found.package == BUILT_IN
+    if kind in _NATIVE_OF_PACKAGES.get(found.package, ()):
+        native = _is_simple(spec)
+    return None if native and _plainly(spec, scope, found.package) else found
+
+
+def _is_simple(spec: CheckSpec) -> bool:
+    """Whether the arguments are plain: names, numbers, and text without Jinja."""
+    columns = spec.args.get("combination_of_columns") or ()
+    texts = [v for v in spec.args.values() if isinstance(v, str)]
+    known = {"combination_of_columns", "min_value", "max_value", "inclusive", "expression"}
+    return (
+        set(spec.args) <= {*known, "column_name"}
+        and all(_NAME.match(str(c)) for c in columns)
+        and not any("{" in text for text in texts)
+    )
+
+
+def _plainly(spec: CheckSpec, scope: Scope, package: str) -> bool:
+    """Whether nobody has put a macro of theirs in the package's place, and columns are names."""
+    name = f"test_{spec.kind.rpartition('.')[2]}"
+    default = scope.library.dispatched(name, package, "")
+    own = default is None or default.package == package
+    column = str(spec.args.get("column_name") or spec.column or "x")
+    field = str(spec.args.get("field") or "x")
+    return own and bool(_NAME.match(column)) and bool(_NAME.match(field)) and _solid(spec, scope)
+
+
+def _solid(spec: CheckSpec, scope: Scope) -> bool:
+    """Whether what a relationship leads to is a table or view of the warehouse."""
+    if "to" not in spec.args:
+        return True
+    to = _argument(spec.args["to"], scope.session(Trace(), spec.package), spec)
+    here = getattr(to, "database", None) in (None, scope.target.catalog)
+    return bool(getattr(to, "schema", None)) and here and not getattr(to, "text", None)
+
+
 def _relationship(spec: CheckSpec, scope: Scope, trace: Trace) -> Name | None:
     to = spec.args.get("to")
     if spec.kind != "relationships" or not to:
         return None
-    text = str(to)
+    text = str(to).strip().removeprefix("{{").removesuffix("}}").strip()
     if _CALL.match(text):
-        relation = scope.session(trace).evaluate(text, spec.where)
+        relation = scope.session(trace, spec.package).evaluate(text, spec.where)
+        if not relation.schema:
+            raise GraphError(
+                f"`{text}` is ephemeral: there is no relation to compare with",
+                spec.where,
+                hint="materialize it as a view or a table",
+            )
         return Name(relation.schema, relation.identifier)
     found = scope.index.plain(tuple(text.split(".")), spec.where)
     if found is None:
@@ -110,26 +205,70 @@ def _relationship(spec: CheckSpec, scope: Scope, trace: Trace) -> Name | None:
     return found.relation
 
 
-def _custom(checked: Checked, spec: CheckSpec, scope: Scope, trace: Trace) -> Query:
-    """A `{% test %}` block of the project, called with relation, column and arguments."""
-    session = scope.session(trace, this=checked.relation)
-    model = Relation(checked.relation)
+@dataclass(frozen=True, slots=True)
+class _Called:
+    """A macro that is called for a check of a node."""
+
+    node: Node
+    spec: CheckSpec
+    macro: Macro
+
+
+def _custom_or_late(called: _Called, scope: Scope) -> Query:
+    try:
+        return _custom(called, scope)
+    except NeedsWarehouse:
+        return replace(_custom(called, scope, execute=False), late=True)
+    except TransformError:
+        if not scope.is_open:
+            raise
+        return replace(_custom(called, scope, execute=False), late=True)
+
+
+def _custom(called: _Called, scope: Scope, *, execute: bool = True) -> Query:
+    """A `{% test %}` block, called with relation, column and arguments."""
+    node, spec, macro = called.node, called.spec, called.macro
+    trace = Trace()
+    subject = _subject(node, scope)
+    session = scope.session(trace, spec.package, this=subject, execute=execute)
+    relation = Words(scope.index, scope.target, {}, scope.world, Trace()).relation(subject)
+    model: Any = relation
     if spec.config.where:
-        text = f"(select * from {checked.relation.sql()} where {spec.config.where}) as checked"
-        model = Relation(checked.relation, text)
+        model = f"(select * from {relation} where {spec.config.where}) dbt_subquery"
     arguments: dict[str, Any] = {"model": model}
     if spec.column:
-        arguments["column_name"] = spec.column
+        arguments["column_name"] = spec.args.get("column_name") or spec.column
     for key, value in spec.args.items():
         arguments[key] = _argument(value, session, spec)
-    text = str(session.call("test_" + spec.kind, arguments, spec.where.path))
-    return resolve(text, scope, trace, lambda _: spec.where)
+    qualified = f"{macro.package}.{macro.name}" if macro.package else macro.name
+    text = str(session.call(qualified, arguments, spec.where.path))
+    if not execute:
+        return Query(text, (), (node.id, *trace.needs), None, trace, parsed=False)
+    query = resolve(text, scope, trace, lambda _: spec.where)
+    needs = dict.fromkeys((node.id, *query.needs)) if node.ephemeral else query.needs
+    return replace(query, needs=tuple(needs))
 
 
-def _argument(value: Any, session: Any, spec: CheckSpec) -> Any:
+def _subject(node: Node, scope: Scope) -> Referable:
+    body = node.body
+    reads = body.table.reads if isinstance(body, SourceBody) else ""
+    relation = node.relation or Name(scope.target.schema, node.name)
+    ephemeral = isinstance(body, ModelBody) and node.ephemeral
+    return Referable(node.id, node.name, relation, ephemeral, database=node.database, reads=reads)
+
+
+def _argument(value: Any, session: Session, spec: CheckSpec) -> Any:
+    if isinstance(value, list | tuple):
+        return [_argument(each, session, spec) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _argument(each, session, spec) for key, each in value.items()}
     if isinstance(value, str) and _CALL.match(value):
         return session.evaluate(value, spec.where)
     if isinstance(value, str) and "{{" in value:
+        inside = value.strip()
+        alone = inside.startswith("{{") and inside.endswith("}}") and inside.count("{{") == 1
+        if alone:
+            return session.evaluate(inside[2:-2].strip("-+ "), spec.where)
         return session.render(value, spec.where.path)
     return value
 
@@ -142,23 +281,48 @@ def finish_check(query: Query, where: Where) -> Compiled:
 
 def sql_check(check: SqlCheck, scope: Scope) -> tuple[Node, Query]:
     """A SQL file of failing rows as a node. Raises TransformError at its line."""
-    trace = Trace()
-    rendered = scope.session(trace).render(check.text, check.path)
+    query = rendered_or_late(_template(check), scope)
     where = Where.in_text(check.path, check.text, 1, 1)
+    body = CheckBody(
+        "sql",
+        None,
+        None,
+        {},
+        _with_written(check.config, query.trace, ()),
+        where,
+        file=check,
+        late=query.late,
+    )
+    body = _storing(body, check.name, scope)
+    return _node(check.name, body, query.needs, scope, check.package), query
 
-    def place(offset: int) -> Where:
-        return Compiled("", check.path, check.text, rendered).locate(offset)
 
-    query = resolve(rendered, scope, trace, place)
-    config = _with_written(check, trace)
-    body = CheckBody("sql", None, None, {}, config, where, query=None)
-    return _node(check.name, body, query.needs, scope, where), query
+def _template(check: SqlCheck) -> Template:
+    return Template(check.text, check.path, check.package)
 
 
-def _with_written(check: SqlCheck, trace: Trace) -> Any:
-    known = {k: v for k, v in trace.config.items() if k in check.config.__dataclass_fields__}
-    return type(check.config)(**{**_fields(check.config), **known})
+def late_query(node: Node, graph: Graph, scope: Scope) -> Query:
+    """The query of a late check, now that the scope has a warehouse. Raises TransformError."""
+    body = node.body
+    if not isinstance(body, CheckBody):
+        raise TypeError(node.id)
+    if body.file is not None:
+        return render(_template(body.file), scope)
+    macro = _macro(body.spec, scope) if body.spec else None
+    if body.spec is None or macro is None or body.on is None:
+        raise TypeError(node.id)
+    return _custom(_Called(graph[body.on], body.spec, macro), scope)
 
 
-def _fields(config: Any) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in config.__dataclass_fields__}
+def _with_written(config: CheckConfig, trace: Trace, given: Container[str]) -> CheckConfig:
+    """The configuration with what the SQL says in `config(…)`, where YAML says nothing."""
+    known = {
+        name: value
+        for name, value in trace.config.items()
+        if name in config.__dataclass_fields__ and name not in given
+    }
+    if isinstance(known.get("tags"), str):
+        known["tags"] = (known["tags"],)
+    if "severity" in known:
+        known["severity"] = str(known["severity"]).lower()
+    return replace(config, **known)

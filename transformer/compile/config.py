@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transformer.errors import ConfigError, TransformError, Where
-from transformer.names import Name
 from transformer.project.reader import Reader
 from transformer.project.schema import MODEL_CONFIG
 from transformer.project.settings import merge, plain_option
 from transformer.project.tree import Item
-from transformer.project.values import Model, Options, Target
+from transformer.project.values import Model, Options
+
+# The materializations that the tool makes itself; others are macros of the project.
+OWN_MATERIALIZATIONS = ("view", "table", "incremental", "ephemeral", "external", "table_function")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,15 @@ class ModelConfig:
     on_schema_change: str = "ignore"
     full_refresh: bool | None = None
     contract: bool = False
+    pre_hook: tuple[str, ...] = ()
+    post_hook: tuple[str, ...] = ()
+    # Everything that was written, known or not: templates may ask for any of it.
+    written: Options = field(default_factory=dict)
+
+    @property
+    def custom(self) -> bool:
+        """Whether a macro of the project makes the relation."""
+        return self.materialized not in OWN_MATERIALIZATIONS
 
     @property
     def strategy(self) -> str:
@@ -55,6 +66,65 @@ def model_config(
     contract = merged.pop("contract", None) or {}
     config = ModelConfig(**merged, contract=bool(contract.get("enforced", False)))
     return config, reader.mistakes + _senseless(model, config)
+
+
+def open_config(model: Model, written: Mapping[str, Any]) -> ModelConfig:
+    """The configuration of a model in an open project: any key may stand there, and what is
+    unknown is for templates and for other engines."""
+    merged = merge(merge(model.config, hooks_named(written)), model.over)
+    contract = merged.get("contract") or {}
+    enforced = contract.get("enforced") if isinstance(contract, Mapping) else contract
+    return ModelConfig(
+        materialized=str(merged.get("materialized") or "view"),
+        enabled=_flag(merged.get("enabled"), True),
+        schema=_text(merged.get("schema")),
+        alias=_text(merged.get("alias")),
+        tags=_texts(merged.get("tags")),
+        meta=merged.get("meta") or {},
+        unique_key=_texts(merged.get("unique_key")),
+        incremental_strategy=_text(merged.get("incremental_strategy")),
+        on_schema_change=str(merged.get("on_schema_change") or "ignore"),
+        full_refresh=merged.get("full_refresh"),
+        contract=bool(enforced),
+        pre_hook=hook_texts(merged.get("pre_hook")),
+        post_hook=hook_texts(merged.get("post_hook")),
+        written=merged,
+    )
+
+
+def hooks_named(written: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with hooks under one spelling, as lists."""
+    made = {key.replace("-", "_"): value for key, value in written.items()}
+    for key in ("pre_hook", "post_hook"):
+        if key in made and not isinstance(made[key], list | tuple):
+            made[key] = [made[key]]
+    return made
+
+
+def hook_texts(hooks: Any) -> tuple[str, ...]:
+    """The SQL of hooks, which may stand as text or as `{sql: …, transaction: …}`."""
+    if hooks is None:
+        return ()
+    each = hooks if isinstance(hooks, list | tuple) else [hooks]
+    texts = (str(h.get("sql", "")) if isinstance(h, Mapping) else str(h) for h in each)
+    return tuple(text for text in texts if text.strip())
+
+
+def _flag(value: Any, default: bool) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() not in ("false", "0", "no", "")
+    return default if value is None else bool(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    each = value if isinstance(value, list | tuple | set) else [value]
+    return tuple(str(v) for v in each)
 
 
 def _senseless(model: Model, config: ModelConfig) -> list[TransformError]:
@@ -103,17 +173,3 @@ def option_place(model: Model, key: str) -> Where:
         if found:
             return Where(model.path, number, found.start() + 1, len(key), line)
     return model.described.where or Where(model.path, 1)
-
-
-def relation_name(target: Target, name: str, options: Mapping[str, Any]) -> Name:
-    """Schema and name of a node's relation: a schema of its own is appended to the target's.
-
-    dbt's rule, except where the target's schema is DuckDB's default `main`: then the node's
-    schema stands alone, since `main_marts` says nothing that `marts` does not.
-    """
-    own = options.get("schema")
-    if not own:
-        schema = target.schema
-    else:
-        schema = own if target.schema == "main" else f"{target.schema}_{own}"
-    return Name(str(schema), str(options.get("alias") or name))

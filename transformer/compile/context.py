@@ -5,20 +5,21 @@ Each rendering gets its own set; what it asks for is noted in a `Trace`.
 
 from __future__ import annotations
 
-import datetime
-import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from transformer.compile.dbt.adapter import Warehouse
+from transformer.compile.dbt.relation import Relation
+from transformer.compile.dbt.surface import Given, flags, surface
 from transformer.compile.index import Index, Referable
-from transformer.compile.templates import Returned
+from transformer.compile.templates import Returned, Session
+from transformer.compile.world import SECRET_PREFIXES, World
 from transformer.errors import RenderError, did_you_mean
-from transformer.names import Name, quoted
+from transformer.project.settings import merge
 from transformer.project.values import Target
 
-SECRET_PREFIXES = ("TRANSFORM_SECRET_", "DBT_ENV_SECRET_")
 _MISSING = object()
 
 
@@ -31,106 +32,108 @@ class Trace:
     vars: dict[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     macros: dict[str, str] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
     asked_incremental: bool = False
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the outside says to a rendering: environment, clock, and which relations exist."""
-
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    now: datetime.datetime = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    full_refresh: bool = False
-    command: str = "build"
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The values of secret variables: they may stand in no SQL, whichever way they came."""
-        return secrets_of(self.env)
-
-
-class Relation:
-    """What `ref`, `source` and `this` give: text in SQL, with its parts as attributes."""
-
-    def __init__(self, name: Name, text: str | None = None) -> None:
-        self.schema, self.identifier = name.schema, name.table
-        self.table = self.name = name.table
-        self._text = text or name.sql()
-
-    def __str__(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return self._text
-
-    def include(self, schema: bool = True, **_: bool) -> str:
-        """The name with or without its schema."""
-        return self._text if schema else quoted(self.identifier)
-
-
 @dataclass(slots=True)
 class Words:
-    """The words of one rendering."""
+    """The words of one rendering, which is of a file of `package`.
+
+    Without `execute` it only finds out what is referred to. `node` is what `model` says.
+    `warehouse` is there when the rendering may ask it; `graph` when it is complete.
+    """
 
     index: Index
     target: Target
     vars: Mapping[str, Any]
     world: World
     trace: Trace
-    this: Name | None = None
+    package: str = ""
+    this: Referable | None = None
     incremental: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    execute: bool = True
+    node: Mapping[str, Any] = field(default_factory=dict)
+    warehouse: Warehouse | None = None
+    graph: Mapping[str, Any] | None = None
+    cut: Callable[[str], str] | None = None
 
-    def context(self) -> dict[str, Any]:
+    def context(self, session: Session) -> dict[str, Any]:
         """The names a template sees."""
-        return {
+        own = {
             "ref": self.ref,
             "source": self.source,
             "config": _Config(self),
-            "var": self.var,
+            "var": _Var(self),
             "env_var": self.env_var,
-            "this": Relation(self.this) if self.this else None,
-            "target": target_words(self.target),
             "is_incremental": self.is_incremental,
-            "execute": True,
+        }
+        return {
+            **surface(
+                Given(
+                    target=target_words(self.target),
+                    world=self.world,
+                    node=self.node,
+                    execute=self.execute,
+                    warehouse=self.warehouse,
+                    graph=self.graph,
+                    dispatch=session.dispatch,
+                    log=self.log,
+                    own=own,
+                )
+            ),
+            **own,
+            "this": self.relation(self.this) if self.this else None,
+            "execute": self.execute,
             "log": self.log,
             "print": self.log,
             "return": give_back,
             "run_started_at": self.world.now,
             "project_name": self.index.project,
-            "exceptions": {"raise_compiler_error": refuse, "warn": self.log},
-            "tojson": to_json,
-            "fromjson": json.loads,
-            "zip": zip,
-            "set": set,
-            "flags": {"FULL_REFRESH": self.world.full_refresh, "WHICH": self.world.command},
+            "flags": flags(self.world),
         }
 
-    def ref(self, *words: str, **_: Any) -> Relation:
+    def relation(self, node: Referable) -> Relation:
+        """What `ref`, `source` and `this` give."""
+        if node.ephemeral:
+            return Relation.ephemeral(node.name)
+        name, database = node.relation, node.database or self.target.catalog or None
+        if node.reads:
+            return Relation.expression(database, name.schema, name.table, node.reads)
+        return Relation(database, name.schema, name.table)
+
+    def ref(self, *words: str, v: Any = None, version: Any = None) -> Relation:
         """The relation of a model, seed or snapshot; makes an edge."""
-        return self._edge(self.index.ref(*words))
+        wanted = v if v is not None else version
+        return self._edge(
+            self.index.ref(
+                *words, version=None if wanted is None else str(wanted), package=self.package
+            )
+        )
 
     def source(self, *words: str) -> Relation:
         """The relation of a source table; makes an edge."""
-        return self._edge(self.index.source(*words))
+        return self._edge(self.index.source(*words, package=self.package))
 
     def _edge(self, node: Referable) -> Relation:
         if node.id not in self.trace.needs:
             self.trace.needs.append(node.id)
-        return Relation(node.relation, node.sql())
+        made = self.relation(node)
+        if not self.execute:
+            return made
+        if self.world.flags.get("EMPTY"):
+            return self._narrowed(made, "false")
+        if node.ephemeral:
+            return made
+        if self.cut and node.event_time:
+            return self._narrowed(made, self.cut(node.event_time))
+        return made
 
-    def var(self, name: str, default: Any = _MISSING) -> Any:
-        """The value of a variable."""
-        value = self.vars.get(name, default)
-        if value is _MISSING:
-            raise RenderError(
-                f"the variable `{name}` has no value",
-                hint=did_you_mean(name, self.vars, otherwise="")
-                or "set it under `vars:`, with --vars, or give `var()` a default",
-            )
-        self.trace.vars[name] = value
-        return deepcopy(value)  # a template may change its own list, not everyone's
+    def _narrowed(self, made: Relation, condition: str) -> Relation:
+        text = f"(select * from {made} where {condition})"
+        return Relation.expression(made.database, made.schema or "", made.identifier or "", text)
 
     def env_var(self, name: str, default: Any = _MISSING) -> str:
         """The value of an environment variable; secrets are refused here."""
@@ -146,12 +149,35 @@ class Words:
     def is_incremental(self) -> bool:
         """Whether only what is new is wanted."""
         self.trace.asked_incremental = True
-        return self.incremental
+        return self.incremental and self.execute
 
     def log(self, message: Any, *_: Any, **__: Any) -> str:
         """Keeps a note; writes nothing into the SQL."""
         self.trace.notes.append(str(message))
         return ""
+
+
+class _Var:
+    """`var('name')`: the value of a variable; `var.has_var('name')` asks whether there is one."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def __call__(self, name: str, default: Any = _MISSING) -> Any:
+        known, trace = self._words.vars, self._words.trace
+        value = known.get(name, default)
+        if value is _MISSING:
+            raise RenderError(
+                f"the variable `{name}` has no value",
+                hint=did_you_mean(name, known, otherwise="")
+                or "set it under `vars:`, with --vars, or give `var()` a default",
+            )
+        trace.vars[name] = value
+        return deepcopy(value)  # a template may change its own list, not everyone's
+
+    def has_var(self, name: str) -> bool:
+        """Whether the variable has a value."""
+        return name in self._words.vars
 
 
 class _Config:
@@ -162,13 +188,14 @@ class _Config:
 
     def __call__(self, *args: Mapping[str, Any], **options: Any) -> str:
         for each in (*args, options):
-            self._words.trace.config |= each
+            self._words.trace.config = merge(self._words.trace.config, each)
         return ""
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: Any = None, **_: Any) -> Any:
         """The value of an option, or the default."""
-        merged = {**self._words.options, **self._words.trace.config}
-        return merged.get(name, default)
+        merged = merge(self._words.options, self._words.trace.config)
+        value = merged.get(name)
+        return default if value is None else value
 
     def require(self, name: str) -> Any:
         """The value of an option; an error when it is not set."""
@@ -177,10 +204,17 @@ class _Config:
             raise RenderError(f"the option `{name}` is not set", hint="set it in `config(…)`")
         return value
 
+    def meta_get(self, name: str, default: Any = None) -> Any:
+        """A value under `meta:`, or the default."""
+        return (self.get("meta") or {}).get(name, default)
 
-def secrets_of(env: Mapping[str, str]) -> frozenset[str]:
-    """The values of the variables that are secret by their name; very short ones tell nothing."""
-    return frozenset(v for k, v in env.items() if k.startswith(SECRET_PREFIXES) and len(v) > 3)
+    def persist_relation_docs(self) -> bool:
+        """Whether descriptions become comments: they always do here, without a macro's help."""
+        return False
+
+    def persist_column_docs(self) -> bool:
+        """The same of columns."""
+        return False
 
 
 def read_env(env: Mapping[str, str], name: str, default: Any = _MISSING) -> str:
@@ -224,22 +258,11 @@ def target_words(target: Target) -> dict[str, Any]:
         "threads": target.threads,
         "path": target.path,
         "type": target.type,
+        "database": target.catalog,
+        **target.words,
     }
 
 
 def give_back(value: Any = None) -> NoReturn:
     """`return(value)`: leaves the macro with a native value."""
     raise Returned(value)
-
-
-def refuse(message: Any) -> NoReturn:
-    """`exceptions.raise_compiler_error(message)`."""
-    raise RenderError(str(message), hint="a macro of the project refuses this")
-
-
-def to_json(value: Any, default: Any = None) -> Any:
-    """The value as JSON text, or the default when it cannot be."""
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError):
-        return default

@@ -8,39 +8,33 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from transformer.compile.checks import Checked, checks_of, sql_check
-from transformer.compile.config import ModelConfig, relation_name
+from transformer.compile.config import OWN_MATERIALIZATIONS, ModelConfig, option_place
 from transformer.compile.conflicts import Clashes, circle
-from transformer.compile.context import Trace, World
+from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
+from transformer.compile.finishing import Queries, with_queries
 from transformer.compile.index import Index, Referable
-from transformer.compile.models import (
-    Query,
-    Scope,
-    configure,
-    finish,
-    python_code,
-    python_needs,
-    relation_of,
-    render,
-    with_canonical,
-)
+from transformer.compile.jinja import Forgiving, Strict
+from transformer.compile.library import read_library
+from transformer.compile.models import code_of, configure, hook_needs, queries_of
+from transformer.compile.naming import Asked, Placed
 from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
-    Compiled,
     FreshnessBody,
     Graph,
     ModelBody,
     Node,
     SeedBody,
-    SnapshotBody,
     SourceBody,
 )
-from transformer.compile.templates import read_library
+from transformer.compile.python_models import python_code, python_needs
+from transformer.compile.scope import Scope
+from transformer.compile.snapshots import configured, snapshot_node
+from transformer.compile.units import unit_nodes
+from transformer.compile.world import World
 from transformer.errors import GraphError, TransformError, Where, did_you_mean
 from transformer.names import Name
-from transformer.project.values import Activation, Model, Project, Snapshot, SourceTable
-
-Queries = tuple[Query, Query | None]
+from transformer.project.values import Activation, Model, Project, Seed, Snapshot, SourceTable
 
 
 @dataclass(slots=True)
@@ -51,7 +45,9 @@ class _Draft:
     mistakes: list[TransformError] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
     queries: dict[str, Queries] = field(default_factory=dict)
+    placed: dict[str, Placed] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
+    far: Mapping[str, Placed] = field(default_factory=dict)
 
     def add(self, node: Node) -> None:
         if node.id in self.nodes:
@@ -76,15 +72,40 @@ class CompiledProject:
     graph: Graph
     scope: Scope
     mistakes: tuple[TransformError, ...]
+    # The texts of ephemeral models, without what they stand on themselves.
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
-def compile_project(project: Project, world: World, dialect: str) -> CompiledProject:
-    """Compiles everything. Nothing is raised: mistakes are in the value."""
-    library, wrong = read_library({file.path: file.text for file in project.macros})
-    index = Index(project.name)
-    scope = Scope(index, library, project.target, project.vars, world, dialect)
-    draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread)
+def compile_project(
+    project: Project, world: World, dialect: str, far: Mapping[str, Placed] | None = None
+) -> CompiledProject:
+    """Compiles everything. Nothing is raised: mistakes are in the value. References to the nodes
+    in `far` lead there."""
+    library, wrong = read_library(
+        project.macros,
+        undefined=Forgiving if project.open else Strict,
+        root=project.name,
+        dispatch=project.dispatch,
+    )
+    packages = frozenset(project.packages)
+    disabled = frozenset(project.disabled)
+    index = Index(project.name, open=project.open, packages=packages, disabled=disabled)
+    vars_of = {name: package.vars for name, package in project.packages.items()}
+    scope = Scope(index, library, project.target, project.vars, world, dialect, vars_of)
+    draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread, far=far or {})
+    draft.mistakes += [
+        GraphError(
+            f"the function `{kept.name}`: user-defined functions are not supported yet",
+            kept.where,
+            hint="make it with `create macro` in `on-run-start`",
+        )
+        for kept in project.kept
+        if kept.kind == "function"
+    ]
     models = list(_configured(project, draft))
+    snapshots = (configured(each, scope) for each in project.snapshots)
+    enabled = tuple(s for s in snapshots if s.config.get("enabled", True))
+    project = replace(project, snapshots=enabled)
     _fill_index(project, models, draft)
     _sources(project, draft)
     _seeds(project, draft)
@@ -98,7 +119,8 @@ def compile_project(project: Project, world: World, dialect: str) -> CompiledPro
     graph = _ordered(draft)
     silent = {f"`{name}` is undefined" for name in library.broken}
     mistakes = tuple(each for each in draft.mistakes if each.what not in silent)
-    return CompiledProject(_finished(graph, draft), scope, mistakes)
+    finished = with_queries(graph, draft.queries, scope)
+    return CompiledProject(finished.graph, scope, mistakes, finished.texts)
 
 
 def _guard(draft: _Draft, work: Callable[[], None]) -> None:
@@ -122,31 +144,71 @@ def _configured(project: Project, draft: _Draft) -> Iterator[tuple[Model, ModelC
 def _fill_index(
     project: Project, models: Iterable[tuple[Model, ModelConfig]], draft: _Draft
 ) -> None:
-    index, target = draft.scope.index, project.target
+    scope = draft.scope
+    index = scope.index
     clashes = Clashes(draft.mistakes)
     for model, config in models:
-        node_id = f"model.{project.name}.{model.name}"
-        ephemeral = config.materialized == "ephemeral"
-        made = Referable(node_id, model.name, relation_of(model, config, target), ephemeral)
+        asked = Asked(model.name, _placing(config), model_facts(model, config, project.name))
+        made = replace(
+            _referable("model", model, draft, asked),
+            ephemeral=config.materialized == "ephemeral",
+            version=model.version,
+            latest=model.latest,
+            event_time=str(config.written.get("event_time") or ""),
+        )
         clashes.note(made, index.add(made), Where(model.path, 1))
     for seed in project.seeds:
-        node_id = f"seed.{project.name}.{seed.name}"
-        made = Referable(node_id, seed.name, relation_name(target, seed.name, seed.config))
+        made = _referable("seed", seed, draft, _asked("seed", seed, project.name))
         clashes.note(made, index.add(made), Where(seed.path, 1))
     for snapshot in project.snapshots:
-        node_id = f"snapshot.{project.name}.{snapshot.name}"
-        relation = relation_name(target, snapshot.name, snapshot.config)
-        made = Referable(node_id, snapshot.name, relation)
+        made = _referable("snapshot", snapshot, draft, _asked("snapshot", snapshot, project.name))
         clashes.note(made, index.add(made), snapshot.where)
     for table in project.sources:
-        relation = Name(table.schema, table.identifier)
-        made = Referable(source_id(project.name, table), f"{table.source}.{table.name}", relation)
-        clashes.note(made, index.add_source(table.source, table.name, made), table.where)
+        made = Referable(
+            source_id(project.name, table),
+            f"{table.source}.{table.name}",
+            Name(table.schema, table.identifier),
+            package=table.package,
+            database=table.database,
+            reads=table.reads,
+            event_time=str(table.config.get("event_time") or ""),
+        )
+        taken = index.add_source(table.source, table.name, made)
+        # In an open project a source may be what another node of it makes.
+        clashes.note(made, None if index.open else taken, table.where)
+
+
+def _placing(config: ModelConfig) -> dict[str, Any]:
+    database = config.written.get("database")
+    return {"schema": config.schema, "alias": config.alias, "database": database}
+
+
+def _asked(kind: str, made: Seed | Snapshot, project: str) -> Asked:
+    return Asked(made.name, made.config, plain_facts(kind, made, project))
+
+
+def _referable(kind: str, made: Model | Seed | Snapshot, draft: _Draft, asked: Asked) -> Referable:
+    node_id = id_of(kind, made, draft.scope.index.project)
+    placed = Placed(Name(draft.scope.target.schema, made.name))
+    try:
+        placed = draft.scope.placed(asked)
+    except TransformError as error:
+        draft.mistakes.append(error)
+    draft.placed[node_id] = placed
+    placed = draft.far.get(node_id, placed)
+    return Referable(
+        node_id,
+        made.name,
+        placed.relation,
+        package=made.package,
+        database=placed.database,
+        event_time=str(made.config.get("event_time") or ""),
+    )
 
 
 def source_id(project: str, table: SourceTable) -> str:
     """The id of a source table."""
-    return f"source.{project}.{table.source}.{table.name}"
+    return f"source.{table.package or project}.{table.source}.{table.name}"
 
 
 def _sources(project: Project, draft: _Draft) -> None:
@@ -158,6 +220,8 @@ def _sources(project: Project, draft: _Draft) -> None:
             "path": table.where.path,
             "tags": table.tags,
             "where": table.where,
+            "package": table.package,
+            "fqn": table.fqn,
         }
         if node_id in draft.nodes:
             continue  # noted as a clash of names
@@ -169,50 +233,70 @@ def _sources(project: Project, draft: _Draft) -> None:
                 body=SourceBody(table),
                 relation=relation,
                 described=table.described,
-                options={"loader": table.load.kind if table.load else None},
+                options={**table.config, "loader": table.load.kind if table.load else None},
+                database=table.database,
                 **shared,
             )
         )
         if table.freshness:
-            freshness_id = f"freshness.{project.name}.{label}"
+            freshness_id = f"freshness.{table.package or project.name}.{label}"
             body = FreshnessBody(table)
             draft.add(Node(freshness_id, "freshness", label, body=body, needs=(node_id,), **shared))
 
 
 def _seeds(project: Project, draft: _Draft) -> None:
     for seed in project.seeds:
+        node_id = id_of("seed", seed, project.name)
+        placed = draft.placed[node_id]
         draft.add(
             Node(
-                id=f"seed.{project.name}.{seed.name}",
+                id=node_id,
                 kind="seed",
                 name=seed.name,
                 path=seed.path,
                 body=SeedBody(seed),
-                relation=relation_name(project.target, seed.name, seed.config),
+                relation=placed.relation,
                 tags=tuple(seed.config.get("tags", ())),
                 options=seed.config,
                 described=seed.described,
                 where=seed.described.where or Where(seed.path, 1),
+                package=seed.package,
+                fqn=seed.fqn,
+                database=placed.database,
             )
         )
 
 
-def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
-    scope = draft.scope
-    relation = relation_of(model, config, scope.target)
-    node_id = f"model.{scope.index.project}.{model.name}"
-    node = Node(
+def _model_node(model: Model, config: ModelConfig, draft: _Draft) -> Node:
+    node_id = id_of("model", model, draft.scope.index.project)
+    placed = draft.placed[node_id]
+    return Node(
         id=node_id,
         kind="model",
         name=model.name,
         path=model.path,
         body=ModelBody(model, config),
-        relation=relation,
+        relation=placed.relation,
         tags=config.tags,
         options=_options(config),
         described=model.described,
         where=Where.in_text(model.path, model.text, 1, 1),
+        package=model.package,
+        fqn=model.fqn,
+        version=model.version,
+        database=placed.database,
     )
+
+
+def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
+    scope, node = draft.scope, _model_node(model, config, draft)
+    node_id = node.id
+    if config.custom and scope.library.materialization(config.materialized) is None:
+        raise GraphError(
+            f"there is no materialization `{config.materialized}`",
+            option_place(model, "materialized"),
+            hint=did_you_mean(config.materialized, OWN_MATERIALIZATIONS, otherwise="there are: {}"),
+        )
     if model.language == "python":
         needs, mistakes = python_needs(model, scope.index)
         draft.mistakes += mistakes
@@ -223,71 +307,40 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
         draft.add(node)
         return
     try:
-        whole = render(model, scope, relation)
-        increment = None
-        if config.materialized == "incremental" and whole.trace.asked_incremental:
-            increment = render(model, scope, relation, incremental=True)
+        whole, increment = queries_of(node, scope)
+        hooked = hook_needs(node, scope)
     except TransformError as error:
         draft.mistakes.append(error)
         draft.add(node)  # what reads it has no mistake of its own
         return
-    if node_id in whole.needs:
+    if node_id in whole.needs and not whole.late and not scope.is_open:
         raise GraphError(
             f"`{model.name}` reads itself",
             node.where,
             hint="in an incremental model write `{{ this }}` behind `is_incremental()`",
         )
     # `this` in the incremental form is the table itself, not an edge to it.
-    found = (*whole.needs, *(increment.needs if increment else ()))
+    found = (*whole.needs, *(increment.needs if increment else ()), *hooked)
     needs = tuple(dict.fromkeys(n for n in found if n != node_id))
+    if whole.late:
+        body = ModelBody(model, config, code=code_of(whole, scope), late=True)
+        draft.add(replace(node, needs=needs, body=body))
+        return
     draft.queries[node_id] = (whole, increment)
     draft.add(replace(node, needs=needs))
 
 
 def _options(config: ModelConfig) -> Mapping[str, Any]:
-    return {name: getattr(config, name) for name in config.__dataclass_fields__}
+    own = {n: getattr(config, n) for n in config.__dataclass_fields__ if n != "written"}
+    return {**config.written, **own}
 
 
 def _snapshot(snapshot: Snapshot, draft: _Draft) -> None:
-    scope, config = draft.scope, snapshot.config
-    trace = Trace()
-    relation = scope.session(trace).evaluate(snapshot.relation, snapshot.where)
-    reads = Name(relation.schema, relation.identifier)
-    strategy = config.get("strategy", "timestamp")
-    missing = "unique_key" if not config.get("unique_key") else None
-    if strategy == "timestamp" and not config.get("updated_at"):
-        missing = missing or "updated_at"
-    if strategy == "check" and not config.get("check_cols"):
-        missing = missing or "check_cols"
-    if missing:
-        raise GraphError(
-            f"the snapshot `{snapshot.name}` has no `{missing}`",
-            snapshot.where,
-            hint=f"set `{missing}:` under its `config:`",
-        )
-    draft.add(
-        Node(
-            id=f"snapshot.{scope.index.project}.{snapshot.name}",
-            kind="snapshot",
-            name=snapshot.name,
-            path=snapshot.where.path,
-            body=SnapshotBody(
-                snapshot,
-                reads,
-                tuple(config["unique_key"]),
-                strategy,
-                config.get("updated_at"),
-                tuple(config.get("check_cols", ())),
-                config.get("hard_deletes", "ignore"),
-            ),
-            needs=tuple(trace.needs),
-            relation=relation_name(scope.target, snapshot.name, config),
-            tags=tuple(config.get("tags", ())),
-            options=config,
-            described=snapshot.described,
-            where=snapshot.where,
-        )
-    )
+    node_id = id_of("snapshot", snapshot, draft.scope.index.project)
+    node, query = snapshot_node(snapshot, draft.scope, draft.placed[node_id])
+    draft.add(node)
+    if query:
+        draft.queries[node_id] = (query, None)
 
 
 def _activation(activation: Activation, draft: _Draft) -> None:
@@ -327,8 +380,10 @@ def _checks(project: Project, draft: _Draft) -> None:
         checked = Checked(node, node.relation)
         for check, query in checks_of(checked, draft.scope, draft.mistakes):
             draft.add(check)
-            if query:
+            if query and not query.late:
                 draft.queries[check.id] = (query, None)
+    for unit in list(unit_nodes(project, draft.scope, draft.nodes, draft.mistakes)):
+        draft.add(unit)
     for each in project.sql_checks:
         try:
             check, query = sql_check(each, draft.scope)
@@ -338,7 +393,8 @@ def _checks(project: Project, draft: _Draft) -> None:
         body = check.body
         if isinstance(body, CheckBody) and body.config.enabled:
             draft.add(check)
-            draft.queries[check.id] = (query, None)
+            if not query.late:
+                draft.queries[check.id] = (query, None)
 
 
 def _ordered(draft: _Draft) -> Graph:
@@ -350,59 +406,3 @@ def _ordered(draft: _Draft) -> Graph:
         draft.mistakes.append(circle([known[i] for i in reversed(error.args[1])]))
         return Graph({})
     return Graph({i: replace(known[i], needs=tuple(edges[i])) for i in order})
-
-
-def _finished(graph: Graph, draft: _Draft) -> Graph:
-    """Every query with its ephemeral parents put in; parents come first in the graph's order."""
-    texts: dict[str, str] = {}
-    nodes: dict[str, Node] = {}
-    for node in graph:
-        made = node
-        if node.id in draft.queries:
-            made = _with_query(node, draft.queries[node.id], graph, texts, draft.scope)
-        nodes[node.id] = made
-    return Graph(nodes)
-
-
-def _with_query(
-    node: Node, queries: Queries, graph: Graph, texts: dict[str, str], scope: Scope
-) -> Node:
-    whole, increment = queries
-    body = node.body
-
-    def made(query: Query) -> Compiled:
-        chain = _ephemeral_chain(query.needs, graph)
-        parents = [(graph[i].name, texts[i]) for i in chain]
-        template = body.model.text if isinstance(body, ModelBody) else _template(node, query)
-        compiled = finish(query, node.path, template, parents)
-        files = dict.fromkeys(query.trace.macros.values())
-        called = {path: scope.library.texts.get(path, "") for path in files}
-        return with_canonical(replace(compiled, called=called), scope.dialect)
-
-    if isinstance(body, ModelBody):
-        # An ephemeral model is put in without its own parents: they are put in beside it.
-        texts[node.id] = finish(whole, node.path, "", ()).text
-        return replace(
-            node,
-            body=replace(body, query=made(whole), increment=made(increment) if increment else None),
-        )
-    if isinstance(body, CheckBody):
-        query = made(whole)
-        if body.kind != "sql":
-            query = replace(query, where=body.where)
-        return replace(node, body=replace(body, query=query))
-    return node
-
-
-def _template(node: Node, query: Query) -> str:
-    return query.rendered if node.kind == "check" else ""
-
-
-def _ephemeral_chain(needs: Iterable[str], graph: Graph) -> list[str]:
-    """The ephemeral models a query stands on, also through each other, parents first."""
-    found: list[str] = []
-    for need in needs:
-        if need in graph.nodes and graph[need].ephemeral:
-            found += _ephemeral_chain(graph[need].needs, graph)
-            found.append(need)
-    return list(dict.fromkeys(found))

@@ -14,16 +14,32 @@ _SYSTEM = frozenset({"information_schema", "pg_catalog", "_transform", "_transfo
 
 @dataclass(frozen=True, slots=True)
 class Referable:
-    """A node that others can read. An ephemeral one has no relation of its own: it is a CTE."""
+    """A node that others can read. An ephemeral one has no relation of its own: it is a CTE.
+
+    `database` is set where it lies in another catalog, `reads` where it is no table but a call
+    such as `read_parquet('…')`. One of several versions says which; the `latest` is meant by a
+    plain name.
+    """
 
     id: str
     name: str
     relation: Name
     ephemeral: bool = False
+    package: str = ""
+    version: str | None = None
+    latest: bool = True
+    database: str = ""
+    reads: str = ""
+    # The column that says when its rows happened: microbatches and samples are cut by it.
+    event_time: str = ""
 
     def sql(self) -> str:
         """How a query names it."""
-        return quoted(cte_name(self.name)) if self.ephemeral else self.relation.sql()
+        if self.ephemeral:
+            return quoted(cte_name(self.name))
+        if self.reads:
+            return self.reads
+        return f"{quoted(self.database)}." * bool(self.database) + self.relation.sql()
 
 
 def cte_name(name: str) -> str:
@@ -33,53 +49,82 @@ def cte_name(name: str) -> str:
 
 @dataclass(slots=True)
 class Index:
-    """All referable nodes by the names they go by."""
+    """All referable nodes by the names they go by.
+
+    In an `open` project a name in SQL that nobody knows is left to the engine.
+    """
 
     project: str
     nodes: dict[str, Referable] = field(default_factory=dict)
     sources: dict[tuple[str, str], Referable] = field(default_factory=dict)
     relations: dict[tuple[str, str], Referable] = field(default_factory=dict)
     disabled: frozenset[str] = frozenset()
+    open: bool = False
+    packages: frozenset[str] = frozenset()
+    # By package, name and version; the version None is what a plain name means.
+    _named: dict[tuple[str, str, str | None], Referable] = field(default_factory=dict)
+    _sourced: dict[tuple[str, str, str], Referable] = field(default_factory=dict)
 
     def add(self, node: Referable) -> Referable | None:
         """Takes in a model, seed or snapshot; the one already there when the name is taken."""
-        if node.name in self.nodes:
-            return self.nodes[node.name]
-        self.nodes[node.name] = node
+        taken = self._named.get((node.package, node.name, node.version))
+        if taken is not None:
+            return taken
+        self._named[node.package, node.name, node.version] = node
+        if node.latest:
+            self._named.setdefault((node.package, node.name, None), node)
+            if node.name not in self.nodes or not node.package:
+                self.nodes[node.name] = node
         if node.ephemeral:
             return None
         return self._relation(node)
 
     def add_source(self, source: str, table: str, node: Referable) -> Referable | None:
         """Takes in a source table; the one already there when the name is taken."""
-        if (source, table) in self.sources:
-            return self.sources[source, table]
-        self.sources[source, table] = node
+        if (node.package, source, table) in self._sourced:
+            return self._sourced[node.package, source, table]
+        self._sourced[node.package, source, table] = node
+        if (source, table) not in self.sources or not node.package:
+            self.sources[source, table] = node
         return self._relation(node)
 
     def _relation(self, node: Referable) -> Referable | None:
         taken = self.relations.setdefault(node.relation.key(), node)
         return None if taken is node else taken
 
-    def ref(self, *words: str) -> Referable:
-        """What `ref('name')` or `ref('package', 'name')` means. Raises GraphError."""
+    def ref(self, *words: str, version: str | None = None, package: str = "") -> Referable:
+        """What `ref('name')` or `ref('package', 'name')` means in a file of the package: the
+        package's own node, then the project's, then anyone's. Raises GraphError."""
         if len(words) not in (1, 2):
             raise GraphError("`ref` takes a name, or a package and a name")
-        package, name = (words[0], words[1]) if len(words) == 2 else (self.project, words[0])
-        if package != self.project:
+        name = words[-1]
+        if len(words) == 2 and words[0] not in (self.project, *self.packages):
             raise GraphError(
-                f"there is no package `{package}`", hint=f"did you mean `{self.project}`?"
+                f"there is no package `{words[0]}`", hint=f"did you mean `{self.project}`?"
             )
-        found = self.nodes.get(name)
+        if len(words) == 2:
+            wanted = "" if words[0] == self.project else words[0]
+            found = self._named.get((wanted, name, version))
+        else:
+            found = self._named.get((package, name, version)) or self._named.get(
+                ("", name, version)
+            )
+            found = found or self._anyones(name, version)
         if found is None:
             raise self._missing(name)
         return found
 
-    def source(self, *words: str) -> Referable:
+    def _anyones(self, name: str, version: str | None) -> Referable | None:
+        if version is None:
+            return self.nodes.get(name)
+        known = (self._named.get((package, name, version)) for package in self.packages)
+        return next((node for node in known if node), None)
+
+    def source(self, *words: str, package: str = "") -> Referable:
         """What `source('silo', 'table')` means. Raises GraphError."""
         if len(words) != 2:
             raise GraphError("`source` takes the silo's name and the table's")
-        found = self.sources.get((words[0], words[1]))
+        found = self._sourced.get((package, *words)) or self.sources.get((words[0], words[1]))
         if found is None:
             known = [f"{s}.{t}" for s, t in self.sources]
             raise GraphError(
@@ -93,6 +138,8 @@ class Index:
 
         Raises GraphError, with the nearest names, when it is nobody's.
         """
+        if self.open:
+            return self._perhaps(parts)
         lowered = tuple(part.lower() for part in parts[-2:])
         if len(parts) == 1:
             found = self.nodes.get(parts[0]) or self._folded(parts[0])
@@ -107,6 +154,13 @@ class Index:
             if found or lowered[0] in _SYSTEM:
                 return found
         raise self._unknown(parts, where)
+
+    def _perhaps(self, parts: tuple[str, ...]) -> Referable | None:
+        """What the name means, where other tools' tables may be named too."""
+        if len(parts) == 1:
+            return self.nodes.get(parts[0])
+        found = self.relations.get((parts[-2].lower(), parts[-1].lower()))
+        return found if found and (len(parts) == 2 or not found.database) else None
 
     def _folded(self, name: str) -> Referable | None:
         lowered = name.lower()

@@ -1,61 +1,22 @@
-"""Models from template to query: rendered, plain names resolved, ephemeral parents put in."""
+"""Models: their configuration, their queries, their hooks."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from transformer.compile.config import ModelConfig, model_config, relation_name
-from transformer.compile.context import Trace, Words, World
-from transformer.compile.index import Index, Referable, cte_name
-from transformer.compile.locate import in_template
-from transformer.compile.nodes import Compiled
-from transformer.compile.sql import (
-    Splice,
-    TableUse,
-    canonical,
-    read,
-    refused,
-    spliced,
-    without_end,
-)
-from transformer.compile.templates import Library, Session, constant_calls
-from transformer.errors import RenderError, SqlError, TransformError, Where
-from transformer.names import Name, quoted
-from transformer.project.values import Model, Options, Target
-
-_ONE_QUERY = "write one `select …` or `with … select …`; the tool makes the table or view of it"
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What every rendering of a project shares."""
-
-    index: Index
-    library: Library
-    target: Target
-    vars: Mapping[str, Any]
-    world: World
-    dialect: str
-
-    def session(self, trace: Trace, **own: Any) -> Session:
-        """A rendering with the words of one node."""
-        words = Words(self.index, self.target, self.vars, self.world, trace, **own)
-        return Session(self.library, words.context(), trace.macros)
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A query before ephemeral parents are put in: `needs` are ids, `ephemeral` among them."""
-
-    rendered: str
-    splices: tuple[Splice, ...]
-    needs: tuple[str, ...]
-    with_end: int | None
-    trace: Trace
-    parsed: bool = True
+from transformer.compile.config import ModelConfig, model_config, open_config
+from transformer.compile.context import Trace
+from transformer.compile.dbt.adapter import NeedsWarehouse
+from transformer.compile.dbt.facts import model_facts
+from transformer.compile.index import Referable
+from transformer.compile.jinja import constant_calls
+from transformer.compile.nodes import ModelBody, Node
+from transformer.compile.python_models import python_options
+from transformer.compile.rendering import referred, render, rendered_or_late, rendered_text
+from transformer.compile.scope import Anything, Query, Scope, Template
+from transformer.errors import TransformError
+from transformer.project.values import Model
 
 
 def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformError]]:
@@ -65,16 +26,19 @@ def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformEr
     stands in a block, the template is rendered once for it, with every reference allowed.
     """
     if model.language == "python":
-        written, mistakes = _python_options(model)
+        written, mistakes = python_options(model)
     elif "config" not in model.text:
         written, mistakes = {}, []
     else:
-        written, mistakes = _sql_options(model, scope)
+        written, mistakes = written_options(model, scope)
+    if scope.is_open:
+        return open_config(model, written), mistakes
     config, wrong = model_config(model, written)
     return config, mistakes + wrong
 
 
-def _sql_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[TransformError]]:
+def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[TransformError]]:
+    """What `config(…)` says in the model's file."""
     try:
         calls = constant_calls(scope.library.env, model.text, "config")
     except Exception:
@@ -83,210 +47,106 @@ def _sql_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[Trans
         return {key: value for call in calls for key, value in call.items()}, []
     trace = Trace()
     try:
-        anything = _Anything(scope.index.project)
-        replace(scope, index=anything).session(trace, this=Name("", model.name)).render(
-            model.text, model.path
+        anything = Anything(scope.index.project, open=scope.is_open)
+        session = replace(scope, index=anything).session(
+            trace,
+            model.package,
+            this=anything.ref(model.name),
+            options=model.config,
+            execute=not scope.is_open,
+            node={"name": model.name, "config": model.config},
         )
-    except TransformError:
+        session.render(model.text, model.path)
+    except (TransformError, NeedsWarehouse):
         pass  # rendered again with the true names: a mistake is reported there, once
     return trace.config, []
 
 
-class _Anything(Index):
-    """An index in which every name means something, for a rendering that only asks for config."""
-
-    def ref(self, *words: str) -> Referable:
-        return Referable("", words[-1], Name("", words[-1]))
-
-    def source(self, *words: str) -> Referable:
-        return self.ref(*words)
-
-
-def render(model: Model, scope: Scope, relation: Name, *, incremental: bool = False) -> Query:
-    """The model's query. Raises TransformError at the template's line."""
-    trace = Trace()
-    session = scope.session(trace, this=relation, incremental=incremental, options=model.config)
-    rendered = session.render(model.text, model.path)
-    return resolve(
-        rendered, scope, trace, lambda at: in_template(model.path, model.text, rendered, at)
-    )
+def template_of(node: Node, scope: Scope) -> Template:
+    """The template of a model."""
+    if not isinstance(node.body, ModelBody) or node.relation is None:
+        raise TypeError(node.id)
+    model, config = node.body.model, node.body.config
+    this = Referable(node.id, model.name, node.relation, database=node.database)
+    facts = model_facts(model, config, scope.index.project)
+    facts |= {"database": node.database or scope.target.catalog, "schema": node.relation.schema}
+    facts["alias"] = node.relation.table
+    options = config.written or model.config
+    return Template(model.text, model.path, model.package, this, options, facts)
 
 
-def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
-    """The rendered text with plain names resolved to relations."""
-    text = without_end(rendered)
-    if any(secret in text for secret in scope.world.secrets):
-        raise RenderError(
-            "a secret stands in this SQL",
-            place(0),
-            hint="secrets are for `load:`, `to:` and targets in YAML, not for `vars:`",
-        )
-    wrong = refused(text, scope.dialect)
-    if wrong:
-        raise SqlError(wrong[0], place(wrong[1]), hint=_ONE_QUERY)
-    reading = read(text, scope.dialect)
-    splices: list[Splice] = []
-    needs = list(trace.needs)
-    for use in reading.uses:
-        splice, need = _resolved(use, scope.index, place)
-        if splice:
-            splices.append(splice)
-        if need and need not in needs:
-            needs.append(need)
-    return Query(text, tuple(splices), tuple(needs), reading.with_end, trace, reading.parsed)
+def queries_of(node: Node, scope: Scope) -> tuple[Query, Query | None]:
+    """The model's query, and the one that brings only what is new. Raises TransformError."""
+    template = template_of(node, scope)
+    whole = rendered_or_late(template, scope)
+    config = node.body.config if isinstance(node.body, ModelBody) else None
+    incremental = config is not None and config.materialized == "incremental"
+    if config and incremental and config.incremental_strategy == "microbatch":
+        return referred(template, scope), None
+    if whole.late or not incremental or not whole.trace.asked_incremental:
+        return whole, None
+    try:
+        return whole, render(template, scope, incremental=True)
+    except NeedsWarehouse:
+        return referred(template, scope), None
+    except TransformError:
+        if not scope.is_open:
+            raise
+        return referred(template, scope), None
 
 
-def _resolved(use: TableUse, index: Index, place: Any) -> tuple[Splice | None, str | None]:
-    name = use.parts[-1]
-    prefix = cte_name("")
-    if len(use.parts) == 1 and name.startswith(prefix):  # what ref() wrote for an ephemeral model
-        plain = name.removeprefix(prefix)
-        alias = None if use.aliased else Splice(use.end, use.end, f" as {quoted(plain)}")
-        return alias, None
-    where: Where = place(use.start)
-    found = index.plain(use.parts, where)
-    if found is None:
-        return None, None
-    if found.ephemeral:
-        alias_text = "" if use.aliased else f" as {quoted(found.name)}"
-        return Splice(use.start, use.end, found.sql() + alias_text), found.id
-    renamed = not use.aliased and found.relation.table.lower() != name.lower()
-    # `select a.x from a` goes on to work where the relation of `a` has another name.
-    alias_text = f" as {quoted(name)}" if renamed else ""
-    return Splice(use.start, use.end, found.relation.sql() + alias_text), found.id
+def rendered_now(node: Node, scope: Scope, *, incremental: bool = False) -> Query:
+    """The query of a late model, now that the scope has a warehouse. Raises TransformError."""
+    return render(template_of(node, scope), scope, incremental=incremental)
 
 
-def finish(
-    query: Query, model_path: str, template: str, parents: Sequence[tuple[str, str]]
-) -> Compiled:
-    """The query that runs. `parents` are the ephemeral models it stands on: (name, text)."""
-    splices = (*query.splices, *_injected(query, parents))
-    text = spliced(query.rendered, splices)
-    return Compiled(
-        text=text,
-        path=model_path,
-        template=template,
-        rendered=query.rendered,
-        splices=tuple(splices),
-        macros=query.trace.macros,
-    )
-
-
-def _injected(query: Query, parents: Sequence[tuple[str, str]]) -> list[Splice]:
-    if not parents:
-        return []
-    # Comments at the end of a parent must not swallow the bracket, hence the new line.
-    ctes = ", ".join(f"{quoted(cte_name(name))} as ({text}\n)" for name, text in parents)
-    if query.with_end is None:
-        return [Splice(0, 0, f"with {ctes} ")]
-    return [Splice(query.with_end, query.with_end, f" {ctes},")]
-
-
-def with_canonical(compiled: Compiled, dialect: str) -> Compiled:
-    """The same, with the tokens that tell whether it changed."""
-    return replace(compiled, canonical=canonical(compiled.text, dialect))
-
-
-def python_needs(model: Model, index: Index) -> tuple[tuple[str, ...], list[TransformError]]:
-    """The references a Python model declares: calls of `.ref("…")` and `.source("…", "…")`."""
+def hook_needs(node: Node, scope: Scope) -> tuple[str, ...]:
+    """What the model's hooks refer to."""
+    if not isinstance(node.body, ModelBody):
+        return ()
     needs: list[str] = []
-    mistakes: list[TransformError] = []
-    for call, words in _python_calls(model, ("ref", "source")):
-        place = _python_place(model, call)
-        method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-        if words is None:
-            mistakes.append(
-                RenderError(
-                    f"`{method}` needs its names written out",
-                    place,
-                    hint="the graph is made before Python runs: use string constants",
-                )
-            )
-            continue
-        try:
-            node = index.ref(*words) if method == "ref" else index.source(*words)
-            needs.append(node.id)
-        except TransformError as error:
-            mistakes.append(error.at(_argument_place(place, words)))
-    return tuple(dict.fromkeys(needs)), mistakes
+    template = template_of(node, scope)
+    for text in (*node.body.config.pre_hook, *node.body.config.post_hook):
+        needs += referred(replace(template, text=text), scope).needs
+    return tuple(needs)
 
 
-def python_code(model: Model, scope: Scope) -> str:
-    """What a Python model is made of: its code without comments, the variables it asks for by
-    name, the target. Files that it imports are not looked at."""
-    firsts = [call.args[0] for call, _ in _python_calls(model, ("var",)) if call.args]
-    names = [str(each.value) for each in firsts if isinstance(each, ast.Constant)]
-    values = {name: scope.vars.get(name) for name in names}
-    try:
-        code = ast.dump(ast.parse(model.text))
-    except SyntaxError:
-        code = model.text
-    return f"{code} {sorted(values.items(), key=str)} {scope.target.name}"
+def hook_statements(node: Node, text: str, scope: Scope) -> list[str]:
+    """The SQL of a hook, rendered; empty where it comes to nothing. Raises TransformError."""
+    template = replace(template_of(node, scope), text=text)
+    rendered = rendered_text(template, scope, Trace())
+    return [rendered] if rendered.strip(" \n;") else []
 
 
-def _python_options(model: Model) -> tuple[Options, list[TransformError]]:
-    written: dict[str, Any] = (
-        {"materialized": "table"} if "materialized" not in model.config else {}
+def call_materialization(node: Node, text: str, config: ModelConfig, scope: Scope) -> None:
+    """Calls the macro of a project's own materialization: it runs its statements itself."""
+    macro = scope.library.materialization(config.materialized)
+    if macro is None:
+        raise TypeError(node.id)
+    template = template_of(node, scope)
+    session = scope.session(
+        Trace(),
+        template.package,
+        this=template.this,
+        options=template.options,
+        node={**template.facts, "compiled_code": text, "compiled_sql": text},
     )
-    mistakes: list[TransformError] = []
-    try:
-        tree = ast.parse(model.text)
-    except SyntaxError as error:
-        where = Where.in_text(model.path, model.text, error.lineno or 1, error.offset or 1)
-        hint = "look at this line and the one above"
-        return written, [RenderError(f"this is not Python: {error.msg}", where, hint)]
-    if not any(isinstance(n, ast.FunctionDef) and n.name == "model" for n in tree.body):
-        mistakes.append(
-            RenderError(
-                "a Python model needs a function `model`",
-                Where.in_text(model.path, model.text, 1, 1),
-                hint="write `def model(project): return project.ref('…')`",
-            )
-        )
-    for call, _ in _python_calls(model, ("config",)):
-        for keyword in call.keywords:
-            try:
-                written[keyword.arg or ""] = ast.literal_eval(keyword.value)
-            except ValueError:
-                mistakes.append(
-                    RenderError(f"`{keyword.arg}` must be a constant", _python_place(model, call))
-                )
-    return written, mistakes
+    session.context |= {
+        "sql": text,
+        "compiled_code": text,
+        "pre_hooks": [{"sql": h, "transaction": True} for h in config.pre_hook],
+        "post_hooks": [{"sql": h, "transaction": True} for h in config.post_hook],
+        "write": lambda *_: "",
+    }
+    session.call(f"{macro.package or scope.index.project}.{macro.name}", {}, macro.path)
 
 
-def _python_calls(
-    model: Model, methods: Iterable[str]
-) -> list[tuple[ast.Call, tuple[str, ...] | None]]:
-    try:
-        tree = ast.parse(model.text)
-    except SyntaxError:
-        return []
-    return [
-        (node, _constants(node))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in methods
-        and isinstance(node.func.value, ast.Name)
-    ]
-
-
-def _constants(call: ast.Call) -> tuple[str, ...] | None:
-    values = [a.value if isinstance(a, ast.Constant) else None for a in call.args]
-    return tuple(str(v) for v in values) if all(isinstance(v, str) for v in values) else None
-
-
-def _python_place(model: Model, call: ast.Call) -> Where:
-    width = (call.end_col_offset or 0) - call.col_offset
-    return Where.in_text(model.path, model.text, call.lineno, call.col_offset + 1, width)
-
-
-def _argument_place(call: Where, words: Sequence[str]) -> Where:
-    """Where the last of the call's words stands in it."""
-    at = call.text.find(words[-1], call.column) if words else -1
-    return replace(call, column=at + 1, width=len(words[-1])) if at >= 0 else call
-
-
-def relation_of(model: Model, config: ModelConfig, target: Target) -> Name:
-    """The model's relation."""
-    return relation_name(target, model.name, {"schema": config.schema, "alias": config.alias})
+def code_of(query: Query, scope: Scope) -> str:
+    """What a late model is made of: its template's text without the warehouse, the macros it
+    calls, the variables and environment it asks for."""
+    trace = query.trace
+    files = sorted(set(trace.macros.values()))
+    texts = [scope.library.texts.get(path, "") for path in files]
+    return (
+        f"{query.rendered}{texts}{sorted(trace.vars.items(), key=str)}{sorted(trace.env.items())}"
+    )

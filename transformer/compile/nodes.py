@@ -10,16 +10,18 @@ from transformer.compile.config import ModelConfig
 from transformer.compile.locate import in_macro, in_template, in_text
 from transformer.compile.sql import Splice, unspliced
 from transformer.errors import Where
-from transformer.names import Name
+from transformer.names import Name, quoted
 from transformer.project.values import (
     NOTHING,
     Activation,
     CheckConfig,
+    CheckSpec,
     Described,
     Model,
     Seed,
     Snapshot,
     SourceTable,
+    SqlCheck,
 )
 
 Kind = Literal["source", "freshness", "seed", "model", "snapshot", "check", "activation"]
@@ -66,15 +68,18 @@ class Compiled:
 class ModelBody:
     """A model: `query` builds it whole, `increment` brings only what is new.
 
-    A Python model has neither. An ephemeral one is part of the queries that read it.
+    A Python model has neither, and neither has a `late` one, whose template asks the warehouse:
+    its query is made just before it runs. An ephemeral model is part of the queries that read it.
     """
 
     model: Model
     config: ModelConfig
     query: Compiled | None = None
     increment: Compiled | None = None
-    # What a Python model is made of: its code without comments, its variables, the target.
+    # What a model without a query is made of: a Python model's code without comments, its
+    # variables, the target; a late one's template, and what it rendered to without the warehouse.
     code: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,11 @@ class SeedBody:
     """A seed and its types."""
 
     seed: Seed
+
+
+# What a snapshot adds to a row: its id, when it was seen, from when and until when it was true,
+# and whether it records that there was none.
+RECORD = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,22 @@ class SnapshotBody:
     updated_at: str | None
     check_cols: tuple[str, ...]
     hard_deletes: str
+    # The query of a snapshot that is no relation's.
+    query: Compiled | None = None
+    # Whether a key that is missing or stands twice is refused.
+    guarded: bool = True
+
+    @property
+    def source(self) -> str:
+        """What stands behind FROM for the rows that are recorded."""
+        return f"({self.query.text}\n)" if self.query else self.reads.sql()
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The names of the record's own columns; the last only where absence is recorded."""
+        named = self.snapshot.config.get("snapshot_meta_column_names") or {}
+        names = RECORD if self.hard_deletes == "new_record" else RECORD[:4]
+        return tuple(str(named.get(name) or name) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +153,14 @@ class CheckBody:
     where: Where
     to: Name | None = None
     query: Compiled | None = None
+    spec: CheckSpec | None = None
+    file: SqlCheck | None = None
+    # Its query asks the warehouse, and is made just before it runs.
+    late: bool = False
+    # Where its failing rows are kept, where that is not the tool's own schema.
+    stored: Name | None = None
+    # The model that is built only when it passes: it is a unit test of that.
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +188,22 @@ class Node:
     options: Mapping[str, Any] = field(default_factory=dict)
     described: Described = NOTHING
     where: Where | None = None
+    # The package it comes from, none for the project's own; its folders and name.
+    package: str = ""
+    fqn: tuple[str, ...] = ()
+    version: str | None = None
+    database: str = ""
+
+    @property
+    def late(self) -> bool:
+        """Whether what it runs is known only when it runs."""
+        return isinstance(self.body, ModelBody | CheckBody) and self.body.late
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is a source that is read where it lies: nobody knows when it changes."""
+        outside = isinstance(self.body, SourceBody) and bool(self.body.table.reads or self.database)
+        return outside and isinstance(self.body, SourceBody) and self.body.table.load is None
 
     @property
     def ephemeral(self) -> bool:
@@ -215,5 +265,8 @@ def from_text(node: Node, graph: Graph) -> str:
     A node without a relation of its own (a freshness check) stands for what it looks at."""
     if node.ephemeral and isinstance(node.body, ModelBody) and node.body.query:
         return f"({node.body.query.text}\n)"
+    if isinstance(node.body, SourceBody) and node.body.table.reads:
+        return node.body.table.reads
     relation = node.relation or (graph[node.needs[0]].relation if node.needs else None)
-    return relation.sql() if relation else ""
+    catalog = f"{quoted(node.database)}." if node.database else ""
+    return catalog + relation.sql() if relation else ""

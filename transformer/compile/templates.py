@@ -1,4 +1,4 @@
-"""Jinja as the tool speaks it: a sandbox, macros that see each other, `return`, places of errors.
+"""Renderings: macros that see each other, `return`, errors at the line of the template.
 
 Every macro is compiled by itself. A name that a template does not define is looked up, when it
 is used, in the session of the rendering: so macros call each other across files, and the
@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template, nodes
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.runtime import Context
-from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 
+from transformer.compile.dbt.adapter import NeedsWarehouse
+from transformer.compile.jinja import (
+    CURRENT,
+    Namespace,
+    environment,
+    marked,
+    syntax_error,
+    word_of,
+)
+from transformer.compile.library import Library, Macro
 from transformer.errors import RenderError, TransformError, Where, did_you_mean
-
-# The rendering that is going on. It is no variable of a template: templates could reach through it.
-_CURRENT: ContextVar[Session | None] = ContextVar("rendering", default=None)
-_OPEN = re.compile(r"innermost block that needs to be closed is `(?P<block>\w+)`")
-_HEAD = re.compile(r"{%[-+]?\s*(macro|test)\s+(?P<name>\w+)")
 
 
 class Returned(Exception):  # noqa: N818 - a way out of a macro, not an error
@@ -38,111 +37,6 @@ class Returned(Exception):  # noqa: N818 - a way out of a macro, not an error
         self.value = value
 
 
-class _LookupContext(Context):
-    def resolve_or_missing(self, key: str) -> Any:
-        found = super().resolve_or_missing(key)
-        session = _CURRENT.get()
-        if found is missing and session is not None:
-            return session.macro(key)
-        return found
-
-
-class _TestBlock(Extension):
-    """`{% test name(model, column_name) %} … {% endtest %}`: the macro `test_name`."""
-
-    tags = {"test"}  # noqa: RUF012 - Jinja's own way to declare tags
-
-    def parse(self, parser: Parser) -> nodes.Node:
-        line = next(parser.stream).lineno
-        node = nodes.Macro(lineno=line)
-        node.name = "test_" + parser.parse_assign_target(name_only=True).name
-        parser.parse_signature(node)
-        node.body = parser.parse_statements(("name:endtest",), drop_needle=True)
-        return node
-
-
-class _Sandbox(SandboxedEnvironment):
-    context_class = _LookupContext
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
-
-
-def environment() -> Environment:
-    """A fresh sandboxed environment with the tags and filters of dbt's SQL."""
-    made = _Sandbox(
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols", _TestBlock],
-    )
-    # In YAML every Jinja value is text; these say what the text is meant to be.
-    made.filters |= {"as_bool": _as_bool, "as_number": float, "as_native": _same, "as_text": str}
-    return made
-
-
-def _as_bool(value: Any) -> bool:
-    return value if isinstance(value, bool) else str(value).strip().lower() == "true"
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class Macro:
-    """One macro, compiled by itself, and where it stands."""
-
-    name: str
-    path: str
-    line: int
-    template: Template = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """The project's macros by name, and the texts of their files for messages."""
-
-    env: Environment
-    macros: Mapping[str, Macro] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
-    # Macros in files that could not be read: that they are missing is no mistake of its own.
-    broken: frozenset[str] = frozenset()
-
-
-def read_library(files: Mapping[str, str]) -> tuple[Library, list[TransformError]]:
-    """The macros of the files (path -> text) and the mistakes found in them."""
-    env = environment()
-    macros: dict[str, Macro] = {}
-    mistakes: list[TransformError] = []
-    broken: set[str] = set()
-    for path, text in files.items():
-        try:
-            tree = env.parse(text, path, path)
-        except TemplateSyntaxError as error:
-            mistakes.append(syntax_error(error, path, text))
-            broken |= {found["name"] for found in _HEAD.finditer(text)}
-            continue
-        for node in tree.find_all(nodes.Macro):
-            if node.name in macros:
-                first = macros[node.name]
-                mistakes.append(
-                    RenderError(
-                        f"the macro `{node.name}` stands twice",
-                        Where.in_text(path, text, node.lineno),
-                        hint=f"the first is at {first.path}:{first.line}",
-                    )
-                )
-                continue
-            macros[node.name] = Macro(node.name, path, node.lineno, _alone(env, node, path))
-    return Library(env, macros, dict(files), frozenset(broken)), mistakes
-
-
-def _alone(env: Environment, node: nodes.Macro, path: str) -> Template:
-    tree = nodes.Template([node], lineno=1)
-    tree.set_environment(env)
-    code = env.compile(tree, path, path)
-    return Template.from_code(env, code, env.make_globals(None))
-
-
 @dataclass(slots=True)
 class Session:
     """One rendering: its context, and the macros it used (name -> path)."""
@@ -150,17 +44,46 @@ class Session:
     library: Library
     context: dict[str, Any]
     used: dict[str, str] = field(default_factory=dict)
-    _bound: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    package: str = ""
+    # The names that templates asked for, `execute` among them.
+    asked: set[str] = field(default_factory=set)
+    replaced: Mapping[str, Any] = field(default_factory=dict)
+    _bound: dict[tuple[str, str], Callable[..., Any]] = field(default_factory=dict)
 
-    def macro(self, name: str) -> Any:
-        """The macro as a callable of this rendering, or Jinja's `missing`."""
-        if name in self._bound:
-            return self._bound[name]
-        known = self.library.macros.get(name)
-        if known is None:
-            return missing
-        self._bound[name] = _bound(known, self)
-        return self._bound[name]
+    def macro(self, name: str, package: str | None = None) -> Any:
+        """What a name means in a file of the package (this rendering's own): a macro as a
+        callable, a package's namespace, or Jinja's `missing`."""
+        if name in self.replaced:
+            return lambda *_, **__: self.replaced[name]
+        found = self.library.find(name, self.package if package is None else package)
+        if found is not None:
+            return self.bound(found)
+        if name in self.library.packages or (name and name == self.library.root):
+            return missing if name in self.context else Namespace(self, name)
+        return missing
+
+    def bound(self, macro: Macro) -> Callable[..., Any]:
+        """The macro as a callable of this rendering."""
+        key = (macro.package, macro.name)
+        qualified = f"{macro.package}.{macro.name}"
+        if qualified in self.replaced:
+            return lambda *_, **__: self.replaced[qualified]
+        if key not in self._bound:
+            self._bound[key] = _bound(macro, self)
+        return self._bound[key]
+
+    def dispatch(self, name: str, namespace: str | None = None) -> Callable[..., Any]:
+        """What `adapter.dispatch` gives. Raises RenderError where there is no implementation."""
+        found = self.library.dispatched(name, namespace, self.package)
+        if found is None:
+            searched = ", ".join(self.library.dispatch.get(namespace or "", ()))
+            raise RenderError(
+                f"no macro `duckdb__{name}` or `default__{name}` was found",
+                hint=f"looked in {searched}"
+                if searched
+                else "look at the second argument of `adapter.dispatch`, and at the packages",
+            )
+        return self.bound(found)
 
     def render(self, text: str, path: str) -> str:
         """The text rendered. Raises RenderError at the line of the template."""
@@ -181,16 +104,28 @@ class Session:
         except TransformError as error:
             raise error.moved(where) from None
 
-    def call(self, name: str, arguments: Mapping[str, Any], path: str) -> Any:
-        """What the macro returns. Raises RenderError; the macro must exist."""
-        return self._guarded(lambda: self.macro(name)(**arguments), "", path)
+    def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        path: str,
+        positional: Sequence[Any] = (),
+    ) -> Any:
+        """What the macro returns: one of this rendering's by a plain name, or `package.name`.
+        Raises RenderError; the macro must exist."""
+        package, _, plain = name.rpartition(".")
+        own = self.library.own(plain, package) if package else None
+        macro = self.bound(own) if own else self.macro(name)
+        return self._guarded(lambda: macro(*positional, **arguments), "", path)
 
     def _guarded(self, work: Callable[[], Any], text: str, path: str) -> Any:
-        token = _CURRENT.set(self)
+        token = CURRENT.set(self)
         try:
             return work()
         except Returned as returned:
             return returned.value
+        except NeedsWarehouse:
+            raise
         except TransformError as error:
             if error.where is not None:
                 raise
@@ -205,7 +140,7 @@ class Session:
         except Exception as error:
             raise self._error(error, text, path) from None
         finally:
-            _CURRENT.reset(token)
+            CURRENT.reset(token)
 
     def _error(self, error: Exception, text: str, path: str) -> RenderError:
         what = str(error).replace("'", "`").rstrip(".")
@@ -221,14 +156,14 @@ class Session:
         return RenderError(what, where, self._signature(what) or hint, (), self._stack(error, what))
 
     def _undefined(self, what: str) -> str:
-        word = _word(what)
+        word = word_of(what)
         known = (*self.library.macros, *(k for k in self.context if not k.startswith("_")))
         otherwise = f"`{{% set {word} = … %}}` defines it, `var('{word}')` reads a variable"
         return did_you_mean(word, known, otherwise="") or otherwise
 
     def _signature(self, what: str) -> str:
         """How a macro that was called with wrong arguments wants to be called."""
-        macro = self.library.macros.get(_word(what)) if what.startswith("macro `") else None
+        macro = self.library.macros.get(word_of(what)) if what.startswith("macro `") else None
         if macro is None:
             return ""
         line = Where.in_text(macro.path, self.library.texts.get(macro.path, ""), macro.line).text
@@ -242,13 +177,13 @@ class Session:
         plain = [Where.in_text(p, texts[p], n) for p, n in places]
         if plain:
             path, line = places[-1]
-            plain[-1] = _marked(Where.in_text(path, texts[path], line), what)
+            plain[-1] = marked(Where.in_text(path, texts[path], line), what)
         return tuple(plain)
 
 
 def _bound(macro: Macro, session: Session) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        session.used[macro.name] = macro.path
+        session.used[f"{macro.package}.{macro.name}".lstrip(".")] = macro.path
         context = macro.template.new_context(session.context)
         for _ in macro.template.root_render_func(context):
             pass
@@ -273,26 +208,7 @@ def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
 def _place(error: BaseException, text: str, path: str, what: str) -> Where:
     """The template's own line on the error's way, the word of the message marked."""
     own = [line for name, line in _frames(error) if name == "<template>"]
-    return _marked(Where.in_text(path, text, own[-1] if own else 1), what)
-
-
-def _word(what: str) -> str:
-    """The first name of a message."""
-    return what.split("`")[1] if what.count("`") >= 2 else ""
-
-
-def _marked(where: Where, what: str) -> Where:
-    """The place with its mark under the word that the message names, else under the `{{`."""
-    word = _word(what)
-    for part in filter(None, (word, word.rpartition(".")[2])):
-        found = re.search(rf"(?<!\w){re.escape(part)}(?!\w)", where.text)
-        if found:
-            return replace(where, column=found.start() + 1, width=len(part))
-    call = re.search(r"{{.*?}}|{%.*?%}", where.text)
-    if call:
-        return replace(where, column=call.start() + 1, width=len(call.group(0)))
-    bare = where.text.strip()
-    return replace(where, column=where.text.find(bare) + 1, width=len(bare) or 1)
+    return marked(Where.in_text(path, text, own[-1] if own else 1), what)
 
 
 def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
@@ -303,54 +219,6 @@ def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
         raise error.at(where) from None
     except (TemplateError, TypeError, ValueError) as error:
         raise RenderError(str(error).replace("'", "`"), where) from None
-
-
-def syntax_error(error: TemplateSyntaxError, path: str, text: str) -> RenderError:
-    """Jinja's complaint about a template, at its line."""
-    what = (error.message or "this is not Jinja").replace("'", "`")
-    open_block = _OPEN.search(what)
-    if open_block:
-        return _unclosed(open_block["block"], path, text, error.lineno)
-    where = Where.in_text(path, text, error.lineno)
-    last = what.split("`")[-2] if what.count("`") >= 2 else ""
-    hint = "every `{%` block needs its `end…`, every `{{` its `}}`"
-    return RenderError(what.rstrip("."), _marked(where, f"`{last}`"), hint)
-
-
-def _unclosed(block: str, path: str, text: str, line: int) -> RenderError:
-    opening = re.compile(rf"{{%[-+]?\s*{block}\b")
-    lines = text.splitlines()[:line]
-    at = next((n for n in range(len(lines), 0, -1) if opening.search(lines[n - 1])), line)
-    where = _marked(Where.in_text(path, text, at), f"`{block}`")
-    return RenderError(
-        f"this `{block}` is never closed", where, hint=f"write `{{% end{block} %}}` behind it"
-    )
-
-
-def constant_calls(env: Environment, text: str, name: str) -> list[dict[str, Any]] | None:
-    """The keyword arguments of calls of `name` that stand by themselves, when all are constants.
-
-    None when a call cannot be read without rendering: inside a block, or with computed values.
-    """
-    tree = env.parse(text)
-    every = [c for c in tree.find_all(nodes.Call) if _calls(c, name)]
-    plain = [
-        call
-        for output in tree.body
-        if isinstance(output, nodes.Output)
-        for call in output.nodes
-        if isinstance(call, nodes.Call) and _calls(call, name)
-    ]
-    if len(every) != len(plain) or any(c.args or c.dyn_kwargs for c in plain):
-        return None
-    try:
-        return [{k.key: k.value.as_const() for k in call.kwargs} for call in plain]
-    except nodes.Impossible:
-        return None
-
-
-def _calls(call: nodes.Call, name: str) -> bool:
-    return isinstance(call.node, nodes.Name) and call.node.name == name
 
 
 _YAML = environment()

@@ -43,6 +43,9 @@ class Session(Protocol):
     def frame(self, name: Name) -> Any:
         """The relation's rows as a polars data frame."""
 
+    def lazy(self, name: Name) -> Any:
+        """The relation as the engine's own lazy relation, for Python models."""
+
     def take(self, name: Name, data: Any) -> int:
         """Makes a table of anything Arrow-capable; the number of its rows."""
 

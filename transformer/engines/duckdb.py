@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import duckdb
 
 from transformer.dialect import Dialect
+from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
 from transformer.errors import Fault, LoadError, WarehouseError
 from transformer.names import Name, literal, quoted
 from transformer.steps import Columns, RelationState, Sample
@@ -109,6 +109,11 @@ class DuckSession:
         with faults():
             return self.connection.execute(f"select * from {name.sql()}").pl()
 
+    def lazy(self, name: Name) -> Any:
+        """The relation as a DuckDB relation, for Python models."""
+        with faults():
+            return self.connection.sql(f"select * from {name.sql()}")
+
     def take(self, name: Name, data: Any) -> int:
         """Makes a table of anything Arrow-capable; the number of its rows."""
         with faults():
@@ -149,6 +154,22 @@ class DuckEngine:
         self._open: set[duckdb.DuckDBPyConnection] = set()
         self._extensions: set[str] = set()
         self._guard = threading.Lock()
+
+    def equip(
+        self,
+        extensions: Sequence[str],
+        attached: Sequence[Mapping[str, Any]],
+        secrets: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Loads extensions, makes secrets and attaches databases. Raises WarehouseError."""
+        with self.session() as session:
+            for name in extensions:
+                if name not in BUILT_IN:
+                    _equipped(session, f"extension `{name}`", loading(name))
+            for each in secrets:
+                _equipped(session, "a secret of the profile", secret(each))
+            for each in attached:
+                _equipped(session, f"database `{each.get('alias') or ''}`", attach(each))
 
     @contextmanager
     def session(self) -> Iterator[DuckSession]:
@@ -223,6 +244,16 @@ class DuckEngine:
         self._connection.close()
 
 
+def _equipped(session: DuckSession, what: str, statement: str) -> None:
+    try:
+        session.run(statement)
+    except Fault as fault:
+        raise WarehouseError(
+            f"the {what} cannot be had: {fault.message.splitlines()[0]}",
+            hint="look at the target in profiles.yml",
+        ) from None
+
+
 class DuckCatalog:
     """An empty in-memory warehouse in which queries are bound."""
 
@@ -281,9 +312,9 @@ def connection(
     return made
 
 
-def scratch(catalog: str = _CATALOG) -> DuckCatalog:
+def scratch(catalog: str = "") -> DuckCatalog:
     """A private catalog to bind queries in."""
-    return DuckCatalog(catalog)
+    return DuckCatalog(catalog or _CATALOG)
 
 
 @contextmanager
@@ -301,11 +332,16 @@ def loose() -> Iterator[DuckSession]:
 
 
 def connect(
-    path: Path, settings: Mapping[str, Any] | None = None, *, read_only: bool = False
+    path: Path,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    read_only: bool = False,
+    catalog: str = "",
 ) -> DuckEngine:
-    """The warehouse file, made when it is not there. Raises WarehouseError when it is locked."""
+    """The warehouse file, made when it is not there. Raises WarehouseError when it is locked.
+    `catalog` is what queries may call it."""
     made = connection(settings)
-    catalog = _CATALOG
+    catalog = catalog or _CATALOG
     options = "read_only" if read_only else f"storage_version {literal(STORAGE)}"
     if not read_only:
         made.execute(f"set temp_directory = {literal(str(path.parent / 'tmp'))}")
@@ -365,13 +401,10 @@ def load_extension(session: Any, name: str) -> None:
     """Loads an extension from its wheel. Raises LoadError when the wheel is not there."""
     if name in session.extensions:
         return
-    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
-    homes = list(spec.submodule_search_locations or ()) if spec else []
-    for home in homes:
-        found = Path(home) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-        if found.is_file():
-            session.run(f"load {literal(str(found))}")
-            session.extensions.add(name)
-            return
+    found = wheel_of(name)
+    if found:
+        session.run(f"load {literal(found)}")
+        session.extensions.add(name)
+        return
     wheel = f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
     raise LoadError(f"DuckDB's extension `{name}` is not installed", hint=f"pip install '{wheel}'")

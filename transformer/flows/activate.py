@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from transformer.asking import Ask, Outside
 from transformer.compile.nodes import ActivationBody, Node, from_text
 from transformer.errors import UsageError
+from transformer.leaving import chosen_of
 from transformer.opening import open_project, refuse_mistakes
-from transformer.plan.choice import choose
 from transformer.sync.send import Job, Preview, preview
 
 
@@ -16,7 +16,7 @@ def previews(ask: Ask, outside: Outside) -> Iterator[tuple[Node, Preview]]:
     """Each chosen activation beside what it would send of the warehouse as it is published."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
-    chosen = choose(opened.graph, ask.select, ask.exclude)
+    chosen = chosen_of(opened, ask, outside)
     warehouse = opened.workplace.warehouse
     if not warehouse.live.exists():
         raise UsageError(

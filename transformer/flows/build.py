@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from transformer import ledger, reckoning
+from transformer.artifacts import Call, end_words
 from transformer.asking import Ask, How, Outside, Report
 from transformer.compile.bind import Bound
-from transformer.errors import Mistakes, TransformError
+from transformer.compile.nodes import CheckBody
+from transformer.errors import Mistakes
+from transformer.leaving import chosen_of, leave
 from transformer.names import Name, quoted
-from transformer.opening import Opened, bound, bound_after, open_project, refuse_mistakes
+from transformer.opening import (
+    Opened,
+    bound,
+    bound_after,
+    no_mistakes,
+    open_project,
+    refuse_mistakes,
+)
 from transformer.plan.choice import choose
-from transformer.plan.planner import EVERYTHING, Facts, Wish, current_versions, plan
+from transformer.plan.planner import EVERYTHING, Facts, Wish, plan
+from transformer.plan.versions import current_versions
 from transformer.run.activating import activate, lost
 from transformer.run.building import build as build_step
 from transformer.run.checking import check
 from transformer.run.freshness import freshness
+from transformer.run.late import run_hooks
 from transformer.run.loading import load, probe, touch, with_external
 from transformer.run.schedule import Pace, follow
 from transformer.run.tools import Event, Tools
@@ -43,30 +54,21 @@ PERFORM: Mapping[Action, Callable[..., Any]] = {
 def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None]) -> Report:
     """Builds what is asked for. Raises Mistakes before anything is touched."""
     opened = open_project(ask, outside)
-    _no_mistakes(opened)
+    no_mistakes(opened)
+    for text in filter(None, (opened.project.heading, *opened.project.notices)):
+        on_event(Event("notice", text, ""))
     warehouse = opened.workplace.warehouse
     with building(warehouse, f"transform {ask.command}", outside.clock(), how.wait):
-        return _Build(opened, ask, how, outside, on_event).run()
+        report = _Build(opened, ask, how, outside, on_event).run()
+    leave(opened, ask, outside, (report.plan, report.results))
+    return report
 
 
 def preview(ask: Ask, outside: Outside) -> tuple[Opened, Plan]:
     """The plan of a build, and nothing done. Raises Mistakes."""
     opened = open_project(ask, outside)
-    _no_mistakes(opened)
+    no_mistakes(opened)
     return opened, _Build(opened, ask, How(), outside, lambda _: None).foreseen()[0]
-
-
-def _no_mistakes(opened: Opened) -> None:
-    """Refuses a project with mistakes; what binding finds comes with them."""
-    if not opened.mistakes:
-        return
-    found: list[TransformError] = []
-    if opened.graph.nodes:
-        with suppress(TransformError):
-            found = bound(opened, opened.workplace.state()).mistakes
-    known = {(str(e.where), e.what) for e in opened.mistakes}
-    extra = [e for e in found if (str(e.where), e.what) not in known]
-    raise Mistakes([*opened.mistakes, *extra])
 
 
 @dataclass(slots=True)
@@ -113,8 +115,7 @@ class _Build:
 
     @property
     def partial(self) -> bool:
-        chosen = self.ask.select or self.ask.exclude
-        return bool(chosen) or self.how.actions != EVERYTHING
+        return not self.ask.selection.everything or self.how.actions != EVERYTHING
 
     def ended(self, report: Report) -> Report:
         if report.published is None:
@@ -139,7 +140,8 @@ class _Build:
             columns = bound(self.opened, state)
             refuse_mistakes(columns.mistakes)
             wish = self.wish(self.how.actions)
-            facts = self.facts(engine, columns) if engine else Facts(columns.columns)
+            late = frozenset(columns.late)
+            facts = self.facts(engine, columns) if engine else Facts(columns.columns, late=late)
             if engine and "load" in wish.actions:
                 with engine.session() as session:
                     probes, mistakes = probe(session, self.opened.graph, wish.chosen, *self.way)
@@ -161,7 +163,7 @@ class _Build:
         return made
 
     def wish(self, actions: frozenset[Action]) -> Wish:
-        chosen = choose(self.opened.graph, self.ask.select, self.ask.exclude)
+        chosen = chosen_of(self.opened, self.ask, self.outside)
         return Wish(chosen, self.started, actions, self.ask.full_refresh, self.how.always)
 
     def facts(self, engine: Any, columns: Bound) -> Facts:
@@ -169,20 +171,34 @@ class _Build:
         with engine.session() as session:
             expired = ledger.expired(session, self.started.timestamp())
         probes = lost(self.opened.graph, self.opened.places, self.place.synced)
-        return Facts(columns.columns, probes, frozenset(expired))
+        late = frozenset(columns.late)
+        return Facts(columns.columns, probes, frozenset(expired), late=late)
 
     def work(self, engine: Any, made: Plan, columns: Bound) -> Report:
         """Loads first, since they may change types; then all the rest."""
         self.prepare(engine)
         loads = Plan(made.of("load"))
         tools = self.tools(engine, self.state(engine))
+        project = self.opened.project
+        run_hooks(tools, project.on_run_start)
         first = self.follow(loads, tools, Results())
         rest = self.rest(engine, first, columns) if loads.steps else made
         results = self.follow(rest, tools, first)
-        return self.report(engine, Plan((*loads.steps, *rest.steps), made.skips), results)
+        whole = Plan((*loads.steps, *rest.steps), made.skips)
+        if project.on_run_end:
+            words = end_words((whole, results), self.opened.graph, project, self.call)
+            run_hooks(tools, project.on_run_end, words)
+        return self.report(engine, whole, results)
+
+    @property
+    def call(self) -> Call:
+        return Call(self.ask.command, self.started, self.outside.invocation)
 
     def prepare(self, engine: Any) -> None:
         names = {n.relation.schema for n in self.opened.graph if n.relation}
+        bodies = [n.body for n in self.opened.graph if isinstance(n.body, CheckBody)]
+        # Checks run side by side: none of them may have to make the schema of what is kept.
+        names |= {b.stored.schema for b in bodies if b.stored and b.config.store_failures}
         with engine.session() as session:
             with session.transaction():
                 ledger.prepare(session)
@@ -203,7 +219,8 @@ class _Build:
             synced=self.place.synced,
             state=state,
             versions=current_versions(self.opened.graph, state),
-            keep_failed=self.how.keep_failed,
+            late=self.opened.late,
+            keep_failed=self.how.keep_failed or self.place.target.publish.keep_failed,
             retry_rejected=self.how.retry_rejected,
         )
 

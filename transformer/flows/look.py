@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformer.asking import Ask, Outside
 from transformer.compile.context import Trace
-from transformer.compile.models import Scope, resolve
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
+from transformer.compile.rendering import resolve
+from transformer.compile.scope import Scope
 from transformer.compile.sql import spliced
 from transformer.errors import Fault, SqlError, UsageError, Where, did_you_mean
+from transformer.leaving import chosen_of, leave, manifest_of, target_folder
 from transformer.ledger import FAILURES
 from transformer.names import Name, slug
 from transformer.opening import Opened, open_project, refuse_mistakes
-from transformer.plan.choice import choose
-from transformer.plan.planner import check_of
+from transformer.plan.checked import check_of
+from transformer.plan.things import Thing, things
+from transformer.run.late import Asked
 from transformer.steps import Sample
 
 
-def listed(ask: Ask, outside: Outside, kinds: tuple[str, ...]) -> list[Node]:
-    """The chosen nodes, in the order in which they would be built. Raises Mistakes."""
+def listed(ask: Ask, outside: Outside) -> tuple[list[Thing], bool]:
+    """What is chosen, in the order in which it would be built; in that of its ids where the
+    project is one of dbt's, which is the second value. Raises Mistakes."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
-    chosen = choose(opened.graph, ask.select, ask.exclude)
-    return [n for n in opened.graph if n.id in chosen and (not kinds or n.kind in kinds)]
+    chosen = chosen_of(opened, ask, outside)
+    found = [t for t in things(opened.graph, opened.project) if t.id in chosen]
+    if opened.project.open:
+        found = sorted((t for t in found if t.kind != "freshness"), key=lambda t: t.id)
+    return found, opened.project.open
+
+
+def in_manifest(ask: Ask, outside: Outside) -> dict[str, Any]:
+    """Everything that is chosen as the manifest has it, by id."""
+    opened = open_project(ask, outside)
+    refuse_mistakes(opened.mistakes)
+    made = manifest_of(opened, ask, outside)
+    kinds = ("nodes", "sources", "exposures", "metrics", "semantic_models", "saved_queries",
+             "unit_tests")  # fmt: skip
+    every = {i: each for kind in kinds for i, each in made[kind].items()}
+    chosen = chosen_of(opened, ask, outside)
+    return {i: every[i] for i in sorted(chosen) if i in every}
 
 
 def described(node: Node) -> dict[str, Any]:
@@ -44,19 +63,24 @@ def described(node: Node) -> dict[str, Any]:
     }
 
 
-def compiled(ask: Ask, outside: Outside) -> tuple[Path, list[tuple[str, str]]]:
-    """Writes every chosen query to `target/compiled/`; the folder, and (name, SQL) of each."""
+def compiled(ask: Ask, outside: Outside, inline: str = "") -> tuple[Path, list[tuple[str, str]]]:
+    """Writes every chosen query to `target/compiled/`; the folder, and (name, SQL) of each. Of
+    an `inline` query nothing is written."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
-    chosen = choose(opened.graph, ask.select, ask.exclude)
-    home = Path(opened.project.root) / "target" / "compiled" / opened.project.name
+    home = target_folder(opened) / "compiled" / opened.project.name
+    if inline:
+        return home, [("inline", _inline(opened, inline))]
+    chosen = chosen_of(opened, ask, outside)
+    leave(opened, ask, outside)
     made = []
     for node, text in _queries(opened.graph):
         if node.id not in chosen:
             continue
-        path = home / _place(node)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        if not opened.project.open:
+            path = home / _place(node)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text + "\n", encoding="utf-8")
         made.append((node.name, text))
     return home, made
 
@@ -76,12 +100,23 @@ def _place(node: Node) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to show: a node's rows, a check's failing rows, or a query's. One of the three."""
+    """What to show: a node's rows, a check's failing rows, or a query's. One of the three, or
+    what the selectors choose. A `plain` query is no template. No `limit`: all rows."""
 
     name: str | None = None
     failures: str | None = None
     inline: str | None = None
-    limit: int = 5
+    limit: int | None = 5
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows as values, under the name of what they are of."""
+
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
 
 
 def shown(ask: Ask, outside: Outside, wanted: Wanted) -> Sample:
@@ -91,12 +126,42 @@ def shown(ask: Ask, outside: Outside, wanted: Wanted) -> Sample:
     if wanted.failures:
         node = _named(opened, wanted.failures, ("check",))
         return _failing(opened, node, wanted)
+    _, query = _query(opened, wanted)
+    return _rows(opened, query, wanted)
+
+
+def selected(ask: Ask, outside: Outside, wanted: Wanted) -> list[Rows]:
+    """The rows of everything that is chosen, or of what is wanted, as values."""
+    opened = open_project(ask, outside)
+    refuse_mistakes(opened.mistakes)
+    if wanted.name or wanted.inline:
+        return [_values(opened, *_query(opened, wanted), wanted)]
+    chosen = chosen_of(opened, ask, outside)
+    kinds = ("model", "seed", "snapshot")
+    nodes = [n for n in opened.graph if n.id in chosen and n.kind in kinds]
+    return [_values(opened, n.name, _of_node(opened, n), wanted) for n in nodes]
+
+
+def _query(opened: Opened, wanted: Wanted) -> tuple[str, str]:
     if wanted.inline:
-        return _rows(opened, _inline(opened, wanted.inline), wanted)
+        text = wanted.inline
+        return "inline", text if wanted.plain else _inline(opened, text)
     node = _named(opened, wanted.name or "", ("model", "seed", "snapshot", "source"))
     if node.ephemeral and isinstance(node.body, ModelBody) and node.body.query:
-        return _rows(opened, node.body.query.text, wanted)
-    return _rows(opened, f"select * from {_relation(node).sql()}", wanted)
+        return node.name, node.body.query.text
+    return node.name, f"select * from {_relation(node).sql()}"
+
+
+def _of_node(opened: Opened, node: Node) -> str:
+    """A model's own query, as it is now; the relation of anything else."""
+    body = node.body
+    if not isinstance(body, ModelBody) or body.model.language == "python":
+        return f"select * from {_relation(node).sql()}"
+    if node.late:
+        live = opened.workplace.warehouse.live
+        body = _reading(opened, live, lambda s: opened.late.made(node, Asked(s)).body)
+    query = body.query if isinstance(body, ModelBody) else None
+    return query.text if query else f"select * from {_relation(node).sql()}"
 
 
 def _named(opened: Opened, name: str, kinds: tuple[str, ...]) -> Node:
@@ -131,20 +196,35 @@ def _failing(opened: Opened, node: Node, wanted: Wanted) -> Sample:
     return _rows(opened, check_of(node, opened.graph).measure.failing, wanted, kept=True)
 
 
+def _values(opened: Opened, name: str, query: str, wanted: Wanted) -> Rows:
+    limit = "" if wanted.limit is None else f" limit {wanted.limit}"
+    text = f"select * from ({query}\n){limit}"
+    found: Rows = _reading(
+        opened,
+        opened.workplace.warehouse.live,
+        lambda s: Rows(name, [c for c, _ in s.columns(text)], s.rows(text)),
+    )
+    return found
+
+
 def _rows(opened: Opened, query: str, wanted: Wanted, *, kept: bool = False) -> Sample:
-    warehouse = opened.workplace.warehouse
-    path = warehouse.live
+    path = opened.workplace.warehouse.live
     if kept:
         path = opened.workplace.reading  # a failed build leaves what it made for inspection
+    limit = wanted.limit if wanted.limit is not None else 2**62
+    sample: Sample = _reading(opened, path, lambda session: session.sample(query, limit))
+    return sample
+
+
+def _reading(opened: Opened, path: Path, work: Any) -> Any:
     if not path.exists():
         raise UsageError(
             f"there is no `{opened.project.target.path}`", hint="run `transform build`"
         )
-    engine = opened.engine.connect(path, read_only=True)
+    engine = opened.engine.connect(path, read_only=True, catalog=opened.project.target.catalog)
     try:
         with engine.session() as session:
-            sample: Sample = session.sample(query, wanted.limit)
-            return sample
+            return work(session)
     except Fault as fault:
         raise SqlError(fault.message.splitlines()[0], hint="is it built?") from None
     finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transformer.errors import ConfigError, Where
-from transformer.names import expression, literal, quoted
+from transformer.names import Name, expression, literal, quoted
 from transformer.project.schema import Field, Fields
 from transformer.project.values import COMPARISON, CheckConfig
 from transformer.steps import Status
@@ -29,6 +29,7 @@ class Subject:
     where: str | None = None
     to: str | None = None
     query: str | None = None
+    fail_calc: str = "count(*)"
 
     @property
     def checked(self) -> str:
@@ -51,7 +52,8 @@ class Measure:
     `figure` is an expression over one scan of the rows; 0 means that nothing fails. Unless it
     is `exact`, `count` says how many failures there are once it is not 0. `failing` selects the
     rows to show. With `limits` (seconds until a warning, until an error) the figure is the
-    newest moment in epoch seconds instead.
+    newest moment in epoch seconds instead. `kept` is what dbt keeps of the failures, where that
+    is not the rows themselves.
     """
 
     failing: str
@@ -59,6 +61,7 @@ class Measure:
     exact: bool = True
     count: str | None = None
     limits: tuple[int | None, int | None] | None = None
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Check:
     needs: tuple[str, ...]
     where: Where
     shown: tuple[str, ...] = ()
+    stored: Name | None = None
 
 
 def not_null(subject: Subject) -> Measure:
@@ -127,7 +131,11 @@ def accepted_values(subject: Subject) -> Measure:
     values = [literal(str(v)) if quote else str(v) for v in subject.args.get("values") or ()]
     condition = f"{subject.checked} not in ({', '.join(values) or 'null'})"
     figure = f"count(distinct {subject.checked}) filter (where {subject.narrowed(condition)})"
-    return Measure(_failing(subject, condition), figure)
+    kept = (
+        f"select {subject.checked} as value_field, count(*) as n_records from {subject.rows}"
+        f" where {subject.narrowed(condition)} group by all"
+    )
+    return Measure(_failing(subject, condition), figure, kept=kept)
 
 
 def relationships(subject: Subject) -> Measure:
@@ -141,7 +149,11 @@ def relationships(subject: Subject) -> Measure:
         f" (select {parent} from {subject.to} where {parent} is not null)"
     )
     count = f"(select count(*) from {subject.rows} where {subject.narrowed(condition)})"
-    return Measure(_failing(subject, condition), count)
+    kept = (
+        f"select {subject.checked} as from_field from {subject.rows}"
+        f" where {subject.narrowed(condition)}"
+    )
+    return Measure(_failing(subject, condition), count, kept=kept)
 
 
 def expression_is_true(subject: Subject) -> Measure:
@@ -204,7 +216,7 @@ def freshness(subject: Subject) -> Measure:
 def sql(subject: Subject) -> Measure:
     """A query that returns the failing rows: a file under `test-paths`, or a `{% test %}` block."""
     failing = subject.query or ""
-    return Measure(failing, f"(select count(*) from ({failing}\n))")
+    return Measure(failing, f"(select {subject.fail_calc} from ({failing}\n))")
 
 
 def _rows(subject: Subject, condition: str) -> Measure:
@@ -230,7 +242,16 @@ def _unique(subject: Subject, columns: list[str], *, nulls: bool) -> Measure:
     )
     counted = f"count({one}) filter (where {narrowed})"
     figure = f"{counted} - count(distinct {one}) filter (where {narrowed})"
-    return Measure(shown, figure, exact=False, count=f"select count(*) from ({groups})")
+    kept = groups.replace(
+        f"select {names} ", f"select {names} as unique_field, count(*) as n_records ", 1
+    )
+    return Measure(
+        shown,
+        figure,
+        exact=False,
+        count=f"select count(*) from ({groups})",
+        kept=kept if len(columns) == 1 and not nulls else "",
+    )
 
 
 def _newest(subject: Subject, limits: tuple[int | None, int | None]) -> Measure:

@@ -46,7 +46,8 @@ def _seed(node: Node, body: SeedBody) -> Any:
 
 def _snapshot(_: Node, body: SnapshotBody) -> Any:
     compared = body.strategy, body.updated_at, body.check_cols
-    return body.reads, body.unique_key, compared, body.hard_deletes
+    read = body.query.canonical if body.query else body.reads
+    return read, body.unique_key, compared, body.hard_deletes
 
 
 def _freshness(_: Node, body: FreshnessBody) -> Any:
@@ -55,7 +56,8 @@ def _freshness(_: Node, body: FreshnessBody) -> Any:
 
 def _check(_: Node, body: CheckBody) -> Any:
     query = body.query.canonical or body.query.text if body.query else None
-    return body.kind, body.column, body.args, repr(body.config), body.to, query
+    late = body.file.text if body.file and body.late else ""
+    return body.kind, body.column, body.args, repr(body.config), body.to, query or late
 
 
 def _activation(_: Node, body: ActivationBody) -> Any:
@@ -71,6 +73,7 @@ def _types(node: Node) -> list[tuple[str, str]]:
 def _model(_: Node, body: ModelBody) -> Any:
     texts = [query.canonical for query in (body.query, body.increment) if query]
     options = {name: getattr(body.config, name) for name in body.config.__dataclass_fields__}
+    options["written"] = _relevant(body.config.written)
     return texts or body.code, _relevant(options)
 
 

@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from transformer.compile.config import ModelConfig
-from transformer.errors import SqlError, Where
+from transformer.compile.dbt.external import read_location, write_options
+from transformer.errors import SqlError, Where, did_you_mean
 from transformer.landing.types import widens
-from transformer.names import Name, quoted
+from transformer.names import Name, expression, literal, quoted
 from transformer.steps import Columns, RelationState
 
 # Where the rows of this run stand before they reach an incremental table or a snapshot.
 DELTA = quoted("__transform_delta")
+# What dbt calls the rows that are there and those that come: `incremental_predicates` do too.
+_OLD, _NEW = "DBT_INTERNAL_DEST", "DBT_INTERNAL_SOURCE"
+_NAME = re.compile(r"\w+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,17 @@ class Material:
     existing: RelationState | None = None
     full_refresh: bool = False
     where: Where | None = None
+    # The columns of a contract with their constraints, as they stand in `create table`, and
+    # their names.
+    shape: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def statements(material: Material) -> tuple[Statement, ...]:
-    """The statements that make the relation. Raises SqlError for a change that is not allowed."""
-    return tuple(MATERIALIZATIONS[material.config.materialized](material))
+    """The statements that make the relation; none where a macro of the project makes it. Raises
+    SqlError for a change that is not allowed."""
+    made = MATERIALIZATIONS.get(material.config.materialized)
+    return tuple(made(material)) if made else ()
 
 
 def view(material: Material) -> list[Statement]:
@@ -63,9 +74,52 @@ def table(material: Material) -> list[Statement]:
     """A table, made anew each time."""
     made = [Statement(f"drop view {material.relation.sql()}")] if _is(material, "view") else []
     head = f"create or replace table {material.relation.sql()} as\n"
+    if material.shape:
+        return [*made, *_shaped(material)]
     if material.query is None:
         return [*made, Statement(f"{head}select * from {DELTA}")]
     return [*made, _with_text(head, material.query)]
+
+
+def _shaped(material: Material) -> list[Statement]:
+    """A table with the constraints of its contract: the engine refuses rows that break one."""
+    target = material.relation.sql()
+    listed = ", ".join(quoted(n) for n in material.names)
+    head = f"insert into {target} ({listed}) select {listed} from (\n"
+    text = material.query or f"from {DELTA}"
+    return [
+        Statement(f"create or replace table {target} ({', '.join(material.shape)})"),
+        Statement(f"{head}{text}\n)", len(head)),
+    ]
+
+
+def external(material: Material) -> list[Statement]:
+    """A file, and a view that reads it: `location`, `format`, `options`, as in dbt-duckdb."""
+    written = material.config.written
+    options = dict(written.get("options") or {})
+    for key in ("format", "delimiter"):
+        if written.get(key):
+            options.setdefault(key, written[key])
+    kind = str(options.get("format") or "parquet").strip("'\"")
+    place = str(written.get("location") or f"{material.relation.table}.{kind}")
+    made = [Statement(f"drop table {material.relation.sql()}")] if _is(material, "table") else []
+    head = "copy (\n"
+    wanted = write_options(place, options)
+    copied = f"{head}{material.query or f'from {DELTA}'}\n) to {literal(place)} ({wanted})"
+    reading = literal(read_location(place, options))
+    return [
+        Statement(copied, len(head)),
+        *made,
+        Statement(f"create or replace view {material.relation.sql()} as from {reading}"),
+    ]
+
+
+def table_function(material: Material) -> list[Statement]:
+    """A macro that gives rows: `parameters` are its arguments."""
+    given = material.config.written.get("parameters") or ()
+    listed = given if isinstance(given, str) else ", ".join(str(p) for p in given)
+    head = f"create or replace macro {material.relation.sql()}({listed}) as table\n"
+    return [_with_text(head, material.query)]
 
 
 def incremental(material: Material) -> list[Statement]:
@@ -77,7 +131,14 @@ def incremental(material: Material) -> list[Statement]:
     changes = _schema_changes(material, existing, given)
     names = [name for name, _ in _common(material, existing, given)]
     made = [*_delta(material), *changes]
-    return [*made, *_STRATEGIES[material.config.strategy](material, names)]
+    strategy = _STRATEGIES.get(material.config.strategy)
+    if strategy is None:
+        raise SqlError(
+            f"there is no incremental strategy `{material.config.strategy}`",
+            material.where,
+            hint=did_you_mean(material.config.strategy, _STRATEGIES, otherwise="there are: {}"),
+        )
+    return [*made, *strategy(material, names)]
 
 
 def rebuilds(material: Material) -> bool:
@@ -166,30 +227,56 @@ def _append(material: Material, names: Sequence[str]) -> list[Statement]:
 
 
 def _delete_insert(material: Material, names: Sequence[str]) -> list[Statement]:
-    if not material.config.unique_key:
+    keys = material.config.unique_key
+    if not keys:
         return _append(material, names)
-    same = " and ".join(
-        f"d.{quoted(k)} is not distinct from t.{quoted(k)}" for k in material.config.unique_key
-    )
-    replaced = f"select 1 from {DELTA} d where {same}"
-    gone = f"delete from {material.relation.sql()} t where exists ({replaced})"
+    if all(_NAME.match(k) for k in keys):
+        found = f"exists (select 1 from {DELTA} {_NEW} where {_same(keys)})"
+    else:
+        listed = ", ".join(expression(k) for k in keys)
+        found = f"({listed}) in (select {listed} from {DELTA})"
+    narrowed = " and ".join([found, *_predicates(material)])
+    gone = f"delete from {material.relation.sql()} {_OLD} where {narrowed}"
     return [Statement(gone), *_append(material, names)]
 
 
 def _merge(material: Material, names: Sequence[str]) -> list[Statement]:
     keys = material.config.unique_key
-    same = " and ".join(f"t.{quoted(k)} is not distinct from d.{quoted(k)}" for k in keys)
-    folded = {k.lower() for k in keys}
-    sets = ", ".join(f"{quoted(n)} = d.{quoted(n)}" for n in names if n.lower() not in folded)
+    if not keys:
+        return _append(material, names)
+    same = " and ".join([_same(keys), *_predicates(material)])
     listed = ", ".join(quoted(n) for n in names)
-    values = ", ".join(f"d.{quoted(n)}" for n in names)
+    values = ", ".join(f"{_NEW}.{quoted(n)}" for n in names)
+    sets = ", ".join(f"{quoted(n)} = {_NEW}.{quoted(n)}" for n in _updated(material, names))
     update = f" when matched then update set {sets}" if sets else ""
     return [
         Statement(
-            f"merge into {material.relation.sql()} t using {DELTA} d on ({same}){update}"
+            f"merge into {material.relation.sql()} {_OLD} using {DELTA} {_NEW}"
+            f" on ({same}){update}"
             f" when not matched then insert ({listed}) values ({values})"
         )
     ]
+
+
+def _same(keys: Sequence[str]) -> str:
+    return " and ".join(f"{_NEW}.{quoted(k)} is not distinct from {_OLD}.{quoted(k)}" for k in keys)
+
+
+def _predicates(material: Material) -> list[str]:
+    """What narrows the rows of the table that are looked at (dbt's `incremental_predicates`)."""
+    written = material.config.written
+    given = written.get("incremental_predicates") or written.get("predicates") or ()
+    each = (given,) if isinstance(given, str) else given
+    return [f"({predicate})" for predicate in each]
+
+
+def _updated(material: Material, names: Sequence[str]) -> list[str]:
+    """The columns that a merge updates: not the key, and not what the configuration leaves out."""
+    written = material.config.written
+    only = {str(c).strip('"').lower() for c in written.get("merge_update_columns") or ()}
+    out = {str(c).strip('"').lower() for c in written.get("merge_exclude_columns") or ()}
+    out |= {k.lower() for k in material.config.unique_key}
+    return [n for n in names if (n.lower() in only if only else n.lower() not in out)]
 
 
 _STRATEGIES: dict[str, Callable[[Material, Sequence[str]], list[Statement]]] = {
@@ -202,5 +289,7 @@ MATERIALIZATIONS: dict[str, Callable[[Material], list[Statement]]] = {
     "view": view,
     "table": table,
     "incremental": incremental,
+    "external": external,
+    "table_function": table_function,
     "ephemeral": lambda _: [],
 }

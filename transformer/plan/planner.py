@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from transformer.compile.config import option_place
+from transformer.compile.dbt import constraints
 from transformer.compile.nodes import (
     CheckBody,
     Graph,
@@ -17,11 +20,12 @@ from transformer.compile.nodes import (
     from_text,
 )
 from transformer.errors import TransformError, Where
-from transformer.names import Name
-from transformer.plan.checks import Check, Measure, Subject, holds, measure
-from transformer.plan.fingerprint import digest, fingerprint
+from transformer.names import Name, quoted
+from transformer.plan.checked import check_of
+from transformer.plan.checks import Check
 from transformer.plan.materialize import Material, Statement, statements
 from transformer.plan.snapshots import snapshot
+from transformer.plan.versions import current_versions, print_of, solid_needs
 from transformer.steps import BAD, Action, Columns, Plan, Skip, State, Step
 
 _ACTIONS: Mapping[str, Action] = {
@@ -60,12 +64,13 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the world says: columns as bound, sources as probed, what time has undone, and what
-    has `failed` already in this run."""
+    has `failed` already in this run. Of a `late` node nobody knows the columns before it runs."""
 
     columns: Mapping[str, Columns] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     expired: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
+    late: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Work:
     columns: Columns | None = None
     full_refresh: bool = False
     only_if_changed: bool = False
+    # What the statements are made of, where that has to wait until the step is done.
+    material: Material | None = None
 
 
 def plan(graph: Graph, state: State, wish: Wish, facts: Facts) -> tuple[Plan, list[TransformError]]:
@@ -170,13 +177,16 @@ class _Planner:
         names = [
             self.graph[need].name
             for need in self.inputs[node.id]
-            if need in self.due or self.versions.get(need, "") != known.inputs.get(need)
+            if need in self.due
+            or self.graph[need].elsewhere
+            or self.versions.get(need, "") != known.inputs.get(need)
         ]
         return f"{_listed(names)} changed" if names else ""
 
     def finished(self) -> Plan:
         gates = self.gates()
         inside = {c for holder, checks in gates.items() for c in checks if c != holder}
+        units = self.units()
         blocking = self.blocking(inside)
         steps = []
         for node_id, reason in self.due.items():
@@ -189,6 +199,7 @@ class _Planner:
             after += [c for need in read for c in blocking.get(need, ())
                       if self.may_block(c, node_id)]  # fmt: skip
             after += sorted(self.facts.failed & self.graph.above(node_id))
+            after += units.get(node_id, ())
             alone = [node_id] if node.kind == "check" else []
             own = gates.get(node_id, alone)
             try:
@@ -211,7 +222,7 @@ class _Planner:
         leads: dict[str, str] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
-            if not isinstance(body, CheckBody) or body.on is None:
+            if not isinstance(body, CheckBody) or body.on is None or body.late:
                 continue
             rest = set(self.inputs[node_id]) - {body.on}
             if rest <= self.graph.above(body.on):
@@ -220,6 +231,15 @@ class _Planner:
                 made.setdefault(holder, []).append(node_id)
         return made
 
+    def units(self) -> dict[str, list[str]]:
+        """The unit tests that come before each model."""
+        found: dict[str, list[str]] = {}
+        for node_id in self.due:
+            body = self.graph[node_id].body
+            if isinstance(body, CheckBody) and body.before:
+                found.setdefault(body.before, []).append(node_id)
+        return found
+
     def holder(self, node_id: str, gates: Mapping[str, list[str]]) -> str:
         return next((holder for holder, inside in gates.items() if node_id in inside), node_id)
 
@@ -227,6 +247,9 @@ class _Planner:
         """Checks with a step of their own, by each node they read."""
         found: dict[str, list[str]] = {}
         for node_id in self.due:
+            body = self.graph[node_id].body
+            if isinstance(body, CheckBody) and body.before:
+                continue
             if self.graph[node_id].kind in ("check", "freshness") and node_id not in set(inside):
                 for need in self.inputs[node_id]:
                     found.setdefault(need, []).append(node_id)
@@ -244,12 +267,15 @@ class _Planner:
 
     def work(self, node: Node, checks: Sequence[str]) -> Work:
         several = node.kind == "check" and len(checks) > 1
+        late = node.late or (node.id in self.facts.late and _has_query(node))
         only = node.id in self.only_moved and not self.wish.always and not several
+        only = only and not any(self.graph[need].elsewhere for need in self.inputs[node.id])
         return Work(
             node=node,
             fingerprint=self.prints[node.id],
             inputs=self.inputs[node.id],
-            statements=self.statements(node),
+            statements=() if late else self.statements(node),
+            material=self.material(node) if late else None,
             checks=tuple(check_of(self.graph[c], self.graph) for c in checks),
             rows=self.rows(node),
             reads={
@@ -278,114 +304,65 @@ class _Planner:
         existing = self.state.relation(node.relation)
         columns = self.facts.columns.get(node.id)
         if isinstance(node.body, SnapshotBody) and node.relation:
-            read = self.facts.columns.get(node.needs[0], ())
+            read = self.facts.columns.get(node.id, ())
             return snapshot(node.relation, node.body, read, existing, self.wish.now)
-        if not isinstance(node.body, ModelBody) or not node.relation:
-            return ()
+        material = self.material(node)
+        return statements(replace(material, columns=columns)) if material else ()
+
+    def material(self, node: Node) -> Material | None:
+        """What a model is made of, but for its columns."""
         body = node.body
-        material = Material(
+        if not isinstance(body, ModelBody) or not node.relation:
+            return None
+        return Material(
             relation=node.relation,
             config=body.config,
             query=body.query.text if body.query else None,
             increment=body.increment.text if body.increment else None,
-            columns=columns,
-            existing=existing,
+            existing=self.state.relation(node.relation),
             full_refresh=self.wish.full_refresh,
             where=_columns_place(body),
+            shape=_shape(node, body, self.graph),
+            names=tuple(c.name for c in node.described.columns),
         )
-        return statements(material)
+
+
+def _shape(node: Node, body: ModelBody, graph: Graph) -> tuple[str, ...]:
+    """The columns of a contract that has constraints, as they stand in `create table`."""
+    described = node.described
+    ruled = described.constraints or any(c.constraints for c in described.columns)
+    if not body.config.contract or not ruled:
+        return ()
+    raw = {
+        c.name: {
+            "name": quoted(c.name),
+            "data_type": c.data_type,
+            "constraints": [_led(one, node, graph) for one in c.constraints],
+        }
+        for c in described.columns
+    }
+    own = [_led(one, node, graph) for one in described.constraints]
+    return (*constraints.columns(raw), *constraints.table(own))
+
+
+def _led(one: Mapping[str, Any], node: Node, graph: Graph) -> Mapping[str, Any]:
+    """A foreign key with the relation that its `to: ref('…')` means."""
+    found = re.search(r"ref\(.*?['\"](\w+)['\"]\s*\)", str(one.get("to") or ""))
+    if not found:
+        return one
+    named = [graph[need] for need in node.needs if graph[need].name == found[1]]
+    relation = next((each.relation for each in named if each.relation), None)
+    return {**one, "to": relation.sql()} if relation else one
+
+
+def _has_query(node: Node) -> bool:
+    return isinstance(node.body, ModelBody) and node.body.query is not None
 
 
 def _columns_place(body: ModelBody) -> Where:
     """Where the model says what happens when its columns change, or that it is incremental."""
     written = "on_schema_change" in body.model.text
     return option_place(body.model, "on_schema_change" if written else "materialized")
-
-
-def check_of(node: Node, graph: Graph) -> Check:
-    """The check, ready to be measured. Raises ConfigError for a condition that is none."""
-    body = node.body
-    if not isinstance(body, CheckBody):
-        raise TypeError(node.id)
-    for condition in (body.config.warn_if, body.config.error_if):
-        holds(0, condition, body.where)
-    return Check(
-        id=node.id,
-        name=node.name,
-        label=_label(node, body, graph),
-        kind=body.kind,
-        config=body.config,
-        measure=_measure(body, graph),
-        fingerprint=print_of(node, graph),
-        needs=solid_needs(node, graph),
-        where=body.where,
-        shown=_shown(body, graph),
-    )
-
-
-def _shown(body: CheckBody, graph: Graph) -> tuple[str, ...]:
-    """The columns that identify a row, as far as the project says, then the checked one."""
-    if body.on is None:
-        return ()
-    node = graph[body.on]
-    keys = list(node.options.get("unique_key") or ())
-    keys += [c.name for c in node.described.columns if any(k.kind == "unique" for k in c.checks)]
-    checked = [body.column] if body.column else list(body.args.get("combination_of_columns") or ())
-    return tuple(dict.fromkeys([*keys, *checked]))
-
-
-def _measure(body: CheckBody, graph: Graph) -> Measure:
-    rows = from_text(graph[body.on], graph) if body.on else ""
-    subject = Subject(
-        rows=rows,
-        column=body.column,
-        args=body.args,
-        where=body.config.where,
-        to=body.to.sql() if body.to else None,
-        query=body.query.text if body.query else None,
-    )
-    return measure(body.kind, subject)
-
-
-def _label(node: Node, body: CheckBody, graph: Graph) -> str:
-    if body.on is None:
-        return node.name
-    column = f".{body.column}" if body.column else ""
-    return f"{body.kind} {graph[body.on].name}{column}"
-
-
-def print_of(node: Node, graph: Graph) -> str:
-    """The node's fingerprint; that of a check holds the query of the ephemeral model it reads."""
-    own = fingerprint(node)
-    inlined = [from_text(graph[need], graph) for need in node.needs if graph[need].ephemeral]
-    return digest(own, inlined) if node.kind == "check" and inlined else own
-
-
-def current_versions(graph: Graph, state: State) -> dict[str, str]:
-    """The content of every node's relation as it is now. A view's is that of what it reads: it
-    may have moved since the view was made."""
-    versions: dict[str, str] = {}
-    for node in graph:
-        known = state.nodes.get(node.id)
-        if known is None:
-            continue
-        inputs = {need: versions.get(need, "") for need in solid_needs(node, graph)}
-        versions[node.id] = view_version(known.fingerprint, inputs) if node.view else known.version
-    return versions
-
-
-def view_version(made_of: str, inputs: Mapping[str, str]) -> str:
-    """The version of a view: what it is made of, and the versions of what it is made from."""
-    return digest("view", made_of, sorted(inputs.items()))
-
-
-def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:
-    """What the node really reads: an ephemeral model stands for what it reads itself."""
-    found: list[str] = []
-    for need in node.needs:
-        parent = graph[need]
-        found += solid_needs(parent, graph) if parent.ephemeral else [need]
-    return tuple(dict.fromkeys(found))
 
 
 def _listed(names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from transformer.compile.nodes import SnapshotBody
@@ -9,8 +10,6 @@ from transformer.errors import SqlError
 from transformer.names import Name, literal, quoted
 from transformer.plan.materialize import DELTA, Statement, fits
 from transformer.steps import Columns, RelationState
-
-_OWN = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted")
 
 
 def snapshot(
@@ -32,62 +31,103 @@ def _stamp(now: datetime) -> str:
 class _Snapshot:
     def __init__(self, relation: Name, body: SnapshotBody, read: Columns, now: str) -> None:
         self.relation, self.body, self.now = relation.sql(), body, now
-        self.read = [(name, kind) for name, kind in read if name.lower() not in _OWN]
-        self.since = (
-            f"coalesce(s.{quoted(body.updated_at)}::timestamp, timestamp '1970-01-01')"
-            if body.strategy == "timestamp" and body.updated_at
-            else now
-        )
-        self.deletes = body.hard_deletes == "new_record"
+        self.own_names = body.own_names
+        folded = {name.lower() for name in self.own_names}
+        self.read = [(name, kind) for name, kind in read if name.lower() not in folded]
+        self.scd, self.updated, self.begin, self.end, *rest = map(quoted, self.own_names)
+        self.gone, self.deletes = (rest or [""])[0], bool(rest)
+        current = body.snapshot.config.get("dbt_valid_to_current")
+        self.forever = f"({current})::timestamp" if current else "null::timestamp"
+        self._keys()
+        self._since()
+
+    def _keys(self) -> None:
+        """A key may be an expression: it is a column of the rows then, and of the records."""
+        names = {name.lower() for name, _ in self.read}
+        self.keys, computed = [], []
+        for at, key in enumerate(self.body.unique_key):
+            plain = key.lower() in names or re.fullmatch(r"\w+", key) is not None
+            self.keys.append(quoted(key if plain else f"__key_{at}"))
+            computed += [] if plain else [f"({key}) as {self.keys[-1]}"]
+        more = ", ".join(computed)
+        self.computed = [key for key in self.keys if key.startswith('"__key_')] if more else []
+        self.source = f"(select *, {more} from {self.body.source} s)" if more else self.body.source
+        self.stored = f"(select *, {more} from {self.relation} t)" if more else self.relation
+        self.row = f"s.* exclude ({', '.join(self.computed)})" if more else "s.*"
+
+    def _since(self) -> None:
+        column = self.body.updated_at
+        self.told = self.since = self.now
+        if self.body.strategy == "timestamp" and column:
+            self.told = f"s.{quoted(column)}"
+            self.since = f"coalesce({self.told}::timestamp, timestamp '1970-01-01')"
+
+    def current(self, alias: str) -> str:
+        """Whether a record is still true."""
+        open_end = f"{alias}.{self.end} is null"
+        if self.forever.startswith("null"):
+            return open_end
+        return f"({open_end} or {alias}.{self.end} = {self.forever})"
 
     def own(self, since: str) -> str:
         """The record's own columns, for a row `s` of the source that is true from `since` on."""
-        deleted = ", 'False' as dbt_is_deleted" if self.deletes else ""
+        deleted = f", 'False' as {self.gone}" if self.deletes else ""
+        told = self.told if since == self.since else since
         return (
-            f"{self.scd_id('s', since)} as dbt_scd_id, {self.since} as dbt_updated_at,"
-            f" {since} as dbt_valid_from, null::timestamp as dbt_valid_to{deleted}"
+            f"{self.scd_id('s', told)} as {self.scd}, {self.since} as {self.updated},"
+            f" {since} as {self.begin}, {self.forever} as {self.end}{deleted}"
         )
 
     def scd_id(self, alias: str, since: str) -> str:
-        """What tells records apart: the key and the time, as JSON, lest they run together."""
-        keys = ", ".join(f"{alias}.{quoted(k)}::varchar" for k in self.body.unique_key)
-        return f"md5(to_json([{keys}, ({since})::varchar])::varchar)"
+        """What tells records apart: the key and the time (dbt's `snapshot_hash_arguments`)."""
+        parts = (*(f"{alias}.{key}" for key in self.keys), f"({since})")
+        joined = " || '|' || ".join(f"coalesce({p}::varchar, '')" for p in parts)
+        return f"md5({joined})"
 
-    def guard(self) -> Statement:
+    def guard(self) -> list[Statement]:
         """Refuses a key that is missing or stands twice: its history could not be told apart."""
-        keys = ", ".join(quoted(k) for k in self.body.unique_key)
-        missing = " or ".join(f"bool_or({quoted(k)} is null)" for k in self.body.unique_key)
+        keys = ", ".join(self.keys)
+        missing = " or ".join(f"bool_or({key} is null)" for key in self.keys)
         what = literal(f"the key `{', '.join(self.body.unique_key)}` is missing or stands twice")
-        return Statement(
-            f"select error({what}) from (select 1 from {self.body.reads.sql()}"
+        refusal = (
+            f"select error({what}) from (select 1 from {self.source}"
             f" group by {keys} having count(*) > 1 or {missing} limit 1)"
         )
+        return [Statement(refusal)] if self.body.guarded else []
 
     def first(self) -> list[Statement]:
         """Every row of the source, as current records."""
-        rows = f"select s.*, {self.own(self.since)} from {self.body.reads.sql()} s"
-        return [self.guard(), Statement(f"create or replace table {self.relation} as {rows}")]
+        rows = f"select {self.row}, {self.own(self.since)} from {self.source} s"
+        return [*self.guard(), Statement(f"create or replace table {self.relation} as {rows}")]
 
     def next(self, existing: RelationState) -> list[Statement]:
         """Ends the records that changed or vanished, and begins their successors."""
+        if not self.read:  # what is read is not known before it is there
+            folded = {name.lower() for name in self.own_names}
+            self.read = [c for c in existing.columns if c[0].lower() not in folded]
         names = [name for name, _ in self.read]
-        made = [self.guard(), *self.columns(existing)]
+        made = [*self.guard(), *self.columns(existing)]
         made += [Statement(self.changed()), Statement(self.ended())]
-        listed = ", ".join([*(quoted(n) for n in names), *self.own_names()])
+        listed = ", ".join(quoted(n) for n in (*names, *self.own_names))
         made.append(
             Statement(f"insert into {self.relation} ({listed}) select {listed} from {DELTA}")
         )
         return [*made, *self.vanished(names)]
 
     def columns(self, existing: RelationState) -> list[Statement]:
-        """What has to change in the table's columns. Raises SqlError for a type that would lose."""
+        """What has to change in the table's columns. Raises SqlError for a type that would lose.
+        A record whose own columns have other names cannot be gone on with."""
         before = {name.lower(): kind for name, kind in existing.columns}
-        wanted = [*self.read, *([("dbt_is_deleted", "VARCHAR")] if self.deletes else [])]
+        missing = [name for name in self.own_names[:4] if name.lower() not in before]
+        if missing:
+            what = f"its table has no `{'`, `'.join(missing)}`: see `snapshot_meta_column_names`"
+            return [Statement(f"select error({literal(what)})")]
+        deleted = [(self.own_names[4], "VARCHAR")] if self.deletes else []
         target, made = f"alter table {self.relation}", []
-        for name, kind in wanted:
+        for name, kind in [*self.read, *deleted]:
             old = before.get(name.lower())
             if old is None:
-                default = " default 'False'" if name == "dbt_is_deleted" else ""
+                default = " default 'False'" if (name, kind) in deleted else ""
                 made.append(Statement(f"{target} add column {quoted(name)} {kind}{default}"))
             elif not fits(kind, old) and not fits(old, kind):
                 raise SqlError(
@@ -100,44 +140,44 @@ class _Snapshot:
                 made.append(Statement(f"{target} alter {quoted(name)} type {kind}"))
         return made
 
-    def own_names(self) -> tuple[str, ...]:
-        return _OWN if self.deletes else _OWN[:4]
-
     def same(self, one: str, other: str) -> str:
-        return " and ".join(
-            f"{one}.{quoted(k)} = {other}.{quoted(k)}" for k in self.body.unique_key
-        )
+        return " and ".join(f"{one}.{key} = {other}.{key}" for key in self.keys)
 
     def changed(self) -> str:
         """The rows that are new or differ from their current record. One that comes back is true
         from the end of its last record on, whatever its `updated_at` says."""
-        deleted = " or t.dbt_is_deleted = 'True'" if self.deletes else ""
-        keys = ", ".join(quoted(k) for k in self.body.unique_key)
-        since = f"greatest({self.since}, e.__ended, t.dbt_valid_from)"
+        deleted = f" or t.{self.gone} = 'True'" if self.deletes else ""
+        keys = ", ".join(self.keys)
+        since = f"greatest({self.since}, e.__ended, t.{self.begin})"
         if self.deletes:  # the record of its absence was true until now
-            since = f"case when t.dbt_is_deleted = 'True' then {self.now} else {since} end"
+            since = f"case when t.{self.gone} = 'True' then {self.now} else {since} end"
+        over = "" if self.forever.startswith("null") else (
+            f" filter (where {self.end} <> {self.forever})"
+        )  # fmt: skip
+        ends = f", t.{self.scd} as __ends" if self.computed else ""
         return (
-            f"create or replace temp table {DELTA} as select s.*, {self.own(since)}"
-            f" from {self.body.reads.sql()} s"
-            f" left join (select *, true as __known from {self.relation}"
-            f" where dbt_valid_to is null) t"
+            f"create or replace temp table {DELTA} as select {self.row}, {self.own(since)}{ends}"
+            f" from {self.source} s"
+            f" left join (select *, true as __known from {self.stored} t"
+            f" where {self.current('t')}) t"
             f" on {self.same('s', 't')}"
-            f" left join (select {keys}, max(dbt_valid_to) as __ended from {self.relation}"
+            f" left join (select {keys}, max({self.end}){over} as __ended from {self.stored}"
             f" group by {keys}) e on {self.same('s', 'e')}"
             f" where t.__known is null or ({self.differs()}){deleted}"
         )
 
     def differs(self) -> str:
         if self.body.strategy == "timestamp":
-            return f"{self.since} > t.dbt_valid_from"
+            return f"{self.since} > t.{self.begin}"
         wanted = [c.lower() for c in self.body.check_cols]
         checked = [n for n, _ in self.read if wanted == ["all"] or n.lower() in wanted]
         return " or ".join(f"s.{quoted(n)} is distinct from t.{quoted(n)}" for n in checked)
 
     def ended(self) -> str:
+        same = f"t.{self.scd} = s.__ends" if self.computed else self.same("s", "t")
         return (
-            f"update {self.relation} t set dbt_valid_to = s.dbt_valid_from from {DELTA} s"
-            f" where {self.same('s', 't')} and t.dbt_valid_to is null"
+            f"update {self.relation} t set {self.end} = s.{self.begin} from {DELTA} s"
+            f" where {same} and {self.current('t')}"
         )
 
     def vanished(self, names: list[str]) -> list[Statement]:
@@ -145,24 +185,27 @@ class _Snapshot:
         if self.body.hard_deletes == "ignore":
             return []
         missing = (
-            f"t.dbt_valid_to is null and not exists"
-            f" (select 1 from {self.body.reads.sql()} s where {self.same('s', 't')})"
+            f"{self.current('t')} and not exists"
+            f" (select 1 from {self.source} s where {self.same('s', 't')})"
         )
-        ended = f"update {self.relation} t set dbt_valid_to = {self.now} where {missing}"
+        gone = f"{missing} and t.{self.gone} = 'False'" if self.deletes else missing
+        chosen = gone
+        if self.computed:
+            chosen = f"t.{self.scd} in (select t.{self.scd} from {self.stored} t where {gone})"
+        ended = Statement(f"update {self.relation} t set {self.end} = {self.now} where {chosen}")
         if not self.deletes:
-            return [Statement(ended)]
-        listed = ", ".join(quoted(n) for n in names)
-        gone = f"{missing} and t.dbt_is_deleted = 'False'"
+            return [ended]
+        listed = ", ".join(f"t.{quoted(n)}" for n in names)
         kept = (
             f"create or replace temp table {DELTA} as select {listed},"
-            f" {self.scd_id('t', self.now)} as dbt_scd_id,"
-            f" {self.now} as dbt_updated_at, {self.now} as dbt_valid_from,"
-            f" null::timestamp as dbt_valid_to, 'True' as dbt_is_deleted"
-            f" from {self.relation} t where {gone}"
+            f" {self.scd_id('t', self.now)} as {self.scd},"
+            f" {self.now} as {self.updated}, {self.now} as {self.begin},"
+            f" {self.forever} as {self.end}, 'True' as {self.gone}"
+            f" from {self.stored} t where {gone}"
         )
-        all_names = ", ".join([listed, *_OWN])
+        every = ", ".join(quoted(n) for n in (*names, *self.own_names))
         return [
             Statement(kept),
-            Statement(f"update {self.relation} t set dbt_valid_to = {self.now} where {gone}"),
-            Statement(f"insert into {self.relation} ({all_names}) select {all_names} from {DELTA}"),
+            ended,
+            Statement(f"insert into {self.relation} ({every}) select {every} from {DELTA}"),
         ]

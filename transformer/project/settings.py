@@ -155,12 +155,15 @@ def plain_option(value: Any) -> Any:
 
 
 def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Two layers of configuration: tags add up, meta is united, all else is replaced."""
+    """Two layers of configuration: tags and hooks add up, meta is united, all else is replaced."""
     merged = {**lower, **upper}
     if lower.get("tags") and upper.get("tags"):
         merged["tags"] = tuple(dict.fromkeys((*_tuple(lower["tags"]), *_tuple(upper["tags"]))))
     if lower.get("meta") and upper.get("meta"):
         merged["meta"] = {**lower["meta"], **upper["meta"]}
+    for hook in ("pre_hook", "post_hook"):
+        if lower.get(hook) and upper.get(hook):
+            merged[hook] = (*_tuple(lower[hook]), *_tuple(upper[hook]))
     return merged
 
 

@@ -27,11 +27,23 @@ class CheckConfig:
     store_failures: bool = False
     tags: tuple[str, ...] = ()
     enabled: bool = True
+    fail_calc: str = "count(*)"
+    schema: str | None = None
+    meta: Options = field(default_factory=dict)
+    store_failures_as: str | None = None
+    alias: str | None = None
+    database: str | None = None
+    group: str | None = None
+    sql_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckSpec:
-    """A check as written under a node or a column: `kind` and its arguments."""
+    """A check as written under a node or a column: `kind` and its arguments.
+
+    A kind of a package is written `package.kind`. `package` is whose file it stands in, and
+    `suffix` what follows the name in the id, where names alone do not tell checks apart.
+    """
 
     kind: str
     args: Options
@@ -39,6 +51,14 @@ class CheckSpec:
     where: Where
     name: str | None = None
     column: str | None = None
+    package: str = ""
+    suffix: str = ""
+    description: str = ""
+    # Its folders and its name, for selection; the name of its table, where it is another; and the
+    # configuration that stands in YAML, which beats what the kind says of itself.
+    fqn: tuple[str, ...] = ()
+    alias: str = ""
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,8 @@ class Column:
     checks: tuple[CheckSpec, ...] = ()
     tags: tuple[str, ...] = ()
     meta: Options = field(default_factory=dict)
+    quote: bool = False
+    constraints: tuple[Options, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +85,7 @@ class Described:
     checks: tuple[CheckSpec, ...] = ()
     meta: Options = field(default_factory=dict)
     where: Where | None = None
+    constraints: tuple[Options, ...] = ()
 
 
 NOTHING = Described()
@@ -70,7 +93,12 @@ NOTHING = Described()
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model file. `config` is folder tree and YAML merged; `config()` in the file comes later."""
+    """A model file. `config` is folder tree and YAML merged; `config()` in the file comes later.
+
+    `package` is the package it comes from, empty for the project itself. `fqn` are its folders
+    and its name, for selection. One of several versions says which it is, and whether a plain
+    `ref` means it.
+    """
 
     name: str
     path: str
@@ -78,6 +106,12 @@ class Model:
     language: Literal["sql", "python"] = "sql"
     config: Options = field(default_factory=dict)
     described: Described = NOTHING
+    package: str = ""
+    fqn: tuple[str, ...] = ()
+    version: str | None = None
+    latest: bool = True
+    # What the project says of a package's model: it beats `config()` in the file.
+    over: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +123,26 @@ class Seed:
     digest: str
     config: Options = field(default_factory=dict)
     described: Described = NOTHING
+    package: str = ""
+    fqn: tuple[str, ...] = ()
+    # Whether its columns get dbt's types: INTEGER for whole numbers, dates in ISO form only.
+    plain_types: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A record of how a relation changed (SCD2). `relation` is a Jinja expression: `ref('x')`."""
+    """A record of how a relation changed (SCD2). `relation` is a Jinja expression: `ref('x')`; or
+    there is none, and `text` is the template of a query, the body of a `{% snapshot %}` block."""
 
     name: str
     relation: str
     where: Where
     config: Options = field(default_factory=dict)
     described: Described = NOTHING
+    package: str = ""
+    fqn: tuple[str, ...] = ()
+    text: str = ""
+    over: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +190,13 @@ class SourceTable:
     freshness: Freshness | None = None
     load: Load | None = None
     tags: tuple[str, ...] = ()
+    package: str = ""
+    fqn: tuple[str, ...] = ()
+    # The catalog it lies in, where that is not the warehouse; and how DuckDB reads it, where it
+    # is no table but a file: `read_parquet('…')`.
+    database: str = ""
+    reads: str = ""
+    config: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +235,9 @@ class SqlCheck:
     path: str
     text: str
     config: CheckConfig = CheckConfig()
+    package: str = ""
+    fqn: tuple[str, ...] = ()
+    described: Described = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +246,48 @@ class MacroFile:
 
     path: str
     text: str
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """SQL, as a template, that runs before or after a build."""
+
+    text: str
+    where: Where
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is read and kept for others, and not acted on: an exposure, a metric, a group …"""
+
+    kind: str
+    name: str
+    content: Options
+    where: Where
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a package says of itself, and what is said of it. `vars` are those that its own files
+    see; `folder` is where it lies, relative to the project."""
+
+    name: str
+    folder: str = ""
+    version: str = ""
+    vars: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """When the file is replaced, and which models it then shows (none: all)."""
+    """When the file is replaced, and which models it then shows (none: all). With `keep_failed`
+    a table whose check fails stays as it was built."""
 
     mode: Literal["gated", "always", "in_place"] = "gated"
     models: tuple[str, ...] = ()
+    keep_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +301,28 @@ class Target:
     threads: int = 1
     publish: Publish = Publish()
     settings: Options = field(default_factory=dict)
+    # The name that queries may give the warehouse itself, as in `warehouse.main.orders`.
+    catalog: str = ""
+    profile: str = ""
+    extensions: tuple[str, ...] = ()
+    attach: tuple[Options, ...] = ()
+    # What a template may know of the target beyond all that, such as keys of its profile.
+    words: Options = field(default_factory=dict, repr=False)
     # Where its path and its settings stand, for messages.
     places: Options = field(default_factory=dict, repr=False, compare=False)
+    # What opens other places, as `CREATE SECRET` takes it.
+    secrets: tuple[Options, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
     """Everything the user wrote. `mistakes` are those of its files, found while reading; `unread`
-    are the paths of files that could not be read at all."""
+    are the paths of files that could not be read at all; `notices` is what is to be said once.
+
+    `dispatch` is where macros of a namespace are looked for, in order. In an `open` project
+    queries may read what the project does not know of, and a model that cannot be bound fails
+    when it is built, alone. `selectors` are selections by name.
+    """
 
     root: str
     name: str
@@ -237,3 +338,18 @@ class Project:
     allowed_paths: tuple[str, ...] = ()
     mistakes: tuple[TransformError, ...] = ()
     unread: frozenset[str] = frozenset()
+    notices: tuple[str, ...] = ()
+    # What a build says first: which project it is, where that is not plain.
+    heading: str = ""
+    packages: Mapping[str, Package] = field(default_factory=dict)
+    dispatch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    on_run_start: tuple[Hook, ...] = ()
+    on_run_end: tuple[Hook, ...] = ()
+    analyses: tuple[Model, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    disabled: tuple[str, ...] = ()
+    selectors: Options = field(default_factory=dict)
+    open: bool = False
+    # The folder of artifacts for other tools; none are written where there is no name.
+    target_path: str = ""
+    flags: Options = field(default_factory=dict)

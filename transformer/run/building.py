@@ -6,16 +6,18 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from transformer.compile.dbt.relation import Relation
 from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault, TransformError
 from transformer.ledger import mark, record
 from transformer.names import Name, literal, quoted
 from transformer.plan.materialize import DELTA, Statement
-from transformer.plan.planner import Work, view_version
-from transformer.python_model import PythonProject, call
+from transformer.plan.planner import Work
+from transformer.plan.versions import view_version
+from transformer.python_model import Config, DbtProject, Hands, PythonProject, call
+from transformer.run import late
 from transformer.run.checking import NOTHING, Measured, cannot_run, keep_failures, measure
 from transformer.run.seeds import seed_error, seed_query
 from transformer.run.tools import Made, Tools, content
@@ -45,6 +47,7 @@ def build(tools: Tools, step: Step) -> Outcome:
     with tools.engine.session() as session:
         try:
             with suppress(_Kept), session.transaction():
+                work = late.now(tools, session, work)
                 _make(tools, session, work)
                 _settle(tools, session, work, attempt)
         except Fault as fault:
@@ -140,10 +143,18 @@ def _make(tools: Tools, session: Session, work: Work) -> None:
     if isinstance(node.body, SeedBody):
         _seed(tools, session, node, node.body)
         return
+    config = node.body.config if isinstance(node.body, ModelBody) else None
+    if config and config.custom:
+        late.by_macro(tools, session, node)
+        return
+    if config:
+        late.hooks(tools, session, node, config.pre_hook)
     if isinstance(node.body, ModelBody) and node.body.model.language == "python":
         _python(tools, session, work, node.body)
     for statement in work.statements:
         _run(session, node, statement)
+    if config:
+        late.hooks(tools, session, node, config.post_hook)
     if isinstance(node.body, SnapshotBody | ModelBody):
         session.run(f"drop table if exists temp.{DELTA}")
 
@@ -189,7 +200,7 @@ def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
     if existing and existing.kind == "view":
         session.run(f"drop view {node.relation.sql()}")
     try:
-        query = seed_query(node, body, path)
+        query = seed_query(session, node, body, path)
         session.run(f"create or replace table {node.relation.sql()} as {query}")
     except Fault as fault:
         raise seed_error(body, path, fault) from None
@@ -197,9 +208,24 @@ def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
 
 def _python(tools: Tools, session: Session, work: Work, body: ModelBody) -> None:
     """Calls the model and puts what it returns where its materialization expects rows."""
-    project = PythonProject(tools.project, work.reads, session.frame)
-    data: Any = call(project, body.model, Path(tools.project.root) / body.model.path)
-    session.take(_DELTA, data)
+    config = Config({**body.config.written, "materialized": body.config.materialized})
+    known = tools.project.packages.get(body.model.package)
+    project = replace(tools.project, vars=known.vars) if known else tools.project
+    hands = Hands(
+        PythonProject(project, work.reads, session.frame, config),
+        DbtProject(
+            project,
+            work.reads,
+            session.lazy,
+            config,
+            this=Relation(project.target.catalog, work.node.relation.schema, work.node.name)
+            if work.node.relation
+            else None,
+            is_incremental=late.is_incremental(tools.state, work),
+        ),
+        session.connection,
+    )
+    session.take(_DELTA, call(hands, body.model, Path(tools.project.root) / body.model.path))
 
 
 def _describe(session: Session, node: Node, columns: Columns) -> None:

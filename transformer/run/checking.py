@@ -9,9 +9,10 @@ from typing import Any
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault
 from transformer.ledger import FAILURES, Entry, record
-from transformer.names import Name
+from transformer.names import Name, quoted
 from transformer.plan.checks import Check, aged, expires, scan, verdict
 from transformer.plan.planner import Work
+from transformer.run import late
 from transformer.run.tools import Tools
 from transformer.steps import NodeState, Outcome, Sample, Status, Step
 
@@ -55,6 +56,7 @@ def check(tools: Tools, step: Step) -> Outcome:
 
 def _in_transaction(tools: Tools, work: Work) -> Measured:
     with tools.engine.session() as session, session.transaction():
+        work = late.now(tools, session, work)
         measured = measure(tools, session, work)
         record(session, measured.entries)
         keep_failures(session, measured)
@@ -178,11 +180,11 @@ def _failures(session: Session, each: Check, figure: float | None) -> int:
 
 def _store(session: Session, each: Check) -> str:
     """Keeps the failing rows as a table; an empty one when nothing fails."""
-    table = Name(FAILURES, each.name)
+    table = each.stored or Name(FAILURES, each.name)
+    session.run(f"create schema if not exists {quoted(table.schema)}")
     limit = f" limit {int(each.config.limit)}" if each.config.limit else ""
-    session.run(
-        f"create or replace table {table.sql()} as select * from ({each.measure.failing}\n){limit}"
-    )
+    rows = (each.stored and each.measure.kept) or each.measure.failing
+    session.run(f"create or replace table {table.sql()} as select * from ({rows}\n){limit}")
     return str(table)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from transformer.compile.finishing import Late
 from transformer.engines import Engine, Session
 from transformer.ledger import Entry
 from transformer.names import Name, quoted
@@ -47,6 +48,7 @@ class Tools:
     state: State = field(default_factory=State)
     versions: dict[str, str] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
+    late: Late | None = None
     keep_failed: bool = False
     retry_rejected: bool = False
 

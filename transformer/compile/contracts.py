@@ -1,0 +1,61 @@
+"""Contracts: the declared columns and types are exactly those of the query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from transformer.compile.complaints import complaint
+from transformer.compile.nodes import Node
+from transformer.errors import Fault, SqlError, TransformError, did_you_mean
+from transformer.project.values import Column
+from transformer.steps import Columns
+
+Describe = Callable[[str], Columns]
+
+
+def contract(node: Node, columns: Columns, describe: Describe) -> list[TransformError]:
+    """What breaks the contract of a node whose query gives these columns."""
+    given = {name.lower(): (name, kind) for name, kind in columns}
+    declared = node.described.columns
+    found: list[TransformError] = []
+    for column in declared:
+        if column.name.lower() not in given:
+            hint = did_you_mean(column.name, [name for name, _ in columns], otherwise="it gives {}")
+            what = f"the contract declares `{column.name}`, but the query does not give it"
+            found.append(SqlError(what, column.where, hint))
+            continue
+        try:
+            wanted = _normal(column, describe)
+        except SqlError as error:
+            found.append(error)
+            continue
+        kind = given[column.name.lower()][1]
+        if wanted and wanted != kind:
+            found.append(
+                SqlError(
+                    f"the contract says `{column.name}` is {wanted}, but the query gives {kind}",
+                    column.where,
+                    hint=f"cast it in {node.path}, or change `data_type`",
+                )
+            )
+    names = {column.name.lower() for column in declared}
+    return found + [
+        SqlError(
+            f"the query gives `{name}`, which the contract does not declare",
+            node.described.where or node.where,
+            hint="declare it under `columns:`, or leave it out of the query",
+        )
+        for name, _ in columns
+        if name.lower() not in names
+    ]
+
+
+def _normal(column: Column, describe: Describe) -> str | None:
+    """The declared type as the engine spells it; None when there is none. Raises SqlError."""
+    if not column.data_type:
+        return None
+    try:
+        return describe(f"select null::{column.data_type}")[0][1]
+    except Fault as fault:
+        said = complaint(fault, {})
+        raise SqlError(f"{said.what} of `{column.name}`", column.where, said.hint) from None

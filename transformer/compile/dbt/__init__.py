@@ -1,0 +1,1 @@
+"""What templates of dbt projects handle: relations, columns, query results, the adapter, words."""

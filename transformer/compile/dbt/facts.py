@@ -1,0 +1,85 @@
+"""What templates and other tools may know of a node, in dbt's own form: a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transformer.compile.config import ModelConfig
+from transformer.project.values import Described, Model, Seed, Snapshot
+
+
+def id_of(kind: str, made: Model | Seed | Snapshot, project: str) -> str:
+    """The id of a model, seed or snapshot."""
+    version = getattr(made, "version", None)
+    package = made.package or project
+    return f"{kind}.{package}.{made.name}" + (f".v{version}" if version else "")
+
+
+def model_facts(model: Model, config: ModelConfig, project: str) -> dict[str, Any]:
+    """What is known of a model before it is rendered."""
+    written = {
+        **config.written,
+        "materialized": config.materialized,
+        "enabled": config.enabled,
+        "tags": list(config.tags),
+        "meta": dict(config.meta),
+        "schema": config.schema,
+        "alias": config.alias,
+    }
+    return {
+        **_common("model", model, project, model.path, written),
+        "language": model.language,
+        "raw_code": model.text,
+        "raw_sql": model.text,
+        "version": model.version,
+        "latest_version": model.version if model.latest else None,
+    }
+
+
+def plain_facts(kind: str, made: Seed | Snapshot, project: str) -> dict[str, Any]:
+    """What is known of a seed or a snapshot before it is rendered."""
+    path = made.path if isinstance(made, Seed) else made.where.path
+    written = {"materialized": kind, **made.config}
+    return {
+        **_common(kind, made, project, path, written),
+        "raw_code": getattr(made, "text", ""),
+        "version": None,
+    }
+
+
+def _common(
+    kind: str, made: Model | Seed | Snapshot, project: str, path: str, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "name": made.name,
+        "resource_type": kind,
+        "package_name": made.package or project,
+        "unique_id": id_of(kind, made, project),
+        "fqn": list(made.fqn),
+        "path": path,
+        "original_file_path": path,
+        "config": dict(config),
+        "tags": list(config.get("tags") or ()),
+        **described(made.described),
+    }
+
+
+def described(described: Described) -> dict[str, Any]:
+    """Description, meta and columns, by the names of artifacts."""
+    return {
+        "description": described.description,
+        "meta": dict(described.meta),
+        "columns": {
+            column.name: {
+                "name": column.name,
+                "description": column.description,
+                "data_type": column.data_type,
+                "meta": dict(column.meta),
+                "tags": list(column.tags),
+                "quote": column.quote,
+                "constraints": list(column.constraints),
+            }
+            for column in described.columns
+        },
+    }

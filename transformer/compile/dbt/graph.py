@@ -1,0 +1,146 @@
+"""The whole project as dbt's templates and artifacts see it: nodes by id, in dbt's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transformer.compile.dbt.facts import described, model_facts, plain_facts
+from transformer.compile.nodes import (
+    CheckBody,
+    Graph,
+    ModelBody,
+    Node,
+    SeedBody,
+    SnapshotBody,
+    SourceBody,
+)
+from transformer.project.values import Project
+
+
+def graph_facts(graph: Graph, project: Project) -> dict[str, dict[str, Any]]:
+    """What `graph` gives: `nodes`, `sources`, `exposures` … by id."""
+    made: dict[str, dict[str, Any]] = {"nodes": {}, "sources": {}, "macros": {}}
+    for node in graph:
+        if node.kind == "source":
+            made["sources"][node.id] = source_facts(node, project)
+        elif node.kind in ("model", "seed", "snapshot", "check"):
+            made["nodes"][node.id] = node_facts(node, graph, project)
+    for kind in ("exposures", "metrics", "groups", "semantic_models", "saved_queries"):
+        one = kind.removesuffix("s") if kind != "saved_queries" else "saved_query"
+        made[kind] = {
+            f"{one}.{each.package or project.name}.{each.name}": {
+                **each.content,
+                "name": each.name,
+                "resource_type": one,
+                "package_name": each.package or project.name,
+                "unique_id": f"{one}.{each.package or project.name}.{each.name}",
+                "original_file_path": each.where.path,
+            }
+            for each in project.kept
+            if each.kind in (kind, one)
+        }
+    return made
+
+
+def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
+    """A model, seed, snapshot or test."""
+    body = node.body
+    if isinstance(body, ModelBody):
+        own = model_facts(body.model, body.config, project.name)
+        own["compiled_code"] = body.query.text if body.query else None
+    elif isinstance(body, SeedBody):
+        own = plain_facts("seed", body.seed, project.name)
+    elif isinstance(body, SnapshotBody):
+        own = plain_facts("snapshot", body.snapshot, project.name)
+    else:
+        own = _check_facts(node, project)
+    catalog = node.database or project.target.catalog
+    relation = node.relation
+    if isinstance(body, CheckBody) and body.config.store_failures and body.stored:
+        relation = body.stored  # where its failing rows are kept
+    return {
+        **own,
+        "unique_id": node.id,
+        "database": catalog,
+        "schema": relation.schema if relation else project.target.schema,
+        "alias": relation.table if relation else node.name,
+        "relation_name": f'"{catalog}".{relation.sql()}'
+        if relation and not node.ephemeral
+        else None,
+        "depends_on": {
+            "nodes": [n for n in node.needs if graph[n].kind != "freshness"],
+            "macros": _macros(node, project),
+        },
+        "fqn": list(node.fqn) or [node.package or project.name, node.name],
+    }
+
+
+def _macros(node: Node, project: Project) -> list[str]:
+    body = node.body
+    query = body.query if isinstance(body, ModelBody | CheckBody) else None
+    names = query.macros if query else {}
+    return [f"macro.{name}" if "." in name else f"macro.{project.name}.{name}" for name in names]
+
+
+def _check_facts(node: Node, project: Project) -> dict[str, Any]:
+    body = node.body
+    if not isinstance(body, CheckBody):
+        raise TypeError(node.id)
+    config = {n: getattr(body.config, n) for n in body.config.__dataclass_fields__}
+    namespace, _, kind = (body.spec.kind if body.spec else body.kind).rpartition(".")
+    arguments = {**body.args, **({"column_name": body.column} if body.column else {})}
+    generic = body.on is not None
+    return {
+        "name": node.name,
+        "resource_type": "test",
+        "package_name": node.package or project.name,
+        "path": node.path,
+        "original_file_path": node.path,
+        "config": {**config, "tags": list(body.config.tags), "materialized": "test"},
+        "tags": list(node.tags),
+        "description": body.spec.description if body.spec else "",
+        "meta": dict(body.config.meta),
+        "columns": {},
+        "raw_code": body.file.text
+        if body.file
+        else f"{{{{ test_{kind}(**_dbt_generic_test_kwargs) }}}}",
+        "compiled_code": body.query.text if body.query else None,
+        "column_name": body.column,
+        "attached_node": body.on if generic else None,
+        "file_key_name": None,
+        "test_metadata": {"name": kind, "namespace": namespace or None, "kwargs": arguments}
+        if generic
+        else None,
+    }
+
+
+def source_facts(node: Node, project: Project) -> dict[str, Any]:
+    """A source table."""
+    body = node.body
+    if not isinstance(body, SourceBody) or node.relation is None:
+        raise TypeError(node.id)
+    table, catalog = body.table, node.database or project.target.catalog
+    return {
+        "name": table.name,
+        "source_name": table.source,
+        "resource_type": "source",
+        "package_name": node.package or project.name,
+        "unique_id": node.id,
+        "identifier": table.identifier,
+        "database": catalog,
+        "schema": table.schema,
+        "relation_name": f'"{catalog}".{node.relation.sql()}',
+        "path": node.path,
+        "original_file_path": node.path,
+        "fqn": list(node.fqn),
+        "tags": list(node.tags),
+        "config": {"enabled": True, **table.config},
+        "loader": str(table.config.get("loader") or ""),
+        **described(node.described),
+    }
+
+
+def parents(facts: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Every node's parents, by id."""
+    return {i: list(n["depends_on"]["nodes"]) for i, n in facts["nodes"].items()}

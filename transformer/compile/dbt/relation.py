@@ -1,0 +1,344 @@
+"""Relations as templates see them: the text of a table's name, with its parts as attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from transformer.errors import RenderError
+from transformer.names import quoted
+
+_PARTS = ("database", "schema", "identifier")
+_EPHEMERAL = "__dbt__cte__"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(Mapping[str, bool]):
+    """Which of a relation's parts something is done with."""
+
+    database: bool = True
+    schema: bool = True
+    identifier: bool = True
+
+    def __getitem__(self, part: str) -> bool:
+        return bool(_part(self, part))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PARTS)
+
+    def __len__(self) -> int:
+        return len(_PARTS)
+
+    def changed(self, **parts: bool | None) -> Policy:
+        """The same with these parts set; None leaves a part as it is."""
+        return replace(self, **{k: v for k, v in parts.items() if v is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Path(Mapping[str, str | None]):
+    """The three parts of a relation's name."""
+
+    database: str | None = None
+    schema: str | None = None
+    identifier: str | None = None
+
+    def __getitem__(self, part: str) -> str | None:
+        found: str | None = _part(self, part)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PARTS)
+
+    def __len__(self) -> int:
+        return len(_PARTS)
+
+
+def _part(parts: Any, name: str) -> Any:
+    if name not in _PARTS:
+        raise KeyError(name)
+    return getattr(parts, name)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Relation(Mapping[str, Any]):
+    """A table, view or subquery. In SQL it is `"database"."schema"."identifier"`.
+
+    Parts that are None or not included are left out. `text` stands for the whole name: an
+    expression that reads a file. It is a mapping, because macros of packages ask for that.
+    """
+
+    database: str | None = None
+    schema: str | None = None
+    identifier: str | None = None
+    type: str | None = None
+    text: str | None = None
+    quote_policy: Policy = field(default_factory=Policy)
+    include_policy: Policy = field(default_factory=Policy)
+
+    # What templates write for a type: `api.Relation.View`.
+    Table = "table"
+    View = "view"
+    CTE = "cte"
+    External = "external"
+    MaterializedView = "materialized_view"
+
+    # ------------------------------------------------------------ making
+    @classmethod
+    def create(  # noqa: PLR0913, PLR0917 - the signature is dbt's
+        cls,
+        database: str | None = None,
+        schema: str | None = None,
+        identifier: str | None = None,
+        type: str | None = None,  # noqa: A002
+        quote_policy: Mapping[str, bool] | None = None,
+        include_policy: Mapping[str, bool] | None = None,
+        **_: Any,
+    ) -> Relation:
+        """A relation of these parts; options of other adapters are taken and mean nothing."""
+        return cls(
+            _text(database),
+            _text(schema),
+            _text(identifier),
+            _text(type),
+            None,
+            Policy().changed(**_known(quote_policy)),
+            Policy().changed(**_known(include_policy)),
+        )
+
+    @classmethod
+    def ephemeral(cls, name: str) -> Relation:
+        """What stands for an ephemeral model: the name of its subquery."""
+        return cls(
+            identifier=cls.add_ephemeral_prefix(name),
+            type=cls.CTE,
+            quote_policy=Policy(identifier=False),
+        )
+
+    @classmethod
+    def expression(cls, database: str | None, schema: str, identifier: str, text: str) -> Relation:
+        """A relation that is read through an expression, as a source that is a file."""
+        return cls(database, schema, identifier, cls.External, text)
+
+    @staticmethod
+    def add_ephemeral_prefix(name: str) -> str:
+        """The name of an ephemeral model's subquery."""
+        return _EPHEMERAL + name
+
+    @staticmethod
+    def scd_args(primary_key: str | list[str], updated_at: str) -> list[str]:
+        """The columns that tell a snapshot's records apart."""
+        keys = primary_key if isinstance(primary_key, list) else [primary_key]
+        return [*keys, updated_at]
+
+    # ------------------------------------------------------------ what it is
+    @property
+    def name(self) -> str | None:
+        """The last part."""
+        return self.identifier
+
+    @property
+    def table(self) -> str | None:
+        """The last part."""
+        return self.identifier
+
+    @property
+    def path(self) -> Path:
+        """The three parts."""
+        return Path(self.database, self.schema, self.identifier)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is known to be a table."""
+        return self.type == self.Table
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is known to be a view."""
+        return self.type == self.View
+
+    @property
+    def is_cte(self) -> bool:
+        """Whether it stands for an ephemeral model."""
+        return self.type == self.CTE
+
+    @property
+    def is_materialized_view(self) -> bool:
+        """Whether it is a materialized view."""
+        return self.type == self.MaterializedView
+
+    @property
+    def is_pointer(self) -> bool:
+        """Whether it only points to another relation: none does."""
+        return False
+
+    @property
+    def can_be_renamed(self) -> bool:
+        """Whether it is replaced by renaming: none is, as with dbt-duckdb."""
+        return False
+
+    @property
+    def can_be_replaced(self) -> bool:
+        """Whether `create or replace` is used for it: for none, as with dbt-duckdb."""
+        return False
+
+    @property
+    def quote_character(self) -> str:
+        """What stands around a name."""
+        return '"'
+
+    # ------------------------------------------------------------ made of it
+    def include(
+        self,
+        database: bool | None = None,
+        schema: bool | None = None,
+        identifier: bool | None = None,
+    ) -> Relation:
+        """The same, written with or without some of its parts."""
+        policy = self.include_policy.changed(
+            database=database, schema=schema, identifier=identifier
+        )
+        return replace(self, include_policy=policy)
+
+    def quote(
+        self,
+        database: bool | None = None,
+        schema: bool | None = None,
+        identifier: bool | None = None,
+    ) -> Relation:
+        """The same, with or without quotes around some of its parts."""
+        policy = self.quote_policy.changed(database=database, schema=schema, identifier=identifier)
+        return replace(self, quote_policy=policy)
+
+    def without_identifier(self) -> Relation:
+        """The schema it stands in."""
+        return replace(self.include(identifier=False), identifier=None, text=None)
+
+    def replace_path(self, **parts: str | None) -> Relation:
+        """The same with other parts; None takes a part away."""
+        made = {**self.path, **{k: _text(v) for k, v in _known(parts).items()}}
+        return replace(
+            self,
+            database=made["database"],
+            schema=made["schema"],
+            identifier=made["identifier"],
+            text=None,
+        )
+
+    def incorporate(
+        self,
+        path: Mapping[str, str | None] | None = None,
+        type: str | None = None,  # noqa: A002
+        quote_policy: Mapping[str, bool] | None = None,
+        include_policy: Mapping[str, bool] | None = None,
+        **_: Any,
+    ) -> Relation:
+        """The same with some things changed; what is not given stays."""
+        made = self.replace_path(**path) if path else self
+        return replace(
+            made,
+            type=_text(type) or made.type,
+            quote_policy=made.quote_policy.changed(**_known(quote_policy)),
+            include_policy=made.include_policy.changed(**_known(include_policy)),
+        )
+
+    def information_schema(self, view_name: str | None = None) -> InformationSchema:
+        """The views of its database that tell of tables and columns."""
+        view = view_name if isinstance(view_name, str) else None
+        return InformationSchema(
+            self.database,
+            "INFORMATION_SCHEMA",
+            view,
+        )
+
+    def information_schema_only(self) -> InformationSchema:
+        """The schema of those views."""
+        return self.information_schema()
+
+    # ------------------------------------------------------------ questions
+    def matches(
+        self,
+        database: str | None = None,
+        schema: str | None = None,
+        identifier: str | None = None,
+    ) -> bool:
+        """Whether it has these parts; case does not count. What is not given is not asked."""
+        wanted = {"database": database, "schema": schema, "identifier": identifier}
+        asked = {k: v for k, v in wanted.items() if v is not None}
+        if not asked:
+            raise RenderError("`matches` needs a database, a schema or an identifier")
+        return all(folded(self[part]) == folded(value) for part, value in asked.items())
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An attribute; `metadata` says, as macros of packages ask for, that it is a relation."""
+        return {"type": "DuckDBRelation"} if key == "metadata" else getattr(self, key, default)
+
+    def render(self) -> str:
+        """The text that stands in SQL."""
+        if self.text is not None:
+            return self.text
+        parts = ((part, getattr(self, part)) for part in _PARTS if self.include_policy[part])
+        return ".".join(
+            quoted(value) if self.quote_policy[part] else value
+            for part, value in parts
+            if value is not None
+        )
+
+    # ------------------------------------------------------------ as a value
+    def __getitem__(self, key: str) -> Any:
+        if key.startswith("_") or not hasattr(self, key):
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*_PARTS, "type", "quote_policy", "include_policy"))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.render()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Relation) and (self.path, self.text) == (other.path, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.text))
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class InformationSchema(Relation):
+    """The views that tell of tables and columns: `system.INFORMATION_SCHEMA.view`.
+
+    `database` is the one that is asked about; the views stand in a database of the engine's own.
+    """
+
+    @property
+    def information_schema_view(self) -> str | None:
+        """The view's name."""
+        return self.identifier
+
+    def replace(self, information_schema_view: str | None = None, **_: Any) -> InformationSchema:
+        """The same schema, another view."""
+        return replace(self, identifier=information_schema_view)
+
+    def render(self) -> str:
+        """The text that stands in SQL."""
+        view = self.identifier if self.include_policy.identifier else None
+        return ".".join(filter(None, ("system", self.schema, view)))
+
+
+def folded(name: object) -> str:
+    """A name as DuckDB compares it: without case, without quotes around it."""
+    return str(name or "").strip('"').lower()
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _known(parts: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {k: v for k, v in (parts or {}).items() if k in _PARTS}

@@ -1,0 +1,195 @@
+"""The words of dbt's templates beyond the tool's own: `adapter`, `api`, `graph`, `run_query` …
+
+One table of names. What needs the warehouse raises NeedsWarehouse where there is none: the
+rendering is then done again when the warehouse is open, just before its result is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformer.compile.dbt import words
+from transformer.compile.dbt.adapter import Adapter, Here, NeedsWarehouse, Warehouse
+from transformer.compile.dbt.column import Column
+from transformer.compile.dbt.relation import Relation
+from transformer.compile.dbt.results import ResultTable
+from transformer.compile.world import World
+
+_GRAPH = ("nodes", "sources", "exposures", "metrics", "groups", "semantic_models", "macros")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the surface of one rendering is made of. `own` are the words that stand behind
+    `builtins`; `node` is what `model` says."""
+
+    target: Mapping[str, Any]
+    world: World
+    node: Mapping[str, Any]
+    execute: bool
+    warehouse: Warehouse | None
+    graph: Mapping[str, Any] | None
+    dispatch: Callable[..., Any]
+    log: Callable[..., str]
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+
+def surface(given: Given) -> dict[str, Any]:
+    """The names, with what they mean in this rendering."""
+    here = Here(tell=given.log, warn=given.log)
+    adapter = Adapter(given.warehouse if given.execute else None, given.dispatch, here)
+    queries = _Queries(adapter, given.execute)
+    world = given.world
+    return {
+        **words.WORDS,
+        "adapter": adapter if given.execute else _Idle(adapter),
+        "api": _Api(),
+        "builtins": dict(given.own),
+        "context": _Everything(given.dispatch, given.own),
+        "database": given.target.get("database"),
+        "dbt_metadata_envs": {},
+        "exceptions": words.exceptions(given.log),
+        "graph": _Graph(given.graph, given.execute),
+        "invocation_args_dict": dict(flags(world)),
+        "invocation_id": world.invocation,
+        "load_result": queries.load_result,
+        "model": dict(given.node),
+        "run_query": queries.run_query,
+        "schema": given.target.get("schema"),
+        "selected_resources": list(world.flags.get("SELECTED", ())),
+        "statement": queries.statement,
+        "store_raw_result": queries.store_result,
+        "store_result": queries.store_result,
+        "target": dict(given.target),
+        "thread_id": "Thread-1 (worker)",
+    }
+
+
+def flags(world: World) -> dict[str, Any]:
+    """The flags of the command line, by dbt's names."""
+    return {
+        "FULL_REFRESH": world.full_refresh,
+        "WHICH": world.command,
+        "EMPTY": False,
+        "STORE_FAILURES": False,
+        "INVOCATION_COMMAND": f"dbt {world.command}",
+        **world.flags,
+    }
+
+
+class _Api:
+    """`api.Relation` and `api.Column`."""
+
+    Relation = Relation
+    Column = Column
+
+
+class _Idle:
+    """The adapter of a rendering that only finds out what is referred to: every question about
+    the warehouse is answered with nothing."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._adapter, name)
+
+        def asked(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return found(*args, **kwargs)
+            except NeedsWarehouse:
+                return [] if name.startswith(("get_columns", "list_", "get_missing")) else None
+
+        return asked if callable(found) else found
+
+
+class _Queries:
+    """`run_query`, `statement` and what they leave for `load_result`."""
+
+    def __init__(self, adapter: Adapter, execute: bool) -> None:
+        self._adapter, self._execute = adapter, execute
+        self._results: dict[str, Any] = {}
+
+    def run_query(self, sql: str) -> ResultTable | None:
+        """The rows of a query; None where nothing is executed."""
+        if not self._execute:
+            return None
+        table: ResultTable = self._adapter.execute(str(sql), fetch=True)[1]
+        return table
+
+    def statement(
+        self,
+        name: str | None = None,
+        fetch_result: bool = False,
+        caller: Callable[[], str] | None = None,
+        **_: Any,
+    ) -> str:
+        """`{% call statement('x', fetch_result=True) %} select … {% endcall %}`."""
+        text = caller() if caller else ""
+        if self._execute:
+            response, table = self._adapter.execute(str(text), fetch=fetch_result)
+            if name is not None:
+                self.store_result(name, response, table)
+        return ""
+
+    def store_result(
+        self, name: str, response: Any = None, agate_table: Any = None, **_: Any
+    ) -> str:
+        """Keeps a result under a name."""
+        rows = [list(row.values()) for row in agate_table.rows] if agate_table is not None else []
+        self._results[name] = {"response": response, "data": rows, "table": agate_table}
+        return ""
+
+    def load_result(self, name: str) -> Any:
+        """The result that was kept under the name: `table`, `data`, `response`."""
+        return self._results.get(name)
+
+
+class _Everything:
+    """`context`: every word and macro by its name."""
+
+    def __init__(self, dispatch: Callable[..., Any], own: Mapping[str, Any]) -> None:
+        self._session, self._own = getattr(dispatch, "__self__", None), own
+
+    def __getitem__(self, name: str) -> Any:
+        found = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The word or macro of that name, or the default."""
+        session = self._session
+        macro = session.library.find(name, session.package) if session is not None else None
+        if macro is not None and session is not None:
+            return session.bound(macro)
+        known = session.context if session is not None else self._own
+        return known.get(name, default)
+
+
+class _Graph:
+    """`graph`: what the whole project is made of. It is complete only when all is compiled."""
+
+    def __init__(self, graph: Mapping[str, Any] | None, execute: bool) -> None:
+        self._graph, self._execute = graph, execute
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _GRAPH:
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, name: str) -> Any:
+        if self._graph is None:
+            if self._execute:
+                raise NeedsWarehouse
+            return {}
+        return self._graph.get(name, {})
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A part of it, or the default."""
+        return self[name] if name in _GRAPH else default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_GRAPH)

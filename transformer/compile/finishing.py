@@ -1,0 +1,176 @@
+"""The last step to a query that runs: its ephemeral parents are put in.
+
+For most nodes that is done before anything is built. What asks the warehouse (`run_query`,
+`adapter.get_columns_in_relation` …) is made `late`: just before it runs, when what it reads is
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from transformer.compile.checks import late_query
+from transformer.compile.context import Trace
+from transformer.compile.models import call_materialization, code_of, hook_statements, rendered_now
+from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
+from transformer.compile.rendering import finish, with_canonical
+from transformer.compile.scope import Query, Scope
+from transformer.compile.units import unit_query
+
+Queries = tuple[Query, Query | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The graph with its queries, and the texts of ephemeral models without their own parents."""
+
+    graph: Graph
+    texts: Mapping[str, str]
+
+
+def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> Finished:
+    """Every query with its ephemeral parents put in; parents come first in the graph's order."""
+    nodes: dict[str, Node] = {}
+    texts: dict[str, str] = {}
+    for node in graph:
+        made = node
+        if node.id in queries:
+            whole, increment = queries[node.id]
+            if node.ephemeral:
+                texts[node.id] = finish(whole, node.path, "", ()).text
+            chain = ephemeral_chain(whole.needs, graph)
+            if any(nodes[each].late for each in chain):
+                made = _late(node, whole, scope)
+            else:
+                parents = [(graph[each].name, texts[each]) for each in chain]
+                made = _with_query(node, whole, increment, parents, scope)
+        nodes[node.id] = made
+    return Finished(Graph(nodes), texts)
+
+
+def _late(node: Node, whole: Query, scope: Scope) -> Node:
+    if isinstance(node.body, ModelBody):
+        return replace(node, body=replace(node.body, late=True, code=code_of(whole, scope)))
+    if isinstance(node.body, CheckBody):
+        return replace(node, body=replace(node.body, late=True))
+    return node
+
+
+def _with_query(
+    node: Node,
+    whole: Query,
+    increment: Query | None,
+    parents: list[tuple[str, str]],
+    scope: Scope,
+) -> Node:
+    body = node.body
+    made = _compiled(node, whole, parents, scope)
+    if isinstance(body, ModelBody):
+        more = _compiled(node, increment, parents, scope) if increment else None
+        return replace(node, body=replace(body, query=made, increment=more))
+    if isinstance(body, CheckBody):
+        placed = made if body.kind == "sql" else replace(made, where=body.where)
+        return replace(node, body=replace(body, query=placed))
+    if isinstance(body, SnapshotBody):
+        return replace(node, body=replace(body, query=made))
+    return node
+
+
+def _compiled(node: Node, query: Query, parents: list[tuple[str, str]], scope: Scope) -> Compiled:
+    compiled = finish(query, node.path, _template(node, query), parents)
+    files = dict.fromkeys(query.trace.macros.values())
+    called = {path: scope.library.texts.get(path, "") for path in files}
+    return with_canonical(replace(compiled, called=called), scope.dialect)
+
+
+def _template(node: Node, query: Query) -> str:
+    if isinstance(node.body, ModelBody):
+        return node.body.model.text
+    if isinstance(node.body, SnapshotBody):
+        return node.body.snapshot.text
+    return query.rendered
+
+
+def ephemeral_chain(needs: Iterable[str], graph: Graph) -> list[str]:
+    """The ephemeral models a query stands on, also through each other, parents first."""
+    found: list[str] = []
+    for need in needs:
+        if need in graph.nodes and graph[need].ephemeral:
+            found += ephemeral_chain(graph[need].needs, graph)
+            found.append(need)
+    return list(dict.fromkeys(found))
+
+
+class Batch(Protocol):
+    """A span of time."""
+
+    def condition(self, column: str) -> str:
+        """The condition that a row falls into the span."""
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Makes late nodes, while the build goes on."""
+
+    graph: Graph
+    scope: Scope
+    texts: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+    def made(self, node: Node, warehouse: Any, *, incremental: bool = False) -> Node:
+        """The node with its query. Raises TransformError at the template's line."""
+        scope = replace(self.scope, warehouse=warehouse, graph=self.facts)
+        if isinstance(node.body, CheckBody) and node.body.before:
+            query = unit_query(node, self.graph, scope)
+            return replace(node, body=replace(node.body, late=False, query=query))
+        if isinstance(node.body, CheckBody):
+            whole = late_query(node, self.graph, scope)
+        elif isinstance(node.body, ModelBody):
+            whole = rendered_now(node, scope, incremental=incremental)
+        else:
+            raise TypeError(node.id)
+        parents = self._parents((*node.needs, *whole.needs), scope)
+        now = replace(node, body=replace(node.body, late=False))
+        return _with_query(now, whole, None, parents, scope)
+
+    def batch(self, node: Node, warehouse: Any, batch: Batch, *, incremental: bool) -> Node:
+        """A microbatch model with the query of one batch."""
+        cut = replace(self.scope, cut=batch.condition)
+        made = replace(self, scope=cut)
+        return made.made(node, warehouse, incremental=incremental)
+
+    def hook(self, node: Node, text: str, warehouse: Any) -> Sequence[str]:
+        """The statements of a hook of the node. Raises TransformError."""
+        scope = replace(self.scope, warehouse=warehouse, graph=self.facts)
+        return hook_statements(node, text, scope)
+
+    def materialize(self, node: Node, warehouse: Any) -> None:
+        """Makes the relation of a model by the macro of its materialization. Raises
+        TransformError."""
+        body = node.body
+        if not isinstance(body, ModelBody) or body.query is None:
+            raise TypeError(node.id)
+        scope = replace(self.scope, warehouse=warehouse, graph=self.facts)
+        call_materialization(node, body.query.text, body.config, scope)
+
+    def text(
+        self, text: str, package: str, warehouse: Any, words: Mapping[str, Any]
+    ) -> Sequence[str]:
+        """The statements of a hook of the whole build, which may ask for more words."""
+        scope = replace(self.scope, warehouse=warehouse, graph=self.facts)
+        session = scope.session(Trace(), package)
+        session.context.update(words)
+        rendered = session.render(text, "dbt_project.yml")
+        return [rendered] if rendered.strip(" \n;") else []
+
+    def _parents(self, needs: Iterable[str], scope: Scope) -> list[tuple[str, str]]:
+        made = []
+        for each in ephemeral_chain(needs, self.graph):
+            parent = self.graph[each]
+            text = self.texts.get(each)
+            if text is None:
+                text = finish(rendered_now(parent, scope), parent.path, "", ()).text
+            made.append((parent.name, text))
+        return made

@@ -1,0 +1,150 @@
+"""Macros by package: read from files, compiled by themselves, found by dbt's rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from jinja2 import Environment, Template, Undefined, nodes
+from jinja2.exceptions import TemplateSyntaxError
+
+from transformer.compile.jinja import Strict, environment, syntax_error
+from transformer.errors import RenderError, TransformError, Where
+from transformer.project.values import MacroFile
+
+# The package of the macros that dbt projects find without naming it.
+BUILT_IN = "dbt"
+_HEAD = re.compile(r"{%[-+]?\s*(macro|test)\s+(?P<name>\w+)")
+
+
+@dataclass(slots=True)
+class Macro:
+    """One macro, compiled by itself when it is first used, and where it stands."""
+
+    name: str
+    path: str
+    line: int
+    node: nodes.Macro = field(repr=False)
+    env: Environment = field(repr=False)
+    package: str = ""
+    _template: Template | None = field(default=None, repr=False)
+
+    @property
+    def template(self) -> Template:
+        """The macro as a template of its own."""
+        if self._template is None:
+            self._template = _alone(self.env, self.node, self.path)
+        return self._template
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The macros by package and name, and the texts of their files for messages.
+
+    The project itself is the package without a name. Unqualified names are looked for in the
+    package of whoever asks, then in the project, then in `BUILT_IN`.
+    """
+
+    env: Environment
+    packages: Mapping[str, Mapping[str, Macro]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    # Macros in files that could not be read: that they are missing is no mistake of its own.
+    broken: frozenset[str] = frozenset()
+    root: str = ""
+    homes: Mapping[str, str] = field(default_factory=dict)
+    dispatch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def macros(self) -> Mapping[str, Macro]:
+        """The project's own macros."""
+        return self.packages.get("", {})
+
+    def package_of(self, path: str | None) -> str | None:
+        """Whose file it is; None for a template that is no macro file."""
+        return self.homes.get(path or "")
+
+    def find(self, name: str, package: str = "") -> Macro | None:
+        """What an unqualified name means in a file of the package."""
+        for each in (package, "", BUILT_IN):
+            found = self.packages.get(each, {}).get(name)
+            if found is not None:
+                return found
+        return None
+
+    def own(self, name: str, package: str) -> Macro | None:
+        """The macro of just that package; the project goes by its name too."""
+        return self.packages.get("" if package == self.root else package, {}).get(name)
+
+    def dispatched(self, name: str, namespace: str | None, package: str) -> Macro | None:
+        """The implementation that `adapter.dispatch` finds: by package in the order of search,
+        then the engine's own before the default."""
+        forms = (f"duckdb__{name}", f"default__{name}")
+        if namespace is None:
+            return next((m for form in forms if (m := self.find(form, package))), None)
+        order = self.dispatch.get(namespace) or (self.root, namespace)
+        if namespace == BUILT_IN and BUILT_IN not in order:
+            order = (*order, BUILT_IN)
+        return next((m for each in order for form in forms if (m := self.own(form, each))), None)
+
+    def materialization(self, name: str) -> Macro | None:
+        """The macro of a materialization of that name: the project's, then anyone's."""
+        forms = (f"materialization_{name}_duckdb", f"materialization_{name}_default")
+        packages = ("", *(p for p in self.packages if p not in ("", BUILT_IN)), BUILT_IN)
+        known = (self.packages.get(p, {}).get(form) for p in packages for form in forms)
+        return next((macro for macro in known if macro), None)
+
+
+def read_library(
+    files: Iterable[MacroFile],
+    *,
+    undefined: type[Undefined] = Strict,
+    root: str = "",
+    dispatch: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[Library, list[TransformError]]:
+    """The macros of the files and the mistakes found in them."""
+    files = tuple(files)
+    env = environment(undefined)
+    packages: dict[str, dict[str, Macro]] = {}
+    mistakes: list[TransformError] = []
+    broken: set[str] = set()
+    for file in files:
+        try:
+            tree = env.parse(file.text, file.path, file.path)
+        except TemplateSyntaxError as error:
+            mistakes.append(syntax_error(error, file.path, file.text))
+            broken |= {found["name"] for found in _HEAD.finditer(file.text)}
+            continue
+        for node in tree.find_all(nodes.Macro):
+            _take_in(env, node, file, packages.setdefault(file.package, {}), mistakes)
+    texts = {file.path: file.text for file in files}
+    homes = {file.path: file.package for file in files}
+    made = Library(env, packages, texts, frozenset(broken), root, homes, dispatch or {})
+    return made, mistakes
+
+
+def _take_in(
+    env: Environment,
+    node: nodes.Macro,
+    file: MacroFile,
+    macros: dict[str, Macro],
+    mistakes: list[TransformError],
+) -> None:
+    first = macros.get(node.name)
+    if first is None:
+        macros[node.name] = Macro(node.name, file.path, node.lineno, node, env, file.package)
+        return
+    mistakes.append(
+        RenderError(
+            f"the macro `{node.name}` stands twice",
+            Where.in_text(file.path, file.text, node.lineno),
+            hint=f"the first is at {first.path}:{first.line}",
+        )
+    )
+
+
+def _alone(env: Environment, node: nodes.Macro, path: str) -> Template:
+    tree = nodes.Template([node], lineno=1)
+    tree.set_environment(env)
+    code = env.compile(tree, path, path)
+    return Template.from_code(env, code, env.make_globals(None))

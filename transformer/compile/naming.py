@@ -1,0 +1,54 @@
+"""The relation that a node makes: its schema and its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformer.names import Name
+from transformer.project.values import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a node's relation lies; `database` only where that is not the warehouse itself."""
+
+    relation: Name
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the rule: the node's name and options, and what macros may know of it."""
+
+    name: str
+    options: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def by_macros(asked: Asked, target: Target, call: Any) -> Placed:
+    """dbt's rule: `generate_schema_name` and its like, which a project may override. `call` calls
+    a macro by its name."""
+    options = asked.options
+    schema = call("generate_schema_name", options.get("schema"), asked.facts)
+    table = call("generate_alias_name", options.get("alias"), asked.facts)
+    database = call("generate_database_name", options.get("database"), asked.facts).strip()
+    return Placed(
+        Name(schema.strip(), table.strip()),
+        "" if database in ("", target.catalog) else database,
+    )
+
+
+def by_rule(asked: Asked, target: Target) -> Placed:
+    """Schema and name of a node's relation: a schema of its own is appended to the target's.
+
+    dbt's rule, except where the target's schema is DuckDB's default `main`: then the node's
+    schema stands alone, since `main_marts` says nothing that `marts` does not.
+    """
+    own = asked.options.get("schema")
+    if not own:
+        schema = target.schema
+    else:
+        schema = own if target.schema == "main" else f"{target.schema}_{own}"
+    return Placed(Name(str(schema), str(asked.options.get("alias") or asked.name)))

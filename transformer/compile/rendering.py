@@ -1,0 +1,150 @@
+"""From template to query: rendered, plain names resolved, ephemeral parents put in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from transformer.compile.context import Trace
+from transformer.compile.dbt.adapter import NeedsWarehouse
+from transformer.compile.index import Index, cte_name
+from transformer.compile.locate import in_template
+from transformer.compile.nodes import Compiled
+from transformer.compile.scope import Query, Scope, Template
+from transformer.compile.sql import Splice, TableUse, canonical, read, refused, spliced, without_end
+from transformer.errors import RenderError, SqlError, TransformError, Where
+from transformer.names import quoted
+
+_ONE_QUERY = "write one `select …` or `with … select …`; the tool makes the table or view of it"
+
+
+def render(template: Template, scope: Scope, *, incremental: bool = False) -> Query:
+    """The template's query. Raises TransformError at the template's line, NeedsWarehouse where it
+    asks the warehouse and there is none."""
+    trace = Trace()
+    rendered = rendered_text(template, scope, trace, incremental=incremental)
+    return resolve(
+        rendered, scope, trace, lambda at: in_template(template.path, template.text, rendered, at)
+    )
+
+
+def rendered_text(
+    template: Template,
+    scope: Scope,
+    trace: Trace,
+    *,
+    incremental: bool = False,
+    execute: bool = True,
+) -> str:
+    """The text that Jinja makes of the template. Raises TransformError, NeedsWarehouse."""
+    session = scope.session(
+        trace,
+        template.package,
+        this=template.this,
+        incremental=incremental,
+        options=template.options,
+        node=template.facts,
+        execute=execute,
+    )
+    return session.render(template.text, template.path)
+
+
+def referred(template: Template, scope: Scope) -> Query:
+    """What the template refers to, found out without executing anything: dbt's first phase."""
+    trace = Trace()
+    text = rendered_text(template, scope, trace, execute=False)
+    return Query(text, (), tuple(trace.needs), None, trace, parsed=False, late=True)
+
+
+def rendered_or_late(template: Template, scope: Scope) -> Query:
+    """The query; or a late one where the template asks the warehouse, or in an open project
+    cannot be rendered yet. Raises TransformError."""
+    try:
+        whole = render(template, scope)
+    except NeedsWarehouse:
+        return referred(template, scope)
+    except TransformError:
+        if not scope.is_open:
+            raise
+        return referred(template, scope)
+    if scope.is_open and "execute" in whole.trace.asked:
+        # What stands in the branch that is not executed is referred to as well.
+        first = referred(template, scope)
+        return replace(whole, needs=tuple(dict.fromkeys((*whole.needs, *first.needs))))
+    return whole
+
+
+def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
+    """The rendered text with plain names resolved to relations."""
+    text = without_end(rendered)
+    if any(secret in text for secret in scope.world.secrets):
+        raise RenderError(
+            "a secret stands in this SQL",
+            place(0),
+            hint="secrets are for `load:`, `to:` and targets in YAML, not for `vars:`",
+        )
+    wrong = refused(text, scope.dialect)
+    if wrong:
+        raise SqlError(wrong[0], place(wrong[1]), hint=_ONE_QUERY)
+    reading = read(text, scope.dialect)
+    splices: list[Splice] = []
+    needs = list(trace.needs)
+    for use in reading.uses:
+        splice, need = _resolved(use, scope.index, place)
+        if splice:
+            splices.append(splice)
+        if need and need not in needs:
+            needs.append(need)
+    return Query(text, tuple(splices), tuple(needs), reading.with_end, trace, reading.parsed)
+
+
+def _resolved(use: TableUse, index: Index, place: Any) -> tuple[Splice | None, str | None]:
+    name = use.parts[-1]
+    prefix = cte_name("")
+    if len(use.parts) == 1 and name.startswith(prefix):  # what ref() wrote for an ephemeral model
+        plain = name.removeprefix(prefix)
+        alias = None if use.aliased else Splice(use.end, use.end, f" as {quoted(plain)}")
+        return alias, None
+    where: Where = place(use.start)
+    found = index.plain(use.parts, where)
+    if found is None:
+        return None, None
+    if found.ephemeral:
+        alias_text = "" if use.aliased else f" as {quoted(found.name)}"
+        return Splice(use.start, use.end, found.sql() + alias_text), found.id
+    renamed = not use.aliased and found.relation.table.lower() != name.lower()
+    # `select a.x from a` goes on to work where the relation of `a` has another name.
+    alias_text = f" as {quoted(name)}" if renamed else ""
+    return Splice(use.start, use.end, found.relation.sql() + alias_text), found.id
+
+
+def finish(
+    query: Query, model_path: str, template: str, parents: Sequence[tuple[str, str]]
+) -> Compiled:
+    """The query that runs. `parents` are the ephemeral models it stands on: (name, text)."""
+    splices = (*query.splices, *_injected(query, parents))
+    text = spliced(query.rendered, splices)
+    return Compiled(
+        text=text,
+        path=model_path,
+        template=template,
+        rendered=query.rendered,
+        splices=tuple(splices),
+        macros=query.trace.macros,
+    )
+
+
+def _injected(query: Query, parents: Sequence[tuple[str, str]]) -> list[Splice]:
+    if not parents:
+        return []
+    # Comments at the end of a parent must not swallow the bracket, hence the new line.
+    ctes = ", ".join(f"{quoted(cte_name(name))} as ({text}\n)" for name, text in parents)
+    if query.with_end is None:
+        return [Splice(0, 0, f"with {ctes} ")]
+    return [Splice(query.with_end, query.with_end, f" {ctes},")]
+
+
+def with_canonical(compiled: Compiled, dialect: str) -> Compiled:
+    """The same, with the tokens that tell whether it changed."""
+    return replace(compiled, canonical=canonical(compiled.text, dialect))

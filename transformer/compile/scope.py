@@ -1,0 +1,114 @@
+"""What every rendering of a project shares, and what a rendering is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from transformer.compile.context import Trace, Words
+from transformer.compile.dbt.adapter import Warehouse
+from transformer.compile.index import Index, Referable
+from transformer.compile.library import Library
+from transformer.compile.naming import Asked, Placed, by_macros, by_rule
+from transformer.compile.sql import Splice
+from transformer.compile.templates import Session
+from transformer.compile.world import World
+from transformer.names import Name
+from transformer.project.values import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What every rendering of a project shares."""
+
+    index: Index
+    library: Library
+    target: Target
+    vars: Mapping[str, Any]
+    world: World
+    dialect: str
+    # The variables that the files of a package see.
+    vars_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # What is there only when the build has begun.
+    warehouse: Warehouse | None = None
+    graph: Mapping[str, Any] | None = None
+    # The span of time that a microbatch is cut to: its condition on a column.
+    cut: Callable[[str], str] | None = None
+    # Macros that give these values instead, by name or `package.name`: for unit tests.
+    replaced: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether queries may read what the project does not know of."""
+        return self.index.open
+
+    def session(self, trace: Trace, package: str = "", **own: Any) -> Session:
+        """A rendering of a file of the package, with the words of one node."""
+        session = Session(self.library, {}, trace.macros, package, trace.asked, self.replaced)
+        words = Words(
+            self.index,
+            self.target,
+            self.vars_of.get(package, self.vars),
+            self.world,
+            trace,
+            package,
+            warehouse=self.warehouse,
+            graph=self.graph,
+            cut=self.cut,
+            **own,
+        )
+        session.context.update(words.context(session))
+        return session
+
+    def placed(self, asked: Asked) -> Placed:
+        """Where a node's relation lies: by the project's macros where it has them."""
+        if self.library.find("generate_schema_name") is None:
+            return by_rule(asked, self.target)
+        if asked.options.get("target_schema"):  # a snapshot says where it lies, and that is that
+            own = {"schema": asked.options["target_schema"], "alias": asked.options.get("alias")}
+            return by_rule(Asked(asked.name, own), replace(self.target, schema="main"))
+        session = self.session(Trace(), node=asked.facts, options=asked.options)
+
+        def call(name: str, *arguments: Any) -> str:
+            return str(session.call(name, {}, "", arguments) or "")
+
+        return by_macros(asked, self.target, call)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query before ephemeral parents are put in: `needs` are ids, `ephemeral` among them."""
+
+    rendered: str
+    splices: tuple[Splice, ...]
+    needs: tuple[str, ...]
+    with_end: int | None
+    trace: Trace
+    parsed: bool = True
+    # Nothing but what is referred to is known: the text is made when it runs.
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template of a node: its text and file, what it is called with, and what it may know."""
+
+    text: str
+    path: str
+    package: str = ""
+    this: Referable | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Anything(Index):
+    """An index in which every name means something, for a rendering that only asks for config."""
+
+    def ref(self, *words: str, **_: Any) -> Referable:
+        """Whatever is named."""
+        return Referable("", words[-1], Name("", words[-1]))
+
+    def source(self, *words: str, **_: Any) -> Referable:
+        """Whatever is named."""
+        return self.ref(*words)

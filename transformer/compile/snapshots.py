@@ -1,0 +1,122 @@
+"""Snapshots as nodes: of a relation, or of the query of a `{% snapshot %}` block."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from transformer.compile.config import hooks_named
+from transformer.compile.context import Trace
+from transformer.compile.dbt.facts import id_of, plain_facts
+from transformer.compile.models import written_options
+from transformer.compile.naming import Placed
+from transformer.compile.nodes import Node, SnapshotBody
+from transformer.compile.rendering import rendered_or_late
+from transformer.compile.scope import Query, Scope, Template
+from transformer.errors import GraphError
+from transformer.names import Name
+from transformer.project.settings import merge
+from transformer.project.values import Model, Snapshot
+
+
+def configured(snapshot: Snapshot, scope: Scope) -> Snapshot:
+    """The snapshot with what its block says in `config(…)`."""
+    if "config" not in snapshot.text:
+        return replace(snapshot, config=merge(snapshot.config, snapshot.over))
+    block = Model(
+        snapshot.name,
+        snapshot.where.path,
+        snapshot.text,
+        config=snapshot.config,
+        package=snapshot.package,
+    )
+    written, _ = written_options(block, scope)
+    config = merge(merge(snapshot.config, hooks_named(written)), snapshot.over)
+    return replace(snapshot, config=config)
+
+
+def snapshot_node(snapshot: Snapshot, scope: Scope, placed: Placed) -> tuple[Node, Query | None]:
+    """The node, and its query where it has one. Raises GraphError for what is missing."""
+    query: Query | None = None
+    reads, needs = Name("", ""), tuple[str, ...]()
+    if snapshot.text:
+        query = _query(snapshot, scope)
+        needs = query.needs
+    else:
+        trace = Trace()
+        session = scope.session(trace, snapshot.package)
+        relation = session.evaluate(snapshot.relation, snapshot.where)
+        if relation.is_cte:  # an ephemeral model has no relation: its query is read
+            text = f"select * from {{{{ {snapshot.relation} }}}}"
+            return snapshot_node(replace(snapshot, text=text), scope, placed)
+        reads, needs = Name(relation.schema, relation.identifier), tuple(trace.needs)
+    config = snapshot.config
+    strategy = str(config.get("strategy") or "timestamp")
+    _nothing_missing(snapshot, strategy)
+    body = SnapshotBody(
+        snapshot,
+        reads,
+        _texts(config["unique_key"]),
+        strategy,
+        config.get("updated_at"),
+        _texts(config.get("check_cols") or ()),
+        _deletes(snapshot),
+        guarded=not scope.is_open,
+    )
+    node = Node(
+        id=id_of("snapshot", snapshot, scope.index.project),
+        kind="snapshot",
+        name=snapshot.name,
+        path=snapshot.where.path,
+        body=body,
+        needs=needs,
+        relation=placed.relation,
+        tags=_texts(config.get("tags") or ()),
+        options=config,
+        described=snapshot.described,
+        where=snapshot.where,
+        package=snapshot.package,
+        fqn=snapshot.fqn,
+        database=placed.database,
+    )
+    return node, query
+
+
+def _query(snapshot: Snapshot, scope: Scope) -> Query:
+    template = Template(
+        snapshot.text,
+        snapshot.where.path,
+        snapshot.package,
+        this=scope.index.ref(snapshot.name, package=snapshot.package),
+        options=snapshot.config,
+        facts=plain_facts("snapshot", snapshot, scope.index.project),
+    )
+    query = rendered_or_late(template, scope)
+    if query.late:
+        raise GraphError(
+            f"the snapshot `{snapshot.name}` asks the warehouse in its query",
+            snapshot.where,
+            hint="put the query in a model, and make the snapshot of that",
+        )
+    return query
+
+
+def _nothing_missing(snapshot: Snapshot, strategy: str) -> None:
+    config = snapshot.config
+    needed = {"timestamp": "updated_at", "check": "check_cols"}.get(strategy)
+    missing = next((k for k in ("unique_key", needed) if k and not config.get(k)), None)
+    if missing:
+        raise GraphError(
+            f"the snapshot `{snapshot.name}` has no `{missing}`",
+            snapshot.where,
+            hint=f"set `{missing}:` under its `config:`",
+        )
+
+
+def _deletes(snapshot: Snapshot) -> str:
+    """What becomes of vanished rows; `invalidate_hard_deletes` is dbt's old spelling."""
+    old = "invalidate" if snapshot.config.get("invalidate_hard_deletes") else "ignore"
+    return str(snapshot.config.get("hard_deletes") or old)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(v) for v in value) if isinstance(value, list | tuple) else (str(value),)

@@ -1,0 +1,33 @@
+"""What the outside says to a rendering: environment, clock, and how the tool was called."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SECRET_PREFIXES = ("TRANSFORM_SECRET_", "DBT_ENV_SECRET_")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The world as templates see it. `invocation` tells one call of the tool from another;
+    `flags` are those of the command line, by dbt's names."""
+
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    now: datetime.datetime = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    full_refresh: bool = False
+    command: str = "build"
+    invocation: str = ""
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The values of secret variables: they may stand in no SQL, whichever way they came."""
+        return secrets_of(self.env)
+
+
+def secrets_of(env: Mapping[str, str]) -> frozenset[str]:
+    """The values of the variables that are secret by their name; very short ones tell nothing."""
+    return frozenset(v for k, v in env.items() if k.startswith(SECRET_PREFIXES) and len(v) > 3)

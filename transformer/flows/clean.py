@@ -1,0 +1,81 @@
+"""`transform clean`: what builds leave behind, and the `clean-targets` of a dbt project."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformer.asking import Ask, Outside
+from transformer.errors import TransformError, UsageError
+from transformer.opening import open_project
+from transformer.project.dbt.load import is_dbt_project
+from transformer.project.dbt.projectfile import FILE, read_raw
+from transformer.project.dbt.words import child
+
+# Folders of the project's own files: the keys that name them, and their usual names.
+_KEPT = {
+    "model-paths": "models",
+    "seed-paths": "seeds",
+    "test-paths": "tests",
+    "macro-paths": "macros",
+    "snapshot-paths": "snapshots",
+    "analysis-paths": "analyses",
+}
+
+
+def cleaned(ask: Ask, outside: Outside, room: Callable[[Ask, Outside], Sequence[str]]) -> list[str]:
+    """What was removed. `room` removes what builds leave beside the warehouse.
+
+    Raises UsageError for a folder outside the project, or one that holds the project's files.
+    """
+    root = ask.root.resolve()
+    if not is_dbt_project(root):
+        return list(room(ask, outside))
+    made: list[str] = []
+    files: list[Path] = []
+    try:
+        place = open_project(ask, outside).workplace
+        files = [place.shown, place.warehouse.live, place.synced]
+        made += room(ask, outside)
+    except TransformError:
+        pass  # without a profile there is no warehouse to look after
+    for name in _targets(root, outside):
+        folder = (root / name).resolve()
+        if folder.is_dir():
+            _remove(folder, [path.resolve() for path in files])
+            made.append(name)
+    return made
+
+
+def _targets(root: Path, outside: Outside) -> list[str]:
+    raw = read_raw(root, FILE)
+    written, own = child(raw, "clean-targets"), child(raw, "target-path")
+    usual = [outside.env.get("DBT_TARGET_PATH") or (str(own.value) if own else "target")]
+    names: list[Any] = written.plain() if written is not None and written.is_list else usual
+    kept: set[Path] = set()
+    for key, default in _KEPT.items():
+        found = child(raw, key)
+        kept |= {(root / str(each)).resolve() for each in (found.plain() if found else [default])}
+    for name in map(str, names):
+        folder = (root / name).resolve()
+        if not folder.is_relative_to(root) or folder == root:
+            raise UsageError(f"`{name}` of `clean-targets` is outside the project")
+        if any(path.is_relative_to(folder) for path in kept):
+            raise UsageError(f"`{name}` of `clean-targets` holds files of the project")
+    return [str(name) for name in names]
+
+
+def _remove(folder: Path, files: list[Path]) -> None:
+    """Removes the folder, but not a warehouse that lies in it."""
+    if not any(path.is_relative_to(folder) and path.exists() for path in files):
+        shutil.rmtree(folder)
+        return
+    for each in folder.iterdir():
+        if each in files or each.name.endswith(".wal"):
+            continue
+        if each.is_dir() and not each.is_symlink():
+            _remove(each, files)
+        else:
+            each.unlink()

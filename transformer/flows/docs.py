@@ -1,0 +1,52 @@
+"""`transform parse` and `docs generate`: what other tools read of a project and its warehouse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformer.artifacts import Held, catalog
+from transformer.asking import Ask, Outside
+from transformer.leaving import call_of, leave, target_folder, write_artifact
+from transformer.leaving import manifest_of as manifest
+from transformer.opening import Opened, open_project, refuse_mistakes
+
+_COLUMNS = """
+    select if(c.database_name = current_database(), '', c.database_name), c.schema_name,
+        c.table_name, c.column_name, c.data_type,
+        c.comment, coalesce(t.comment, v.comment), v.view_name is not null
+    from duckdb_columns() c
+    left join duckdb_tables() t using (database_oid, schema_oid, table_oid)
+    left join duckdb_views() v on v.database_oid = c.database_oid
+        and v.schema_oid = c.schema_oid and v.view_oid = c.table_oid
+    where not c.internal and c.schema_name not like '\\_transform%' escape '\\'
+    order by c.database_name, c.schema_name, c.table_name, c.column_index
+"""
+
+
+def parsed(ask: Ask, outside: Outside) -> Path:
+    """Writes `manifest.json`; where. Raises Mistakes."""
+    opened = open_project(ask, outside)
+    refuse_mistakes(opened.mistakes)
+    return write_artifact(target_folder(opened), "manifest.json", manifest(opened, ask, outside))
+
+
+def generated(ask: Ask, outside: Outside, *, bare: bool = False) -> Path:
+    """Writes `manifest.json`, the compiled queries and `catalog.json`; where. Raises Mistakes."""
+    opened = open_project(ask, outside)
+    refuse_mistakes(opened.mistakes)
+    leave(opened, ask, outside)
+    folder = target_folder(opened)
+    write_artifact(folder, "manifest.json", manifest(opened, ask, outside))
+    held = () if bare else _held(opened)
+    made = catalog(opened.graph, opened.project, held, call_of(ask, outside))
+    return write_artifact(folder, "catalog.json", made)
+
+
+def _held(opened: Opened) -> tuple[Held, ...]:
+    """What the warehouse holds, column by column."""
+    with opened.workplace.looking() as engine:
+        if engine is None:
+            return ()
+        with engine.session() as session:
+            own = opened.project.target.catalog or "warehouse"
+            return tuple(Held(row[0] or own, *row[1:]) for row in session.rows(_COLUMNS))

@@ -1,0 +1,76 @@
+"""`transform source freshness`: how old sources are, without a build."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from transformer.artifacts import Aged, sources
+from transformer.asking import Ask, Outside
+from transformer.compile.nodes import FreshnessBody, Node
+from transformer.errors import Fault, TransformError, UsageError
+from transformer.leaving import call_of, chosen_of, target_folder, write_artifact
+from transformer.names import expression
+from transformer.opening import Opened, open_project, refuse_mistakes
+from transformer.plan.checks import aged
+
+
+def looked(ask: Ask, outside: Outside, output: Path | None = None) -> tuple[list[Aged], Path]:
+    """The age of every source that is chosen, and where that was written."""
+    started = time.monotonic()
+    opened = open_project(ask, outside)
+    refuse_mistakes(opened.mistakes)
+    chosen = chosen_of(opened, _sources(ask), outside)
+    with opened.workplace.looking() as engine:
+        if engine is None:
+            raise UsageError(
+                f"there is no `{opened.project.target.path}`", hint="run `transform build`"
+            )
+        with engine.session() as session:
+            found = list(_ages(opened, chosen, session, outside))
+    call = call_of(ask, outside)
+    made = sources(found, call, time.monotonic() - started)
+    folder = target_folder(opened)
+    where = (Path.cwd() / output) if output else folder / "sources.json"
+    return found, write_artifact(where.parent, where.name, made)
+
+
+def _sources(ask: Ask) -> Ask:
+    """Plain words mean sources here, as in dbt."""
+
+    def word(text: str) -> str:
+        return text if ":" in text or "+" in text else f"source:{text}"
+
+    def words(many: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(word(each) for text in many for each in text.split())
+
+    return replace(ask, select=words(ask.select), exclude=words(ask.exclude))
+
+
+def _ages(opened: Opened, chosen: frozenset[str], session: Any, outside: Outside) -> Iterator[Aged]:
+    for node in opened.graph:
+        if node.kind == "freshness" and (node.id in chosen or set(node.needs) & chosen):
+            yield _age(opened.graph[node.needs[0]], node, session, outside)
+
+
+def _age(source: Node, node: Node, session: Any, outside: Outside) -> Aged:
+    body = node.body
+    if not isinstance(body, FreshnessBody) or body.table.freshness is None:
+        raise TypeError(node.id)
+    rule, started, now = body.table.freshness, time.monotonic(), outside.clock()
+    relation = source.relation.sql() if source.relation else ""
+    narrow = f" where {rule.filter}" if rule.filter else ""
+    rows = body.table.reads or relation
+    try:
+        newest = session.rows(
+            f"select epoch(max(({expression(rule.field)})::timestamptz)) from {rows}{narrow}"
+        )[0][0]
+    except (Fault, TransformError) as error:
+        message = str(getattr(error, "message", error)).splitlines()[0]
+        return Aged(source.id, node.name, rule, now, "runtime error", error=message)
+    status = aged(newest, now.timestamp(), (rule.warn_after, rule.error_after))
+    shown = {"success": "pass", "fail": "error"}.get(status, status)
+    return Aged(source.id, node.name, rule, now, shown, newest, time.monotonic() - started)

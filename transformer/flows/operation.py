@@ -1,0 +1,65 @@
+"""`transform run-operation`: a macro, called with the warehouse open for writing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from transformer.asking import Ask, Outside
+from transformer.compile.context import Trace
+from transformer.compile.dbt.graph import graph_facts
+from transformer.compile.library import Macro
+from transformer.errors import BuildError, Fault, RenderError, TransformError, did_you_mean
+from transformer.opening import Opened, open_project, refuse_mistakes
+from transformer.run.late import Asked
+from transformer.warehouse import building
+
+
+def operated(ask: Ask, outside: Outside, name: str, args: Mapping[str, Any]) -> list[str]:
+    """Calls the macro; what it logged. What it did is published when it ends well.
+
+    Raises TransformError when there is no such macro, or something goes wrong in it.
+    """
+    opened = open_project(ask, outside)
+    refuse_mistakes(opened.mistakes)
+    macro = _macro(opened, name)
+    place = opened.workplace
+    with building(place.warehouse, f"transform {ask.command}", outside.clock()):
+        place.recover()
+        place.forget_unfinished()
+        try:
+            with place.working() as engine, engine.session() as session:
+                said = _called(opened, session, macro, args)
+        except TransformError:
+            place.forget_unfinished()
+            raise
+        place.publish()
+    return said
+
+
+def _macro(opened: Opened, name: str) -> Macro:
+    library = opened.scope.library
+    package, _, plain = name.rpartition(".")
+    found = library.own(plain, package) if package else library.find(name)
+    if found is None:
+        every = [
+            macro if not package else f"{package}.{macro}"
+            for package, macros in library.packages.items()
+            for macro in macros
+        ]
+        raise RenderError(f"there is no macro `{name}`", hint=did_you_mean(name, every, ""))
+    return found
+
+
+def _called(opened: Opened, session: Any, macro: Macro, args: Mapping[str, Any]) -> list[str]:
+    facts = graph_facts(opened.graph, opened.project)
+    scope = replace(opened.scope, warehouse=Asked(session), graph=facts)
+    trace = Trace()
+    name = f"{macro.package}.{macro.name}" if macro.package else macro.name
+    try:
+        scope.session(trace, macro.package).call(name, args, macro.path)
+    except Fault as fault:
+        what, *rest = fault.message.strip().splitlines()
+        raise BuildError(f"the macro `{name}` failed: {what}", detail=rest[:3]) from None
+    return trace.notes

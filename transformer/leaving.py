@@ -1,0 +1,150 @@
+"""Artifacts for the tools around dbt: written where the project asks for them, read when asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from transformer.artifacts import Call, manifest, run_results
+from transformer.asking import Ask, Elsewhere, Outside
+from transformer.compile.nodes import CheckBody, ModelBody
+from transformer.errors import UsageError
+from transformer.opening import Opened
+from transformer.plan.choice import chosen
+from transformer.plan.methods import Earlier
+from transformer.steps import Plan, Results
+
+
+def leave(
+    opened: Opened, ask: Ask, outside: Outside, done: tuple[Plan, Results] | None = None
+) -> None:
+    """manifest.json, the compiled queries, and run_results.json of what was done."""
+    project = opened.project
+    if not project.target_path:
+        return
+    folder = Path(project.root) / project.target_path
+    folder.mkdir(parents=True, exist_ok=True)
+    call = call_of(ask, outside)
+    _write(folder / "manifest.json", manifest(opened.graph, project, call))
+    _compiled(opened, folder / "compiled")
+    if done is not None:
+        _write(folder / "run_results.json", run_results(done, opened.graph, project, call))
+
+
+def call_of(ask: Ask, outside: Outside) -> Call:
+    """This call of the tool; what it was asked, unless a secret is in it."""
+    asked = {
+        "vars": dict(ask.vars),
+        "target": ask.target,
+        "profile": ask.profile,
+        "select": list(ask.select),
+        "exclude": list(ask.exclude),
+        "full_refresh": ask.full_refresh,
+        **{name.lower(): value for name, value in ask.flags.items()},
+    }
+    args = {name: value for name, value in asked.items() if value}
+    if any(secret in str(args) for secret in outside.secrets if secret):
+        args = {}
+    return Call(ask.command, outside.clock(), outside.invocation, args)
+
+
+def target_folder(opened: Opened) -> Path:
+    """Where artifacts go."""
+    return Path(opened.project.root) / (opened.project.target_path or "target")
+
+
+def manifest_of(opened: Opened, ask: Ask, outside: Outside) -> dict[str, Any]:
+    """The manifest of the project as it is now."""
+    return manifest(opened.graph, opened.project, call_of(ask, outside))
+
+
+def chosen_of(opened: Opened, ask: Ask, outside: Outside) -> frozenset[str]:
+    """The ids of what is asked for. Raises UsageError."""
+
+    def now() -> dict[str, Any]:
+        made: dict[str, Any] = json.loads(
+            json.dumps(manifest_of(opened, ask, outside), default=_plain)
+        )
+        return made
+
+    return chosen(opened.graph, opened.project, ask.selection, now=now, say=outside.say)
+
+
+def write_artifact(folder: Path, name: str, value: Mapping[str, Any]) -> Path:
+    """Writes an artifact in one instant."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / name, value)
+    return folder / name
+
+
+def read_artifact(folder: Path, name: str) -> dict[str, Any] | None:
+    """An artifact that an earlier run left; None when there is none. Raises UsageError when it
+    cannot be read."""
+    try:
+        found = json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"`{folder / name}` cannot be read: {error}") from None
+    return found if isinstance(found, dict) else None
+
+
+def earlier(folder: Path, here: Path) -> Earlier:
+    """What an earlier run left in the folder; `here` is where this project leaves its own."""
+    return Earlier(
+        manifest=read_artifact(folder, "manifest.json"),
+        results=read_artifact(folder, "run_results.json"),
+        sources=read_artifact(folder, "sources.json"),
+        present=read_artifact(here, "sources.json"),
+    )
+
+
+def deferred(folder: Path) -> dict[str, Elsewhere]:
+    """Where the nodes of an earlier manifest lie, by id. Raises UsageError when there is none."""
+    made = read_artifact(folder, "manifest.json")
+    if made is None:
+        raise UsageError(f"there is no `manifest.json` in `{folder}`", hint="look at `--state`")
+    return {
+        node_id: Elsewhere(
+            str(node.get("database") or ""),
+            str(node.get("schema") or ""),
+            str(node.get("alias") or node.get("name") or ""),
+            str(node["resource_type"]),
+            (node.get("config") or {}).get("materialized") == "view",
+        )
+        for node_id, node in made.get("nodes", {}).items()
+        if node.get("resource_type") in ("model", "seed", "snapshot") and node.get("relation_name")
+    }
+
+
+def _compiled(opened: Opened, folder: Path) -> None:
+    for node in opened.graph:
+        body = node.body
+        query = body.query if isinstance(body, ModelBody | CheckBody) else None
+        if query is None:
+            continue
+        home = (
+            node.path
+            if node.kind == "model" or not node.path.endswith((".yml", ".yaml"))
+            else (f"{node.path}/{node.name}.sql")
+        )
+        path = folder / (node.package or opened.project.name) / home
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(query.text)
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(value, default=_plain))
+    partial.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    return str(value)

@@ -1,0 +1,131 @@
+"""Microbatches: the spans of time that an incremental model is built in, one after the other.
+
+The rules are dbt's: batches begin at whole hours, days, months or years (UTC); a first build
+begins at `begin`, a later one goes `lookback` batches back from the one that is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from transformer.errors import ConfigError, Where, did_you_mean
+from transformer.names import Name, expression
+from transformer.plan.materialize import DELTA, Statement
+
+SIZES = ("hour", "day", "month", "year")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A span of time: from `start`, to before `end`, both in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def condition(self, column: str) -> str:
+        """The condition that a row falls into the span."""
+        name = expression(column)
+        return f"{name} >= '{_stamp(self.start)}' and {name} < '{_stamp(self.end)}'"
+
+    def words(self) -> dict[str, Any]:
+        """What `model.batch` says."""
+        shown = f"{self.start:%Y%m%dT%H}" if self.start.hour else f"{self.start:%Y%m%d}"
+        return {"id": shown, "event_time_start": self.start, "event_time_end": self.end}
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a microbatch model: when it is, whether its table is there, and from when
+    to when on the command line."""
+
+    now: datetime
+    incremental: bool
+    start: str | None = None
+    end: str | None = None
+
+
+def batches(options: Mapping[str, Any], asked: Asked, where: Where | None) -> list[Batch]:
+    """The batches to build, oldest first. Raises ConfigError for options that are missing."""
+    size = str(options.get("batch_size") or "").lower()
+    missing = next((k for k in ("event_time", "batch_size") if not options.get(k)), None)
+    missing = missing or (None if options.get("begin") or asked.start else "begin")
+    if missing:
+        raise ConfigError(
+            f"a microbatch model needs `{missing}`", where, hint="set it in `config(…)`"
+        )
+    if size not in SIZES:
+        raise ConfigError(f"`batch_size` cannot be `{size}`", where, did_you_mean(size, SIZES))
+    end = _moment(asked.end) if asked.end else _next(_floor(asked.now, size), size)
+    last = _floor(end - timedelta(microseconds=1), size)
+    if asked.start:
+        start = _floor(_moment(asked.start), size)
+    elif asked.incremental:
+        start = _back(last, size, int(options.get("lookback", 1)))
+    else:
+        start = _floor(_moment(options["begin"]), size)
+    made = []
+    while start < end:
+        following = _next(start, size)
+        made.append(Batch(start, min(following, end)))
+        start = following
+    return made
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        found = value
+    elif isinstance(value, date):
+        found = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    else:
+        found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _floor(moment: datetime, size: str) -> datetime:
+    moment = moment.astimezone(UTC)
+    kept = SIZES.index(size)
+    return datetime(
+        moment.year,
+        moment.month if kept < 3 else 1,
+        moment.day if kept < 2 else 1,
+        moment.hour if kept < 1 else 0,
+        tzinfo=UTC,
+    )
+
+
+def _next(start: datetime, size: str) -> datetime:
+    if size == "year":
+        return start.replace(year=start.year + 1)
+    if size == "month":
+        return start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+    return start + (timedelta(hours=1) if size == "hour" else timedelta(days=1))
+
+
+def _back(start: datetime, size: str, count: int) -> datetime:
+    for _ in range(count):
+        start = _floor(start - timedelta(microseconds=1), size)
+    return start
+
+
+def first(relation: Name, query: str) -> list[Statement]:
+    """The table, made of its first batch."""
+    head = f"create or replace table {relation.sql()} as\n"
+    return [Statement(head + query, len(head))]
+
+
+def following(relation: Name, query: str, batch: Batch, column: str) -> list[Statement]:
+    """A batch in place of what the table holds of its span."""
+    head = f"create or replace temp table {DELTA} as\n"
+    target = relation.sql()
+    return [
+        Statement(head + query, len(head)),
+        Statement(f"delete from {target} where {batch.condition(column)}"),
+        Statement(f"insert into {target} by name select * from {DELTA}"),
+    ]

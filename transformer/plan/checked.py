@@ -1,0 +1,61 @@
+"""Checks of the graph, ready to be measured."""
+
+from __future__ import annotations
+
+from transformer.compile.nodes import CheckBody, Graph, Node, from_text
+from transformer.plan.checks import Check, Measure, Subject, holds, measure
+from transformer.plan.versions import print_of, solid_needs
+
+
+def check_of(node: Node, graph: Graph) -> Check:
+    """The check, ready to be measured. Raises ConfigError for a condition that is none."""
+    body = node.body
+    if not isinstance(body, CheckBody):
+        raise TypeError(node.id)
+    for condition in (body.config.warn_if, body.config.error_if):
+        holds(0, condition, body.where)
+    return Check(
+        id=node.id,
+        name=node.name,
+        label=_label(node, body, graph),
+        kind=body.kind,
+        config=body.config,
+        measure=_measure(body, graph),
+        fingerprint=print_of(node, graph),
+        needs=solid_needs(node, graph),
+        where=body.where,
+        shown=_shown(body, graph),
+        stored=body.stored,
+    )
+
+
+def _shown(body: CheckBody, graph: Graph) -> tuple[str, ...]:
+    """The columns that identify a row, as far as the project says, then the checked one."""
+    if body.on is None:
+        return ()
+    node = graph[body.on]
+    keys = list(node.options.get("unique_key") or ())
+    keys += [c.name for c in node.described.columns if any(k.kind == "unique" for k in c.checks)]
+    checked = [body.column] if body.column else list(body.args.get("combination_of_columns") or ())
+    return tuple(dict.fromkeys([*keys, *checked]))
+
+
+def _measure(body: CheckBody, graph: Graph) -> Measure:
+    rows = from_text(graph[body.on], graph) if body.on else ""
+    subject = Subject(
+        rows=rows,
+        column=body.column,
+        args=body.args,
+        where=body.config.where,
+        to=body.to.sql() if body.to else None,
+        query=body.query.text if body.query else None,
+        fail_calc=body.config.fail_calc,
+    )
+    return measure(body.kind, subject)
+
+
+def _label(node: Node, body: CheckBody, graph: Graph) -> str:
+    if body.on is None:
+        return node.name
+    column = f".{body.column}" if body.column else ""
+    return f"{body.kind} {graph[body.on].name}{column}"

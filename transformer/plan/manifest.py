@@ -1,0 +1,293 @@
+"""The whole project in the form of dbt's manifest: what templates may know of nodes, and all that
+the published schema asks for beside it (macros, docs, checksums, exposures …)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from transformer.compile.dbt.graph import graph_facts
+from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
+from transformer.plan.keeping import every_kept, within
+from transformer.plan.things import Thing, Things, things
+from transformer.project.values import MacroFile, Project
+
+Facts = dict[str, Any]
+_MACRO = re.compile(
+    r"\{%[-+]?\s*(?P<kind>macro|test|data_test|materialization)\s+(?P<name>\w+).*?"
+    r"\{%[-+]?\s*end(?P=kind)\s*[-+]?%\}",
+    re.DOTALL,
+)
+_ADAPTER = re.compile(r"adapter\s*=\s*['\"](\w+)['\"]")
+_DOCS = {"node_color": None, "show": True}
+# What a node of templates has and the schema of a manifest has not.
+_NOT_THERE = ("raw_sql", "rendered")
+
+
+def whole(graph: Graph, project: Project, moment: float) -> Facts:
+    """`nodes`, `sources`, `macros`, `exposures` … `parent_map`, `child_map`, `group_map`."""
+    facts, found = graph_facts(graph, project), things(graph, project)
+    nodes = {
+        i: _node(graph[i], facts["nodes"][i], found, project)
+        for i in facts["nodes"]
+        if found.by_id[i].kind != "unit_test"
+    }
+    sources = {i: _source(graph[i], each, found, project) for i, each in facts["sources"].items()}
+    kept = every_kept(project, graph, moment)
+    for each in (*nodes.values(), *sources.values()):
+        each["created_at"] = moment
+    above, below = _maps(found, [*nodes, *sources, *(i for many in kept.values() for i in many)])
+    return {
+        "nodes": nodes,
+        "sources": sources,
+        "macros": macros(project, moment),
+        **kept,
+        "parent_map": above,
+        "child_map": below,
+        "group_map": _groups(nodes),
+    }
+
+
+def _maps(found: Things, ids: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    known = set(ids)
+    above = {
+        i: [n for n in found.by_id[i].needs if n in known] if i in found.by_id else [] for i in ids
+    }
+    below: dict[str, list[str]] = {i: [] for i in ids}
+    for child, needs in above.items():
+        for need in needs:
+            below[need].append(child)
+    return above, below
+
+
+def _groups(nodes: Mapping[str, Facts]) -> dict[str, list[str]]:
+    made: dict[str, list[str]] = {}
+    for node_id, node in nodes.items():
+        if node.get("group"):
+            made.setdefault(str(node["group"]), []).append(node_id)
+    return made
+
+
+def _node(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
+    """A model, seed, snapshot or test with all that its schema asks for."""
+    config = facts.get("config") or {}
+    kind = facts["resource_type"]
+    made = {key: value for key, value in facts.items() if key not in _NOT_THERE}
+    made |= _places(node, found.by_id[node.id], project)
+    made |= {
+        "alias": facts.get("alias") or node.name,
+        "checksum": _checksum(facts, node),
+        "config": _plain_config(config),
+        "unrendered_config": {},
+        "docs": {**_DOCS, **(config.get("docs") or {})},
+        "group": config.get("group"),
+        "tags": list(node.tags),
+        "doc_blocks": [],
+        "build_path": None,
+        "columns": _columns(facts.get("columns") or {}),
+    }
+    if kind == "seed":
+        made |= {"root_path": project.root, "depends_on": {"macros": []}}
+        for key in ("compiled_code", "version"):
+            made.pop(key, None)
+        return made
+    made |= _compiled(node, facts, found)
+    if kind == "model":
+        return made | {
+            "access": str(config.get("access") or "protected"),
+            "constraints": list(node.described.constraints),
+            "deprecation_date": None,
+            "primary_key": [],
+            "time_spine": None,
+        }
+    made.pop("version", None)
+    if kind == "test" and facts.get("test_metadata") is None:
+        for key in ("column_name", "attached_node", "file_key_name", "test_metadata"):
+            made.pop(key, None)
+    return made
+
+
+def _compiled(node: Node, facts: Facts, found: Things) -> Facts:
+    """What is known of a query."""
+    refs, sources = _references(node, found)
+    body = node.body
+    query = body.query if isinstance(body, ModelBody | CheckBody) else None
+    return {
+        "language": facts.get("language") or "sql",
+        "refs": refs,
+        "sources": sources,
+        "metrics": [],
+        "compiled": query is not None,
+        "compiled_path": None,
+        "extra_ctes": [],
+        "extra_ctes_injected": True,
+        "contract": _contract(facts.get("config") or {}),
+    }
+
+
+def _source(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
+    return {
+        **facts,
+        **_places(node, found.by_id[node.id], project),
+        "source_description": "",
+        "source_meta": {},
+        "columns": _columns(facts.get("columns") or {}),
+        "config": _plain_config(facts.get("config") or {}),
+        "freshness": _rules(node),
+        "quoting": {"database": None, "schema": None, "identifier": None, "column": None},
+        "unrendered_config": {},
+        "doc_blocks": [],
+    }
+
+
+def _rules(node: Node) -> Facts | None:
+    rule = getattr(getattr(node.body, "table", None), "freshness", None)
+    if rule is None:
+        return None
+    return criteria(rule.warn_after, rule.error_after, rule.filter)
+
+
+def criteria(warn: int | None, error: int | None, narrowed: str | None) -> Facts:
+    """How old is too old, in dbt's form."""
+    return {"warn_after": _after(warn), "error_after": _after(error), "filter": narrowed}
+
+
+def _after(seconds: int | None) -> Facts:
+    if seconds is None:
+        return {"count": None, "period": None}
+    for period, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds % length == 0:
+            return {"count": seconds // length, "period": period}
+    return {"count": max(1, round(seconds / 60)), "period": "minute"}
+
+
+def _places(node: Node, thing: Thing, project: Project) -> Facts:
+    """Files as dbt names them: from the package's own folder."""
+    path = within(node.path, node.package, project)
+    written = node.described.where.path if node.described.where else ""
+    package = node.package or project.name
+    made = {
+        "original_file_path": path,
+        "path": path.partition("/")[2] or path,
+        "fqn": list(thing.fqn),
+        "patch_path": f"{package}://{within(written, node.package, project)}" if written else None,
+    }
+    if isinstance(node.body, CheckBody) and node.body.on is not None:
+        made |= {"path": f"{node.name}.sql", "patch_path": None}
+    return made
+
+
+def _checksum(facts: Facts, node: Node) -> Facts:
+    seed = getattr(node.body, "seed", None)
+    if seed is not None:
+        return {"name": "blake2b", "checksum": seed.digest}
+    code = str(facts.get("raw_code") or "").strip()
+    return {"name": "sha256", "checksum": hashlib.sha256(code.encode()).hexdigest()}
+
+
+def _plain_config(config: Mapping[str, Any]) -> Facts:
+    """The configuration with its lists as lists, and hooks as mappings."""
+    made = {key.replace("-", "_"): _listed(value) for key, value in config.items()}
+    for key in ("pre_hook", "post_hook"):
+        hooks = made.get(key)
+        if hooks is not None:
+            each = hooks if isinstance(hooks, list) else [hooks]
+            made[key] = [h if isinstance(h, Mapping) else {"sql": str(h)} for h in each]
+    contract = made.get("contract")
+    if isinstance(contract, bool):
+        made["contract"] = {"enforced": contract}
+    return made
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | set | frozenset) else value
+
+
+def _contract(config: Mapping[str, Any]) -> Facts:
+    written = config.get("contract")
+    enforced = written.get("enforced") if isinstance(written, Mapping) else written
+    return {"enforced": bool(enforced), "alias_types": True, "checksum": None}
+
+
+def _columns(columns: Mapping[str, Any]) -> Facts:
+    return {
+        name: {
+            **column,
+            "quote": column.get("quote") or None,
+            "config": {"meta": column.get("meta") or {}, "tags": column.get("tags") or []},
+            "doc_blocks": [],
+            "granularity": None,
+        }
+        for name, column in columns.items()
+    }
+
+
+def _references(node: Node, found: Things) -> tuple[list[Facts], list[list[str]]]:
+    """What a node reads, by the words of `ref` and `source`."""
+    refs: list[Facts] = []
+    sources: list[list[str]] = []
+    for need in node.needs:
+        thing = found.by_id.get(need)
+        if thing is None or thing.node is None:
+            continue
+        if thing.kind == "source":
+            sources.append([thing.node.name.partition(".")[0], thing.name])
+        elif thing.kind in ("model", "seed", "snapshot"):
+            other = thing.package if thing.package != (node.package or found.root) else None
+            refs.append({"name": thing.name, "package": other, "version": thing.version})
+    return refs, sources
+
+
+def macros(project: Project, moment: float = 0.0) -> Facts:
+    """Every macro by its id, as it is written."""
+    made: Facts = {}
+    for file in project.macros:
+        for name, text in _macros_of(file):
+            package = file.package or project.name
+            path = within(file.path, file.package, project)
+            made[f"macro.{package}.{name}"] = {
+                "name": name,
+                "resource_type": "macro",
+                "package_name": package,
+                "path": path,
+                "original_file_path": path,
+                "unique_id": f"macro.{package}.{name}",
+                "macro_sql": text,
+                "depends_on": {"macros": []},
+                "description": "",
+                "meta": {},
+                "docs": dict(_DOCS),
+                "patch_path": None,
+                "arguments": [],
+                "created_at": moment,
+                "supported_languages": None,
+            }
+    for macro in made.values():
+        macro["depends_on"] = {"macros": list(_called(macro, made))}
+    return made
+
+
+def _macros_of(file: MacroFile) -> Iterator[tuple[str, str]]:
+    for found in _MACRO.finditer(file.text):
+        name = found["name"]
+        if found["kind"] in ("test", "data_test"):
+            name = f"test_{name}"
+        elif found["kind"] == "materialization":
+            adapter = _ADAPTER.search(found[0].partition("%}")[0])
+            name = f"materialization_{name}_{adapter[1] if adapter else 'default'}"
+        yield name, found[0]
+
+
+def _called(macro: Facts, known: Mapping[str, Any]) -> Iterator[str]:
+    """The macros that a macro calls by name, or dispatches to."""
+    text, own = macro["macro_sql"], macro["package_name"]
+    names = set(re.findall(r"(?:(\w+)\.)?(\w+)\s*\(", text))
+    names |= {("", f"{form}__{name}") for name in re.findall(r"dispatch\(\s*['\"](\w+)", text)
+              for form in ("duckdb", "default")}  # fmt: skip
+    for package, name in sorted(names):
+        for each in dict.fromkeys((package or own, own, "dbt")):
+            if f"macro.{each}.{name}" in known and f"macro.{each}.{name}" != macro["unique_id"]:
+                yield f"macro.{each}.{name}"
+                break

@@ -1,0 +1,181 @@
+"""Selectors as values: the words of the command line, and the definitions of `selectors.yml`.
+
+`orders+`, `2+orders`, `@orders`, `tag:nightly,path:models/marts`: words apart by blanks add up,
+words joined by commas must all be true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from transformer.errors import UsageError, did_you_mean
+
+_WORD = re.compile(
+    r"(?P<around>@)?(?P<above>(?P<above_depth>\d*)\+)?"
+    r"(?:(?P<method>[\w.]+):)?(?P<value>.*?)(?P<below>\+(?P<below_depth>\d*))?\Z",
+    re.DOTALL,
+)
+_FILES = (".sql", ".py", ".csv", ".yml", ".yaml")
+INDIRECT = ("eager", "cautious", "buildable", "empty")
+_KEYS = (
+    *("method", "value", "exclude", "indirect_selection", "childrens_parents"),
+    *("parents", "parents_depth", "children", "children_depth", "name", "description", "default"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One word: what it matches, and what comes along from above and below (-1: everything).
+
+    `written` is the word itself, for messages. `around` is `@`: what stands below, with all that
+    that stands on.
+    """
+
+    method: str
+    value: str
+    written: str
+    above: int = 0
+    below: int = 0
+    around: bool = False
+    indirect: str = "eager"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Several together: all of them added up, only what is in each, or the first without the
+    rest."""
+
+    how: Literal["union", "intersection", "difference"]
+    parts: tuple[Spec, ...]
+    indirect: str = "eager"
+
+
+Spec = Criterion | Group
+
+
+def from_words(words: Iterable[str], indirect: str = "eager") -> Group:
+    """The words of `--select` or `--exclude`. Raises UsageError for one that is no selector."""
+    parts: list[Spec] = []
+    for word in " ".join(words).split():
+        each = [from_word(part, indirect) for part in word.split(",") if part]
+        if each:
+            parts.append(
+                each[0] if len(each) == 1 else Group("intersection", tuple(each), indirect)
+            )
+    return Group("union", tuple(parts), indirect)
+
+
+def from_word(word: str, indirect: str = "eager") -> Criterion:
+    """One word."""
+    found = _WORD.match(word)
+    if not found or not found["value"] or (found["around"] and found["below"]):
+        raise UsageError(
+            f"`{word}` is no selector", hint="write `name`, `+name`, `name+`, `tag:x`, `path:x`"
+        )
+    value = found["value"]
+    return Criterion(
+        method=found["method"] or _usual(value),
+        value=value,
+        written=word,
+        above=int(found["above_depth"] or -1) if found["above"] else 0,
+        below=int(found["below_depth"] or -1) if found["below"] else 0,
+        around=bool(found["around"]),
+        indirect=indirect,
+    )
+
+
+def _usual(value: str) -> str:
+    """The method of a word that names none."""
+    if "/" in value or "\\" in value:
+        return "path"
+    return "file" if value.lower().endswith(_FILES) else "fqn"
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """The selectors of `selectors.yml`, by name, as they are written there."""
+
+    written: Mapping[str, Any]
+    indirect: str = "eager"
+
+    @property
+    def usual(self) -> str | None:
+        """The name of the one that stands for no selection at all."""
+        return next((n for n, e in self.written.items() if e.get("default") is True), None)
+
+    def spec(self, name: str, seen: tuple[str, ...] = ()) -> Spec:
+        """The selector of that name. Raises UsageError when there is none, or it is wrong."""
+        if name not in self.written:
+            hint = did_you_mean(name, self.written) or "they stand in `selectors.yml`"
+            raise UsageError(f"there is no selector `{name}`", hint=hint)
+        if name in seen:
+            raise UsageError(f"the selector `{name}` leads back to itself")
+        return self.read(self.written[name].get("definition"), (*seen, name))
+
+    def read(self, written: Any, seen: tuple[str, ...]) -> Spec:
+        """A definition: a word, a group, or a method and a value."""
+        if isinstance(written, str):
+            return from_words([written], self.indirect)
+        if not isinstance(written, Mapping) or not written:
+            raise UsageError(
+                f"the selector `{seen[-1]}` cannot be read",
+                hint="a definition is a word, `union:`, `intersection:`, or `method:` and `value:`",
+            )
+        for how in ("union", "intersection"):
+            if how in written:
+                return self.group(how, written[how], seen)
+        return self.criterion(written, seen)
+
+    def group(
+        self, how: Literal["union", "intersection"], written: Any, seen: tuple[str, ...]
+    ) -> Spec:
+        """A list of definitions; one of them may say what is left out of the rest."""
+        each = written if isinstance(written, list) else [written]
+        left_out = [e["exclude"] for e in each if isinstance(e, Mapping) and set(e) == {"exclude"}]
+        kept = [e for e in each if not (isinstance(e, Mapping) and set(e) == {"exclude"})]
+        made = Group(how, tuple(self.read(e, seen) for e in kept), self.indirect)
+        return self.without(made, [x for many in left_out for x in _list(many)], seen)
+
+    def criterion(self, written: Mapping[str, Any], seen: tuple[str, ...]) -> Spec:
+        """A method and a value, or `{tag: nightly}`."""
+        if "method" not in written:
+            rest = {k: v for k, v in written.items() if k not in _KEYS}
+            if len(rest) != 1:
+                raise UsageError(f"the selector `{seen[-1]}` cannot be read: {dict(written)}")
+            (method, value), *_ = rest.items()
+            written = {**written, "method": method, "value": value}
+        method, value = str(written["method"]), str(written.get("value", ""))
+        if method == "selector":
+            return self.without(self.spec(value, seen), _list(written.get("exclude")), seen)
+        made = Criterion(
+            method=method,
+            value=value,
+            written=f"{method}:{value}",
+            above=_depth(written, "parents"),
+            below=_depth(written, "children"),
+            around=bool(written.get("childrens_parents")),
+            indirect=str(written.get("indirect_selection") or self.indirect),
+        )
+        return self.without(made, _list(written.get("exclude")), seen)
+
+    def without(self, spec: Spec, left_out: list[Any], seen: tuple[str, ...]) -> Spec:
+        """The same without what is excluded."""
+        if not left_out:
+            return spec
+        eager = replace(self, indirect="eager")
+        others = Group("union", tuple(eager.read(each, seen) for each in left_out))
+        return Group("difference", (spec, others), spec.indirect)
+
+
+def _depth(written: Mapping[str, Any], way: str) -> int:
+    depth = written.get(f"{way}_depth")
+    return (int(depth) if depth is not None else -1) if written.get(way) else 0
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

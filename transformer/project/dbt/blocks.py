@@ -1,0 +1,39 @@
+"""Blocks that are found without rendering: `{% snapshot %}`, `{% docs %}`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A named block: its body, and the line on which it begins."""
+
+    name: str
+    body: str
+    line: int
+
+    @property
+    def placed(self) -> str:
+        """The body below as many empty lines as stand above it in the file."""
+        return "\n" * (self.line - 1) + self.body
+
+
+def blocks(text: str, word: str) -> Iterator[Block]:
+    """The blocks `{% word name %}…{% endword %}` of a text; not those in comments."""
+    if f"end{word}" not in text:
+        return
+    bare = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+    pattern = rf"\{{%-?\s*{word}\s+(\w+)\s*-?%\}}(.*?)\{{%-?\s*end{word}\s*-?%\}}"
+    for found in re.finditer(pattern, bare, re.DOTALL):
+        yield Block(found[1], text[found.start(2) : found.end(2)],
+                    text.count("\n", 0, found.start(2)) + 1)  # fmt: skip
+
+
+def sets_enabled(text: str) -> bool:
+    """Whether a file may switch itself on or off in `config(…)`."""
+    return re.search(r"\benabled\b['\"]?\s*[=:]", text) is not None

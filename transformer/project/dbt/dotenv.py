@@ -1,0 +1,27 @@
+"""The file `.env` beside `dbt_project.yml`: variables that the environment itself does not set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.*?)\s*\Z")
+
+
+def with_dotenv(root: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment with what the file adds to it; one that cannot be read adds nothing."""
+    path = root / ".env"
+    try:
+        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    found = (_LINE.match(line) for line in lines if not line.lstrip().startswith("#"))
+    added = {line["name"]: _plain(line["value"]) for line in found if line}
+    return {**added, **env}
+
+
+def _plain(value: str) -> str:
+    if value[:1] in ("'", '"') and value[-1:] == value[:1] and len(value) > 1:
+        return value[1:-1]
+    return value.split(" #", maxsplit=1)[0].rstrip()

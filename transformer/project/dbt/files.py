@@ -1,0 +1,120 @@
+"""The files of a dbt project or package: found as dbt finds them, shown by their place in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from transformer.errors import ConfigError, Where
+from transformer.project.dbt.words import Notes
+from transformer.project.settings import read_file
+
+IGNORE = ".dbtignore"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file: where it lies, how it is shown, and where it stands in its package.
+
+    `local` is its path in the package, `inner` its path in the folder that was searched.
+    """
+
+    path: Path
+    shown: str
+    local: str
+    inner: str
+
+    @property
+    def stem(self) -> str:
+        """Its name without the ending."""
+        return self.path.stem
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders between the searched one and the file."""
+        return PurePosixPath(self.inner).parent.parts
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of a project or package, and how paths in it are shown."""
+
+    root: Path
+    shown: str
+    notes: Notes
+
+    def show(self, local: str) -> str:
+        """The path as messages name it: relative to the root project."""
+        return f"{self.shown}/{local}" if self.shown else local
+
+    def find(self, folders: tuple[str, ...], *endings: str) -> list[File]:
+        """The files with one of the endings under the folders, each once, in order."""
+        ignored = _ignored(self.root)
+        found: dict[str, File] = {}
+        for folder in folders:
+            home = Path(os.path.normpath(self.root / folder))
+            for path in _walk(home, endings):
+                local = Path(os.path.relpath(path, self.root)).as_posix()
+                if not ignored.search(local):
+                    inner = path.relative_to(home).as_posix()
+                    found.setdefault(local, File(path, self.show(local), local, inner))
+        return list(found.values())
+
+    def read(self, file: File) -> str:
+        """The file's text; one that cannot be read is a mistake, and empty."""
+        return read_text(file.path, file.shown, self.notes)
+
+
+def read_text(path: Path, shown: str, notes: Notes) -> str:
+    """The text of a file; one that cannot be read is a mistake, and empty."""
+    try:
+        return read_file(path, shown)
+    except ConfigError as error:
+        notes.mistakes.append(error)
+        notes.unread.add(shown)
+        return ""
+
+
+def digest(file: File, notes: Notes) -> str:
+    """A hash of the file's bytes."""
+    try:
+        return hashlib.blake2b(file.path.read_bytes(), digest_size=16).hexdigest()
+    except OSError as error:
+        what = f"this file cannot be read: {(error.strerror or str(error)).lower()}"
+        notes.mistake(what, Where(file.shown, 1), hint="look at its permissions")
+        return ""
+
+
+def _walk(home: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    """Files below a folder, links followed, no folder entered twice."""
+    seen: set[str] = set()
+    for folder, inner, names in os.walk(home, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            inner.clear()
+            continue
+        seen.add(real)
+        inner.sort()
+        for name in sorted(names):
+            if name[0] not in ".#~" and name.lower().endswith(endings):
+                yield Path(folder, name)
+
+
+def _ignored(root: Path) -> re.Pattern[str]:
+    """What `.dbtignore` leaves out, written as in `.gitignore`."""
+    path = root / IGNORE
+    lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+    patterns = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "!"))]
+    return re.compile("|".join(_pattern(each) for each in patterns) or r"(?!)")
+
+
+def _pattern(text: str) -> str:
+    anchored = "/" in text.rstrip("/")
+    body = re.escape(text.strip("/"))
+    for written, meant in ((r"\*\*/", "(?:.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", ".")):
+        body = body.replace(written, meant)
+    return rf"{'^' if anchored else '(?:^|/)'}{body}(?:/|$)"

@@ -1,0 +1,312 @@
+"""Reads a dbt project – `dbt_project.yml`, profile, packages, files – as a project of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from transformer.errors import TransformError, UsageError
+from transformer.project.dbt import profile, projectfile
+from transformer.project.dbt.checks import CheckReader, model_subject
+from transformer.project.dbt.configs import cleaned, options, united
+from transformer.project.dbt.described import Describer, every_check, with_checks
+from transformer.project.dbt.docs import Docs
+from transformer.project.dbt.files import Home, read_text
+from transformer.project.dbt.fixtures import with_fixtures
+from transformer.project.dbt.nodes import NodeReader, Nodes
+from transformer.project.dbt.packages import INSTALLED, find_packages
+from transformer.project.dbt.projectfile import FILE, ProjectFile, read_project, visible
+from transformer.project.dbt.properties import Entry, Properties, read_properties
+from transformer.project.dbt.sources import SourceReader
+from transformer.project.dbt.words import Notes, Render, Var, Words, child, mapping, truth
+from transformer.project.tree import Item, parse
+from transformer.project.values import (
+    CheckSpec,
+    Kept,
+    MacroFile,
+    Package,
+    Project,
+    SourceTable,
+    Target,
+)
+
+OWN = "transform.yml"
+SELECTORS = "selectors.yml"
+BUILTIN = Path(__file__).parent / "builtin"
+_KEPT = (
+    *("macro", "exposure", "group", "metric", "semantic_model"),
+    *("saved_query", "unit_test", "function"),
+)
+_SWITCHED = {
+    "exposure": "exposures",
+    "metric": "metrics",
+    "semantic_model": "semantic_models",
+    "saved_query": "saved_queries",
+    "unit_test": "unit_tests",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DbtRequest:
+    """What the command line and the environment say of the project."""
+
+    root: Path
+    target: str | None = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    profiles_dir: Path | None = None
+    profile: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    threads: int | None = None
+
+
+def is_dbt_project(root: Path) -> bool:
+    """Whether the folder holds a dbt project, and none of our own."""
+    return (root / FILE).is_file() and not (root / OWN).is_file()
+
+
+def load_dbt_project(request: DbtRequest, render: Render) -> Project:
+    """The dbt project in `request.root`. Its mistakes are in the value; none of them is raised.
+
+    Raises UsageError when there is no such profile, target or adapter, Mistakes when
+    `dbt_project.yml` cannot be read at all.
+    """
+    notes = Notes()
+    root = request.root
+    raw = projectfile.read_raw(root, FILE)
+    given = {**projectfile.read_vars(root, projectfile.VARS, notes), **request.vars}
+    words = Words(render, notes, {"var": Var(given)})
+    target = _target(request, raw, words)
+    words = words.knowing(target=dict(target.words))
+    project = read_project(raw, Home(root, "", notes), words, is_package=False)
+    folder = str(project.settings["packages-install-path"] or INSTALLED)
+    packages = [
+        read_project(item, home, words, is_package=True)
+        for home, item in find_packages(root, folder, words)
+    ]
+    named = {each.name: each for each in packages if each.name != project.name}
+    return _Assembly(request, target, project, tuple(named.values()), words).project()
+
+
+def _target(request: DbtRequest, raw: Item, words: Words) -> Target:
+    env = request.env
+    written = child(raw, "profile")
+    name = request.profile or env.get("DBT_PROFILE") or (words.scalar(written) if written else None)
+    if not name:
+        raise UsageError(
+            f"`{FILE}` names no `profile`", raw.where, hint="add `profile:`, or use --profile"
+        )
+    folders = profile.folders(request.root, request.profiles_dir, env)
+    target = request.target or env.get("DBT_TARGET") or None
+    wanted = profile.Wanted(folders, str(name), target, request.threads, _target_path(env, raw))
+    return profile.read_target(wanted, words)
+
+
+def _target_path(env: Mapping[str, str], raw: Item) -> str:
+    written = child(raw, "target-path")
+    plain = str(written.value) if written and written.value else "target"
+    return env.get("DBT_TARGET_PATH") or (plain if "{" not in plain else "target")
+
+
+@dataclass(slots=True)
+class _Part:
+    """A package while it is read."""
+
+    file: ProjectFile
+    words: Words
+    describer: Describer
+    properties: Properties
+    nodes: NodeReader
+    made: Nodes
+
+
+@dataclass(slots=True)
+class _Assembly:
+    """Joins the project and its packages into one value."""
+
+    request: DbtRequest
+    target: Target
+    root: ProjectFile
+    packages: tuple[ProjectFile, ...]
+    words: Words
+    off: list[str] = field(default_factory=list)
+
+    def project(self) -> Project:
+        docs = Docs(self.root.name)
+        for each in (self.root, *self.packages):
+            docs.read(each)
+        parts = [self._part(each, docs) for each in (self.root, *self.packages)]
+        _attach(parts)
+        notes = self.words.notes
+        sources = tuple(table for part in parts for table in self._sources(part, parts))
+        off = [name for part in parts for _, name in part.made.off]
+        made = self._value(parts, sources)
+        return replace(
+            made,
+            disabled=tuple(dict.fromkeys((*off, *self.off))),
+            selectors=_selectors(self.request.root, notes),
+            mistakes=notes.once(),
+            unread=frozenset(notes.unread),
+            notices=tuple(notes.said.values()),
+        )
+
+    def _value(self, parts: list[_Part], sources: tuple[SourceTable, ...]) -> Project:
+        return Project(
+            root=str(self.request.root),
+            name=self.root.name,
+            target=self.target,
+            models=tuple(node for part in parts for node in part.made.models),
+            seeds=tuple(node for part in parts for node in part.made.seeds),
+            snapshots=tuple(node for part in parts for node in part.made.snapshots),
+            sources=sources,
+            sql_checks=tuple(node for part in parts for node in part.made.sql_checks),
+            macros=(*(file for part in parts for file in part.nodes.macros()), *_builtin()),
+            allowed_paths=(self.request.root.resolve().anchor,),
+            vars=visible(self.root, self.root, self._given),
+            packages={each.name: self._package(each) for each in self.packages},
+            dispatch=self.root.dispatch,
+            on_run_start=tuple(hook for each in self._last_root for hook in each.start),
+            on_run_end=tuple(hook for each in self._last_root for hook in each.end),
+            analyses=tuple(node for part in parts for node in part.made.analyses),
+            kept=tuple(kept for part in parts for kept in _kept(part)),
+            open=True,
+            heading=self._heading,
+            target_path=str(
+                self.request.env.get("DBT_TARGET_PATH")
+                or self.root.settings["target-path"]
+                or "target"
+            ),
+            flags=mapping(self.root.settings["flags"]),
+        )
+
+    @property
+    def _heading(self) -> str:
+        count = len(self.packages)
+        many = f", {count} package{'s' if count > 1 else ''}" if count else ""
+        target = self.target
+        return (
+            f"dbt project `{self.root.name}` (profile {target.profile}, target {target.name}){many}"
+        )
+
+    @property
+    def _last_root(self) -> tuple[ProjectFile, ...]:
+        return (*self.packages, self.root)
+
+    @property
+    def _given(self) -> Mapping[str, Any]:
+        return self.request.vars
+
+    def _package(self, file: ProjectFile) -> Package:
+        return Package(
+            file.name, file.home.shown, file.version, visible(file, self.root, self._given)
+        )
+
+    def _part(self, file: ProjectFile, docs: Docs) -> _Part:
+        words = self.words.knowing(var=Var(visible(file, self.root, self._given)))
+        describer = Describer(words, docs, CheckReader(file, self.root, words), file.name)
+        properties = read_properties(file)
+        nodes = NodeReader(file, self.root, describer, properties)
+        return _Part(file, words, describer, properties, nodes, nodes.read())
+
+    def _sources(self, part: _Part, parts: list[_Part]) -> Iterator[SourceTable]:
+        reader = SourceReader(part.file, self.root, part.describer, self.target.catalog)
+        patches = {
+            entry.name: entry
+            for other in reversed(parts)
+            for entry in other.properties.of("source")
+            if _overrides(entry) == part.file.name
+        }
+        for entry in part.properties.of("source"):
+            if _overrides(entry):
+                continue
+            for table, enabled in reader.read(entry, patches.get(entry.name)):
+                if enabled:
+                    yield table
+                else:
+                    self.off.append(f"{table.source}.{table.name}")
+
+
+def _overrides(entry: Entry) -> str:
+    found = entry.get("overrides")
+    return str(found.value) if found else ""
+
+
+def _attach(parts: list[_Part]) -> None:
+    """Tests that stand under a name whose file lies elsewhere go to the node of that name."""
+    more: dict[tuple[str, str], list[CheckSpec]] = {}
+    for part in parts:
+        for kind in ("model", "seed", "snapshot"):
+            known = part.made.names(kind)
+            for entry in part.properties.of(kind):
+                if entry.name not in known:
+                    _attach_entry(part, entry, parts, more)
+    for part in parts:
+        for nodes in (part.made.models, part.made.seeds, part.made.snapshots):
+            _extend(nodes, part.file.name, more)
+
+
+def _extend(
+    nodes: list[Any], package: str, more: Mapping[tuple[str, str], list[CheckSpec]]
+) -> None:
+    for at, node in enumerate(nodes):
+        found = more.get((package, node.name))
+        if found:
+            nodes[at] = replace(node, described=with_checks(node.described, tuple(found)))
+
+
+def _attach_entry(
+    part: _Part, entry: Entry, parts: list[_Part], more: dict[tuple[str, str], list[CheckSpec]]
+) -> None:
+    others = (each for each in parts if each is not part)
+    home = next((each for each in (part, *others) if _holds(each.made, entry.name)), None)
+    if home is None:
+        off = any(entry.name == name for each in parts for _, name in each.made.off)
+        switched = truth(part.describer.config(entry.item).get("enabled"))
+        if not off and switched:
+            part.words.notes.say(
+                f"there is no {entry.kind} `{entry.name}`, but it is described ({entry.where})"
+            )
+        return
+    described = part.describer.described(entry.item, model_subject(entry.name), entry.file)
+    more.setdefault((home.file.name, entry.name), []).extend(every_check(described))
+
+
+def _holds(made: Nodes, name: str) -> bool:
+    return any(node.name == name for nodes in (made.models, made.seeds, made.snapshots)
+               for node in nodes)  # fmt: skip
+
+
+def _kept(part: _Part) -> Iterator[Kept]:
+    for kind in _KEPT:
+        for entry in part.properties.of(kind):
+            fqn = (part.file.name, *entry.file.folders, entry.name)
+            tree = options(part.file.tree(_SWITCHED.get(kind, "")), fqn)
+            block = child(entry.item, "config")
+            enabled = child(block, "enabled")
+            own = {"enabled": part.words.scalar(enabled)} if enabled else {}
+            if truth(united(tree, cleaned(own)).get("enabled")):
+                content = mapping(entry.item.plain())
+                if kind == "unit_test":
+                    content = with_fixtures(content, part.file, entry.where)
+                yield Kept(kind, entry.name, content, entry.where, part.file.package)
+
+
+def _builtin() -> Iterator[MacroFile]:
+    """The macros that dbt brings along."""
+    for path in sorted(BUILTIN.glob("*.sql")):
+        yield MacroFile(f"dbt/{path.name}", path.read_text("utf-8"), "dbt")
+
+
+def _selectors(root: Path, notes: Notes) -> dict[str, Any]:
+    path = root / SELECTORS
+    if not path.is_file():
+        return {}
+    try:
+        tree = parse(read_text(path, SELECTORS, notes), SELECTORS)
+    except TransformError as error:
+        notes.mistakes.append(error)
+        return {}
+    listed = child(tree, "selectors")
+    entries = listed.plain() if listed is not None and listed.is_list else []
+    return {str(e["name"]): e for e in entries if isinstance(e, dict) and e.get("name")}

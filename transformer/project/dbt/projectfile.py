@@ -1,0 +1,214 @@
+"""`dbt_project.yml`, of the project itself or of a package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformer.errors import ConfigError, Mistakes, TransformError
+from transformer.names import slug
+from transformer.project.dbt.configs import tree_keys, watch_spelling
+from transformer.project.dbt.files import Home
+from transformer.project.dbt.words import HOOKS, Notes, Words, child, mapping, texts
+from transformer.project.settings import read_file
+from transformer.project.tree import Item, parse
+from transformer.project.values import Hook
+
+FILE = "dbt_project.yml"
+VARS = "vars.yml"
+# The version of dbt whose projects are understood here.
+SPOKEN = (1, 11)
+
+# Folders by what they hold: the keys that name them, today's spelling first, and the default.
+_PATHS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "models": (("model-paths", "source-paths"), ("models",)),
+    "seeds": (("seed-paths", "data-paths"), ("seeds",)),
+    "tests": (("test-paths",), ("tests",)),
+    "macros": (("macro-paths",), ("macros",)),
+    "snapshots": (("snapshot-paths",), ("snapshots",)),
+    "analyses": (("analysis-paths",), ("analyses",)),
+    "functions": (("function-paths",), ("functions",)),
+}
+# Configuration by kind of node: the keys it stands under.
+_TREES: Mapping[str, tuple[str, ...]] = {
+    "models": ("models",),
+    "seeds": ("seeds",),
+    "snapshots": ("snapshots",),
+    "sources": ("sources",),
+    "tests": ("data_tests", "tests"),
+    "exposures": ("exposures",),
+    "metrics": ("metrics",),
+    "semantic_models": ("semantic-models", "semantic_models"),
+    "saved_queries": ("saved-queries", "saved_queries"),
+    "unit_tests": ("unit_tests", "unit-tests"),
+}
+_WATCHED = ("models", "seeds", "snapshots", "tests")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """One `dbt_project.yml`, read. `package` is the name, empty for the project itself."""
+
+    name: str
+    package: str
+    home: Home
+    version: str
+    paths: Mapping[str, tuple[str, ...]]
+    docs: tuple[str, ...]
+    vars: Mapping[str, Any]
+    trees: Mapping[str, Mapping[str, Any]]
+    start: tuple[Hook, ...] = ()
+    end: tuple[Hook, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    dispatch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def every_folder(self) -> tuple[str, ...]:
+        """All folders that property files may lie in."""
+        return tuple(dict.fromkeys(each for paths in self.paths.values() for each in paths))
+
+    def tree(self, kind: str) -> Mapping[str, Any]:
+        """The configuration tree of a kind of node."""
+        return self.trees.get(kind, {})
+
+
+def read_raw(root: Path, shown: str) -> Item:
+    """The file as it is written. Raises Mistakes when it is no mapping in YAML."""
+    try:
+        item = parse(read_file(root / FILE, shown), shown)
+    except ConfigError as error:
+        raise Mistakes([error]) from None
+    if not item.is_map:
+        raise Mistakes([ConfigError(f"`{FILE}` must be a mapping", item.where)])
+    return item
+
+
+def read_project(item: Item, home: Home, words: Words, *, is_package: bool) -> ProjectFile:
+    """The project that the file describes."""
+    notes = words.notes
+    raw = child(item, "name")
+    name = words.scalar(raw) if raw else None
+    if not name:
+        notes.mistake(f"`{FILE}` has no `name`", item.where, "add `name:`, a word of its own")
+        name = slug(home.root.resolve().name)
+    package = str(name) if is_package else ""
+    _check_version(item, words, str(name))
+    trees = {kind: _tree(item, keys, words) for kind, keys in _TREES.items()}
+    if not is_package:
+        for kind in _WATCHED:
+            watch_spelling(list(tree_keys(trees[kind])), f"`{kind}` of `{FILE}`", notes)
+    return ProjectFile(
+        name=str(name),
+        package=package,
+        home=home,
+        version=str(_value(item, words, "version") or ""),
+        paths={kind: _folders(item, words, *spec) for kind, spec in _PATHS.items()},
+        docs=_folders(item, words, ("docs-paths",), ()),
+        vars=_vars(item, home, words),
+        trees=trees,
+        start=_hooks(child(item, "on-run-start"), package),
+        end=_hooks(child(item, "on-run-end"), package),
+        settings={
+            key: _value(item, words, key)
+            for key in ("target-path", "packages-install-path", "flags")
+        },
+        dispatch=_dispatch(child(item, "dispatch"), words),
+    )
+
+
+def read_vars(root: Path, shown: str, notes: Notes) -> dict[str, Any]:
+    """The variables of `vars.yml`, which may stand beside the project file."""
+    if not (root / VARS).is_file():
+        return {}
+    try:
+        found = parse(read_file(root / VARS, shown), shown)
+    except TransformError as error:
+        notes.mistakes.append(error)
+        return {}
+    return mapping((child(found, "vars") or Item({}, found.where)).plain())
+
+
+def _value(item: Item, words: Words, key: str) -> Any:
+    found = child(item, key)
+    return words.value(found) if found else None
+
+
+def _folders(
+    item: Item, words: Words, keys: tuple[str, ...], default: tuple[str, ...]
+) -> tuple[str, ...]:
+    found = child(item, *keys)
+    return texts(words.value(found)) if found and found.value is not None else default
+
+
+def _tree(item: Item, keys: tuple[str, ...], words: Words) -> Mapping[str, Any]:
+    found = [child(item, key) for key in keys]
+    merged: dict[str, Any] = {}
+    for each in reversed(found):
+        if each is not None and each.is_map:
+            merged |= words.value(each, HOOKS)
+    return merged
+
+
+def _vars(item: Item, home: Home, words: Words) -> dict[str, Any]:
+    found = child(item, "vars")
+    return {
+        **read_vars(home.root, home.show(VARS), words.notes),
+        **mapping(found.plain() if found else None),
+    }
+
+
+def _hooks(item: Item | None, package: str) -> tuple[Hook, ...]:
+    if item is None or item.value is None:
+        return ()
+    entries = item.value if item.is_list else (item,)
+    found = ((child(each, "sql") or each) for each in entries)
+    return tuple(Hook(str(each.value), each.where, package) for each in found if each.value)
+
+
+def _dispatch(item: Item | None, words: Words) -> dict[str, tuple[str, ...]]:
+    entries = words.value(item) if item is not None and item.is_list else []
+    return {
+        str(entry["macro_namespace"]): texts(entry.get("search_order"))
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("macro_namespace")
+    }
+
+
+def _check_version(item: Item, words: Words, name: str) -> None:
+    wanted = texts(_value(item, words, "require-dbt-version"))
+    parts = [part.strip() for text in wanted for part in text.split(",") if part.strip()]
+    if not all(_allows(part) for part in parts):
+        spoken = ".".join(map(str, SPOKEN))
+        words.notes.say(
+            f"`{name}` asks for dbt {', '.join(parts)}; it is read here as dbt {spoken} would"
+        )
+
+
+def _allows(spec: str) -> bool:
+    found = re.match(r"(>=|<=|>|<|==|=|!=)?\s*v?(\d+)(?:\.(\d+))?", spec)
+    if found is None:
+        return True
+    sign, wanted = found[1] or "=", (int(found[2]), int(found[3] or 0))
+    # A whole line of versions is meant: any patch of it will do.
+    if sign == "<":
+        return wanted > SPOKEN or (wanted == SPOKEN and _patch(spec) > 0)
+    return {">=": wanted <= SPOKEN, ">": wanted <= SPOKEN, "<=": wanted >= SPOKEN}.get(
+        sign, sign == "!=" or wanted == SPOKEN
+    )
+
+
+def _patch(spec: str) -> int:
+    found = re.search(r"\d+\.\d+\.(\d+)", spec)
+    return int(found[1]) if found else 0
+
+
+def visible(project: ProjectFile, root: ProjectFile, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that a package's files see: the command line's, the root's, its own."""
+    layers = [project] if project.package else []
+    merged: dict[str, Any] = {}
+    for each in (*layers, root):
+        merged |= {**each.vars, **mapping(each.vars.get(project.name))}
+    return merged | dict(given)

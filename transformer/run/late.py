@@ -1,0 +1,196 @@
+"""What is rendered while the build goes on: late models and checks, and hooks.
+
+Their templates ask the warehouse, so it must hold what they read: they are rendered in their
+step, by the session that then runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from transformer.compile.contracts import contract
+from transformer.compile.nodes import ModelBody, Node
+from transformer.engines import Session
+from transformer.errors import BuildError, Fault, Where
+from transformer.names import literal, quoted
+from transformer.plan import batches
+from transformer.plan.checked import check_of
+from transformer.plan.materialize import Material, Statement, rebuilds, statements
+from transformer.plan.planner import Work
+from transformer.project.values import Hook
+from transformer.run.tools import Tools
+from transformer.steps import Columns, State
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The warehouse as templates ask it, through a session: reading and doing."""
+
+    session: Session
+
+    def rows(self, sql: str) -> tuple[Sequence[str], Sequence[str], list[tuple[Any, ...]]]:
+        """Names and types of the columns of a query, and its rows."""
+        columns = self.session.columns(sql)
+        return [n for n, _ in columns], [k for _, k in columns], self.session.rows(sql)
+
+    def run(self, sql: str) -> None:
+        """Runs statements for their effect."""
+        self.session.run(sql)
+
+    def relations(self, schema: str | None) -> Iterable[tuple[str, str, str, str]]:
+        """(database, schema, identifier, "table" or "view")."""
+        narrowed = f" and lower(schema_name) = lower({literal(schema)})" if schema else ""
+        found = self.session.rows(
+            "select database_name, schema_name, table_name, 'table' from duckdb_tables()"
+            f" where not internal and not temporary{narrowed} union all"
+            " select database_name, schema_name, view_name, 'view' from duckdb_views()"
+            f" where not internal and not temporary{narrowed}"
+        )
+        return [(str(d), str(s), str(t), str(k)) for d, s, t, k in found]
+
+    def columns(
+        self, database: str | None, schema: str | None, identifier: str
+    ) -> list[tuple[str, str]] | None:
+        """(name, type) of the columns of a relation; None when it does not exist."""
+        parts = [quoted(part) for part in (database, schema, identifier) if part]
+        exists = self.session.rows(
+            "select 1 from duckdb_columns() where lower(table_name) ="
+            f" lower({literal(identifier)})"
+            + (f" and lower(schema_name) = lower({literal(schema)})" if schema else "")
+            + (f" and lower(database_name) = lower({literal(database)})" if database else "")
+            + " limit 1"
+        )
+        return list(self.session.columns(f"from {'.'.join(parts)}")) if exists else None
+
+
+def now(tools: Tools, session: Session, work: Work) -> Work:
+    """The work of a late step with its query, its statements and its checks."""
+    if work.node.late:
+        work = _rendered(tools, session, work)
+    return _with_columns(session, work)
+
+
+def _rendered(tools: Tools, session: Session, work: Work) -> Work:
+    if tools.late is None:
+        raise TypeError(work.node.id)
+    if _in_batches(work):
+        return _batched(tools, session, work)
+    incremental = work.material is not None and _is_incremental(work.material)
+    node = tools.late.made(work.node, Asked(session), incremental=incremental)
+    if work.node.kind == "check":
+        return replace(work, node=node, checks=(check_of(node, tools.late.graph),))
+    body = node.body
+    if not isinstance(body, ModelBody) or body.query is None or work.material is None:
+        raise TypeError(node.id)
+    material = replace(work.material, query=body.query.text, increment=None)
+    return replace(work, node=node, material=material, statements=())
+
+
+def _in_batches(work: Work) -> bool:
+    config = work.material.config if work.material else None
+    return bool(
+        config
+        and config.materialized == "incremental"
+        and config.incremental_strategy == "microbatch"
+    )
+
+
+def _batched(tools: Tools, session: Session, work: Work) -> Work:
+    """The statements of a microbatch model: batch by batch, in one transaction."""
+    material, late = work.material, tools.late
+    if material is None or late is None:
+        raise TypeError(work.node.id)
+    options, flags = material.config.written, late.scope.world.flags
+    incremental = _is_incremental(material)
+    asked = batches.Asked(
+        tools.clock(), incremental, flags.get("EVENT_TIME_START"), flags.get("EVENT_TIME_END")
+    )
+    made: list[Statement] = []
+    node = work.node
+    for batch in batches.batches(options, asked, node.where):
+        follows = incremental or bool(made)
+        node = late.batch(work.node, Asked(session), batch, incremental=follows)
+        body = node.body
+        if not isinstance(body, ModelBody) or body.query is None:
+            raise TypeError(node.id)
+        text, column = body.query.text, str(options["event_time"])
+        made += (
+            batches.following(material.relation, text, batch, column)
+            if follows
+            else batches.first(material.relation, text)
+        )
+    return replace(work, node=node, statements=tuple(made))
+
+
+def _is_incremental(material: Material) -> bool:
+    there = material.existing is not None and material.existing.kind == "table"
+    return material.config.materialized == "incremental" and there and not rebuilds(material)
+
+
+def is_incremental(state: State, work: Work) -> bool:
+    """Whether a model that is built now brings only what is new."""
+    body, held = work.node.body, state.relation(work.node.relation)
+    if not isinstance(body, ModelBody) or held is None or held.kind != "table":
+        return False
+    return body.config.materialized == "incremental" and not work.full_refresh
+
+
+def _with_columns(session: Session, work: Work) -> Work:
+    """Statements that had to wait for the columns of the query."""
+    material = work.material
+    if material is None or work.statements or material.query is None:
+        return work
+    columns = None
+    held = material.config.contract and bool(work.node.described.columns)
+    if _is_incremental(material) or held:
+        columns = session.columns(material.increment or material.query)
+    if held:
+        _keeps_contract(session, work.node, columns or ())
+    return replace(work, statements=statements(replace(material, columns=columns)))
+
+
+def _keeps_contract(session: Session, node: Node, columns: Columns) -> None:
+    """Raises the first breach of a contract that could not be seen before, and names the rest."""
+    broken = contract(node, columns, session.columns)
+    if broken:
+        first, *rest = broken
+        detail = [each.what for each in rest]
+        raise BuildError(first.what, first.where, first.hint, detail)
+
+
+def run_hooks(tools: Tools, given: Iterable[Hook], words: Mapping[str, Any] | None = None) -> None:
+    """Runs what stands before or after a whole build. Raises TransformError."""
+    with tools.engine.session() as session:
+        for each in given:
+            if tools.late is None:
+                raise TypeError(each.text)
+            for statement in tools.late.text(each.text, each.package, Asked(session), words or {}):
+                _run(session, statement, each.where)
+
+
+def by_macro(tools: Tools, session: Session, node: Node) -> None:
+    """Makes a relation by a materialization of the project. Raises TransformError."""
+    if tools.late is None:
+        raise TypeError(node.id)
+    tools.late.materialize(node, Asked(session))
+
+
+def hooks(tools: Tools, session: Session, node: Node, texts: Iterable[str]) -> None:
+    """Runs the hooks of a node: each is rendered just before. Raises TransformError."""
+    for text in texts:
+        if tools.late is None:
+            raise TypeError(node.id)
+        for statement in tools.late.hook(node, text, Asked(session)):
+            _run(session, statement, node.where)
+
+
+def _run(session: Session, statement: str, where: Where | None) -> None:
+    try:
+        session.run(statement)
+    except Fault as fault:
+        what, *rest = fault.message.strip().splitlines()
+        raise BuildError(
+            f"a hook failed: {what}", where, detail=[statement.strip()[:200], *rest[:3]]
+        ) from None
