@@ -615,3 +615,36 @@ def test_attached_databases_can_be_read(tmp_path: Path) -> None:
     root = project(tmp_path, **files)
     run(root, "build")
     assert rows(root, "from near") == [(42,)]
+
+
+def test_hooks_of_seeds_and_snapshots_run_too(tmp_path: Path) -> None:
+    files = {
+        "seeds/properties.yml": """
+            seeds:
+              - name: raw_orders
+                config: {post_hook: "create or replace table said as from {{ this }} limit 1"}
+        """,
+        "snapshots/history.yml": """
+            snapshots:
+              - name: history
+                relation: ref('raw_orders')
+                config:
+                  unique_key: id
+                  strategy: check
+                  check_cols: all
+                  pre_hook: "insert into said select * from {{ ref('raw_orders') }}"
+        """,
+    }
+    root = project(tmp_path, **files)
+    run(root, "build")
+    assert rows(root, "select count(*) from said") == [(4,)]
+
+
+def test_a_template_may_ask_with_show_and_pragma(tmp_path: Path) -> None:
+    model = """
+        {% set found = run_query('show tables') %}
+        select {{ found.rows | length if execute else 0 }} as tables -- {{ ref('raw_orders') }}
+    """
+    root = project(tmp_path, **{"models/told.sql": model})
+    run(root, "build", "+told")
+    assert rows(root, "select tables >= 1 from told") == [(True,)]

@@ -8,15 +8,16 @@ from typing import Any
 from transformer.compile.config import ModelConfig, model_config, open_config
 from transformer.compile.context import Trace
 from transformer.compile.dbt.adapter import NeedsWarehouse
-from transformer.compile.dbt.facts import model_facts
+from transformer.compile.dbt.facts import model_facts, plain_facts
 from transformer.compile.index import Referable
 from transformer.compile.jinja import constant_calls
-from transformer.compile.nodes import ModelBody, Node
+from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.compile.python_models import python_options
 from transformer.compile.rendering import referred, render, rendered_or_late, rendered_text
 from transformer.compile.scope import Anything, Query, Scope, Template
 from transformer.errors import TransformError
-from transformer.project.values import Model
+from transformer.names import Name
+from transformer.project.values import Model, Seed, Snapshot
 
 
 def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformError]]:
@@ -64,7 +65,11 @@ def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[Tr
 
 def template_of(node: Node, scope: Scope) -> Template:
     """The template of a model."""
-    if not isinstance(node.body, ModelBody) or node.relation is None:
+    if node.relation is None:
+        raise TypeError(node.id)
+    if isinstance(node.body, SeedBody | SnapshotBody):
+        return _template_of_other(node, node.relation, scope)
+    if not isinstance(node.body, ModelBody):
         raise TypeError(node.id)
     model, config = node.body.model, node.body.config
     this = Referable(node.id, model.name, node.relation, database=node.database)
@@ -73,6 +78,19 @@ def template_of(node: Node, scope: Scope) -> Template:
     facts["alias"] = node.relation.table
     options = config.written or model.config
     return Template(model.text, model.path, model.package, this, options, facts)
+
+
+def _template_of_other(node: Node, relation: Name, scope: Scope) -> Template:
+    """What the hooks of a seed or a snapshot are rendered with."""
+    body = node.body
+    made: Seed | Snapshot | None = body.seed if isinstance(body, SeedBody) else None
+    made = body.snapshot if isinstance(body, SnapshotBody) else made
+    if made is None:
+        raise TypeError(node.id)
+    this = Referable(node.id, node.name, relation, database=node.database)
+    facts = plain_facts(node.kind, made, scope.index.project)
+    facts |= {"schema": relation.schema, "alias": relation.table}
+    return Template("", node.path, made.package, this, made.config, facts)
 
 
 def queries_of(node: Node, scope: Scope) -> tuple[Query, Query | None]:

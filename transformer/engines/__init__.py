@@ -34,6 +34,9 @@ class Session(Protocol):
     def sample(self, sql: str, limit: int = 5) -> Sample:
         """The first rows as text, to be shown."""
 
+    def told(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names and rows of whatever gives rows."""
+
     def columns(self, sql: str) -> Columns:
         """Names and types of a query's columns."""
 

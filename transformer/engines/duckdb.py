@@ -85,6 +85,12 @@ class DuckSession:
         with faults():
             return self.connection.execute(sql, parameters or None).fetchall()
 
+    def told(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names and rows of whatever gives rows: `show`, `pragma`, `call` too."""
+        with faults():
+            made = self.connection.execute(sql)
+            return [str(column[0]) for column in made.description or ()], made.fetchall()
+
     def sample(self, sql: str, limit: int = 5) -> Sample:
         """The first rows as text, to be shown."""
         with faults():

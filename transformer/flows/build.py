@@ -140,8 +140,8 @@ class _Build:
             columns = bound(self.opened, state)
             refuse_mistakes(columns.mistakes)
             wish = self.wish(self.how.actions)
-            late = frozenset(columns.late)
-            facts = self.facts(engine, columns) if engine else Facts(columns.columns, late=late)
+            unmade = Facts(columns.columns, late=frozenset(columns.late))
+            facts = self.facts(engine, columns) if engine else unmade
             if engine and "load" in wish.actions:
                 with engine.session() as session:
                     probes, mistakes = probe(session, self.opened.graph, wish.chosen, *self.way)
@@ -171,8 +171,7 @@ class _Build:
         with engine.session() as session:
             expired = ledger.expired(session, self.started.timestamp())
         probes = lost(self.opened.graph, self.opened.places, self.place.synced)
-        late = frozenset(columns.late)
-        return Facts(columns.columns, probes, frozenset(expired), late=late)
+        return Facts(columns.columns, probes, frozenset(expired), late=frozenset(columns.late))
 
     def work(self, engine: Any, made: Plan, columns: Bound) -> Report:
         """Loads first, since they may change types; then all the rest."""

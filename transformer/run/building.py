@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from transformer.compile.config import hook_texts
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.engines import Session
@@ -141,8 +142,12 @@ def _version(
 def _make(tools: Tools, session: Session, work: Work) -> None:
     node = work.node
     if isinstance(node.body, SeedBody):
+        late.hooks(tools, session, node, hook_texts(node.options.get("pre_hook")))
         _seed(tools, session, node, node.body)
+        late.hooks(tools, session, node, hook_texts(node.options.get("post_hook")))
         return
+    if isinstance(node.body, SnapshotBody):
+        late.hooks(tools, session, node, hook_texts(node.options.get("pre_hook")))
     config = node.body.config if isinstance(node.body, ModelBody) else None
     if config and config.custom:
         late.by_macro(tools, session, node)
@@ -155,6 +160,8 @@ def _make(tools: Tools, session: Session, work: Work) -> None:
         _run(session, node, statement)
     if config:
         late.hooks(tools, session, node, config.post_hook)
+    if isinstance(node.body, SnapshotBody):
+        late.hooks(tools, session, node, hook_texts(node.options.get("post_hook")))
     if isinstance(node.body, SnapshotBody | ModelBody):
         session.run(f"drop table if exists temp.{DELTA}")
 

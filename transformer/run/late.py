@@ -6,6 +6,7 @@ step, by the session that then runs them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,9 @@ from transformer.project.values import Hook
 from transformer.run.tools import Tools
 from transformer.steps import Columns, State
 
+# What `describe` takes; other statements give rows too.
+_QUERY = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|from|values)\b", re.I | re.S)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -32,6 +36,9 @@ class Asked:
 
     def rows(self, sql: str) -> tuple[Sequence[str], Sequence[str], list[tuple[Any, ...]]]:
         """Names and types of the columns of a query, and its rows."""
+        if not _QUERY.match(sql):
+            names, rows = self.session.told(sql)
+            return names, ["VARCHAR"] * len(names), rows
         columns = self.session.columns(sql)
         return [n for n, _ in columns], [k for _, k in columns], self.session.rows(sql)
 
