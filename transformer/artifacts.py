@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from transformer.compile.dbt.graph import node_facts
+from transformer.compile.dbt.graph import full_name, node_facts
 from transformer.compile.dbt.words import DBT_VERSION
 from transformer.compile.nodes import CheckBody, Graph, ModelBody
 from transformer.plan.manifest import criteria, whole
@@ -29,6 +29,15 @@ _VERDICT = {
 }
 
 
+def _moment(at: datetime) -> str:
+    return f"{at.replace(tzinfo=None).isoformat()}Z"
+
+
+def _timing(moment: str) -> list[dict[str, str]]:
+    names = ("compile", "execute")
+    return [{"name": n, "started_at": moment, "completed_at": moment} for n in names]
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of the tool: which command, when, with what."""
@@ -43,7 +52,7 @@ class Call:
         return {
             "dbt_schema_version": _SCHEMA.format(schema),
             "dbt_version": DBT_VERSION,
-            "generated_at": f"{self.at.replace(tzinfo=None).isoformat()}Z",
+            "generated_at": _moment(self.at),
             "invocation_id": self.invocation or None,
             "invocation_started_at": None,
             "env": {},
@@ -87,11 +96,9 @@ def _result(outcome: Outcome, graph: Graph, project: Project, call: Call) -> dic
     failures = outcome.facts.get("failures") if check else None
     if status == "pass":
         failures = 0  # failures that neither warn nor fail are none, as dbt counts
-    moment = f"{call.at.replace(tzinfo=None).isoformat()}Z"
-    steps = ("compile", "execute") if status != "skipped" else ()
     return {
         "status": status,
-        "timing": [{"name": n, "started_at": moment, "completed_at": moment} for n in steps],
+        "timing": _timing(_moment(call.at)) if status != "skipped" else [],
         "thread_id": "Thread-1 (worker)",
         "execution_time": outcome.seconds,
         "adapter_response": {"_message": "OK"} if status in ("success", "pass") else {},
@@ -100,7 +107,7 @@ def _result(outcome: Outcome, graph: Graph, project: Project, call: Call) -> dic
         "unique_id": outcome.id,
         "compiled": query is not None,
         "compiled_code": query.text if query else None,
-        "relation_name": f'"{node.database or project.target.catalog}".{node.relation.sql()}'
+        "relation_name": full_name(node, node.relation, project)
         if node.relation and node.solid
         else None,
         "batch_results": None,
@@ -252,19 +259,16 @@ def _aged(each: Aged) -> dict[str, Any]:
     if each.status == "runtime error":
         return {"unique_id": each.id, "error": each.error, "status": each.status}
     newest, rule = datetime.fromtimestamp(each.newest or 0.0, UTC), each.rule
-    moment = f"{each.at.replace(tzinfo=None).isoformat()}Z"
+    moment = _moment(each.at)
     return {
         "unique_id": each.id,
-        "max_loaded_at": f"{newest.replace(tzinfo=None).isoformat()}Z",
+        "max_loaded_at": _moment(newest),
         "snapshotted_at": moment,
         "max_loaded_at_time_ago_in_s": each.age,
         "status": each.status,
         "criteria": criteria(rule.warn_after, rule.error_after, rule.filter),
         "adapter_response": {},
-        "timing": [
-            {"name": n, "started_at": moment, "completed_at": moment}
-            for n in ("compile", "execute")
-        ],
+        "timing": _timing(moment),
         "thread_id": "Thread-1 (worker)",
         "execution_time": each.seconds,
     }

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,8 @@ class Opened:
     @property
     def late(self) -> Late:
         """What renders late nodes and hooks while the build goes on."""
-        facts = graph_facts(self.graph, self.project)
-        return Late(self.graph, self.scope, self.texts, facts)
+        facts = partial(graph_facts, self.graph, self.project)
+        return Late(self.graph, self.scope, self.texts, cache(facts))
 
     @property
     def workplace(self) -> Workplace:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Workplace:
         recover(self.warehouse, self.engine)
 
     def _is_whole(self) -> bool:
-        with opened(self.engine, self.shown) as engine:
+        with opened(self.shown, self._bare) as engine:
             if engine is None:
                 return False
             with engine.session() as session:
@@ -91,8 +92,8 @@ class Workplace:
         if not self.target.publish.models:
             return True
         with (
-            opened(self.engine, self.shown) as extract,
-            opened(self.engine, self.warehouse.live) as whole,
+            opened(self.shown, self._bare) as extract,
+            opened(self.warehouse.live, self._bare) as whole,
         ):
             if extract is None:
                 return False
@@ -102,14 +103,12 @@ class Workplace:
     @contextmanager
     def looking(self) -> Iterator[Any]:
         """The engine over the file that tells the state, for reading; None when there is none."""
-        if not self.reading.exists():
-            yield None
-            return
-        engine = self._connected(self.reading, read_only=True)
-        try:
+        with opened(self.reading, partial(self._connected, read_only=True)) as engine:
             yield engine
-        finally:
-            engine.close()
+
+    def _bare(self, path: Path) -> Any:
+        """The file, open for reading as it is."""
+        return self.engine.connect(path, read_only=True)
 
     def _connected(self, path: Path, *, read_only: bool = False) -> Any:
         """The file, open under the name that queries give it, with what the target adds."""
@@ -170,7 +169,7 @@ class Workplace:
 
     def last_good(self) -> datetime | None:
         """When the build that is shown now ended."""
-        with opened(self.engine, self.warehouse.live) as engine:
+        with opened(self.warehouse.live, self._bare) as engine:
             if engine is None:
                 return None
             with engine.session() as session:
@@ -179,12 +178,12 @@ class Workplace:
 
 
 @contextmanager
-def opened(engine: Any, path: Path) -> Iterator[Any]:
-    """The file, open for reading; None when it is not there."""
+def opened(path: Path, connect: Callable[[Path], Any]) -> Iterator[Any]:
+    """The file, opened that way; None when it is not there."""
     if not path.exists():
         yield None
         return
-    made = engine.connect(path, read_only=True)
+    made = connect(path)
     try:
         yield made
     finally:

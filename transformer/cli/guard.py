@@ -130,6 +130,7 @@ def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, O
     """What the words of a command ask for, and the outside they are asked in."""
     from transformer.asking import Ask, Outside
     from transformer.leaving import deferred
+    from transformer.project.dbt.load import is_dbt_project
 
     said = {**State.common, **words}
     root = (said.get("project_dir") or Path()).resolve()
@@ -155,7 +156,7 @@ def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, O
         deferred=deferred(elsewhere) if said.get("defer") and elsewhere else {},
         favors=bool(said.get("favor_state")),
     )
-    if (root / "dbt_project.yml").is_file() and not (root / "transform.yml").is_file():
+    if is_dbt_project(root):
         os.chdir(root)  # files that its SQL names are named from there, as with dbt
     told: set[str] = set()
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from transformer.compile.context import Trace, Words
-from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.compile.index import Referable
 from transformer.compile.library import BUILT_IN, Macro
 from transformer.compile.naming import Asked
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SourceBody
-from transformer.compile.rendering import finish, render, rendered_or_late, resolve
+from transformer.compile.rendering import finish, or_late, render, rendered_or_late, resolve
 from transformer.compile.scope import Query, Scope, Template
 from transformer.compile.templates import Session
 from transformer.errors import GraphError, TransformError, Where, did_you_mean
@@ -22,8 +21,8 @@ from transformer.project.values import CheckConfig, CheckSpec, SqlCheck
 
 _CALL = re.compile(r"\s*(env_var|ref|var|source)\s*\(.*\)\s*\Z", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
+_AUDIT = "dbt_test__audit"  # the schema of stored failures, as in dbt
 # What dbt's own macros of these names do is measured in one scan with others.
-_AUDIT = "dbt_test__audit"
 _NATIVE = frozenset({"not_null", "unique", "accepted_values", "relationships"})
 # What these tests of a package do is measured so too, under the kinds of these names.
 _NATIVE_OF_PACKAGES: Mapping[str, tuple[str, ...]] = {
@@ -61,7 +60,10 @@ def _check(
     if macro is None:
         to = _relationship(spec, scope, trace)
     else:
-        query = _custom_or_late(_Called(checked.node, spec, macro), scope)
+        called = _Called(checked.node, spec, macro)
+        query = or_late(
+            lambda: _custom(called, scope), lambda: _custom(called, scope, execute=False), scope
+        )
     needs = tuple(dict.fromkeys((checked.node.id, *(query.needs if query else trace.needs))))
     body = CheckBody(
         kind=spec.kind if macro else spec.kind.rpartition(".")[2],
@@ -214,19 +216,9 @@ class _Called:
     macro: Macro
 
 
-def _custom_or_late(called: _Called, scope: Scope) -> Query:
-    try:
-        return _custom(called, scope)
-    except NeedsWarehouse:
-        return replace(_custom(called, scope, execute=False), late=True)
-    except TransformError:
-        if not scope.is_open:
-            raise
-        return replace(_custom(called, scope, execute=False), late=True)
-
-
 def _custom(called: _Called, scope: Scope, *, execute: bool = True) -> Query:
-    """A `{% test %}` block, called with relation, column and arguments."""
+    """A `{% test %}` block, called with relation, column and arguments; late where nothing is
+    executed."""
     node, spec, macro = called.node, called.spec, called.macro
     trace = Trace()
     subject = _subject(node, scope)
@@ -240,10 +232,9 @@ def _custom(called: _Called, scope: Scope, *, execute: bool = True) -> Query:
         arguments["column_name"] = spec.args.get("column_name") or spec.column
     for key, value in spec.args.items():
         arguments[key] = _argument(value, session, spec)
-    qualified = f"{macro.package}.{macro.name}" if macro.package else macro.name
-    text = str(session.call(qualified, arguments, spec.where.path))
+    text = str(session.call(macro.qualified, arguments, spec.where.path))
     if not execute:
-        return Query(text, (), (node.id, *trace.needs), None, trace, parsed=False)
+        return Query(text, (), (node.id, *trace.needs), None, trace, parsed=False, late=True)
     query = resolve(text, scope, trace, lambda _: spec.where)
     needs = dict.fromkeys((node.id, *query.needs)) if node.ephemeral else query.needs
     return replace(query, needs=tuple(needs))

@@ -57,7 +57,7 @@ class Words:
     execute: bool = True
     node: Mapping[str, Any] = field(default_factory=dict)
     warehouse: Warehouse | None = None
-    graph: Mapping[str, Any] | None = None
+    graph: Callable[[], Mapping[str, Any]] | None = None
     cut: Callable[[str], str] | None = None
 
     def context(self, session: Session) -> dict[str, Any]:

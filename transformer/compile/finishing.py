@@ -7,13 +7,19 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from transformer.compile.checks import late_query
 from transformer.compile.context import Trace
-from transformer.compile.models import call_materialization, code_of, hook_statements, rendered_now
+from transformer.compile.models import (
+    call_materialization,
+    code_of,
+    hook_statements,
+    rendered_now,
+    statements_of,
+)
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
 from transformer.compile.rendering import finish, with_canonical
 from transformer.compile.scope import Query, Scope
@@ -117,11 +123,15 @@ class Late:
     graph: Graph
     scope: Scope
     texts: Mapping[str, str]
-    facts: Mapping[str, Any]
+    facts: Callable[[], Mapping[str, Any]]
+
+    def asking(self, warehouse: Any) -> Scope:
+        """The scope of a rendering that may ask the warehouse, and for the graph."""
+        return replace(self.scope, warehouse=warehouse, graph=self.facts)
 
     def made(self, node: Node, warehouse: Any, *, incremental: bool = False) -> Node:
         """The node with its query. Raises TransformError at the template's line."""
-        scope = replace(self.scope, warehouse=warehouse, graph=self.facts)
+        scope = self.asking(warehouse)
         if isinstance(node.body, CheckBody) and node.body.before:
             query = unit_query(node, self.graph, scope)
             return replace(node, body=replace(node.body, late=False, query=query))
@@ -143,8 +153,7 @@ class Late:
 
     def hook(self, node: Node, text: str, warehouse: Any) -> Sequence[str]:
         """The statements of a hook of the node. Raises TransformError."""
-        scope = replace(self.scope, warehouse=warehouse, graph=self.facts)
-        return hook_statements(node, text, scope)
+        return hook_statements(node, text, self.asking(warehouse))
 
     def materialize(self, node: Node, warehouse: Any) -> None:
         """Makes the relation of a model by the macro of its materialization. Raises
@@ -152,18 +161,15 @@ class Late:
         body = node.body
         if not isinstance(body, ModelBody) or body.query is None:
             raise TypeError(node.id)
-        scope = replace(self.scope, warehouse=warehouse, graph=self.facts)
-        call_materialization(node, body.query.text, body.config, scope)
+        call_materialization(node, body.query.text, body.config, self.asking(warehouse))
 
     def text(
         self, text: str, package: str, warehouse: Any, words: Mapping[str, Any]
     ) -> Sequence[str]:
         """The statements of a hook of the whole build, which may ask for more words."""
-        scope = replace(self.scope, warehouse=warehouse, graph=self.facts)
-        session = scope.session(Trace(), package)
+        session = self.asking(warehouse).session(Trace(), package)
         session.context.update(words)
-        rendered = session.render(text, "dbt_project.yml")
-        return [rendered] if rendered.strip(" \n;") else []
+        return statements_of(session.render(text, "dbt_project.yml"))
 
     def _parents(self, needs: Iterable[str], scope: Scope) -> list[tuple[str, str]]:
         made = []

@@ -31,6 +31,11 @@ class Macro:
     _template: Template | None = field(default=None, repr=False)
 
     @property
+    def qualified(self) -> str:
+        """Its name with the package it is of; the project's own have none."""
+        return f"{self.package}.{self.name}" if self.package else self.name
+
+    @property
     def template(self) -> Template:
         """The macro as a template of its own."""
         if self._template is None:

@@ -13,7 +13,7 @@ from transformer.compile.index import Referable
 from transformer.compile.jinja import constant_calls
 from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.compile.python_models import python_options
-from transformer.compile.rendering import referred, render, rendered_or_late, rendered_text
+from transformer.compile.rendering import or_late, referred, render, rendered_or_late, rendered_text
 from transformer.compile.scope import Anything, Query, Scope, Template
 from transformer.errors import TransformError
 from transformer.names import Name
@@ -103,14 +103,12 @@ def queries_of(node: Node, scope: Scope) -> tuple[Query, Query | None]:
         return referred(template, scope), None
     if whole.late or not incremental or not whole.trace.asked_incremental:
         return whole, None
-    try:
-        return whole, render(template, scope, incremental=True)
-    except NeedsWarehouse:
-        return referred(template, scope), None
-    except TransformError:
-        if not scope.is_open:
-            raise
-        return referred(template, scope), None
+    increment = or_late(
+        lambda: render(template, scope, incremental=True),
+        lambda: referred(template, scope),
+        scope,
+    )
+    return (increment, None) if increment.late else (whole, increment)
 
 
 def rendered_now(node: Node, scope: Scope, *, incremental: bool = False) -> Query:
@@ -132,7 +130,11 @@ def hook_needs(node: Node, scope: Scope) -> tuple[str, ...]:
 def hook_statements(node: Node, text: str, scope: Scope) -> list[str]:
     """The SQL of a hook, rendered; empty where it comes to nothing. Raises TransformError."""
     template = replace(template_of(node, scope), text=text)
-    rendered = rendered_text(template, scope, Trace())
+    return statements_of(rendered_text(template, scope, Trace()))
+
+
+def statements_of(rendered: str) -> list[str]:
+    """What a rendered hook asks to be run: nothing, where it came to nothing."""
     return [rendered] if rendered.strip(" \n;") else []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,18 +57,23 @@ def referred(template: Template, scope: Scope) -> Query:
     return Query(text, (), tuple(trace.needs), None, trace, parsed=False, late=True)
 
 
-def rendered_or_late(template: Template, scope: Scope) -> Query:
-    """The query; or a late one where the template asks the warehouse, or in an open project
-    cannot be rendered yet. Raises TransformError."""
+def or_late(now: Callable[[], Query], later: Callable[[], Query], scope: Scope) -> Query:
+    """The query as it is made now; or a late one where that asks the warehouse, or in an open
+    project cannot be done yet. Raises TransformError."""
     try:
-        whole = render(template, scope)
+        return now()
     except NeedsWarehouse:
-        return referred(template, scope)
+        return later()
     except TransformError:
         if not scope.is_open:
             raise
-        return referred(template, scope)
-    if scope.is_open and "execute" in whole.trace.asked:
+        return later()
+
+
+def rendered_or_late(template: Template, scope: Scope) -> Query:
+    """The template's query, or a late one. Raises TransformError."""
+    whole = or_late(lambda: render(template, scope), lambda: referred(template, scope), scope)
+    if not whole.late and scope.is_open and "execute" in whole.trace.asked:
         # What stands in the branch that is not executed is referred to as well.
         first = referred(template, scope)
         return replace(whole, needs=tuple(dict.fromkeys((*whole.needs, *first.needs))))

@@ -32,7 +32,7 @@ class Scope:
     vars_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # What is there only when the build has begun.
     warehouse: Warehouse | None = None
-    graph: Mapping[str, Any] | None = None
+    graph: Callable[[], Mapping[str, Any]] | None = None
     # The span of time that a microbatch is cut to: its condition on a column.
     cut: Callable[[str], str] | None = None
     # Macros that give these values instead, by name or `package.name`: for unit tests.

@@ -65,9 +65,8 @@ class Session:
     def bound(self, macro: Macro) -> Callable[..., Any]:
         """The macro as a callable of this rendering."""
         key = (macro.package, macro.name)
-        qualified = f"{macro.package}.{macro.name}"
-        if qualified in self.replaced:
-            return lambda *_, **__: self.replaced[qualified]
+        if macro.package and macro.qualified in self.replaced:
+            return lambda *_, **__: self.replaced[macro.qualified]
         if key not in self._bound:
             self._bound[key] = _bound(macro, self)
         return self._bound[key]
@@ -183,7 +182,7 @@ class Session:
 
 def _bound(macro: Macro, session: Session) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        session.used[f"{macro.package}.{macro.name}".lstrip(".")] = macro.path
+        session.used[macro.qualified] = macro.path
         context = macro.template.new_context(session.context)
         for _ in macro.template.root_render_func(context):
             pass

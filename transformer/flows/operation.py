@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from transformer.asking import Ask, Outside
 from transformer.compile.context import Trace
-from transformer.compile.dbt.graph import graph_facts
 from transformer.compile.library import Macro
 from transformer.errors import BuildError, Fault, RenderError, TransformError, did_you_mean
 from transformer.opening import Opened, open_project, refuse_mistakes
@@ -53,10 +51,8 @@ def _macro(opened: Opened, name: str) -> Macro:
 
 
 def _called(opened: Opened, session: Any, macro: Macro, args: Mapping[str, Any]) -> list[str]:
-    facts = graph_facts(opened.graph, opened.project)
-    scope = replace(opened.scope, warehouse=Asked(session), graph=facts)
+    scope, name = opened.late.asking(Asked(session)), macro.qualified
     trace = Trace()
-    name = f"{macro.package}.{macro.name}" if macro.package else macro.name
     try:
         scope.session(trace, macro.package).call(name, args, macro.path)
     except Fault as fault:

@@ -141,27 +141,17 @@ def _version(
 
 def _make(tools: Tools, session: Session, work: Work) -> None:
     node = work.node
+    if isinstance(node.body, ModelBody) and node.body.config.custom:
+        late.by_macro(tools, session, node)  # which runs the hooks itself
+        return
+    late.hooks(tools, session, node, hook_texts(node.options.get("pre_hook")))
     if isinstance(node.body, SeedBody):
-        late.hooks(tools, session, node, hook_texts(node.options.get("pre_hook")))
         _seed(tools, session, node, node.body)
-        late.hooks(tools, session, node, hook_texts(node.options.get("post_hook")))
-        return
-    if isinstance(node.body, SnapshotBody):
-        late.hooks(tools, session, node, hook_texts(node.options.get("pre_hook")))
-    config = node.body.config if isinstance(node.body, ModelBody) else None
-    if config and config.custom:
-        late.by_macro(tools, session, node)
-        return
-    if config:
-        late.hooks(tools, session, node, config.pre_hook)
     if isinstance(node.body, ModelBody) and node.body.model.language == "python":
         _python(tools, session, work, node.body)
     for statement in work.statements:
         _run(session, node, statement)
-    if config:
-        late.hooks(tools, session, node, config.post_hook)
-    if isinstance(node.body, SnapshotBody):
-        late.hooks(tools, session, node, hook_texts(node.options.get("post_hook")))
+    late.hooks(tools, session, node, hook_texts(node.options.get("post_hook")))
     if isinstance(node.body, SnapshotBody | ModelBody):
         session.run(f"drop table if exists temp.{DELTA}")
 

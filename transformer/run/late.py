@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from transformer.compile.contracts import contract
+from transformer.compile.finishing import Late
 from transformer.compile.nodes import ModelBody, Node
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault, Where
@@ -72,6 +73,12 @@ class Asked:
         return list(self.session.columns(f"from {'.'.join(parts)}")) if exists else None
 
 
+def _renderer(tools: Tools) -> Late:
+    if tools.late is None:
+        raise TypeError("nothing was given that renders while the build goes on")
+    return tools.late
+
+
 def now(tools: Tools, session: Session, work: Work) -> Work:
     """The work of a late step with its query, its statements and its checks."""
     if work.node.late:
@@ -80,14 +87,13 @@ def now(tools: Tools, session: Session, work: Work) -> Work:
 
 
 def _rendered(tools: Tools, session: Session, work: Work) -> Work:
-    if tools.late is None:
-        raise TypeError(work.node.id)
     if _in_batches(work):
         return _batched(tools, session, work)
+    renderer = _renderer(tools)
     incremental = work.material is not None and _is_incremental(work.material)
-    node = tools.late.made(work.node, Asked(session), incremental=incremental)
+    node = renderer.made(work.node, Asked(session), incremental=incremental)
     if work.node.kind == "check":
-        return replace(work, node=node, checks=(check_of(node, tools.late.graph),))
+        return replace(work, node=node, checks=(check_of(node, renderer.graph),))
     body = node.body
     if not isinstance(body, ModelBody) or body.query is None or work.material is None:
         raise TypeError(node.id)
@@ -106,8 +112,8 @@ def _in_batches(work: Work) -> bool:
 
 def _batched(tools: Tools, session: Session, work: Work) -> Work:
     """The statements of a microbatch model: batch by batch, in one transaction."""
-    material, late = work.material, tools.late
-    if material is None or late is None:
+    material, late = work.material, _renderer(tools)
+    if material is None:
         raise TypeError(work.node.id)
     options, flags = material.config.written, late.scope.world.flags
     incremental = _is_incremental(material)
@@ -171,25 +177,21 @@ def run_hooks(tools: Tools, given: Iterable[Hook], words: Mapping[str, Any] | No
     """Runs what stands before or after a whole build. Raises TransformError."""
     with tools.engine.session() as session:
         for each in given:
-            if tools.late is None:
-                raise TypeError(each.text)
-            for statement in tools.late.text(each.text, each.package, Asked(session), words or {}):
+            for statement in _renderer(tools).text(
+                each.text, each.package, Asked(session), words or {}
+            ):
                 _run(session, statement, each.where)
 
 
 def by_macro(tools: Tools, session: Session, node: Node) -> None:
     """Makes a relation by a materialization of the project. Raises TransformError."""
-    if tools.late is None:
-        raise TypeError(node.id)
-    tools.late.materialize(node, Asked(session))
+    _renderer(tools).materialize(node, Asked(session))
 
 
 def hooks(tools: Tools, session: Session, node: Node, texts: Iterable[str]) -> None:
     """Runs the hooks of a node: each is rendered just before. Raises TransformError."""
     for text in texts:
-        if tools.late is None:
-            raise TypeError(node.id)
-        for statement in tools.late.hook(node, text, Asked(session)):
+        for statement in _renderer(tools).hook(node, text, Asked(session)):
             _run(session, statement, node.where)
 
 

@@ -29,14 +29,12 @@ _ASKED = {"BIGINT": "max(abs({}::hugeint)) > 2147483647", "VARCHAR": "count({}) 
 
 def seed_query(session: Session, node: Node, body: SeedBody, path: Path) -> str:
     """The query that reads a seed's file; types are inferred from all rows, where not declared."""
-    types = {c.name: c.data_type for c in node.described.columns if c.data_type}
+    declared = body.seed.config.get("column_types") or {}
     if body.seed.plain_types:
-        types = {}
-    types |= body.seed.config.get("column_types") or {}
-    if not body.seed.plain_types:
-        return _reading(body, path, types)
-    _written_well(session, body, path)
-    return _plainly(session, body, path, types)
+        _written_well(session, body, path)
+        return _plainly(session, body, path, declared)
+    described = {c.name: c.data_type for c in node.described.columns if c.data_type}
+    return _reading(body, path, described | declared)
 
 
 def _written_well(session: Session, body: SeedBody, path: Path) -> None:
@@ -58,12 +56,15 @@ def _written_well(session: Session, body: SeedBody, path: Path) -> None:
 def _plainly(session: Session, body: SeedBody, path: Path, types: Mapping[str, str]) -> str:
     """The same with dbt's types: whole numbers are INTEGER as long as they fit, dates are ISO."""
     more = ", dateformat='%Y-%m-%d'"
-    names = {name.lower(): name for name, _ in session.columns(_reading(body, path, {}, more))}
+    query = _reading(body, path, {}, more)
+    columns = session.columns(query)
+    names = {name.lower(): name for name, _ in columns}
     # Types may be declared of columns that this file does not have.
     types = {names[n.lower()]: kind for n, kind in types.items() if n.lower() in names}
     folded = {name.lower() for name in types}
-    query = _reading(body, path, types, more)
-    columns = session.columns(query)
+    if types:
+        query = _reading(body, path, types, more)
+        columns = session.columns(query)
     asked = [(n, kind) for n, kind in columns if n.lower() not in folded and kind in _ASKED]
     figures = ", ".join(_ASKED[kind].format(quoted(n)) for n, kind in asked)
     found = session.rows(f"select {figures} from ({query})")[0] if asked else ()

@@ -191,3 +191,15 @@ class Rendering:
         if name not in self.macros:
             raise AttributeError(name)
         return self.macros[name]
+
+
+T = Relation("memory", "main", "t", "table")
+S = Relation("memory", "main", "s", "table")
+
+
+def made(*statements: str) -> Database:
+    """A database in which these statements were run."""
+    database = Database()
+    for sql in statements:
+        database.run(sql)
+    return database

@@ -6,21 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.compile.dbt.harness import Database, Rendering
+from tests.compile.dbt.harness import Rendering, S, T, made
 from transformer.compile.dbt.column import Column
-from transformer.compile.dbt.relation import Relation
 from transformer.errors import RenderError
-
-T = Relation("memory", "main", "t", "table")
-S = Relation("memory", "main", "s", "table")
-
-
-def made(*statements: str) -> Database:
-    database = Database()
-    for sql in statements:
-        database.run(sql)
-    return database
-
 
 COLUMNS = [Column("k", "INTEGER"), Column("v", "VARCHAR")]
 START = ("create table t as select 1 as k, 'a' as v union all select 2, 'b'",)

@@ -8,19 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.compile.dbt.harness import Database, Rendering
+from tests.compile.dbt.harness import Rendering, S, T, made
 from transformer.compile.dbt.relation import Relation
 from transformer.errors import RenderError
-
-T = Relation("memory", "main", "t", "table")
-S = Relation("memory", "main", "s", "table")
-
-
-def made(*statements: str) -> Database:
-    database = Database()
-    for sql in statements:
-        database.run(sql)
-    return database
 
 
 # ---------------------------------------------------------------- names

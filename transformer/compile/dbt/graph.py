@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from transformer.compile.dbt.facts import described, model_facts, plain_facts
@@ -15,6 +14,7 @@ from transformer.compile.nodes import (
     SnapshotBody,
     SourceBody,
 )
+from transformer.names import Name
 from transformer.project.values import Project
 
 
@@ -65,7 +65,7 @@ def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
         "database": catalog,
         "schema": relation.schema if relation else project.target.schema,
         "alias": relation.table if relation else node.name,
-        "relation_name": f'"{catalog}".{relation.sql()}'
+        "relation_name": full_name(node, relation, project)
         if relation and not node.ephemeral
         else None,
         "depends_on": {
@@ -130,7 +130,7 @@ def source_facts(node: Node, project: Project) -> dict[str, Any]:
         "identifier": table.identifier,
         "database": catalog,
         "schema": table.schema,
-        "relation_name": f'"{catalog}".{node.relation.sql()}',
+        "relation_name": full_name(node, node.relation, project),
         "path": node.path,
         "original_file_path": node.path,
         "fqn": list(node.fqn),
@@ -141,6 +141,6 @@ def source_facts(node: Node, project: Project) -> dict[str, Any]:
     }
 
 
-def parents(facts: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Every node's parents, by id."""
-    return {i: list(n["depends_on"]["nodes"]) for i, n in facts["nodes"].items()}
+def full_name(node: Node, relation: Name, project: Project) -> str:
+    """A relation of the node with its catalog, in quotes."""
+    return f'"{node.database or project.target.catalog}".{relation.sql()}'

@@ -30,7 +30,7 @@ class Given:
     node: Mapping[str, Any]
     execute: bool
     warehouse: Warehouse | None
-    graph: Mapping[str, Any] | None
+    graph: Callable[[], Mapping[str, Any]] | None
     dispatch: Callable[..., Any]
     log: Callable[..., str]
     own: Mapping[str, Any] = field(default_factory=dict)
@@ -170,9 +170,10 @@ class _Everything:
 
 
 class _Graph:
-    """`graph`: what the whole project is made of. It is complete only when all is compiled."""
+    """`graph`: what the whole project is made of. It is complete only when all is compiled, and
+    put together when it is asked for."""
 
-    def __init__(self, graph: Mapping[str, Any] | None, execute: bool) -> None:
+    def __init__(self, graph: Callable[[], Mapping[str, Any]] | None, execute: bool) -> None:
         self._graph, self._execute = graph, execute
 
     def __getattr__(self, name: str) -> Any:
@@ -185,7 +186,7 @@ class _Graph:
             if self._execute:
                 raise NeedsWarehouse
             return {}
-        return self._graph.get(name, {})
+        return self._graph().get(name, {})
 
     def get(self, name: str, default: Any = None) -> Any:
         """A part of it, or the default."""
