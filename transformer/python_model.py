@@ -75,6 +75,10 @@ class Config:
         value = self._options.get(name)
         return default if value is None else value
 
+    def meta_get(self, name: str, default: Any = None) -> Any:
+        """What stands under `meta`, or the default."""
+        return (self._options.get("meta") or {}).get(name, default)
+
 
 @dataclass(frozen=True, slots=True)
 class DbtProject(PythonProject):

@@ -202,7 +202,7 @@ def _flags(said: dict[str, Any]) -> dict[str, Any]:
     """What templates may ask `flags` for, beyond what is always there."""
     named = {
         "EMPTY": said.get("empty"),
-        "SAMPLE": said.get("sample"),
+        "SAMPLE": _sample(said.get("sample")),
         "EVENT_TIME_START": said.get("event_time_start"),
         "EVENT_TIME_END": said.get("event_time_end"),
         "STORE_FAILURES": said.get("store_failures"),
@@ -210,6 +210,10 @@ def _flags(said: dict[str, Any]) -> dict[str, Any]:
         "FAIL_FAST": said.get("fail_fast"),
     }
     return {name: value for name, value in named.items() if value}
+
+
+def _sample(text: str | None) -> Any:
+    return mapped(text, "--sample") if text and text.lstrip().startswith("{") else text
 
 
 def mapped(text: str | None, option: str) -> dict[str, Any]:

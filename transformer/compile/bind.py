@@ -49,6 +49,8 @@ class Bound:
     (a Python model without declared types) is in `late`, and so is all that reads it."""
 
     columns: dict[str, Columns] = field(default_factory=dict)
+    # What the query of an incremental model gives when it brings only what is new.
+    increments: dict[str, Columns] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
     mistakes: list[TransformError] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
@@ -60,7 +62,7 @@ def forgiven(bound: Bound) -> Bound:
     """In an open project a query may read what only the engine knows: what cannot be bound is
     found out when it is built."""
     late = bound.late | bound.failed
-    return Bound(bound.columns, late, [], set(), bound.mistakes)
+    return Bound(bound.columns, bound.increments, late, notices=bound.mistakes)
 
 
 def bind(graph: Graph, known: Mapping[str, Columns], catalog: Catalog) -> Bound:
@@ -133,8 +135,9 @@ def _model(task: _Task, body: ModelBody) -> None:
     if body.config.contract and task.node.described.columns:
         task.bound.mistakes += contract(task.node, columns, task.catalog.describe)
     _settle(task, columns)
-    if body.increment is not None:
-        _describe(task, body.increment)
+    increment = _describe(task, body.increment) if body.increment else None
+    if increment is not None:
+        task.bound.increments[task.node.id] = increment
     _has(task, body.config.unique_key, task.node.id, option_place(body.model, "unique_key"))
 
 

@@ -15,12 +15,13 @@ from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Nod
 from transformer.compile.rendering import finish, or_late, render, rendered_or_late, resolve
 from transformer.compile.scope import Query, Scope, Template
 from transformer.compile.templates import Session
-from transformer.errors import GraphError, TransformError, Where, did_you_mean
+from transformer.errors import ConfigError, GraphError, TransformError, Where, did_you_mean
 from transformer.names import Name, slug
 from transformer.project.values import CheckConfig, CheckSpec, SqlCheck
 
 _CALL = re.compile(r"\s*(env_var|ref|var|source)\s*\(.*\)\s*\Z", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
+_STORED_AS = ("ephemeral", "table", "view")
 _AUDIT = "dbt_test__audit"  # the schema of stored failures, as in dbt
 # What dbt's own macros of these names do is measured in one scan with others.
 _NATIVE = frozenset({"not_null", "unique", "accepted_values", "relationships"})
@@ -88,14 +89,22 @@ def _storing(body: CheckBody, name: str, scope: Scope) -> CheckBody:
     config = body.config
     if not scope.is_open:
         return body
-    if scope.world.flags.get("STORE_FAILURES") and not config.store_failures:
-        config = replace(config, store_failures=True)
-    if not config.store_failures:
+    if config.store_failures_as and config.store_failures_as not in _STORED_AS:
+        raise ConfigError(
+            f"`{config.store_failures_as}` is not a valid value of `store_failures_as`",
+            body.where,
+            hint=did_you_mean(config.store_failures_as, _STORED_AS, otherwise="there are: {}"),
+        )
+    kept = config.store_failures or bool(scope.world.flags.get("STORE_FAILURES"))
+    if config.store_failures_as:
+        kept = config.store_failures_as != "ephemeral"
+    body = replace(body, config=replace(config, store_failures=kept))
+    if not kept:
         return body
     options = {"schema": config.schema or _AUDIT, "alias": config.alias or name}
     facts = {"name": name, "resource_type": "test", "config": options, "version": None}
     placed = scope.placed(Asked(name, options, facts))
-    return replace(body, config=config, stored=placed.relation)
+    return replace(body, stored=placed.relation)
 
 
 def _node(name: str, body: CheckBody, needs: tuple[str, ...], scope: Scope, package: str) -> Node:
@@ -279,7 +288,7 @@ def sql_check(check: SqlCheck, scope: Scope) -> tuple[Node, Query]:
         None,
         None,
         {},
-        _with_written(check.config, query.trace, ()),
+        _with_written(check.config, query.trace, check.given),
         where,
         file=check,
         late=query.late,
@@ -316,4 +325,6 @@ def _with_written(config: CheckConfig, trace: Trace, given: Container[str]) -> C
         known["tags"] = (known["tags"],)
     if "severity" in known:
         known["severity"] = str(known["severity"]).lower()
+    if known.get("store_failures_as"):
+        known["store_failures_as"] = str(known["store_failures_as"]).lower()
     return replace(config, **known)

@@ -81,7 +81,7 @@ def open_config(model: Model, written: Mapping[str, Any]) -> ModelConfig:
         alias=_text(merged.get("alias")),
         tags=_texts(merged.get("tags")),
         meta=merged.get("meta") or {},
-        unique_key=_texts(merged.get("unique_key")),
+        unique_key=tuple(k for k in _texts(merged.get("unique_key")) if k.strip()),
         incremental_strategy=_text(merged.get("incremental_strategy")),
         on_schema_change=str(merged.get("on_schema_change") or "ignore"),
         full_refresh=merged.get("full_refresh"),
@@ -90,6 +90,19 @@ def open_config(model: Model, written: Mapping[str, Any]) -> ModelConfig:
         post_hook=hook_texts(merged.get("post_hook")),
         written=merged,
     )
+
+
+def twice_said(model: Model, written: Mapping[str, Any]) -> list[TransformError]:
+    """Hooks that a model sets under both of their spellings."""
+    return [
+        ConfigError(
+            f"`{name}` and `{other}` are both set: they are one option",
+            option_place(model, name),
+            hint="keep one of them; a list holds several hooks",
+        )
+        for name, other in (("pre_hook", "pre-hook"), ("post_hook", "post-hook"))
+        if name in written and other in written
+    ]
 
 
 def hooks_named(written: Mapping[str, Any]) -> dict[str, Any]:

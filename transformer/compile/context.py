@@ -5,7 +5,7 @@ Each rendering gets its own set; what it asks for is noted in a `Trace`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -14,6 +14,7 @@ from transformer.compile.dbt.adapter import Warehouse
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.dbt.surface import Given, flags, surface
 from transformer.compile.index import Index, Referable
+from transformer.compile.spans import Span
 from transformer.compile.templates import Returned, Session
 from transformer.compile.world import SECRET_PREFIXES, World
 from transformer.errors import RenderError, did_you_mean
@@ -58,7 +59,7 @@ class Words:
     node: Mapping[str, Any] = field(default_factory=dict)
     warehouse: Warehouse | None = None
     graph: Callable[[], Mapping[str, Any]] | None = None
-    cut: Callable[[str], str] | None = None
+    spans: Sequence[Span] = ()
 
     def context(self, session: Session) -> dict[str, Any]:
         """The names a template sees."""
@@ -127,9 +128,9 @@ class Words:
             return self._narrowed(made, "false")
         if node.ephemeral:
             return made
-        if self.cut and node.event_time:
-            return self._narrowed(made, self.cut(node.event_time))
-        return made
+        if not self.spans or not node.event_time:
+            return made
+        return self._narrowed(made, " and ".join(s.condition(node.event_time) for s in self.spans))
 
     def _narrowed(self, made: Relation, condition: str) -> Relation:
         text = f"(select * from {made} where {condition})"

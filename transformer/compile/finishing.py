@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
+from transformer.compile.calling import call_materialization, call_strategy
 from transformer.compile.checks import late_query
 from transformer.compile.context import Trace
-from transformer.compile.models import (
-    call_materialization,
-    code_of,
-    hook_statements,
-    rendered_now,
-    statements_of,
-)
+from transformer.compile.hooks import hook_statements, statements_of
+from transformer.compile.models import code_of, rendered_now
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
 from transformer.compile.rendering import finish, with_canonical
 from transformer.compile.scope import Query, Scope
+from transformer.compile.spans import Span
 from transformer.compile.units import unit_query
+from transformer.steps import Columns
 
 Queries = tuple[Query, Query | None]
 
@@ -49,7 +47,7 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
             chain = ephemeral_chain(whole.needs, graph)
             if any(nodes[each].late for each in chain):
                 made = _late(node, whole, scope)
-            else:
+            elif texts.keys() >= set(chain):  # else a parent has a mistake, which is told of
                 parents = [(graph[each].name, texts[each]) for each in chain]
                 made = _with_query(node, whole, increment, parents, scope)
         nodes[node.id] = made
@@ -58,7 +56,8 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
 
 def _late(node: Node, whole: Query, scope: Scope) -> Node:
     if isinstance(node.body, ModelBody):
-        return replace(node, body=replace(node.body, late=True, code=code_of(whole, scope)))
+        code = f"{node.body.code}{code_of(whole, scope)}"
+        return replace(node, body=replace(node.body, late=True, code=code))
     if isinstance(node.body, CheckBody):
         return replace(node, body=replace(node.body, late=True))
     return node
@@ -109,13 +108,6 @@ def ephemeral_chain(needs: Iterable[str], graph: Graph) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-class Batch(Protocol):
-    """A span of time."""
-
-    def condition(self, column: str) -> str:
-        """The condition that a row falls into the span."""
-
-
 @dataclass(frozen=True, slots=True)
 class Late:
     """Makes late nodes, while the build goes on."""
@@ -145,10 +137,9 @@ class Late:
         now = replace(node, body=replace(node.body, late=False))
         return _with_query(now, whole, None, parents, scope)
 
-    def batch(self, node: Node, warehouse: Any, batch: Batch, *, incremental: bool) -> Node:
+    def batch(self, node: Node, warehouse: Any, batch: Span, *, incremental: bool) -> Node:
         """A microbatch model with the query of one batch."""
-        cut = replace(self.scope, cut=batch.condition)
-        made = replace(self, scope=cut)
+        made = replace(self, scope=replace(self.scope, batch=batch))
         return made.made(node, warehouse, incremental=incremental)
 
     def hook(self, node: Node, text: str, warehouse: Any) -> Sequence[str]:
@@ -162,6 +153,11 @@ class Late:
         if not isinstance(body, ModelBody) or body.query is None:
             raise TypeError(node.id)
         call_materialization(node, body.query.text, body.config, self.asking(warehouse))
+
+    def strategy(self, node: Node, rows: str, columns: Columns, warehouse: Any) -> str:
+        """The statements of a project's own incremental strategy: `rows` is the table of the new
+        rows. Raises TransformError."""
+        return call_strategy(node, rows, columns, self.asking(warehouse))
 
     def text(
         self, text: str, package: str, warehouse: Any, words: Mapping[str, Any]

@@ -12,24 +12,25 @@ from transformer.compile.config import OWN_MATERIALIZATIONS, ModelConfig, option
 from transformer.compile.conflicts import Clashes, circle
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
 from transformer.compile.finishing import Queries, with_queries
+from transformer.compile.hooks import hook_needs
 from transformer.compile.index import Index, Referable
 from transformer.compile.jinja import Forgiving, Strict
 from transformer.compile.library import read_library
-from transformer.compile.models import code_of, configure, hook_needs, queries_of
+from transformer.compile.models import body_of, code_of, configure, queries_of, with_code
 from transformer.compile.naming import Asked, Placed
 from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
     FreshnessBody,
     Graph,
-    ModelBody,
     Node,
-    SeedBody,
     SourceBody,
 )
 from transformer.compile.python_models import python_code, python_needs
 from transformer.compile.scope import Scope
+from transformer.compile.seeds import seed_depends, seed_node
 from transformer.compile.snapshots import configured, snapshot_node
+from transformer.compile.spans import sampled
 from transformer.compile.units import unit_nodes
 from transformer.compile.world import World
 from transformer.errors import GraphError, TransformError, Where, did_you_mean
@@ -91,7 +92,10 @@ def compile_project(
     disabled = frozenset(project.disabled)
     index = Index(project.name, open=project.open, packages=packages, disabled=disabled)
     vars_of = {name: package.vars for name, package in project.packages.items()}
-    scope = Scope(index, library, project.target, project.vars, world, dialect, vars_of)
+    sample = sampled(world.flags.get("SAMPLE"), world.now)
+    scope = Scope(
+        index, library, project.target, project.vars, world, dialect, vars_of, sample=sample
+    )
     draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread, far=far or {})
     draft.mistakes += [
         GraphError(
@@ -108,7 +112,8 @@ def compile_project(
     project = replace(project, snapshots=enabled)
     _fill_index(project, models, draft)
     _sources(project, draft)
-    _seeds(project, draft)
+    for seed in project.seeds:
+        _guard(draft, lambda s=seed: _seed(s, draft))  # type: ignore[misc]
     for model, config in models:
         _guard(draft, lambda m=model, c=config: _model(m, c, draft))  # type: ignore[misc]
     for snapshot in project.snapshots:
@@ -244,38 +249,24 @@ def _sources(project: Project, draft: _Draft) -> None:
             draft.add(Node(freshness_id, "freshness", label, body=body, needs=(node_id,), **shared))
 
 
-def _seeds(project: Project, draft: _Draft) -> None:
-    for seed in project.seeds:
-        node_id = id_of("seed", seed, project.name)
-        placed = draft.placed[node_id]
-        draft.add(
-            Node(
-                id=node_id,
-                kind="seed",
-                name=seed.name,
-                path=seed.path,
-                body=SeedBody(seed),
-                relation=placed.relation,
-                tags=tuple(seed.config.get("tags", ())),
-                options=seed.config,
-                described=seed.described,
-                where=seed.described.where or Where(seed.path, 1),
-                package=seed.package,
-                fqn=seed.fqn,
-                database=placed.database,
-            )
-        )
+def _seed(seed: Seed, draft: _Draft) -> None:
+    project = draft.scope.index.project
+    node = seed_node(seed, draft.placed[id_of("seed", seed, project)], project)
+    draft.add(node)
+    if hook_needs(node, draft.scope):
+        raise seed_depends(node)
 
 
 def _model_node(model: Model, config: ModelConfig, draft: _Draft) -> Node:
-    node_id = id_of("model", model, draft.scope.index.project)
+    scope = draft.scope
+    node_id = id_of("model", model, scope.index.project)
     placed = draft.placed[node_id]
     return Node(
         id=node_id,
         kind="model",
         name=model.name,
         path=model.path,
-        body=ModelBody(model, config),
+        body=body_of(model, config, scope.library),
         relation=placed.relation,
         tags=config.tags,
         options=_options(config),
@@ -300,8 +291,7 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
     if model.language == "python":
         needs, mistakes = python_needs(model, scope.index)
         draft.mistakes += mistakes
-        code = python_code(model, scope)
-        draft.add(replace(node, needs=needs, body=ModelBody(model, config, code=code)))
+        draft.add(with_code(node, needs, python_code(model, scope)))
         return
     if model.path in draft.unread:
         draft.add(node)
@@ -323,8 +313,7 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
     found = (*whole.needs, *(increment.needs if increment else ()), *hooked)
     needs = tuple(dict.fromkeys(n for n in found if n != node_id))
     if whole.late:
-        body = ModelBody(model, config, code=code_of(whole, scope), late=True)
-        draft.add(replace(node, needs=needs, body=body))
+        draft.add(with_code(node, needs, code_of(whole, scope), late=True))
         return
     draft.queries[node_id] = (whole, increment)
     draft.add(replace(node, needs=needs))
@@ -338,7 +327,8 @@ def _options(config: ModelConfig) -> Mapping[str, Any]:
 def _snapshot(snapshot: Snapshot, draft: _Draft) -> None:
     node_id = id_of("snapshot", snapshot, draft.scope.index.project)
     node, query = snapshot_node(snapshot, draft.scope, draft.placed[node_id])
-    draft.add(node)
+    hooked = hook_needs(node, draft.scope)
+    draft.add(replace(node, needs=tuple(dict.fromkeys((*node.needs, *hooked)))))
     if query:
         draft.queries[node_id] = (query, None)
 

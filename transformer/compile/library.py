@@ -92,12 +92,23 @@ class Library:
             order = (*order, BUILT_IN)
         return next((m for each in order for form in forms if (m := self.own(form, each))), None)
 
+    def strategy(self, name: str) -> Macro | None:
+        """The macro of an incremental strategy, where the project or a package has its own."""
+        macro = strategy_macro(name)
+        packages = ("", *(p for p in self.packages if p not in ("", BUILT_IN)))
+        return next((m for p in packages if (m := self.packages.get(p, {}).get(macro))), None)
+
     def materialization(self, name: str) -> Macro | None:
         """The macro of a materialization of that name: the project's, then anyone's."""
         forms = (f"materialization_{name}_duckdb", f"materialization_{name}_default")
         packages = ("", *(p for p in self.packages if p not in ("", BUILT_IN)), BUILT_IN)
         known = (self.packages.get(p, {}).get(form) for p in packages for form in forms)
         return next((macro for macro in known if macro), None)
+
+
+def strategy_macro(name: str) -> str:
+    """What dbt calls the macro of an incremental strategy."""
+    return f"get_incremental_{name.replace('+', '_')}_sql"
 
 
 def read_library(

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from transformer.compile.config import ModelConfig, model_config, open_config
+from transformer.compile.config import ModelConfig, model_config, open_config, twice_said
 from transformer.compile.context import Trace
 from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.compile.dbt.facts import model_facts, plain_facts
 from transformer.compile.index import Referable
 from transformer.compile.jinja import constant_calls
+from transformer.compile.library import Library
 from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.compile.python_models import python_options
-from transformer.compile.rendering import or_late, referred, render, rendered_or_late, rendered_text
+from transformer.compile.rendering import or_late, referred, render, rendered_or_late
 from transformer.compile.scope import Anything, Query, Scope, Template
 from transformer.errors import TransformError
 from transformer.names import Name
@@ -33,7 +34,7 @@ def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformEr
     else:
         written, mistakes = written_options(model, scope)
     if scope.is_open:
-        return open_config(model, written), mistakes
+        return open_config(model, written), [*mistakes, *twice_said(model, written)]
     config, wrong = model_config(model, written)
     return config, mistakes + wrong
 
@@ -116,51 +117,6 @@ def rendered_now(node: Node, scope: Scope, *, incremental: bool = False) -> Quer
     return render(template_of(node, scope), scope, incremental=incremental)
 
 
-def hook_needs(node: Node, scope: Scope) -> tuple[str, ...]:
-    """What the model's hooks refer to."""
-    if not isinstance(node.body, ModelBody):
-        return ()
-    needs: list[str] = []
-    template = template_of(node, scope)
-    for text in (*node.body.config.pre_hook, *node.body.config.post_hook):
-        needs += referred(replace(template, text=text), scope).needs
-    return tuple(needs)
-
-
-def hook_statements(node: Node, text: str, scope: Scope) -> list[str]:
-    """The SQL of a hook, rendered; empty where it comes to nothing. Raises TransformError."""
-    template = replace(template_of(node, scope), text=text)
-    return statements_of(rendered_text(template, scope, Trace()))
-
-
-def statements_of(rendered: str) -> list[str]:
-    """What a rendered hook asks to be run: nothing, where it came to nothing."""
-    return [rendered] if rendered.strip(" \n;") else []
-
-
-def call_materialization(node: Node, text: str, config: ModelConfig, scope: Scope) -> None:
-    """Calls the macro of a project's own materialization: it runs its statements itself."""
-    macro = scope.library.materialization(config.materialized)
-    if macro is None:
-        raise TypeError(node.id)
-    template = template_of(node, scope)
-    session = scope.session(
-        Trace(),
-        template.package,
-        this=template.this,
-        options=template.options,
-        node={**template.facts, "compiled_code": text, "compiled_sql": text},
-    )
-    session.context |= {
-        "sql": text,
-        "compiled_code": text,
-        "pre_hooks": [{"sql": h, "transaction": True} for h in config.pre_hook],
-        "post_hooks": [{"sql": h, "transaction": True} for h in config.post_hook],
-        "write": lambda *_: "",
-    }
-    session.call(f"{macro.package or scope.index.project}.{macro.name}", {}, macro.path)
-
-
 def code_of(query: Query, scope: Scope) -> str:
     """What a late model is made of: its template's text without the warehouse, the macros it
     calls, the variables and environment it asks for."""
@@ -170,3 +126,19 @@ def code_of(query: Query, scope: Scope) -> str:
     return (
         f"{query.rendered}{texts}{sorted(trace.vars.items(), key=str)}{sorted(trace.env.items())}"
     )
+
+
+def body_of(model: Model, config: ModelConfig, library: Library) -> ModelBody:
+    """The body of a model before its queries are known."""
+    own = config.materialized == "incremental" and library.strategy(config.strategy)
+    if not own:
+        return ModelBody(model, config)
+    return ModelBody(model, config, code=library.texts[own.path], strategy=own.qualified)
+
+
+def with_code(node: Node, needs: tuple[str, ...], code: str, *, late: bool = False) -> Node:
+    """A model that has no query, or none yet."""
+    if not isinstance(node.body, ModelBody):
+        raise TypeError(node.id)
+    made = replace(node.body, code=f"{node.body.code}{code}", late=late)
+    return replace(node, needs=needs, body=made)

@@ -76,10 +76,13 @@ class ModelBody:
     config: ModelConfig
     query: Compiled | None = None
     increment: Compiled | None = None
-    # What a model without a query is made of: a Python model's code without comments, its
-    # variables, the target; a late one's template, and what it rendered to without the warehouse.
+    # What a model is made of besides its queries: a Python model's code without comments, its
+    # variables, the target; a late one's template, and what it rendered to without the warehouse;
+    # the file of its incremental strategy.
     code: str = ""
     late: bool = False
+    # The macro of the project that is its incremental strategy, where that is not the tool's own.
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from transformer.compile.dbt.adapter import Warehouse
 from transformer.compile.index import Index, Referable
 from transformer.compile.library import Library
 from transformer.compile.naming import Asked, Placed, by_macros, by_rule
+from transformer.compile.spans import Span
 from transformer.compile.sql import Splice
 from transformer.compile.templates import Session
 from transformer.compile.world import World
@@ -33,8 +34,9 @@ class Scope:
     # What is there only when the build has begun.
     warehouse: Warehouse | None = None
     graph: Callable[[], Mapping[str, Any]] | None = None
-    # The span of time that a microbatch is cut to: its condition on a column.
-    cut: Callable[[str], str] | None = None
+    # What rows are cut to by their time: the batch of a microbatch model, and `--sample`.
+    batch: Span | None = None
+    sample: Span | None = None
     # Macros that give these values instead, by name or `package.name`: for unit tests.
     replaced: Mapping[str, Any] = field(default_factory=dict)
 
@@ -55,7 +57,7 @@ class Scope:
             package,
             warehouse=self.warehouse,
             graph=self.graph,
-            cut=self.cut,
+            spans=tuple(span for span in (self.batch, self.sample) if span),
             **own,
         )
         session.context.update(words.context(session))

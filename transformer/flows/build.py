@@ -140,8 +140,7 @@ class _Build:
             columns = bound(self.opened, state)
             refuse_mistakes(columns.mistakes)
             wish = self.wish(self.how.actions)
-            unmade = Facts(columns.columns, late=frozenset(columns.late))
-            facts = self.facts(engine, columns) if engine else unmade
+            facts = self.facts(engine, columns) if engine else Facts.of(columns)
             if engine and "load" in wish.actions:
                 with engine.session() as session:
                     probes, mistakes = probe(session, self.opened.graph, wish.chosen, *self.way)
@@ -159,7 +158,8 @@ class _Build:
 
     def planned(self, state: State, wish: Wish, facts: Facts) -> Plan:
         made, mistakes = plan(self.opened.graph, state, wish, facts)
-        refuse_mistakes(mistakes)
+        if not self.opened.project.open:  # there each step fails by itself
+            refuse_mistakes(mistakes)
         return made
 
     def wish(self, actions: frozenset[Action]) -> Wish:
@@ -171,7 +171,7 @@ class _Build:
         with engine.session() as session:
             expired = ledger.expired(session, self.started.timestamp())
         probes = lost(self.opened.graph, self.opened.places, self.place.synced)
-        return Facts(columns.columns, probes, frozenset(expired), late=frozenset(columns.late))
+        return replace(Facts.of(columns), probes=probes, expired=frozenset(expired))
 
     def work(self, engine: Any, made: Plan, columns: Bound) -> Report:
         """Loads first, since they may change types; then all the rest."""

@@ -8,36 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from transformer.compile.spans import Span, moment
 from transformer.errors import ConfigError, Where, did_you_mean
-from transformer.names import Name, expression
+from transformer.names import Name
 from transformer.plan.materialize import DELTA, Statement
 
 SIZES = ("hour", "day", "month", "year")
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """A span of time: from `start`, to before `end`, both in UTC."""
-
-    start: datetime
-    end: datetime
-
-    def condition(self, column: str) -> str:
-        """The condition that a row falls into the span."""
-        name = expression(column)
-        return f"{name} >= '{_stamp(self.start)}' and {name} < '{_stamp(self.end)}'"
+class Batch(Span):
+    """The span of time of one batch."""
 
     def words(self) -> dict[str, Any]:
         """What `model.batch` says."""
         shown = f"{self.start:%Y%m%dT%H}" if self.start.hour else f"{self.start:%Y%m%d}"
         return {"id": shown, "event_time_start": self.start, "event_time_end": self.end}
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +36,8 @@ class Asked:
 
     now: datetime
     incremental: bool
-    start: str | None = None
-    end: str | None = None
+    start: datetime | str | None = None
+    end: datetime | str | None = None
 
 
 def batches(options: Mapping[str, Any], asked: Asked, where: Where | None) -> list[Batch]:
@@ -62,14 +51,14 @@ def batches(options: Mapping[str, Any], asked: Asked, where: Where | None) -> li
         )
     if size not in SIZES:
         raise ConfigError(f"`batch_size` cannot be `{size}`", where, did_you_mean(size, SIZES))
-    end = _moment(asked.end) if asked.end else _next(_floor(asked.now, size), size)
+    end = moment(asked.end) if asked.end else _next(_floor(asked.now, size), size)
     last = _floor(end - timedelta(microseconds=1), size)
     if asked.start:
-        start = _floor(_moment(asked.start), size)
+        start = _floor(moment(asked.start), size)
     elif asked.incremental:
         start = _back(last, size, int(options.get("lookback", 1)))
     else:
-        start = _floor(_moment(options["begin"]), size)
+        start = _floor(moment(options["begin"]), size)
     made = []
     while start < end:
         following = _next(start, size)
@@ -78,24 +67,14 @@ def batches(options: Mapping[str, Any], asked: Asked, where: Where | None) -> li
     return made
 
 
-def _moment(value: Any) -> datetime:
-    if isinstance(value, datetime):
-        found = value
-    elif isinstance(value, date):
-        found = datetime(value.year, value.month, value.day, tzinfo=UTC)
-    else:
-        found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def _floor(moment: datetime, size: str) -> datetime:
-    moment = moment.astimezone(UTC)
+def _floor(at: datetime, size: str) -> datetime:
+    at = at.astimezone(UTC)
     kept = SIZES.index(size)
     return datetime(
-        moment.year,
-        moment.month if kept < 3 else 1,
-        moment.day if kept < 2 else 1,
-        moment.hour if kept < 1 else 0,
+        at.year,
+        at.month if kept < 3 else 1,
+        at.day if kept < 2 else 1,
+        at.hour if kept < 1 else 0,
         tzinfo=UTC,
     )
 

@@ -74,7 +74,7 @@ def _model(_: Node, body: ModelBody) -> Any:
     texts = [query.canonical for query in (body.query, body.increment) if query]
     options = {name: getattr(body.config, name) for name in body.config.__dataclass_fields__}
     options["written"] = _relevant(body.config.written)
-    return texts or body.code, _relevant(options)
+    return texts, body.code, _relevant(options)
 
 
 def _relevant(options: Mapping[str, Any]) -> dict[str, Any]:

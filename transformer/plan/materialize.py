@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from transformer.compile.config import ModelConfig
 from transformer.compile.dbt.external import read_location, write_options
+from transformer.compile.library import strategy_macro
 from transformer.errors import SqlError, Where, did_you_mean
 from transformer.landing.types import widens
 from transformer.names import Name, expression, literal, quoted
@@ -52,6 +53,8 @@ class Material:
     # their names.
     shape: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    # The macro of the project that brings an incremental table up to date, where there is one.
+    strategy: str = ""
 
 
 def statements(material: Material) -> tuple[Statement, ...]:
@@ -124,21 +127,47 @@ def table_function(material: Material) -> list[Statement]:
 
 def incremental(material: Material) -> list[Statement]:
     """A table that takes in what is new; made anew the first time and on a full refresh."""
-    if not _is(material, "table") or rebuilds(material):
+    strategy = _strategy(material)
+    if not brings_new(material):
         return table(material)
     existing = material.existing.columns if material.existing else ()
     given = material.columns if material.columns is not None else existing
     changes = _schema_changes(material, existing, given)
+    _keys_are_there(material, given)
     names = [name for name, _ in _common(material, existing, given)]
-    made = [*_delta(material), *changes]
-    strategy = _STRATEGIES.get(material.config.strategy)
-    if strategy is None:
-        raise SqlError(
-            f"there is no incremental strategy `{material.config.strategy}`",
-            material.where,
-            hint=did_you_mean(material.config.strategy, _STRATEGIES, otherwise="there are: {}"),
-        )
-    return [*made, *strategy(material, names)]
+    return [*_delta(material), *changes, *strategy(material, names)]
+
+
+def _strategy(material: Material) -> Callable[[Material, Sequence[str]], list[Statement]]:
+    if material.strategy:
+        return lambda *_: []  # the macro is called when the new rows are there
+    name = material.config.strategy
+    if name in _STRATEGIES:
+        return _STRATEGIES[name]
+    macro = strategy_macro(name)
+    raise SqlError(
+        f"there is no incremental strategy `{name}`, and no macro `{macro}`",
+        material.where,
+        hint=did_you_mean(name, _STRATEGIES, otherwise="there are: {}"),
+    )
+
+
+def _keys_are_there(material: Material, given: Columns) -> None:
+    there = _folded(given)
+    for key in material.config.unique_key:
+        if _NAME.match(key) and key.lower() not in there:
+            raise SqlError(
+                f"the query of `{material.relation.table}` gives no `{key}`, which is its"
+                " `unique_key`",
+                material.where,
+                hint=did_you_mean(key, there, otherwise="it gives {}"),
+            )
+
+
+def brings_new(material: Material) -> bool:
+    """Whether an incremental model adds to the table that is there."""
+    incremental = material.config.materialized == "incremental"
+    return incremental and _is(material, "table") and not rebuilds(material)
 
 
 def rebuilds(material: Material) -> bool:
@@ -175,7 +204,7 @@ def _schema_changes(material: Material, old: Columns, new: Columns) -> list[Stat
             material.where,
             hint="`on_schema_change` is `fail`: run with --full-refresh, or choose another policy",
         )
-    if policy in ("ignore", "append_new_columns") and gone:
+    if policy == "ignore" and gone:
         raise SqlError(
             f"the query of `{material.relation.table}` no longer gives `{gone[0][0]}`",
             material.where,
@@ -259,7 +288,11 @@ def _merge(material: Material, names: Sequence[str]) -> list[Statement]:
 
 
 def _same(keys: Sequence[str]) -> str:
-    return " and ".join(f"{_NEW}.{quoted(k)} is not distinct from {_OLD}.{quoted(k)}" for k in keys)
+    return " and ".join(f"{_NEW}.{k} is not distinct from {_OLD}.{k}" for k in map(_column, keys))
+
+
+def _column(key: str) -> str:
+    return quoted(key.strip('"'))
 
 
 def _predicates(material: Material) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from transformer.compile.bind import Bound
 from transformer.compile.config import option_place
 from transformer.compile.dbt import constraints
 from transformer.compile.nodes import (
@@ -23,7 +24,7 @@ from transformer.errors import TransformError, Where
 from transformer.names import Name, quoted
 from transformer.plan.checked import check_of
 from transformer.plan.checks import Check
-from transformer.plan.materialize import Material, Statement, statements
+from transformer.plan.materialize import Material, Statement, brings_new, statements
 from transformer.plan.snapshots import snapshot
 from transformer.plan.versions import current_versions, print_of, solid_needs
 from transformer.steps import BAD, Action, Columns, Plan, Skip, State, Step
@@ -71,6 +72,12 @@ class Facts:
     expired: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
     late: frozenset[str] = frozenset()
+    increments: Mapping[str, Columns] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, bound: Bound) -> Facts:
+        """What binding has found out."""
+        return cls(bound.columns, late=frozenset(bound.late), increments=bound.increments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,8 @@ class Work:
     only_if_changed: bool = False
     # What the statements are made of, where that has to wait until the step is done.
     material: Material | None = None
+    # Why there are no statements: the step fails with it when its turn comes.
+    refused: TransformError | None = None
 
 
 def plan(graph: Graph, state: State, wish: Wish, facts: Facts) -> tuple[Plan, list[TransformError]]:
@@ -202,11 +211,9 @@ class _Planner:
             after += units.get(node_id, ())
             alone = [node_id] if node.kind == "check" else []
             own = gates.get(node_id, alone)
-            try:
-                work = self.work(node, own)
-            except TransformError as error:
-                self.mistakes.append(error)
-                continue
+            work = self.work(node, own)
+            if work.refused:
+                self.mistakes.append(work.refused)
             order = tuple(dict.fromkeys(a for a in after if a != node_id))
             steps.append(Step(node_id, _ACTIONS[node.kind], node.name, reason, work, order))
         return Plan(tuple(steps), tuple(self.skips))
@@ -266,6 +273,15 @@ class _Planner:
         return set(self.inputs[check]) <= self.graph.above(node_id)
 
     def work(self, node: Node, checks: Sequence[str]) -> Work:
+        made = self.unwritten(node, checks)
+        if made.material is not None:
+            return made
+        try:
+            return replace(made, statements=self.statements(node))
+        except TransformError as error:
+            return replace(made, refused=error)
+
+    def unwritten(self, node: Node, checks: Sequence[str]) -> Work:
         several = node.kind == "check" and len(checks) > 1
         late = node.late or (node.id in self.facts.late and _has_query(node))
         only = node.id in self.only_moved and not self.wish.always and not several
@@ -274,7 +290,6 @@ class _Planner:
             node=node,
             fingerprint=self.prints[node.id],
             inputs=self.inputs[node.id],
-            statements=() if late else self.statements(node),
             material=self.material(node) if late else None,
             checks=tuple(check_of(self.graph[c], self.graph) for c in checks),
             rows=self.rows(node),
@@ -290,8 +305,8 @@ class _Planner:
 
     def rows(self, node: Node) -> str:
         body = node.body
-        if isinstance(body, CheckBody) and body.on:
-            return from_text(self.graph[body.on], self.graph)
+        if isinstance(body, CheckBody):
+            return from_text(self.graph[body.on], self.graph) if body.on else ""
         return from_text(node, self.graph)
 
     def refreshes(self, node: Node) -> bool:
@@ -307,7 +322,11 @@ class _Planner:
             read = self.facts.columns.get(node.id, ())
             return snapshot(node.relation, node.body, read, existing, self.wish.now)
         material = self.material(node)
-        return statements(replace(material, columns=columns)) if material else ()
+        if material is None:
+            return ()
+        if brings_new(material):
+            columns = self.facts.increments.get(node.id, columns)
+        return statements(replace(material, columns=columns))
 
     def material(self, node: Node) -> Material | None:
         """What a model is made of, but for its columns."""
@@ -319,6 +338,7 @@ class _Planner:
             config=body.config,
             query=body.query.text if body.query else None,
             increment=body.increment.text if body.increment else None,
+            strategy=body.strategy,
             existing=self.state.relation(node.relation),
             full_refresh=self.wish.full_refresh,
             where=_columns_place(body),

@@ -238,6 +238,8 @@ class SqlCheck:
     package: str = ""
     fqn: tuple[str, ...] = ()
     described: Described = NOTHING
+    # Options that what its own `config(…)` says does not change.
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

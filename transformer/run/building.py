@@ -13,13 +13,14 @@ from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault, TransformError
 from transformer.ledger import mark, record
-from transformer.names import Name, literal, quoted
+from transformer.names import Name
 from transformer.plan.materialize import DELTA, Statement
 from transformer.plan.planner import Work
 from transformer.plan.versions import view_version
 from transformer.python_model import Config, DbtProject, Hands, PythonProject, call
 from transformer.run import late
 from transformer.run.checking import NOTHING, Measured, cannot_run, keep_failures, measure
+from transformer.run.describing import describe
 from transformer.run.seeds import seed_error, seed_query
 from transformer.run.tools import Made, Tools, content
 from transformer.steps import Columns, NodeState, Outcome, Status, Step
@@ -107,7 +108,7 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
     else:
         version, rows = _version(tools, session, work, columns)
         tools.settle(node.id, version)
-    _describe(session, node, columns)
+    describe(tools, session, node, columns)
     attempt.made = Made(version, columns=columns, rows=rows)
     status: Status = "fail" if attempt.measured.failed else "success"
     entry = tools.entry(work, replace(attempt.made, status=status))
@@ -151,6 +152,8 @@ def _make(tools: Tools, session: Session, work: Work) -> None:
         _python(tools, session, work, node.body)
     for statement in work.statements:
         _run(session, node, statement)
+    if late.is_incremental(tools.state, work):
+        late.by_strategy(tools, session, work)
     late.hooks(tools, session, node, hook_texts(node.options.get("post_hook")))
     if isinstance(node.body, SnapshotBody | ModelBody):
         session.run(f"drop table if exists temp.{DELTA}")
@@ -223,20 +226,3 @@ def _python(tools: Tools, session: Session, work: Work, body: ModelBody) -> None
         session.connection,
     )
     session.take(_DELTA, call(hands, body.model, Path(tools.project.root) / body.model.path))
-
-
-def _describe(session: Session, node: Node, columns: Columns) -> None:
-    """Descriptions become comments, so that BI tools show them."""
-    if node.relation is None:
-        return
-    kind = "view" if node.view else "table"
-    if node.described.description:
-        text = literal(node.described.description)
-        session.run(f"comment on {kind} {node.relation.sql()} is {text}")
-    names = {name.lower() for name, _ in columns}
-    for column in node.described.columns:
-        if column.description and column.name.lower() in names:
-            session.run(
-                f"comment on column {node.relation.sql()}.{quoted(column.name)}"
-                f" is {literal(column.description)}"
-            )

@@ -143,7 +143,7 @@ def _judged(
     if failures and status != "success":
         sample = _narrowed(session.sample(each.measure.failing, _SHOWN), each.shown)
     if each.config.store_failures:
-        stored = _store(session, each)
+        stored = _store(tools, session, each)
     outcome = Outcome(
         each.id,
         "check",
@@ -178,13 +178,18 @@ def _failures(session: Session, each: Check, figure: float | None) -> int:
     return min(failures, each.config.limit) if each.config.limit else failures
 
 
-def _store(session: Session, each: Check) -> str:
-    """Keeps the failing rows as a table; an empty one when nothing fails."""
+def _store(tools: Tools, session: Session, each: Check) -> str:
+    """Keeps the failing rows: as a table, an empty one when nothing fails, or as a view."""
     table = each.stored or Name(FAILURES, each.name)
     session.run(f"create schema if not exists {quoted(table.schema)}")
     limit = f" limit {int(each.config.limit)}" if each.config.limit else ""
     rows = (each.stored and each.measure.kept) or each.measure.failing
-    session.run(f"create or replace table {table.sql()} as select * from ({rows}\n){limit}")
+    kind = "view" if each.config.store_failures_as == "view" else "table"
+    here = tools.project.target.catalog.lower(), table.table.lower()
+    for database, _, name, held in late.Asked(session).relations(table.schema):
+        if (database.lower(), name.lower()) == here and held != kind:
+            session.run(f"drop {held} {table.sql()}")
+    session.run(f"create or replace {kind} {table.sql()} as select * from ({rows}\n){limit}")
     return str(table)
 
 

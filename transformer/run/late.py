@@ -19,7 +19,7 @@ from transformer.errors import BuildError, Fault, Where
 from transformer.names import literal, quoted
 from transformer.plan import batches
 from transformer.plan.checked import check_of
-from transformer.plan.materialize import Material, Statement, rebuilds, statements
+from transformer.plan.materialize import DELTA, Statement, brings_new, statements
 from transformer.plan.planner import Work
 from transformer.project.values import Hook
 from transformer.run.tools import Tools
@@ -81,6 +81,8 @@ def _renderer(tools: Tools) -> Late:
 
 def now(tools: Tools, session: Session, work: Work) -> Work:
     """The work of a late step with its query, its statements and its checks."""
+    if work.refused:
+        raise work.refused
     if work.node.late:
         work = _rendered(tools, session, work)
     return _with_columns(session, work)
@@ -90,7 +92,7 @@ def _rendered(tools: Tools, session: Session, work: Work) -> Work:
     if _in_batches(work):
         return _batched(tools, session, work)
     renderer = _renderer(tools)
-    incremental = work.material is not None and _is_incremental(work.material)
+    incremental = work.material is not None and brings_new(work.material)
     node = renderer.made(work.node, Asked(session), incremental=incremental)
     if work.node.kind == "check":
         return replace(work, node=node, checks=(check_of(node, renderer.graph),))
@@ -116,9 +118,13 @@ def _batched(tools: Tools, session: Session, work: Work) -> Work:
     if material is None:
         raise TypeError(work.node.id)
     options, flags = material.config.written, late.scope.world.flags
-    incremental = _is_incremental(material)
+    incremental = brings_new(material)
+    sample = late.scope.sample
     asked = batches.Asked(
-        tools.clock(), incremental, flags.get("EVENT_TIME_START"), flags.get("EVENT_TIME_END")
+        tools.clock(),
+        incremental,
+        flags.get("EVENT_TIME_START") or (sample.start if sample else None),
+        flags.get("EVENT_TIME_END") or (sample.end if sample else None),
     )
     made: list[Statement] = []
     node = work.node
@@ -137,11 +143,6 @@ def _batched(tools: Tools, session: Session, work: Work) -> Work:
     return replace(work, node=node, statements=tuple(made))
 
 
-def _is_incremental(material: Material) -> bool:
-    there = material.existing is not None and material.existing.kind == "table"
-    return material.config.materialized == "incremental" and there and not rebuilds(material)
-
-
 def is_incremental(state: State, work: Work) -> bool:
     """Whether a model that is built now brings only what is new."""
     body, held = work.node.body, state.relation(work.node.relation)
@@ -157,7 +158,7 @@ def _with_columns(session: Session, work: Work) -> Work:
         return work
     columns = None
     held = material.config.contract and bool(work.node.described.columns)
-    if _is_incremental(material) or held:
+    if brings_new(material) or held:
         columns = session.columns(material.increment or material.query)
     if held:
         _keeps_contract(session, work.node, columns or ())
@@ -188,6 +189,17 @@ def by_macro(tools: Tools, session: Session, node: Node) -> None:
     _renderer(tools).materialize(node, Asked(session))
 
 
+def by_strategy(tools: Tools, session: Session, work: Work) -> None:
+    """Brings a table up to date by a macro of the project, when the new rows stand in `DELTA`.
+    Raises TransformError."""
+    body, relation = work.node.body, work.node.relation
+    if not isinstance(body, ModelBody) or not body.strategy or relation is None:
+        return
+    columns = session.columns(f"from {relation.sql()}")
+    text = _renderer(tools).strategy(work.node, DELTA, columns, Asked(session))
+    _run(session, text, work.node.where, f"the macro `{body.strategy}` failed")
+
+
 def hooks(tools: Tools, session: Session, node: Node, texts: Iterable[str]) -> None:
     """Runs the hooks of a node: each is rendered just before. Raises TransformError."""
     for text in texts:
@@ -195,11 +207,13 @@ def hooks(tools: Tools, session: Session, node: Node, texts: Iterable[str]) -> N
             _run(session, statement, node.where)
 
 
-def _run(session: Session, statement: str, where: Where | None) -> None:
+def _run(
+    session: Session, statement: str, where: Where | None, failed: str = "a hook failed"
+) -> None:
     try:
         session.run(statement)
     except Fault as fault:
         what, *rest = fault.message.strip().splitlines()
         raise BuildError(
-            f"a hook failed: {what}", where, detail=[statement.strip()[:200], *rest[:3]]
+            f"{failed}: {what}", where, detail=[statement.strip()[:200], *rest[:3]]
         ) from None

@@ -228,20 +228,19 @@ def _yaml_folders(file: File) -> tuple[str, ...]:
 def check_config(written: Mapping[str, Any]) -> CheckConfig:
     """How a test's result counts, from its merged configuration."""
     kept_as = written.get("store_failures_as")
-    keeps = truth(written["store_failures"]) if written.get("store_failures") is not None else False
     return CheckConfig(
         severity=str(written.get("severity") or "error").lower(),
         where=_text(written, "where"),
         warn_if=str(written.get("warn_if") or "!= 0"),
         error_if=str(written.get("error_if") or "!= 0"),
         limit=_whole(written.get("limit")),
-        store_failures=kept_as != "ephemeral" if kept_as else keeps,
+        store_failures=truth(written.get("store_failures") or False),
         tags=texts(written.get("tags")),
         enabled=truth(written.get("enabled")),
         fail_calc=str(written.get("fail_calc") or "count(*)"),
         schema=_text(written, "schema"),
         meta=written.get("meta") or {},
-        store_failures_as=_text(written, "store_failures_as"),
+        store_failures_as=str(kept_as).lower() if kept_as else None,
         alias=_text(written, "alias"),
         database=_text(written, "database"),
         group=_text(written, "group"),

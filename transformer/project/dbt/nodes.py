@@ -247,6 +247,7 @@ class NodeReader:
                     self.project.package,
                     fqn,
                     said.described,
+                    frozenset(said.over),
                 )
             )
 

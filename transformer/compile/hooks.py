@@ -1,0 +1,33 @@
+"""Hooks: statements that run beside the one that makes a relation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from transformer.compile.config import hook_texts
+from transformer.compile.context import Trace
+from transformer.compile.models import template_of
+from transformer.compile.nodes import Node
+from transformer.compile.rendering import referred, rendered_text
+from transformer.compile.scope import Scope
+
+
+def hook_needs(node: Node, scope: Scope) -> tuple[str, ...]:
+    """What the node's hooks refer to. Raises TransformError."""
+    given = node.options.get
+    texts = (*hook_texts(given("pre_hook")), *hook_texts(given("post_hook")))
+    needs: list[str] = []
+    for text in texts:
+        needs += referred(replace(template_of(node, scope), text=text), scope).needs
+    return tuple(n for n in dict.fromkeys(needs) if n != node.id)
+
+
+def hook_statements(node: Node, text: str, scope: Scope) -> list[str]:
+    """The SQL of a hook, rendered; empty where it comes to nothing. Raises TransformError."""
+    template = replace(template_of(node, scope), text=text)
+    return statements_of(rendered_text(template, scope, Trace()))
+
+
+def statements_of(rendered: str) -> list[str]:
+    """What a rendered hook asks to be run: nothing, where it came to nothing."""
+    return [rendered] if rendered.strip(" \n;") else []

@@ -1,0 +1,80 @@
+"""Spans of time that rows are cut to: of a microbatch, and of `--sample`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from transformer.errors import UsageError
+from transformer.names import expression
+
+_AGO = re.compile(r"\s*(?P<count>\d+)\s*(?P<unit>hour|day|month|year)s?\s*\Z", re.IGNORECASE)
+_HINT = "write `--sample '3 days'`, or `--sample \"{start: 2024-07-01, end: 2024-07-08}\"`"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span of time: from `start`, to before `end`, both in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def condition(self, column: str) -> str:
+        """The condition that a row falls into the span."""
+        name = expression(column)
+        return f"{name} >= '{_stamp(self.start)}' and {name} < '{_stamp(self.end)}'"
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00:00")
+
+
+def moment(value: Any) -> datetime:
+    """A point in time, in UTC where it says no zone. Raises ValueError."""
+    if isinstance(value, datetime):
+        found = value
+    elif isinstance(value, date):
+        found = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    else:
+        found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def sampled(asked: Any, now: datetime) -> Span | None:
+    """What `--sample` cuts rows to: the last hours, days, months or years, as
+    `3 days`, or a mapping of `start` and `end`. Raises UsageError."""
+    if not asked:
+        return None
+    if isinstance(asked, Mapping):
+        return _between(asked)
+    found = _AGO.match(str(asked))
+    if not found:
+        raise UsageError(f"`--sample {asked}` is no span of time", hint=_HINT)
+    now = now.astimezone(UTC)
+    return Span(_before(now, int(found["count"]), found["unit"].lower()), now)
+
+
+def _between(asked: Mapping[str, Any]) -> Span:
+    try:
+        span = Span(moment(asked["start"]), moment(asked["end"]))
+    except (KeyError, ValueError):
+        raise UsageError("`--sample` needs a `start` and an `end`", hint=_HINT) from None
+    if span.start >= span.end:
+        raise UsageError("the `start` of `--sample` is not before its `end`", hint=_HINT)
+    return span
+
+
+def _before(now: datetime, count: int, unit: str) -> datetime:
+    if unit in ("hour", "day"):
+        return now - timedelta(**{f"{unit}s": count})
+    months = now.year * 12 + now.month - 1 - count * (12 if unit == "year" else 1)
+    year, month = divmod(months, 12)
+    for day in range(now.day, 0, -1):  # 31 May and a month is 30 April
+        try:
+            return now.replace(year=year, month=month + 1, day=day)
+        except ValueError:
+            continue
+    raise UsageError("`--sample` goes back further than time does", hint=_HINT)

@@ -1,0 +1,47 @@
+"""Descriptions become comments of relations and columns, so that BI tools show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from transformer.compile.nodes import Node
+from transformer.engines import Session
+from transformer.names import literal, quoted
+from transformer.project.values import Column
+from transformer.run.tools import Event, Tools
+from transformer.steps import Columns
+
+
+def describe(tools: Tools, session: Session, node: Node, columns: Columns) -> None:
+    """Writes the comments of a relation that has these columns. Columns that are described and
+    not there are told of where a project of dbt's form asks for comments (`persist_docs`)."""
+    if node.relation is None:
+        return
+    kind = "view" if node.view else "table"
+    if node.described.description:
+        text = literal(node.described.description)
+        session.run(f"comment on {kind} {node.relation.sql()} is {text}")
+    missing = set(_missing(node.described.columns, columns))
+    for column in node.described.columns:
+        if column.description and column.name not in missing:
+            session.run(
+                f"comment on column {node.relation.sql()}.{quoted(column.name)}"
+                f" is {literal(column.description)}"
+            )
+    if missing and (node.options.get("persist_docs") or {}).get("columns"):
+        names = ", ".join(c.name for c in node.described.columns if c.name in missing)
+        said = (
+            f"`{node.name}`: The following columns are specified in the schema but are not present"
+            f" in the database: {names}"
+        )
+        tools.on_event(Event("notice", said, ""))
+
+
+def _missing(described: Iterable[Column], columns: Columns) -> Iterable[str]:
+    """The names of described columns that are not there; case counts where a name is quoted."""
+    names = {name for name, _ in columns}
+    folded = {name.lower() for name in names}
+    for column in described:
+        there = column.name in names if column.quote else column.name.lower() in folded
+        if not there:
+            yield column.name
