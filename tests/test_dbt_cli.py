@@ -320,3 +320,92 @@ def test_deferred_references_lead_to_where_another_run_built_them(tmp_path: Path
     assert failed.returncode == 1
     transform(root, "build", "--select", "top", "--defer", "--state", "before")
     assert query(root / "dev.duckdb", "from top") == [(8,)]
+
+
+def test_compile_and_run_leave_the_sql_by_files(shop: Path) -> None:
+    write(
+        shop,
+        {
+            "models/asks.sql": """
+                {{ config(materialized='view') }}
+                {% set n = run_query('select 7').columns[0][0] %} select {{ n }} as n
+            """,
+            "models/s.yml": "models: [{name: asks, columns: [{name: n, data_tests: [unique]}]}]",
+        },
+    )
+    shutil.rmtree(shop / "target")
+    transform(shop, "compile")
+    compiled = shop / "target/compiled/shop/models"
+    assert (compiled / "asks.sql").read_text().strip() == "select 7 as n"
+    assert not (shop / "target/run").exists()
+    shutil.rmtree(shop / "target")
+    transform(shop, "build")
+    assert (compiled / "asks.sql").read_text().strip() == "select 7 as n"
+    ran = shop / "target/run/shop/models"
+    assert (ran / "asks.sql").read_text().startswith('create or replace view "main"."asks" as')
+    assert "select" in (compiled / "s.yml/unique_asks_n.sql").read_text()
+    assert "count" in (ran / "s.yml/unique_asks_n.sql").read_text()
+    entries = artifact(shop, "run_results.json")["results"]
+    code = {each["unique_id"]: each["compiled_code"] for each in entries}
+    assert code["model.shop.asks"].strip() == "select 7 as n"
+
+
+def test_show_takes_ephemeral_models_headers_and_what_asks_the_warehouse(shop: Path) -> None:
+    write(
+        shop,
+        {
+            "models/thin.sql": "{{ config(materialized='ephemeral') }} select id + 1 as b from "
+            "{{ ref('stg') }}",
+            "models/headed.sql": "{% call set_sql_header(config) %}with v as (select 1 as x)"
+            "{% endcall %} select x from v",
+            "models/macroed.sql": "{{ config(materialized='table', sql_header="
+            "'create or replace temp macro plus(a) as a + 1;') }} select plus(1) as two",
+        },
+    )
+    inline = "{{ config(materialized='ephemeral') }} select max(b) as b from {{ ref('thin') }}"
+    assert transform(shop, "show", "--inline", inline).stdout == "b\n3\n"
+    asks = "select {{ run_query('select 5').columns[0][0] }} as five"
+    assert transform(shop, "show", "--inline", asks).stdout == "five\n5\n"
+    assert transform(shop, "compile", "--inline", asks).stdout == "select 5 as five\n"
+    assert transform(shop, "show", "--select", "headed").stdout == "x\n1\n"
+    assert transform(shop, "show", "--inline", "select 1 as a limit 1").stdout == "a\n1\n"
+    transform(shop, "run", "-s", "macroed")
+    assert query(shop / "shop.duckdb", "select two from macroed") == [(2,)]
+
+
+def test_docs_generate_copies_assets_and_keeps_what_the_environment_says(shop: Path) -> None:
+    write(shop, {"pictures/p.txt": "p"})
+    settings = (shop / "dbt_project.yml").read_text()
+    (shop / "dbt_project.yml").write_text(f"{settings}\nasset-paths: [pictures, none]\n")
+    shutil.rmtree(shop / "target")
+    transform(shop, "docs", "generate", "--no-compile", env={"DBT_ENV_CUSTOM_ENV_team": "data"})
+    assert not (shop / "target/manifest.json").exists()
+    assert artifact(shop, "catalog.json")["metadata"]["env"] == {"team": "data"}
+    assert (shop / "target/pictures/p.txt").read_text() == "p"
+    transform(shop, "docs", "generate")
+    assert (shop / "target/manifest.json").exists()
+
+
+def test_seed_shows_rows_when_it_is_asked_to(shop: Path) -> None:
+    write(shop, {"seeds/few.csv": "a,b\n1,x\n"})
+    done = transform(shop, "seed", "-s", "few", "--show")
+    assert done.stdout == "a  b\n1  x\n"
+
+
+def test_comparing_with_the_folder_that_is_written_to_is_told_of(shop: Path) -> None:
+    words = "The state and target directories are the same: 'target'"
+    assert words in transform(shop, "ls", "-s", "state:modified", "--state", "target").stderr
+    assert transform(shop, "clone", "--state", "target", check=False).returncode == 2
+
+
+def test_unit_tests_are_found_by_name(shop: Path) -> None:
+    text = """
+        unit_tests:
+          - name: counts_two
+            model: orders
+            given: [{input: ref('stg'), rows: [{id: 1}, {id: 2}]}]
+            expect: {rows: [{n: 2}]}
+    """
+    write(shop, {"models/units.yml": text})
+    found = transform(shop, "ls", "-s", "test_name:counts_*").stdout
+    assert found == "unit_test:shop.counts_two\n"

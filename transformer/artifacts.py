@@ -13,7 +13,7 @@ from typing import Any
 
 from transformer.compile.dbt.graph import full_name, node_facts
 from transformer.compile.dbt.words import DBT_VERSION
-from transformer.compile.nodes import CheckBody, Graph, ModelBody
+from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node, SnapshotBody
 from transformer.plan.manifest import criteria, whole
 from transformer.project.values import Freshness, Project
 from transformer.steps import Outcome, Plan, Results
@@ -46,6 +46,8 @@ class Call:
     at: datetime
     invocation: str
     args: Mapping[str, Any] = field(default_factory=dict)
+    # What `DBT_ENV_CUSTOM_ENV_…` variables say: they are for the tools that read artifacts.
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def metadata(self, schema: str) -> dict[str, Any]:
         """What stands at the head of every artifact."""
@@ -55,7 +57,7 @@ class Call:
             "generated_at": _moment(self.at),
             "invocation_id": self.invocation or None,
             "invocation_started_at": None,
-            "env": {},
+            "env": dict(self.env),
         }
 
 
@@ -90,8 +92,7 @@ def _told(plan: Plan, results: Results) -> Iterator[Outcome]:
 def _result(outcome: Outcome, graph: Graph, project: Project, call: Call) -> dict[str, Any]:
     node = graph[outcome.id]
     check = outcome.action == "check"
-    body = node.body
-    query = body.query if isinstance(body, ModelBody | CheckBody) else None
+    code = outcome.compiled or code_of(node)
     status = (_VERDICT if check else _STATUS).get(outcome.status, outcome.status)
     failures = outcome.facts.get("failures") if check else None
     if status == "pass":
@@ -105,13 +106,19 @@ def _result(outcome: Outcome, graph: Graph, project: Project, call: Call) -> dic
         "message": _message(outcome, failures),
         "failures": failures,
         "unique_id": outcome.id,
-        "compiled": query is not None,
-        "compiled_code": query.text if query else None,
+        "compiled": bool(code),
+        "compiled_code": code or None,
         "relation_name": full_name(node, node.relation, project)
         if node.relation and node.solid
         else None,
         "batch_results": None,
     }
+
+
+def code_of(node: Node) -> str:
+    """The query of a node, where it is known before it runs."""
+    query = node.body.query if isinstance(node.body, ModelBody | CheckBody | SnapshotBody) else None
+    return query.text if query else ""
 
 
 def _message(outcome: Outcome, failures: int | None) -> str | None:
@@ -121,7 +128,7 @@ def _message(outcome: Outcome, failures: int | None) -> str | None:
         return outcome.message or None
     if failures and outcome.status in ("fail", "warn"):
         return f"Got {failures} result{'s' if failures != 1 else ''}, configured to fail if != 0"
-    return "OK" if outcome.action != "check" else None
+    return outcome.message or "OK" if outcome.action != "check" else None
 
 
 def end_words(

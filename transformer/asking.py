@@ -17,13 +17,17 @@ from transformer.steps import Action, Plan, Results
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """A relation that another target holds: `kind` is what made it, `view` whether it is one."""
+    """A relation that another target holds: `kind` is what made it."""
 
     database: str
     schema: str
     table: str
     kind: str = "model"
-    view: bool = False
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """The parts of its name."""
+        return self.database, self.schema, self.table
 
 
 @dataclass(frozen=True, slots=True)

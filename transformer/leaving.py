@@ -8,20 +8,31 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from transformer.artifacts import Call, manifest, run_results
+from transformer.artifacts import Call, code_of, manifest, run_results
 from transformer.asking import Ask, Elsewhere, Outside
-from transformer.compile.nodes import CheckBody, ModelBody
+from transformer.compile.nodes import CheckBody, Node
 from transformer.errors import UsageError
 from transformer.opening import Opened
 from transformer.plan.choice import chosen
+from transformer.plan.keeping import within
 from transformer.plan.methods import Earlier
+from transformer.project.values import Project
 from transformer.steps import Plan, Results
+
+_CUSTOM = "DBT_ENV_CUSTOM_ENV_"
+# A name longer than this is shortened where it names a file.
+_LONGEST = 63
 
 
 def leave(
-    opened: Opened, ask: Ask, outside: Outside, done: tuple[Plan, Results] | None = None
+    opened: Opened,
+    ask: Ask,
+    outside: Outside,
+    done: tuple[Plan, Results] | None = None,
+    compiled: Mapping[str, str] | None = None,
 ) -> None:
-    """manifest.json, the compiled queries, and run_results.json of what was done."""
+    """manifest.json, the queries, and run_results.json of what was done. `compiled` are queries
+    by id that are known by now only."""
     project = opened.project
     if not project.target_path:
         return
@@ -29,7 +40,7 @@ def leave(
     folder.mkdir(parents=True, exist_ok=True)
     call = call_of(ask, outside)
     _write(folder / "manifest.json", manifest(opened.graph, project, call))
-    _compiled(opened, folder / "compiled")
+    _leave_sql(opened, folder, done[1] if done else Results(), compiled or {})
     if done is not None:
         _write(folder / "run_results.json", run_results(done, opened.graph, project, call))
 
@@ -48,7 +59,12 @@ def call_of(ask: Ask, outside: Outside) -> Call:
     args = {name: value for name, value in asked.items() if value}
     if any(secret in str(args) for secret in outside.secrets if secret):
         args = {}
-    return Call(ask.command, outside.clock(), outside.invocation, args)
+    env = {
+        name.removeprefix(_CUSTOM): value
+        for name, value in outside.env.items()
+        if name.startswith(_CUSTOM) and not any(s in value for s in outside.secrets if s)
+    }
+    return Call(ask.command, outside.clock(), outside.invocation, args, env)
 
 
 def target_folder(opened: Opened) -> Path:
@@ -113,27 +129,39 @@ def deferred(folder: Path) -> dict[str, Elsewhere]:
             str(node.get("schema") or ""),
             str(node.get("alias") or node.get("name") or ""),
             str(node["resource_type"]),
-            (node.get("config") or {}).get("materialized") == "view",
         )
         for node_id, node in made.get("nodes", {}).items()
         if node.get("resource_type") in ("model", "seed", "snapshot") and node.get("relation_name")
     }
 
 
-def _compiled(opened: Opened, folder: Path) -> None:
+def _leave_sql(opened: Opened, folder: Path, results: Results, compiled: Mapping[str, str]) -> None:
+    """The queries under `compiled/`, and what was run of them under `run/`, by their files."""
+    done = {outcome.id: outcome for outcome in results.every()}
     for node in opened.graph:
-        body = node.body
-        query = body.query if isinstance(body, ModelBody | CheckBody) else None
-        if query is None:
-            continue
-        home = (
-            node.path
-            if node.kind == "model" or not node.path.endswith((".yml", ".yaml"))
-            else (f"{node.path}/{node.name}.sql")
-        )
-        path = folder / (node.package or opened.project.name) / home
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(query.text)
+        outcome = done.get(node.id)
+        query = (outcome.compiled if outcome else compiled.get(node.id)) or code_of(node)
+        home = Path(node.package or opened.project.name) / _home(node, opened.project)
+        if query:
+            _put(folder / "compiled" / home, query)
+        if outcome and outcome.ran:
+            _put(folder / "run" / home, outcome.ran)
+
+
+def _home(node: Node, project: Project) -> Path:
+    """Where dbt writes the node's SQL: a file of YAML is a folder of what stands in it."""
+    path = within(node.path, node.package, project)
+    inside = Path(*(part for part in Path(path).parts if part not in ("..", "/")))
+    if inside.suffix not in (".yml", ".yaml"):
+        return inside
+    spec = node.body.spec if isinstance(node.body, CheckBody) else None
+    name = spec.alias if spec and spec.alias and len(node.name) > _LONGEST else node.name
+    return inside / f"{name.replace('/', '_')}.sql"
+
+
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

@@ -234,6 +234,15 @@ def listed_json(facts: Mapping[str, Any], keys: Sequence[str]) -> str:
     return json.dumps(found, default=str)
 
 
+def show_found(found: Sequence[Rows], console: Console) -> None:
+    """Rows as tables, under their names where there are several."""
+    for each in found:
+        if len(found) > 1:
+            console.say(f"{each.name}:")
+        rows = tuple(tuple("" if v is None else str(v) for v in row) for row in each.rows)
+        show_rows(Sample(tuple(each.columns), rows), console)
+
+
 def show_values(found: Iterable[Rows], console: Console) -> None:
     """Rows as JSON, in the form that `dbt show --output json` has."""
     for each in found:

@@ -102,6 +102,7 @@ class Outcome:
     """What became of a step. `facts` are figures by name, such as `quarantined`.
 
     `parts` are the outcomes of checks that ran inside the step; `error` is what went wrong.
+    `compiled` is the query as it was made for the step, and `ran` what was run, where SQL was.
     """
 
     id: str
@@ -115,6 +116,8 @@ class Outcome:
     sample: Sample = Sample()
     parts: tuple[Outcome, ...] = ()
     error: Exception | None = None
+    compiled: str = ""
+    ran: str = ""
 
     @property
     def bad(self) -> bool:

@@ -101,9 +101,10 @@ class Workplace:
             return held == {n.key() for n in shown} and _last(extract) == _last(whole)
 
     @contextmanager
-    def looking(self) -> Iterator[Any]:
-        """The engine over the file that tells the state, for reading; None when there is none."""
-        with opened(self.reading, partial(self._connected, read_only=True)) as engine:
+    def looking(self, path: Path | None = None) -> Iterator[Any]:
+        """The engine over the file that tells the state, or over another of the two, for reading;
+        None when there is none."""
+        with opened(path or self.reading, partial(self._connected, read_only=True)) as engine:
             yield engine
 
     def _bare(self, path: Path) -> Any:

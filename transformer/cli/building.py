@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from transformer.cli.guard import State, asked, guarded
+import typer
+
+from transformer.cli.guard import State, asked, guarded, state_is_target
 from transformer.cli.options import (
     DryRun,
     Exclude,
@@ -17,6 +19,7 @@ from transformer.cli.options import (
     Select,
     Wait,
 )
+from transformer.errors import UsageError
 
 if TYPE_CHECKING:
     from transformer.asking import Ask, Outside, Report
@@ -143,6 +146,7 @@ def seed(
     select: Select = None,
     exclude: Exclude = None,
     full_refresh: FullRefresh = False,
+    show: Annotated[bool, typer.Option("--show", help="Show the first rows of each")] = False,
     fail_fast: FailFast = False,
     wait: Wait = 0.0,
     as_json: Json = False,
@@ -154,7 +158,20 @@ def seed(
 
     Example: `transform seed --select countries`
     """
-    return built("seed", ACTIONS["seed"], console, locals())
+    words = {**locals()}
+    code = built("seed", ACTIONS["seed"], console, words)
+    if show and not code:
+        show_selected(console, words, ("seed",))
+    return code
+
+
+def show_selected(console: Console, words: dict[str, Any], kinds: tuple[str, ...]) -> None:
+    """Shows the first rows of what is chosen."""
+    from transformer.flows.look import Wanted, selected
+    from transformer.report import show_found
+
+    ask, outside = asked("show", console, words)
+    show_found(selected(ask, outside, Wanted(limit=5), kinds), console)
 
 
 @guarded
@@ -254,15 +271,19 @@ def clone(
     console: Any = None,
 ) -> None:
     """
-    Copies relations of an earlier run into the target.
+    Shows relations of an earlier run in the target's own schemas.
 
-    `--state` says where its `manifest.json` lies. They must be in the same file, or in one that
-    is attached. What is there already stays, without `--full-refresh`.
+    Each is a view that reads the other relation. `--state` says where the run's `manifest.json`
+    lies. They must be in the same file, or in one that is attached. What is there already stays,
+    without `--full-refresh`.
 
     Example: `transform clone --state prod-artifacts --select +orders`
     """
     from transformer.flows.clone import cloned
 
     ask, outside = asked("clone", console, {**locals(), "defer": True})
+    said = {**State.common, "project_dir": project_dir}
+    if state_is_target(said, ask.root, outside.env):
+        raise UsageError("nothing can be cloned to itself", hint="name another folder: `--state`")
     made = cloned(ask, outside, wait)
     console.say(f"cloned {', '.join(made)}" if made else "nothing to clone")

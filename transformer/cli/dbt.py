@@ -45,6 +45,9 @@ def generate(
     bare: Annotated[
         bool, typer.Option("--empty-catalog", help="Do not look at the warehouse")
     ] = False,
+    compiles: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Write the manifest and queries too")
+    ] = True,
     project_dir: ProjectDir = Path(),
     console: Any = None,
 ) -> None:
@@ -56,7 +59,7 @@ def generate(
     from transformer.flows.docs import generated
 
     ask, outside = asked("generate", console, locals())
-    console.say(f"wrote {generated(ask, outside, bare=bare)}")
+    console.say(f"wrote {generated(ask, outside, bare=bare, compiles=compiles)}")
 
 
 @guarded

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,6 +139,8 @@ def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, O
     if said.get("target_path"):
         env["DBT_TARGET_PATH"] = str(said["target_path"])
     elsewhere = _folder(root, said.get("defer_state") or said.get("state"))
+    if state_is_target(said, root, env):
+        console.say(SAME_FOLDER.format(said["state"]))
     if said.get("defer") and elsewhere is None:
         raise UsageError("`--defer` needs `--state FOLDER`")
     ask = Ask(
@@ -166,6 +168,21 @@ def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, O
             console.say(text)
 
     return ask, Outside(env, secrets=console.secrets, say=say)
+
+
+SAME_FOLDER = (
+    "The state and target directories are the same: '{}'. This call writes where it compares with:"
+    " keep what an earlier run left in a folder of its own"
+)
+
+
+def state_is_target(said: dict[str, Any], root: Path, env: Mapping[str, str]) -> bool:
+    """Whether `--state` is the folder that this call writes to."""
+    if not said.get("state"):
+        return False
+    given = Path(said["state"])
+    here = root / (env.get("DBT_TARGET_PATH") or "target")
+    return here.resolve() in (given.resolve(), (root / given).resolve())
 
 
 def _words(given: list[str] | None) -> tuple[str, ...]:

@@ -169,8 +169,7 @@ def show(
     Example: `transform show customers --limit 10`
     """
     from transformer.flows.look import Wanted, selected, shown
-    from transformer.report import show_rows, show_values
-    from transformer.steps import Sample
+    from transformer.report import show_found, show_rows, show_values
 
     if sum(map(bool, (name, failures, inline, plain, select))) != 1:
         raise UsageError("say one of: a name, --select, --failures or --inline")
@@ -182,12 +181,7 @@ def show(
     elif not select:
         show_rows(shown(ask, outside, wanted), console)
     else:
-        found = selected(ask, outside, wanted)
-        for each in found:
-            if len(found) > 1:
-                console.say(f"{each.name}:")
-            rows = tuple(tuple("" if v is None else str(v) for v in row) for row in each.rows)
-            show_rows(Sample(tuple(each.columns), rows), console)
+        show_found(selected(ask, outside, wanted), console)
 
 
 @guarded

@@ -192,6 +192,10 @@ class _Config:
             self._words.trace.config = merge(self._words.trace.config, each)
         return ""
 
+    def set(self, name: str, value: Any) -> str:
+        """Notes one option, as `set_sql_header` does."""
+        return self(**{name: value})
+
     def get(self, name: str, default: Any = None, **_: Any) -> Any:
         """The value of an option, or the default."""
         merged = merge(self._words.options, self._words.trace.config)

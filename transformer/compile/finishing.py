@@ -17,10 +17,11 @@ from transformer.compile.context import Trace
 from transformer.compile.hooks import hook_statements, statements_of
 from transformer.compile.models import code_of, rendered_now
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
-from transformer.compile.rendering import finish, with_canonical
+from transformer.compile.rendering import finish, resolve, with_canonical
 from transformer.compile.scope import Query, Scope
 from transformer.compile.spans import Span
 from transformer.compile.units import unit_query
+from transformer.errors import Where
 from transformer.steps import Columns
 
 Queries = tuple[Query, Query | None]
@@ -166,6 +167,14 @@ class Late:
         session = self.asking(warehouse).session(Trace(), package)
         session.context.update(words)
         return statements_of(session.render(text, "dbt_project.yml"))
+
+    def inline(self, text: str, warehouse: Any) -> str:
+        """A query that was written on the command line, with its ephemeral parents. Without a
+        warehouse it may ask nothing. Raises TransformError."""
+        scope, trace = (self.asking(warehouse) if warehouse else self.scope), Trace()
+        rendered = scope.session(trace).render(text, "--inline")
+        query = resolve(rendered, scope, trace, lambda _: Where("--inline", 1, 1, 1, text))
+        return finish(query, "--inline", "", self._parents(query.needs, scope)).text
 
     def _parents(self, needs: Iterable[str], scope: Scope) -> list[tuple[str, str]]:
         made = []

@@ -189,9 +189,15 @@ def marked(where: Where, what: str) -> Where:
 def constant_calls(env: Environment, text: str, name: str) -> list[dict[str, Any]] | None:
     """The keyword arguments of calls of `name` that stand by themselves, when all are constants.
 
-    None when a call cannot be read without rendering: inside a block, or with computed values.
+    None when a call cannot be read without rendering: inside a block, or with computed values;
+    and when the name is handed to something else, or has an option set.
     """
     tree = env.parse(text)
+    read = [c.node for c in tree.find_all(nodes.Call) if _calls(c, name)]
+    read += [a.node for a in tree.find_all(nodes.Getattr) if a.attr != "set"]
+    names = [n for n in tree.find_all(nodes.Name) if n.name == name]
+    if any(all(n is not each for each in read) for n in names):
+        return None
     every = [c for c in tree.find_all(nodes.Call) if _calls(c, name)]
     plain = [
         call

@@ -1,4 +1,7 @@
-"""`transform clone`: relations of an earlier run, copied into the target's warehouse."""
+"""`transform clone`: relations of an earlier run, shown in the target's own schemas.
+
+As dbt-duckdb does it: a view that reads the other relation. DuckDB has no copies that cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,65 +10,78 @@ from typing import Any
 from transformer.asking import Ask, Elsewhere, Outside
 from transformer.compile.nodes import Node
 from transformer.errors import UsageError
-from transformer.leaving import chosen_of
+from transformer.leaving import chosen_of, leave
 from transformer.names import quoted
 from transformer.opening import Opened, open_project, refuse_mistakes
 from transformer.run.late import Asked
+from transformer.steps import Outcome, Plan, Results
 from transformer.warehouse import building
+
+_THERE = "No-op"  # dbt's word for a relation that is there already
 
 
 def cloned(ask: Ask, outside: Outside, wait: float = 0.0) -> list[str]:
-    """Copies what is chosen; the names of what was copied. Raises UsageError, by name, for what
-    is not in the warehouse's reach; nothing is copied then."""
+    """Makes what is chosen; the names of what was made. Raises UsageError, by name, for what is
+    not in the warehouse's reach; nothing is made then."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
     chosen = chosen_of(opened, ask, outside)
-    wanted = [(n, ask.deferred[n.id]) for n in opened.graph if n.id in chosen & set(ask.deferred)]
+    wanted = [
+        (n, ask.deferred[n.id])
+        for n in opened.graph
+        if n.id in chosen & set(ask.deferred) and n.relation and n.solid
+    ]
     place = opened.workplace
     with building(place.warehouse, "transform clone", outside.clock(), wait):
         place.recover()
         place.forget_unfinished()
         with place.working() as engine, engine.session() as session:
-            made = _copied(opened, session, wanted, afresh=ask.full_refresh)
+            outcomes = _made(opened, session, wanted, afresh=ask.full_refresh)
+        made = [each.label for each in outcomes if each.message != _THERE]
         if made:
             place.publish()
         else:
             place.forget_unfinished()
+    leave(opened, ask, outside, (Plan(()), Results(tuple(outcomes))))
     return made
 
 
-def _copied(
+def _made(
     opened: Opened, session: Any, wanted: list[tuple[Node, Elsewhere]], *, afresh: bool
-) -> list[str]:
-    target, warehouse, made = opened.project.target, Asked(session), []
+) -> list[Outcome]:
+    target, warehouse = opened.project.target, Asked(session)
     away = [node.name for node, there in wanted if not _reached(warehouse, there)]
     if away:
         raise UsageError(
             f"not in reach of `{target.path}`: {', '.join(f'`{name}`' for name in away)}",
             hint="attach the other warehouse in the profile, under `attach:`",
         )
+    outcomes = []
     with session.transaction():
         for node, there in wanted:
-            if node.relation is None or not node.solid:
-                continue
-            own = (node.database or target.catalog, node.relation.schema, node.relation.table)
-            if own == (there.database, there.schema, there.table):
-                continue
+            own = _own(node, target.catalog)
+            same = own == there.parts
             held = warehouse.columns(*own) is not None
-            if held and not afresh:
-                continue
-            session.run(f"create schema if not exists {_dotted(own[0], own[1])}")
-            kind = "view" if there.view else "table"
-            if held:
+            ran = ""
+            if not same and (afresh or not held):
+                ran = f"create view {_dotted(*own)} as from {_dotted(*there.parts)}"
+                session.run(f"create schema if not exists {_dotted(*own[:2])}")
                 _drop(warehouse, session, own)
-            text = _dotted(there.database, there.schema, there.table)
-            session.run(f"create {kind} {_dotted(*own)} as from {text}")
-            made.append(node.name)
-    return made
+                session.run(ran)
+            message = "" if ran else _THERE
+            outcomes.append(Outcome(node.id, "build", node.name, "success", message=message,
+                                    ran=ran))  # fmt: skip
+    return outcomes
+
+
+def _own(node: Node, catalog: str) -> tuple[str, str, str]:
+    if node.relation is None:
+        raise TypeError(node.id)
+    return node.database or catalog, node.relation.schema, node.relation.table
 
 
 def _reached(warehouse: Asked, there: Elsewhere) -> bool:
-    return warehouse.columns(there.database, there.schema, there.table) is not None
+    return warehouse.columns(*there.parts) is not None
 
 
 def _drop(warehouse: Asked, session: Any, own: tuple[str, str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from transformer.artifacts import Held, catalog
@@ -30,16 +31,28 @@ def parsed(ask: Ask, outside: Outside) -> Path:
     return write_artifact(target_folder(opened), "manifest.json", manifest(opened, ask, outside))
 
 
-def generated(ask: Ask, outside: Outside, *, bare: bool = False) -> Path:
-    """Writes `manifest.json`, the compiled queries and `catalog.json`; where. Raises Mistakes."""
+def generated(ask: Ask, outside: Outside, *, bare: bool = False, compiles: bool = True) -> Path:
+    """Writes `manifest.json`, the compiled queries, the files of `asset-paths`, and
+    `catalog.json`; where that is. Raises Mistakes."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
-    leave(opened, ask, outside)
     folder = target_folder(opened)
-    write_artifact(folder, "manifest.json", manifest(opened, ask, outside))
+    if compiles:
+        leave(opened, ask, outside)
+        write_artifact(folder, "manifest.json", manifest(opened, ask, outside))
+    _copy_assets(opened, folder)
     held = () if bare else _held(opened)
     made = catalog(opened.graph, opened.project, held, call_of(ask, outside))
     return write_artifact(folder, "catalog.json", made)
+
+
+def _copy_assets(opened: Opened, folder: Path) -> None:
+    """Pictures that descriptions show: their folders beside the artifacts."""
+    root = Path(opened.project.root)
+    for each in opened.project.asset_paths:
+        source = root / each
+        if source.is_dir() and source.resolve().is_relative_to(root.resolve()):
+            shutil.copytree(source, folder / each, dirs_exist_ok=True)
 
 
 def _held(opened: Opened) -> tuple[Held, ...]:

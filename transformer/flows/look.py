@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformer.artifacts import code_of
 from transformer.asking import Ask, Outside
-from transformer.compile.context import Trace
-from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
-from transformer.compile.rendering import resolve
-from transformer.compile.scope import Scope
-from transformer.compile.sql import spliced
-from transformer.errors import Fault, SqlError, UsageError, Where, did_you_mean
+from transformer.compile.nodes import ModelBody, Node
+from transformer.errors import Fault, SqlError, UsageError, did_you_mean
 from transformer.leaving import chosen_of, leave, manifest_of, target_folder
 from transformer.ledger import FAILURES
 from transformer.names import Name, slug
@@ -70,12 +68,16 @@ def compiled(ask: Ask, outside: Outside, inline: str = "") -> tuple[Path, list[t
     refuse_mistakes(opened.mistakes)
     home = target_folder(opened) / "compiled" / opened.project.name
     if inline:
-        return home, [("inline", _inline(opened, inline))]
+        with _session(opened) as session:
+            return home, [("inline", _inline(opened, inline, session))]
     chosen = chosen_of(opened, ask, outside)
-    leave(opened, ask, outside)
+    with _session(opened) as session:
+        late = _rendered(opened, chosen, session)
+    leave(opened, ask, outside, compiled=late)
     made = []
-    for node, text in _queries(opened.graph):
-        if node.id not in chosen:
+    for node in opened.graph:
+        text = late.get(node.id) or code_of(node)
+        if node.id not in chosen or not text:
             continue
         if not opened.project.open:
             path = home / _place(node)
@@ -85,11 +87,24 @@ def compiled(ask: Ask, outside: Outside, inline: str = "") -> tuple[Path, list[t
     return home, made
 
 
-def _queries(graph: Graph) -> Iterator[tuple[Node, str]]:
-    for node in graph:
-        body = node.body
-        if isinstance(body, ModelBody | CheckBody) and body.query:
-            yield node, body.query.text
+def _rendered(opened: Opened, chosen: Container[str], session: Any) -> dict[str, str]:
+    """The queries of chosen nodes whose templates ask the warehouse, by id, as they are now."""
+    if session is None:
+        return {}
+    late = [n for n in opened.graph if n.late and n.id in chosen]
+    return {n.id: code_of(opened.late.made(n, Asked(session))) for n in late}
+
+
+@contextmanager
+def _session(opened: Opened) -> Iterator[Any]:
+    """A session that reads the warehouse as it is shown; None where there is none."""
+    place = opened.workplace
+    with place.looking(place.warehouse.live) as engine:
+        if engine is None:
+            yield None
+            return
+        with engine.session() as session:
+            yield session
 
 
 def _place(node: Node) -> str:
@@ -130,22 +145,34 @@ def shown(ask: Ask, outside: Outside, wanted: Wanted) -> Sample:
     return _rows(opened, query, wanted)
 
 
-def selected(ask: Ask, outside: Outside, wanted: Wanted) -> list[Rows]:
-    """The rows of everything that is chosen, or of what is wanted, as values."""
+def selected(
+    ask: Ask,
+    outside: Outside,
+    wanted: Wanted,
+    kinds: Container[str] = ("model", "seed", "snapshot"),
+) -> list[Rows]:
+    """The rows of everything of these kinds that is chosen, or of what is wanted, as values."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
     if wanted.name or wanted.inline:
         return [_values(opened, *_query(opened, wanted), wanted)]
     chosen = chosen_of(opened, ask, outside)
-    kinds = ("model", "seed", "snapshot")
     nodes = [n for n in opened.graph if n.id in chosen and n.kind in kinds]
-    return [_values(opened, n.name, _of_node(opened, n), wanted) for n in nodes]
+    return [_values(opened, n.name, _of_node(opened, n), wanted, _header(n)) for n in nodes]
+
+
+def _header(node: Node) -> str:
+    """dbt's `sql_header`: what stands before the query."""
+    return str(node.options.get("sql_header") or "").strip()
 
 
 def _query(opened: Opened, wanted: Wanted) -> tuple[str, str]:
     if wanted.inline:
         text = wanted.inline
-        return "inline", text if wanted.plain else _inline(opened, text)
+        if wanted.plain:
+            return "inline", text
+        with _session(opened) as session:
+            return "inline", _inline(opened, text, session)
     node = _named(opened, wanted.name or "", ("model", "seed", "snapshot", "source"))
     if node.ephemeral and isinstance(node.body, ModelBody) and node.body.query:
         return node.name, node.body.query.text
@@ -179,12 +206,9 @@ def _relation(node: Node) -> Name:
     return node.relation
 
 
-def _inline(opened: Opened, text: str) -> str:
-    scope: Scope = opened.scope
-    trace = Trace()
-    rendered = scope.session(trace).render(text, "--inline")
-    query = resolve(rendered, scope, trace, lambda _: Where("--inline", 1, 1, 1, text))
-    return spliced(query.rendered, query.splices)
+def _inline(opened: Opened, text: str, session: Any) -> str:
+    made: str = opened.late.inline(text, Asked(session) if session else None)
+    return made
 
 
 def _failing(opened: Opened, node: Node, wanted: Wanted) -> Sample:
@@ -196,14 +220,18 @@ def _failing(opened: Opened, node: Node, wanted: Wanted) -> Sample:
     return _rows(opened, check_of(node, opened.graph).measure.failing, wanted, kept=True)
 
 
-def _values(opened: Opened, name: str, query: str, wanted: Wanted) -> Rows:
+def _values(opened: Opened, name: str, query: str, wanted: Wanted, header: str = "") -> Rows:
     limit = "" if wanted.limit is None else f" limit {wanted.limit}"
     text = f"select * from ({query}\n){limit}"
-    found: Rows = _reading(
-        opened,
-        opened.workplace.warehouse.live,
-        lambda s: Rows(name, [c for c, _ in s.columns(text)], s.rows(text)),
-    )
+
+    def asked(session: Any) -> Rows:
+        before = "" if header.endswith(";") else f"{header}\n"  # else it is a part of the query
+        if header and not before:
+            session.run(header)
+        whole = f"{before}{text}"
+        return Rows(name, [c for c, _ in session.columns(whole)], session.rows(whole))
+
+    found: Rows = _reading(opened, opened.workplace.warehouse.live, asked)
     return found
 
 
@@ -217,15 +245,13 @@ def _rows(opened: Opened, query: str, wanted: Wanted, *, kept: bool = False) -> 
 
 
 def _reading(opened: Opened, path: Path, work: Any) -> Any:
-    if not path.exists():
-        raise UsageError(
-            f"there is no `{opened.project.target.path}`", hint="run `transform build`"
-        )
-    engine = opened.engine.connect(path, read_only=True, catalog=opened.project.target.catalog)
-    try:
-        with engine.session() as session:
-            return work(session)
-    except Fault as fault:
-        raise SqlError(fault.message.splitlines()[0], hint="is it built?") from None
-    finally:
-        engine.close()
+    with opened.workplace.looking(path) as engine:
+        if engine is None:
+            raise UsageError(
+                f"there is no `{opened.project.target.path}`", hint="run `transform build`"
+            )
+        try:
+            with engine.session() as session:
+                return work(session)
+        except Fault as fault:
+            raise SqlError(fault.message.splitlines()[0], hint="is it built?") from None

@@ -61,7 +61,18 @@ def statements(material: Material) -> tuple[Statement, ...]:
     """The statements that make the relation; none where a macro of the project makes it. Raises
     SqlError for a change that is not allowed."""
     made = MATERIALIZATIONS.get(material.config.materialized)
-    return tuple(made(material)) if made else ()
+    header = str(material.config.written.get("sql_header") or "")
+    return _headed(header, made(material)) if made else ()
+
+
+def _headed(header: str, made: Sequence[Statement]) -> tuple[Statement, ...]:
+    """The statements with dbt's `sql_header` before the first that holds the model's query."""
+    first = next((i for i, each in enumerate(made) if each.own is not None), None)
+    if not header.strip() or first is None:
+        return tuple(made)
+    each = made[first]
+    headed = Statement(f"{header}\n{each.sql}", len(header) + 1 + (each.own or 0))
+    return (*made[:first], headed, *made[first + 1 :])
 
 
 def view(material: Material) -> list[Statement]:

@@ -354,4 +354,6 @@ class Project:
     open: bool = False
     # The folder of artifacts for other tools; none are written where there is no name.
     target_path: str = ""
+    # Folders that documentation shows files of.
+    asset_paths: tuple[str, ...] = ()
     flags: Options = field(default_factory=dict)

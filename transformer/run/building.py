@@ -55,7 +55,8 @@ def build(tools: Tools, step: Step) -> Outcome:
         except Fault as fault:
             _remember(session, work)
             error = placed(work.node, fault)
-            return Outcome(step.id, step.action, step.label, "error", error=error)
+            failed = Outcome(step.id, step.action, step.label, "error", error=error)
+            return _told(failed, work)
         except TransformError:
             _remember(session, work)
             raise
@@ -64,7 +65,7 @@ def build(tools: Tools, step: Step) -> Outcome:
                 mark(session, work.node.id, "fail")
                 record(session, attempt.measured.entries)
                 keep_failures(session, attempt.measured)
-    return _outcome(step, attempt, tools.state.nodes.get(step.id))
+    return _told(_outcome(step, attempt, tools.state.nodes.get(step.id)), work)
 
 
 def _outcome(step: Step, attempt: _Attempt, before: NodeState | None) -> Outcome:
@@ -80,6 +81,14 @@ def _outcome(step: Step, attempt: _Attempt, before: NodeState | None) -> Outcome
         message="kept" if kept else "",
         parts=attempt.measured.outcomes,
     )
+
+
+def _told(outcome: Outcome, work: Work) -> Outcome:
+    """The outcome with the query and the statements that it came of."""
+    body = work.node.body
+    query = body.query if isinstance(body, ModelBody | SnapshotBody) else None
+    ran = ";\n\n".join(statement.sql for statement in work.statements)
+    return replace(outcome, compiled=query.text if query else "", ran=ran)
 
 
 def _remember(session: Session, work: Work) -> None:

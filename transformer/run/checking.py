@@ -93,6 +93,7 @@ def measure(tools: Tools, session: Session, work: Work) -> Measured:
     outcomes, entries, held = [], [], []
     for each in work.checks:
         outcome, expiry = _judged(tools, session, each, figures[each.id], rows)
+        outcome = replace(outcome, compiled=each.measure.failing, ran=_ran(work.rows, each))
         outcomes.append(outcome)
         entries.append(_entry(tools, each, outcome, expiry))
         if outcome.status == "fail":
@@ -126,6 +127,11 @@ def _scan(
     found = session.rows(scan(rows, tuple(checks)))[0]
     figures = {c.id: value for c, value in zip(checks, found, strict=False)}
     return figures, int(found[-1])
+
+
+def _ran(rows: str, each: Check) -> str:
+    """The query of one check, as if it had been measured alone."""
+    return scan(rows, (each,)) if rows else f"select {each.measure.figure}"
 
 
 def _judged(

@@ -20,7 +20,7 @@ from transformer.project.dbt.packages import INSTALLED, find_packages
 from transformer.project.dbt.projectfile import FILE, ProjectFile, read_project, visible
 from transformer.project.dbt.properties import Entry, Properties, read_properties
 from transformer.project.dbt.sources import SourceReader
-from transformer.project.dbt.words import Notes, Render, Var, Words, child, mapping, truth
+from transformer.project.dbt.words import Notes, Render, Var, Words, child, mapping, texts, truth
 from transformer.project.tree import Item, parse
 from transformer.project.values import (
     CheckSpec,
@@ -177,6 +177,7 @@ class _Assembly:
                 or self.root.settings["target-path"]
                 or "target"
             ),
+            asset_paths=texts(self.root.settings["asset-paths"]),
             flags=mapping(self.root.settings["flags"]),
         )
 

@@ -113,7 +113,7 @@ def read_project(item: Item, home: Home, words: Words, *, is_package: bool) -> P
         end=_hooks(child(item, "on-run-end"), package),
         settings={
             key: _value(item, words, key)
-            for key in ("target-path", "packages-install-path", "flags")
+            for key in ("target-path", "packages-install-path", "flags", "asset-paths")
         },
         dispatch=_dispatch(child(item, "dispatch"), words),
     )
