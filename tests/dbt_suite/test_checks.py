@@ -16,16 +16,18 @@ from dbt.tests.adapter.constraints.test_constraints import (
     BaseTableConstraintsColumnsEqual,
     BaseViewConstraintsColumnsEqual,
 )
+from dbt.tests.adapter.store_test_failures_tests import basic as failures
+from dbt.tests.adapter.unit_testing.test_invalid_input import BaseUnitTestInvalidInput
 from dbt.tests.adapter.unit_testing.test_types import BaseUnitTestingTypes
 from dbt.tests.util import read_file, run_dbt, run_dbt_and_capture, write_file
 
+from tests.dbt_suite import runner
 from tests.dbt_suite.taking import take
 
 for _folder, _module, *_names in (
     ("constraints", "test_constraints", "BaseTableContractSqlHeader"),
     ("constraints", "test_constraints", "BaseIncrementalContractSqlHeader"),
     ("constraints", "test_constraints", "BaseIncrementalForeignKeyConstraint"),
-    ("store_test_failures_tests", "basic", "StoreTestFailuresAsExceptions"),
     ("store_test_failures_tests", "basic", "StoreTestFailuresAsGeneric"),
     ("store_test_failures_tests", "basic", "StoreTestFailuresAsInteractions"),
     ("store_test_failures_tests", "basic", "StoreTestFailuresAsProjectLevelEphemeral"),
@@ -34,7 +36,6 @@ for _folder, _module, *_names in (
     ("store_test_failures_tests", "test_store_test_failures", "TestStoreTestFailures"),
     ("store_test_failures_tests", "test_store_test_failures", "TestStoreTestFailuresLimit"),
     ("unit_testing", "test_case_insensitivity", "BaseUnitTestCaseInsensivity"),
-    ("unit_testing", "test_invalid_input", "BaseUnitTestInvalidInput"),
     (
         "unit_testing",
         "test_quoted_reserved_word_column_names",
@@ -43,6 +44,30 @@ for _folder, _module, *_names in (
     ("unit_testing", "test_types", "BaseUnitTestingVarcharFixtureNoTruncation"),
 ):
     globals().update(take(_folder, _module, *_names))
+
+
+class TestStoreTestFailuresAsExceptions(failures.StoreTestFailuresAsExceptions):
+    """The suite expects the test's own result to say so; the command refuses before it begins."""
+
+    def test_tests_run_unsuccessfully_and_raise_appropriate_exception(self, project):
+        with pytest.raises(runner.Refused) as caught:
+            run_dbt(["test"], expect_pass=False)
+        assert "`error` is not a valid value of `store_failures_as`" in str(caught.value)
+        assert "there are: `ephemeral`, `table`, `view`" in str(caught.value)
+
+
+class TestUnitTestInvalidInput(BaseUnitTestInvalidInput):
+    """The suite looks for dbt's sentences, here ours are looked for."""
+
+    def test_invalid_input(self, project):
+        assert len(run_dbt(["run"])) == 2
+        for name, said in (
+            ("input", "`my_upstream_model` has no column `invalid_column_name`"),
+            ("expect", "`my_model` gives no column `invalid_column_name`"),
+        ):
+            words = ["test", "--select", f"test_name:test_invalid_{name}_column_name"]
+            _, out = run_dbt_and_capture(words, expect_pass=False)
+            assert said in out
 
 
 class DuckdbTypes:

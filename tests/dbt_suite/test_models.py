@@ -7,18 +7,22 @@ import re
 from pathlib import Path
 
 import pytest
+from dbt.tests.adapter.dbt_show import test_dbt_show as show
 from dbt.tests.adapter.ephemeral import test_ephemeral as ephemeral
 from dbt.tests.adapter.hooks import test_model_hooks as hooks
 from dbt.tests.adapter.hooks import test_run_hooks as run_hooks
 from dbt.tests.adapter.incremental.test_incremental_microbatch import BaseMicrobatch
+from dbt.tests.adapter.incremental.test_incremental_on_schema_change import (
+    BaseIncrementalOnSchemaChange,
+)
 from dbt.tests.adapter.sample_mode.test_sample_mode import BaseSampleModeTest
 from dbt.tests.util import check_relations_equal, run_dbt
 from dbt_common.exceptions import DbtRuntimeError
 
+from tests.dbt_suite import runner
 from tests.dbt_suite.taking import take, without_zone
 
 for _folder, _module, *_names in (
-    ("ephemeral", "test_ephemeral", "BaseEphemeralErrorHandling"),
     ("empty", "test_empty", "BaseTestEmpty", "BaseTestEmptyInlineSourceRef"),
     ("empty", "test_empty", "BaseTestEmptySeedFlag", "MetadataWithEmptyFlag"),
     ("hooks", "test_model_hooks", "BaseHooksRefsOnSeeds"),
@@ -29,12 +33,10 @@ for _folder, _module, *_names in (
     ("hooks", "test_model_hooks", "BasePrePostSnapshotHooksInConfigKwargs"),
     ("hooks", "test_model_hooks", "BaseDuplicateHooksInConfigs"),
     ("incremental", "test_incremental_merge_exclude_columns", "BaseMergeExcludeColumns"),
-    ("incremental", "test_incremental_on_schema_change", "BaseIncrementalOnSchemaChange"),
     ("incremental", "test_incremental_predicates", "BaseIncrementalPredicates"),
     ("incremental", "test_incremental_predicates", "TestPredicatesDeleteInsert"),
     ("incremental", "test_incremental_unique_id", "BaseIncrementalUniqueKey"),
-    ("dbt_show", "test_dbt_show", "BaseShowLimit", "BaseShowSqlHeader"),
-    ("dbt_show", "test_dbt_show", "BaseShowDoesNotHandleDoubleLimit"),
+    ("dbt_show", "test_dbt_show", "BaseShowSqlHeader"),
     ("dbt_clone", "test_dbt_clone", "BaseCloneNotPossible", "BaseCloneSameTargetAndState"),
     ("dbt_clone", "test_dbt_clone", "BaseCloneSameSourceAndTarget"),
     ("persist_docs", "test_persist_docs", "BasePersistDocs", "BasePersistDocsColumnMissing"),
@@ -160,6 +162,49 @@ class TestEphemeralNested(ephemeral.BaseEphemeralNested):
             r"select\*from__dbt__cte__ephemeral",
             query,
         )
+
+
+class TestEphemeralErrorHandling(ephemeral.BaseEphemeralErrorHandling):
+    """The suite expects that what reads the wrong model is skipped; here the mistake is found
+    before anything runs."""
+
+    def test_ephemeral_error_handling(self, project):
+        with pytest.raises(runner.Refused) as caught:
+            run_dbt(["run"], expect_pass=False)
+        assert "the adapter has no `invalid_method`" in str(caught.value)
+
+
+# ---------------------------------------------------------------- columns that change
+class TestIncrementalOnSchemaChange(BaseIncrementalOnSchemaChange):
+    """The suite looks for `Compilation Error`, dbt's heading of it."""
+
+    def test_run_incremental_fail_on_schema_change(self, project):
+        select = "model_a incremental_fail"
+        run_dbt(["run", "--models", select, "--full-refresh"])
+        results = run_dbt(["run", "--models", select], expect_pass=False)
+        assert "the columns of `incremental_fail` changed: +field2, −field3" in results[1].message
+
+
+# ---------------------------------------------------------------- show
+class TestShowLimit(show.BaseShowLimit):
+    """The rows are counted. That the limit stands in the compiled text is dbt's way to it."""
+
+    @pytest.mark.parametrize(
+        ("args", "expected"), [([], 5), (["--limit", 3], 3), (["--limit", -1], 7)]
+    )
+    def test_limit(self, project, args, expected):
+        run_dbt(["build"])
+        inline = show.fixtures.models__second_ephemeral_model
+        results = run_dbt(["show", "--inline", inline, *args])
+        assert len(results.results[0].agate_table) == expected
+
+
+class TestShowDoesNotHandleDoubleLimit(show.BaseShowDoesNotHandleDoubleLimit):
+    """With dbt a limit in the query is an error, which is known as a fault; here it is none."""
+
+    def test_double_limit_throws_syntax_error(self, project):
+        results = run_dbt(["show", "--limit", "1", "--inline", "select 1 limit 1"])
+        assert len(results.results[0].agate_table) == 1
 
 
 # ---------------------------------------------------------------- microbatch

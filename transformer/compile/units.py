@@ -152,7 +152,7 @@ class _Unit:
         types = dict(zip(names, kinds, strict=True))
         wanted = self.wanted(expected, types)
         listed = ", ".join(quoted(n) for n in wanted)
-        given = expected.query or _rows(expected.rows, {n: types[n] for n in wanted})
+        given = expected.query or _rows("expect", expected.rows, {n: types[n] for n in wanted})
         casts = ", ".join(f"cast({quoted(n)} as {types[n]}) as {quoted(n)}" for n in wanted)
         return (
             f"with __actual as (select {listed} from ({actual}\n)),"
@@ -218,7 +218,9 @@ class _Unit:
             fixture = _fixture(each, self.body.where)
             key, label = (found.id, _label(found)) if found.id != _THIS else (_THIS, _THIS)
             fixtures[key] = fixture
-            parents.append((label, fixture.query or _rows(fixture.rows, self.types(found))))
+            parents.append(
+                (label, fixture.query or _rows(found.name, fixture.rows, self.types(found)))
+            )
         return fixtures, parents
 
     def input(self, written: str) -> Referable:
@@ -256,14 +258,15 @@ def _fixture(written: Mapping[str, Any], where: Where) -> _Fixture:
     return _Fixture(list(rows or ()))
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> str:
-    """The rows as a query, each column with its type; what is not given is NULL."""
+def _rows(of: str, rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> str:
+    """The rows that are given of something as a query, each column with its type; what is not
+    given is NULL."""
     folded = {name.lower(): name for name in types}
     names = list(types) or list(dict.fromkeys(n for row in rows for n in row))
     unknown = next((n for row in rows for n in row if types and n.lower() not in folded), None)
     if unknown is not None:
         raise GraphError(
-            f"there is no column `{unknown}` in what the rows are given for",
+            f"`{of}` has no column `{unknown}`, and the unit test gives rows with it",
             hint=did_you_mean(unknown, types, otherwise="it has {}"),
         )
     selects = []
