@@ -409,3 +409,12 @@ def test_unit_tests_are_found_by_name(shop: Path) -> None:
     write(shop, {"models/units.yml": text})
     found = transform(shop, "ls", "-s", "test_name:counts_*").stdout
     assert found == "unit_test:shop.counts_two\n"
+
+
+def test_a_query_may_say_when_a_source_was_loaded(shop: Path) -> None:
+    text = (shop / "models/all.yml").read_text()
+    asks = "loaded_at_query: select max(loaded) - interval 2 hour from {{ this }}"
+    (shop / "models/all.yml").write_text(text.replace("loaded_at_field: loaded", asks))
+    transform(shop, "source", "freshness")
+    (found,) = artifact(shop, "sources.json")["results"]
+    assert (found["status"], 7200 <= found["max_loaded_at_time_ago_in_s"] < 9000) == ("warn", True)

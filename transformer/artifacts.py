@@ -162,7 +162,6 @@ def manifest(graph: Graph, project: Project, call: Call) -> dict[str, Any]:
         "docs": {},
         "selectors": dict(project.selectors),
         "disabled": {},
-        "functions": {},
     }
 
 

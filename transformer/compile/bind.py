@@ -14,6 +14,7 @@ from typing import Protocol
 from transformer.compile.complaints import complaint, placed
 from transformer.compile.config import option_place
 from transformer.compile.contracts import contract
+from transformer.compile.freshness import newest
 from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
@@ -124,6 +125,9 @@ def _settle(task: _Task, columns: Columns | None) -> None:
 
 
 def _model(task: _Task, body: ModelBody) -> None:
+    if task.node.callable:
+        task.bound.late.add(task.node.id)  # its parameters are no columns
+        return
     if body.query is None:
         declared = tuple((c.name, c.data_type) for c in task.node.described.columns if c.data_type)
         complete = len(declared) == len(task.node.described.columns) and bool(declared)
@@ -232,6 +236,5 @@ def _freshness(task: _Task, body: FreshnessBody) -> None:
     freshness = body.table.freshness
     relation = task.graph[task.node.needs[0]].relation
     if freshness and relation:
-        column, narrow = expression(freshness.field), freshness.filter or "true"
-        sql = f"select {column} from {relation.sql()} where {narrow}"
-        _condition(task, sql, freshness.field, body.table.where)
+        said = freshness.field or "loaded_at_query"
+        _condition(task, newest(freshness, relation.sql()), said, body.table.where)

@@ -15,7 +15,9 @@ from transformer.project.tree import Item
 from transformer.project.values import Model, Options
 
 # The materializations that the tool makes itself; others are macros of the project.
-OWN_MATERIALIZATIONS = ("view", "table", "incremental", "ephemeral", "external", "table_function")
+OWN_MATERIALIZATIONS = (
+    *("view", "table", "incremental", "ephemeral", "external", "table_function", "function"),
+)
 
 
 @dataclass(frozen=True, slots=True)

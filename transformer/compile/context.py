@@ -66,6 +66,7 @@ class Words:
         own = {
             "ref": self.ref,
             "source": self.source,
+            "function": self.function,
             "config": _Config(self),
             "var": _Var(self),
             "env_var": self.env_var,
@@ -113,6 +114,13 @@ class Words:
                 *words, version=None if wanted is None else str(wanted), package=self.package
             )
         )
+
+    def function(self, *words: str) -> Relation:
+        """The name of a user-defined function, to be called; makes an edge."""
+        found = self.index.function(*words)
+        if found.id not in self.trace.needs:
+            self.trace.needs.append(found.id)
+        return self.relation(found)
 
     def source(self, *words: str) -> Relation:
         """The relation of a source table; makes an edge."""

@@ -12,6 +12,7 @@ from transformer.compile.config import OWN_MATERIALIZATIONS, ModelConfig, option
 from transformer.compile.conflicts import Clashes, circle
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
 from transformer.compile.finishing import Queries, with_queries
+from transformer.compile.freshness import with_query
 from transformer.compile.hooks import hook_needs
 from transformer.compile.index import Index, Referable
 from transformer.compile.jinja import Forgiving, Strict
@@ -97,15 +98,6 @@ def compile_project(
         index, library, project.target, project.vars, world, dialect, vars_of, sample=sample
     )
     draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread, far=far or {})
-    draft.mistakes += [
-        GraphError(
-            f"the function `{kept.name}`: user-defined functions are not supported yet",
-            kept.where,
-            hint="make it with `create macro` in `on-run-start`",
-        )
-        for kept in project.kept
-        if kept.kind == "function"
-    ]
     models = list(_configured(project, draft))
     snapshots = (configured(each, scope) for each in project.snapshots)
     enabled = tuple(s for s in snapshots if s.config.get("enabled", True))
@@ -155,13 +147,14 @@ def _fill_index(
     for model, config in models:
         asked = Asked(model.name, _placing(config), model_facts(model, config, project.name))
         made = replace(
-            _referable("model", model, draft, asked),
+            _referable(model.resource, model, draft, asked),
             ephemeral=config.materialized == "ephemeral",
             version=model.version,
             latest=model.latest,
             event_time=str(config.written.get("event_time") or ""),
         )
-        clashes.note(made, index.add(made), Where(model.path, 1))
+        take = index.add_function if model.resource == "function" else index.add
+        clashes.note(made, take(made), Where(model.path, 1))
     for seed in project.seeds:
         made = _referable("seed", seed, draft, _asked("seed", seed, project.name))
         clashes.note(made, index.add(made), Where(seed.path, 1))
@@ -217,8 +210,14 @@ def source_id(project: str, table: SourceTable) -> str:
 
 
 def _sources(project: Project, draft: _Draft) -> None:
-    for table in project.sources:
-        node_id = source_id(project.name, table)
+    for written in project.sources:
+        node_id = source_id(project.name, written)
+        this = draft.scope.index.source(written.source, written.name, package=written.package)
+        try:
+            table = with_query(written, this, draft.scope)
+        except TransformError as error:
+            draft.mistakes.append(error)
+            continue
         relation = Name(table.schema, table.identifier)
         label = f"{table.source}.{table.name}"
         shared: dict[str, Any] = {
@@ -259,7 +258,7 @@ def _seed(seed: Seed, draft: _Draft) -> None:
 
 def _model_node(model: Model, config: ModelConfig, draft: _Draft) -> Node:
     scope = draft.scope
-    node_id = id_of("model", model, scope.index.project)
+    node_id = id_of(model.resource, model, scope.index.project)
     placed = draft.placed[node_id]
     return Node(
         id=node_id,

@@ -58,6 +58,7 @@ class Index:
     nodes: dict[str, Referable] = field(default_factory=dict)
     sources: dict[tuple[str, str], Referable] = field(default_factory=dict)
     relations: dict[tuple[str, str], Referable] = field(default_factory=dict)
+    functions: dict[str, Referable] = field(default_factory=dict)
     disabled: frozenset[str] = frozenset()
     open: bool = False
     packages: frozenset[str] = frozenset()
@@ -87,6 +88,23 @@ class Index:
         if (source, table) not in self.sources or not node.package:
             self.sources[source, table] = node
         return self._relation(node)
+
+    def add_function(self, node: Referable) -> Referable | None:
+        """Takes in a user-defined function; the one already there when the name is taken."""
+        if node.name in self.functions and not (node.package and self.functions[node.name]):
+            return self.functions[node.name]
+        self.functions.setdefault(node.name, node)
+        return None
+
+    def function(self, *words: str) -> Referable:
+        """What `function('name')` or `function('package', 'name')` means. Raises GraphError."""
+        name = words[-1] if words else ""
+        if name not in self.functions:
+            raise GraphError(
+                f"there is no function `{name}`",
+                hint=did_you_mean(name, self.functions, otherwise="there are: {}"),
+            )
+        return self.functions[name]
 
     def _relation(self, node: Referable) -> Referable | None:
         taken = self.relations.setdefault(node.relation.key(), node)

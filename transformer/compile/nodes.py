@@ -214,9 +214,16 @@ class Node:
         return isinstance(self.body, ModelBody) and self.body.config.materialized == "ephemeral"
 
     @property
+    def callable(self) -> bool:
+        """Whether it is a macro of the warehouse: queries call it."""
+        kinds = ("table_function", "function")
+        return isinstance(self.body, ModelBody) and self.body.config.materialized in kinds
+
+    @property
     def view(self) -> bool:
-        """Whether it is a view: it holds nothing itself."""
-        return isinstance(self.body, ModelBody) and self.body.config.materialized == "view"
+        """Whether it holds nothing itself: a view, or what is called."""
+        is_view = isinstance(self.body, ModelBody) and self.body.config.materialized == "view"
+        return is_view or self.callable
 
     @property
     def solid(self) -> bool:

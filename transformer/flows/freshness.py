@@ -10,10 +10,10 @@ from typing import Any
 
 from transformer.artifacts import Aged, sources
 from transformer.asking import Ask, Outside
+from transformer.compile.freshness import newest
 from transformer.compile.nodes import FreshnessBody, Node
 from transformer.errors import Fault, TransformError, UsageError
 from transformer.leaving import call_of, chosen_of, target_folder, write_artifact
-from transformer.names import expression
 from transformer.opening import Opened, open_project, refuse_mistakes
 from transformer.plan.checks import aged
 
@@ -62,15 +62,11 @@ def _age(source: Node, node: Node, session: Any, outside: Outside) -> Aged:
         raise TypeError(node.id)
     rule, started, now = body.table.freshness, time.monotonic(), outside.clock()
     relation = source.relation.sql() if source.relation else ""
-    narrow = f" where {rule.filter}" if rule.filter else ""
-    rows = body.table.reads or relation
     try:
-        newest = session.rows(
-            f"select epoch(max(({expression(rule.field)})::timestamptz)) from {rows}{narrow}"
-        )[0][0]
+        latest = session.rows(newest(rule, body.table.reads or relation))[0][0]
     except (Fault, TransformError) as error:
         message = str(getattr(error, "message", error)).splitlines()[0]
         return Aged(source.id, node.name, rule, now, "runtime error", error=message)
-    status = aged(newest, now.timestamp(), (rule.warn_after, rule.error_after))
+    status = aged(latest, now.timestamp(), (rule.warn_after, rule.error_after))
     shown = {"success": "pass", "fail": "error"}.get(status, status)
-    return Aged(source.id, node.name, rule, now, shown, newest, time.monotonic() - started)
+    return Aged(source.id, node.name, rule, now, shown, latest, time.monotonic() - started)

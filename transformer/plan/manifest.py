@@ -32,13 +32,19 @@ def whole(graph: Graph, project: Project, moment: float) -> Facts:
     nodes = {
         i: _node(graph[i], facts["nodes"][i], found, project)
         for i in facts["nodes"]
-        if found.by_id[i].kind != "unit_test"
+        if found.by_id[i].kind not in ("unit_test", "function")
+    }
+    functions = {
+        t.id: _node(t.node, facts["nodes"][t.id], found, project) | _signature(t.node)
+        for t in found
+        if t.kind == "function" and t.node
     }
     sources = {i: _source(graph[i], each, found, project) for i, each in facts["sources"].items()}
     kept = every_kept(project, graph, moment)
-    for each in (*nodes.values(), *sources.values()):
+    for each in (*nodes.values(), *functions.values(), *sources.values()):
         each["created_at"] = moment
-    above, below = _maps(found, [*nodes, *sources, *(i for many in kept.values() for i in many)])
+    every = [*nodes, *functions, *sources, *(i for many in kept.values() for i in many)]
+    above, below = _maps(found, every)
     return {
         "nodes": nodes,
         "sources": sources,
@@ -47,6 +53,16 @@ def whole(graph: Graph, project: Project, moment: float) -> Facts:
         "parent_map": above,
         "child_map": below,
         "group_map": _groups(nodes),
+        "functions": functions,
+    }
+
+
+def _signature(node: Node) -> Facts:
+    """What a user-defined function takes and returns."""
+    config = node.options
+    return {
+        "arguments": list(config.get("arguments") or ()),
+        "returns": {"data_type": config.get("returns"), "description": ""},
     }
 
 

@@ -136,6 +136,16 @@ def table_function(material: Material) -> list[Statement]:
     return [_with_text(head, material.query)]
 
 
+def function(material: Material) -> list[Statement]:
+    """A user-defined function as a macro that gives one value: `parameters` are its arguments,
+    each alone or with a default (`rate := 2`), `returns` the type of the value."""
+    given = material.config.written
+    listed = ", ".join(str(p) for p in given.get("parameters") or ())
+    head = f"create or replace macro {material.relation.sql()}({listed}) as cast(("
+    text = (material.query or "").strip().rstrip(";")
+    return [Statement(f"{head}{text}\n) as {given.get('returns') or 'VARCHAR'})", len(head))]
+
+
 def incremental(material: Material) -> list[Statement]:
     """A table that takes in what is new; made anew the first time and on a full refresh."""
     strategy = _strategy(material)
@@ -335,5 +345,6 @@ MATERIALIZATIONS: dict[str, Callable[[Material], list[Statement]]] = {
     "incremental": incremental,
     "external": external,
     "table_function": table_function,
+    "function": function,
     "ephemeral": lambda _: [],
 }

@@ -164,7 +164,8 @@ class _Planner:
         known = self.state.nodes.get(node.id)
         if known is None:
             return "new"
-        gone = bool(node.relation) and self.state.relation(node.relation) is None
+        held = node.callable or self.state.relation(node.relation) is not None
+        gone = bool(node.relation) and not held
         refresh = self.wish.full_refresh and node.kind in ("source", "model", "seed")
         reasons = {
             "its relation is gone": gone,

@@ -112,6 +112,8 @@ class Model:
     latest: bool = True
     # What the project says of a package's model: it beats `config()` in the file.
     over: Options = field(default_factory=dict)
+    # A user-defined function is made like a model, and called instead of read.
+    resource: Literal["model", "function"] = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +149,14 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How old the newest row may be, in seconds."""
+    """How old the newest row may be, in seconds: a column says how old one is, or a `query` gives
+    the newest moment."""
 
     field: str
     warn_after: int | None = None
     error_after: int | None = None
     filter: str | None = None
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)

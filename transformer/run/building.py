@@ -101,7 +101,7 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
     node = work.node
     if node.relation is None:
         return
-    columns = session.columns(f"from {node.relation.sql()}")
+    columns = () if node.callable else session.columns(f"from {node.relation.sql()}")
     if work.checks:
         # The checks' entries name the version that the relation is about to have.
         version, rows = _version(tools, session, work, columns)

@@ -11,16 +11,20 @@ from transformer.project.values import Column
 from transformer.run.tools import Event, Tools
 from transformer.steps import Columns
 
+_KINDS = {"view": "view", "table_function": "macro table", "function": "macro"}
+
 
 def describe(tools: Tools, session: Session, node: Node, columns: Columns) -> None:
     """Writes the comments of a relation that has these columns. Columns that are described and
     not there are told of where a project of dbt's form asks for comments (`persist_docs`)."""
     if node.relation is None:
         return
-    kind = "view" if node.view else "table"
+    kind = _KINDS.get(str(node.options.get("materialized")), "table")
     if node.described.description:
         text = literal(node.described.description)
         session.run(f"comment on {kind} {node.relation.sql()} is {text}")
+    if node.callable:
+        return
     missing = set(_missing(node.described.columns, columns))
     for column in node.described.columns:
         if column.description and column.name not in missing:

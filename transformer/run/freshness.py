@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from transformer import ledger
+from transformer.compile.freshness import newest
 from transformer.compile.nodes import FreshnessBody
 from transformer.errors import BuildError, Fault
 from transformer.ledger import Entry
-from transformer.names import expression
 from transformer.plan.checks import aged, expires
 from transformer.plan.planner import Work
 from transformer.run.tools import Tools
@@ -23,25 +23,21 @@ def freshness(tools: Tools, step: Step) -> Outcome:
     now = tools.clock().timestamp()
     limits = rule.warn_after, rule.error_after
     with tools.engine.session() as session:
-        field = expression(rule.field)
-        narrow = f" where {rule.filter}" if rule.filter else ""
         try:
-            found = session.rows(
-                f"select epoch(max(({field})::timestamptz)) from {work.rows}{narrow}"
-            )
+            found = session.rows(newest(rule, work.rows))
         except Fault as fault:
             raise BuildError(
                 f"the freshness of `{step.label}` cannot be told: {fault.message.splitlines()[0]}",
                 body.table.where,
-                hint="look at its `loaded_at_field`",
+                hint="look at its `loaded_at_field` or `loaded_at_query`",
             ) from None
-        newest = found[0][0]
-        status = aged(newest, now, limits)
-        age = None if newest is None else max(0, int(now - newest))
+        latest = found[0][0]
+        status = aged(latest, now, limits)
+        age = None if latest is None else max(0, int(now - latest))
         state = NodeState(work.fingerprint, status, tools.inputs(work), status)
         entry = Entry(
             step.id, "freshness", None, state, tools.run_id, tools.clock(),
-            expires=expires(newest, now, limits),
+            expires=expires(latest, now, limits),
         )  # fmt: skip
         with session.transaction():
             ledger.record(session, [entry])

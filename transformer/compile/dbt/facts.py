@@ -28,7 +28,7 @@ def model_facts(model: Model, config: ModelConfig, project: str) -> dict[str, An
         "alias": config.alias,
     }
     return {
-        **_common("model", model, project, model.path, written),
+        **_common(model.resource, model, project, model.path, written),
         "language": model.language,
         "raw_code": model.text,
         "raw_sql": model.text,

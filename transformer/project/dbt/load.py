@@ -37,7 +37,7 @@ SELECTORS = "selectors.yml"
 BUILTIN = Path(__file__).parent / "builtin"
 _KEPT = (
     *("macro", "exposure", "group", "metric", "semantic_model"),
-    *("saved_query", "unit_test", "function"),
+    *("saved_query", "unit_test"),
 )
 _SWITCHED = {
     "exposure": "exposures",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from transformer.errors import Where
+from transformer.project.dbt import functions
 from transformer.project.dbt.blocks import Block, blocks, sets_enabled
 from transformer.project.dbt.checks import check_config, model_subject
 from transformer.project.dbt.configs import options, united, watch_spelling
@@ -80,6 +81,7 @@ class NodeReader:
         """Every node of the package."""
         made = Nodes()
         self._models(made)
+        self._functions(made)
         self._seeds(made)
         self._snapshots(made)
         self._sql_checks(made)
@@ -133,6 +135,31 @@ class NodeReader:
                 over=said.over,
             )
         )
+
+    def _functions(self, made: Nodes) -> None:
+        entries = self.properties.by_name("function")
+        for file in self._find("functions", *functions.ENDINGS):
+            entry = entries.get(file.stem)
+            if entry is None or not functions.is_sql(file):
+                self.notes.mistakes.append(functions.mistake(file))
+                continue
+            fqn = (*file.folders, file.stem)
+            text = self.project.home.read(file)
+            said = self._said("functions", fqn, entry, text)
+            if said.stays:
+                made.models.append(
+                    Model(
+                        name=file.stem,
+                        path=file.shown,
+                        text=text,
+                        config={**said.config, **functions.signature(entry.item)},
+                        described=said.described,
+                        package=self.project.package,
+                        fqn=fqn,
+                        over=said.over,
+                        resource="function",
+                    )
+                )
 
     def _said(
         self,

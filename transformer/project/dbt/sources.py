@@ -13,7 +13,7 @@ from transformer.project.dbt.configs import cleaned, options, united
 from transformer.project.dbt.described import Describer
 from transformer.project.dbt.projectfile import ProjectFile
 from transformer.project.dbt.properties import Entry
-from transformer.project.dbt.words import Words, child, mapping, texts, truth
+from transformer.project.dbt.words import LATER, Words, child, mapping, texts, truth
 from transformer.project.tree import Item
 from transformer.project.values import Freshness, SourceTable
 
@@ -80,7 +80,7 @@ class SourceReader:
     def _plain(self, item: Item) -> dict[str, Any]:
         """What an entry says, Jinja filled in; not what is below it."""
         return {
-            key: self.words.value(each)
+            key: each.plain() if key in LATER else self.words.value(each)
             for key, _, each in item.entries()
             if key not in ("tables", "columns", "description", "tests", "data_tests")
         }
@@ -111,15 +111,16 @@ class SourceReader:
             return None
         column = _last("loaded_at_field", own, mapping(own.get("config")), head,
                        mapping(head.get("config")), config)  # fmt: skip
-        if not column:
-            if _last("loaded_at_query", own, mapping(own.get("config")), head, config):
-                self.words.notes.say("`loaded_at_query` is not understood: it needs a field")
-            else:
-                self.words.notes.say("`freshness` without a `loaded_at_field` is passed over")
+        query = _last("loaded_at_query", own, mapping(own.get("config")), head,
+                      mapping(head.get("config")), config)  # fmt: skip
+        if not column and not query:
+            self.words.notes.say("`freshness` without a `loaded_at_field` is passed over")
             return None
         warn, error = (_seconds(rules.get(key)) for key in ("warn_after", "error_after"))
         chosen = rules.get("filter")
-        return Freshness(str(column), warn, error, None if chosen is None else str(chosen))
+        narrow = None if chosen is None else str(chosen)
+        # Both at once are a mistake with dbt; a table's own field beats a query above it.
+        return Freshness(str(column or ""), warn, error, narrow, "" if column else str(query))
 
 
 def _last(key: str, *layers: Mapping[str, Any]) -> Any:

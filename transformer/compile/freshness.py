@@ -1,0 +1,30 @@
+"""Freshness: the query that gives the newest moment of a source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from transformer.compile.context import Trace
+from transformer.compile.index import Referable
+from transformer.compile.scope import Scope
+from transformer.names import expression
+from transformer.project.values import Freshness, SourceTable
+
+
+def newest(rule: Freshness, rows: str) -> str:
+    """The query of the newest moment in epoch seconds; `rows` is what stands behind FROM."""
+    if rule.query:
+        return f"select epoch(({rule.query}\n)::timestamptz)"
+    narrow = f" where {rule.filter}" if rule.filter else ""
+    return f"select epoch(max(({expression(rule.field)})::timestamptz)) from {rows}{narrow}"
+
+
+def with_query(table: SourceTable, this: Referable, scope: Scope) -> SourceTable:
+    """The table with its `loaded_at_query` rendered: `{{ this }}` is the table. Raises
+    TransformError."""
+    rule = table.freshness
+    if rule is None or not rule.query:
+        return table
+    session = scope.session(Trace(), table.package, this=this)
+    query = session.render(rule.query, table.where.path).strip().rstrip(";")
+    return replace(table, freshness=replace(rule, query=query))
