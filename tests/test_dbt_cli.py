@@ -350,6 +350,14 @@ def test_compile_and_run_leave_the_sql_by_files(shop: Path) -> None:
     assert code["model.shop.asks"].strip() == "select 7 as n"
 
 
+def test_compile_changes_nothing_and_says_what_would(shop: Path) -> None:
+    asks = "{% do run_query('drop table countries') %} select 1 as n"
+    write(shop, {"models/drops.sql": asks})
+    said = transform(shop, "compile").stderr
+    assert "`drops` changes the warehouse as it is rendered: see it after a run" in said
+    assert query(shop / "shop.duckdb", "select count(*) from countries") == [(2,)]
+
+
 def test_show_takes_ephemeral_models_headers_and_what_asks_the_warehouse(shop: Path) -> None:
     write(
         shop,

@@ -161,6 +161,8 @@ def called(args: list[Any] | None) -> Called:
         check=False,
     )
     print(f"\n$ transform {' '.join(words)}\n{done.stdout}{done.stderr}", end="")
+    for adapter in FACTORY.adapters.values():  # as after a call of dbt's own
+        adapter.connections.set_connection_name("after")
     left = tuple(name for name, moment in _moments().items() if before.get(name) != moment)
     return Called(words, done.returncode, done.stdout, done.stderr, left)
 

@@ -47,7 +47,11 @@ for _folder, _module, *_names in (
 
 
 class TestStoreTestFailuresAsExceptions(failures.StoreTestFailuresAsExceptions):
-    """The suite expects the test's own result to say so; the command refuses before it begins."""
+    """The suite expects the test's own result to say so; here every command refuses the project."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def setup_class(self, project):
+        return None
 
     def test_tests_run_unsuccessfully_and_raise_appropriate_exception(self, project):
         with pytest.raises(runner.Refused) as caught:

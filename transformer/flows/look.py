@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from transformer.artifacts import code_of
 from transformer.asking import Ask, Outside
 from transformer.compile.nodes import ModelBody, Node
-from transformer.errors import Fault, SqlError, UsageError, did_you_mean
+from transformer.errors import Fault, SqlError, TransformError, UsageError, did_you_mean
 from transformer.leaving import chosen_of, leave, manifest_of, target_folder
 from transformer.ledger import FAILURES
 from transformer.names import Name, slug
@@ -20,6 +20,9 @@ from transformer.plan.checked import check_of
 from transformer.plan.things import Thing, things
 from transformer.run.late import Asked
 from transformer.steps import Sample
+
+# What DuckDB says of a statement that may not change anything.
+_READ_ONLY = "attached in read-only mode"
 
 
 def listed(ask: Ask, outside: Outside) -> tuple[list[Thing], bool]:
@@ -72,7 +75,7 @@ def compiled(ask: Ask, outside: Outside, inline: str = "") -> tuple[Path, list[t
             return home, [("inline", _inline(opened, inline, session))]
     chosen = chosen_of(opened, ask, outside)
     with _session(opened) as session:
-        late = _rendered(opened, chosen, session)
+        late = _rendered(opened, chosen, session, outside.say)
     leave(opened, ask, outside, compiled=late)
     made = []
     for node in opened.graph:
@@ -87,12 +90,22 @@ def compiled(ask: Ask, outside: Outside, inline: str = "") -> tuple[Path, list[t
     return home, made
 
 
-def _rendered(opened: Opened, chosen: Container[str], session: Any) -> dict[str, str]:
+def _rendered(
+    opened: Opened, chosen: Container[str], session: Any, say: Callable[[str], object]
+) -> dict[str, str]:
     """The queries of chosen nodes whose templates ask the warehouse, by id, as they are now."""
     if session is None:
         return {}
-    late = [n for n in opened.graph if n.late and n.id in chosen]
-    return {n.id: code_of(opened.late.made(n, Asked(session))) for n in late}
+    made = {}
+    for node in opened.graph:
+        if node.late and node.id in chosen:
+            try:
+                made[node.id] = code_of(opened.late.made(node, Asked(session)))
+            except TransformError as error:
+                if _READ_ONLY not in error.what:
+                    raise
+                say(f"`{node.name}` changes the warehouse as it is rendered: see it after a run")
+    return made
 
 
 @contextmanager

@@ -16,14 +16,15 @@ _KINDS = {"view": "view", "table_function": "macro table", "function": "macro"}
 
 def describe(tools: Tools, session: Session, node: Node, columns: Columns) -> None:
     """Writes the comments of a relation that has these columns. Columns that are described and
-    not there are told of where a project of dbt's form asks for comments (`persist_docs`)."""
+    not there are told of: in dbt's form of project nobody has looked for them before."""
     if node.relation is None:
         return
+    relation, each = _wanted(tools, node)
     kind = _KINDS.get(str(node.options.get("materialized")), "table")
-    if node.described.description:
+    if relation and node.described.description:
         text = literal(node.described.description)
         session.run(f"comment on {kind} {node.relation.sql()} is {text}")
-    if node.callable:
+    if node.callable or not each:
         return
     missing = set(_missing(node.described.columns, columns))
     for column in node.described.columns:
@@ -32,13 +33,22 @@ def describe(tools: Tools, session: Session, node: Node, columns: Columns) -> No
                 f"comment on column {node.relation.sql()}.{quoted(column.name)}"
                 f" is {literal(column.description)}"
             )
-    if missing and (node.options.get("persist_docs") or {}).get("columns"):
+    if missing and tools.project.open:
         names = ", ".join(c.name for c in node.described.columns if c.name in missing)
         said = (
             f"`{node.name}`: The following columns are specified in the schema but are not present"
             f" in the database: {names}"
         )
         tools.on_event(Event("notice", said, ""))
+
+
+def _wanted(tools: Tools, node: Node) -> tuple[bool, bool]:
+    """Whether the relation gets its comment, and its columns theirs: in a project of dbt's form
+    only where `persist_docs` asks for them."""
+    if not tools.project.open:
+        return True, True
+    asked = node.options.get("persist_docs") or {}
+    return bool(asked.get("relation")), bool(asked.get("columns"))
 
 
 def _missing(described: Iterable[Column], columns: Columns) -> Iterable[str]:
