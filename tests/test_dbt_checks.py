@@ -43,16 +43,16 @@ def test_what_was_kept_as_a_table_may_be_a_view_the_next_time(tmp_path: Path) ->
 
 
 def test_a_way_of_keeping_that_is_none_is_refused_with_its_place(tmp_path: Path) -> None:
-    root = project(
-        tmp_path, **{"tests/odd.sql": "{{ config(store_failures_as='veiw') }} select 1 as id"}
-    )
-    with pytest.raises(Mistakes) as caught:
-        run(root, "test")
-    (error,) = caught.value.errors
-    assert error.what == "`veiw` is not a valid value of `store_failures_as`"
-    assert error.where is not None
-    assert error.where.path == "tests/odd.sql"
-    assert error.hint == "did you mean `view`?"
+    files = {
+        "tests/odd.sql": "{{ config(store_failures_as='veiw') }} select 1 as id",
+        "tests/even.sql": "select 1 as id limit 0",
+    }
+    root = project(tmp_path, **files)
+    report = run(root, "test", ok=False)
+    assert "`veiw` is not a valid value of `store_failures_as`" in said(report)
+    assert "tests/odd.sql:1:1" in said(report)
+    assert "did you mean `view`?" in said(report)
+    assert results(root) == {"test.shop.odd": "error", "test.shop.even": "pass"}
 
 
 def test_a_test_of_an_ephemeral_model_reads_its_query(tmp_path: Path) -> None:

@@ -426,3 +426,22 @@ def test_a_query_may_say_when_a_source_was_loaded(shop: Path) -> None:
     transform(shop, "source", "freshness")
     (found,) = artifact(shop, "sources.json")["results"]
     assert (found["status"], 7200 <= found["max_loaded_at_time_ago_in_s"] < 9000) == ("warn", True)
+
+
+def test_what_templates_tell_the_user_is_shown(shop: Path) -> None:
+    text = """
+        {{ config(materialized='view') }}
+        {{ log('seen once', info=true) }}{{ log('not shown') }}{% do print('printed') %}
+        {% if not execute %}{{ log('while it is read', info=true) }}{% endif %}
+        {% do exceptions.warn('take care') %}
+        select 1 as a
+    """
+    write(shop, {"models/talks.sql": text})
+    said = transform(shop, "run", "-s", "talks").stderr.splitlines()
+    assert [
+        line for line in said if line in ("seen once", "not shown", "printed", "take care")
+    ] == [
+        "seen once",
+        "printed",
+        "take care",
+    ]

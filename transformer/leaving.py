@@ -10,11 +10,11 @@ from typing import Any
 
 from transformer.artifacts import Call, code_of, manifest, run_results
 from transformer.asking import Ask, Elsewhere, Outside
+from transformer.compile.dbt.facts import within
 from transformer.compile.nodes import CheckBody, Node
 from transformer.errors import UsageError
 from transformer.opening import Opened
 from transformer.plan.choice import chosen
-from transformer.plan.keeping import within
 from transformer.plan.methods import Earlier
 from transformer.project.values import Project
 from transformer.steps import Plan, Results

@@ -87,7 +87,13 @@ def open_project(ask: Ask, outside: Outside) -> Opened:
     _note_passwords(project, outside.secrets)
     engine = find(project.target.type)
     world = World(
-        outside.env, outside.clock(), ask.full_refresh, ask.command, outside.invocation, ask.flags
+        outside.env,
+        outside.clock(),
+        ask.full_refresh,
+        ask.command,
+        outside.invocation,
+        ask.flags,
+        outside.say,
     )
     made = compile_project(project, world, engine.DIALECT.name)
     opened = Opened(project, made.graph, places, engine, made.scope, made.mistakes, made.texts)

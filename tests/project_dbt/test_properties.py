@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -279,3 +280,17 @@ def test_property_files_may_lie_in_any_folder_with_either_ending(tmp_path: Path)
         "seeds/deep/a.yaml": "models: [{name: orders, description: From afar}]",
     }
     assert model(clean(tmp_path, files), "orders").described.description == "From afar"
+
+
+def test_of_a_key_that_stands_twice_the_last_value_counts_and_it_is_told(tmp_path: Path) -> None:
+    yml = "models:\n  - name: orders\n    description: one\n    description: two\n"
+    project = load(tmp_path, {"models/orders.sql": "select 1 as id", "models/s.yml": yml})
+    assert project.models[0].described.description == "two"
+    told = "the key `description` stands twice (models/s.yml:4): the last one counts"
+    assert told in project.notices
+    assert not project.mistakes
+
+
+def test_a_seeds_digest_is_what_dbts_manifest_has(tmp_path: Path) -> None:
+    project = load(tmp_path, {"seeds/a.csv": "id\n1\n"})
+    assert project.seeds[0].digest == hashlib.sha256(b"id\n1").hexdigest()

@@ -161,6 +161,9 @@ def _readable(task: _Task) -> Iterator[tuple[str, list[str]]]:
 
 
 def _snapshot(task: _Task, body: SnapshotBody) -> None:
+    if body.late:
+        task.bound.late.add(task.node.id)
+        return
     read = task.bound.columns.get(task.node.needs[0], ()) if task.node.needs else ()
     if body.query is not None:
         read = _describe(task, body.query) or ()

@@ -90,11 +90,12 @@ def _storing(body: CheckBody, name: str, scope: Scope) -> CheckBody:
     if not scope.is_open:
         return body
     if config.store_failures_as and config.store_failures_as not in _STORED_AS:
-        raise ConfigError(
+        wrong = ConfigError(
             f"`{config.store_failures_as}` is not a valid value of `store_failures_as`",
             body.where,
             hint=did_you_mean(config.store_failures_as, _STORED_AS, otherwise="there are: {}"),
         )
+        return replace(body, refused=wrong)
     kept = config.store_failures or bool(scope.world.flags.get("STORE_FAILURES"))
     if config.store_failures_as:
         kept = config.store_failures_as != "ephemeral"

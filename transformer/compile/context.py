@@ -82,7 +82,7 @@ class Words:
                     warehouse=self.warehouse,
                     graph=self.graph,
                     dispatch=session.dispatch,
-                    log=self.log,
+                    say=self.say,
                     own=own,
                 )
             ),
@@ -90,7 +90,7 @@ class Words:
             "this": self.relation(self.this) if self.this else None,
             "execute": self.execute,
             "log": self.log,
-            "print": self.log,
+            "print": self.say,
             "return": give_back,
             "run_started_at": self.world.now,
             "project_name": self.index.project,
@@ -160,9 +160,15 @@ class Words:
         self.trace.asked_incremental = True
         return self.incremental and self.execute
 
-    def log(self, message: Any, *_: Any, **__: Any) -> str:
-        """Keeps a note; writes nothing into the SQL."""
+    def log(self, message: Any, info: bool = False) -> str:
+        """Tells the user, where it is `info`; writes nothing into the SQL."""
+        return self.say(message) if info else ""
+
+    def say(self, message: Any, *_: Any, **__: Any) -> str:
+        """Tells the user, once what is rendered is meant; writes nothing into the SQL."""
         self.trace.notes.append(str(message))
+        if self.execute:
+            self.world.hear(str(message))
         return ""
 
 

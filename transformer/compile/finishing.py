@@ -19,6 +19,7 @@ from transformer.compile.models import code_of, rendered_now
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
 from transformer.compile.rendering import finish, resolve, with_canonical
 from transformer.compile.scope import Query, Scope
+from transformer.compile.snapshots import snapshot_now
 from transformer.compile.spans import Span
 from transformer.compile.units import unit_query
 from transformer.errors import Where
@@ -61,6 +62,8 @@ def _late(node: Node, whole: Query, scope: Scope) -> Node:
         return replace(node, body=replace(node.body, late=True, code=code))
     if isinstance(node.body, CheckBody):
         return replace(node, body=replace(node.body, late=True))
+    if isinstance(node.body, SnapshotBody):
+        return replace(node, body=replace(node.body, late=True, code=code_of(whole, scope)))
     return node
 
 
@@ -132,6 +135,8 @@ class Late:
             whole = late_query(node, self.graph, scope)
         elif isinstance(node.body, ModelBody):
             whole = rendered_now(node, scope, incremental=incremental)
+        elif isinstance(node.body, SnapshotBody):
+            whole = snapshot_now(node, scope)
         else:
             raise TypeError(node.id)
         parents = self._parents((*node.needs, *whole.needs), scope)

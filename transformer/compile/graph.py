@@ -328,7 +328,7 @@ def _snapshot(snapshot: Snapshot, draft: _Draft) -> None:
     node, query = snapshot_node(snapshot, draft.scope, draft.placed[node_id])
     hooked = hook_needs(node, draft.scope)
     draft.add(replace(node, needs=tuple(dict.fromkeys((*node.needs, *hooked)))))
-    if query:
+    if query and not query.late:
         draft.queries[node_id] = (query, None)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from transformer.compile.config import ModelConfig
 from transformer.compile.locate import in_macro, in_template, in_text
 from transformer.compile.sql import Splice, unspliced
-from transformer.errors import Where
+from transformer.errors import TransformError, Where
 from transformer.names import Name, quoted
 from transformer.project.values import (
     NOTHING,
@@ -112,6 +112,9 @@ class SnapshotBody:
     query: Compiled | None = None
     # Whether a key that is missing or stands twice is refused.
     guarded: bool = True
+    # The query asks the warehouse, and is made just before it runs; what it is made of.
+    late: bool = False
+    code: str = ""
 
     @property
     def source(self) -> str:
@@ -164,6 +167,8 @@ class CheckBody:
     stored: Name | None = None
     # The model that is built only when it passes: it is a unit test of that.
     before: str | None = None
+    # Why it cannot be measured: it fails by itself when its turn comes.
+    refused: TransformError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,7 @@ class Node:
     @property
     def late(self) -> bool:
         """Whether what it runs is known only when it runs."""
-        return isinstance(self.body, ModelBody | CheckBody) and self.body.late
+        return isinstance(self.body, ModelBody | CheckBody | SnapshotBody) and self.body.late
 
     @property
     def elsewhere(self) -> bool:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from transformer.compile.config import hooks_named
 from transformer.compile.context import Trace
 from transformer.compile.dbt.facts import id_of, plain_facts
-from transformer.compile.models import written_options
+from transformer.compile.models import code_of, written_options
 from transformer.compile.naming import Placed
 from transformer.compile.nodes import Node, SnapshotBody
-from transformer.compile.rendering import rendered_or_late
+from transformer.compile.rendering import render, rendered_or_late
 from transformer.compile.scope import Query, Scope, Template
 from transformer.errors import GraphError
 from transformer.names import Name
@@ -61,6 +61,8 @@ def snapshot_node(snapshot: Snapshot, scope: Scope, placed: Placed) -> tuple[Nod
         _texts(config.get("check_cols") or ()),
         _deletes(snapshot),
         guarded=not scope.is_open,
+        late=bool(query and query.late),
+        code=code_of(query, scope) if query and query.late else "",
     )
     node = Node(
         id=id_of("snapshot", snapshot, scope.index.project),
@@ -82,7 +84,11 @@ def snapshot_node(snapshot: Snapshot, scope: Scope, placed: Placed) -> tuple[Nod
 
 
 def _query(snapshot: Snapshot, scope: Scope) -> Query:
-    template = Template(
+    return rendered_or_late(_template(snapshot, scope), scope)
+
+
+def _template(snapshot: Snapshot, scope: Scope) -> Template:
+    return Template(
         snapshot.text,
         snapshot.where.path,
         snapshot.package,
@@ -90,14 +96,13 @@ def _query(snapshot: Snapshot, scope: Scope) -> Query:
         options=snapshot.config,
         facts=plain_facts("snapshot", snapshot, scope.index.project),
     )
-    query = rendered_or_late(template, scope)
-    if query.late:
-        raise GraphError(
-            f"the snapshot `{snapshot.name}` asks the warehouse in its query",
-            snapshot.where,
-            hint="put the query in a model, and make the snapshot of that",
-        )
-    return query
+
+
+def snapshot_now(node: Node, scope: Scope) -> Query:
+    """The query of a late snapshot, now that the scope has a warehouse. Raises TransformError."""
+    if not isinstance(node.body, SnapshotBody):
+        raise TypeError(node.id)
+    return render(_template(node.body.snapshot, scope), scope)
 
 
 def _nothing_missing(snapshot: Snapshot, strategy: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ class World:
     command: str = "build"
     invocation: str = ""
     flags: Mapping[str, Any] = field(default_factory=dict)
+    # Who hears what templates tell the user: `log(…, info=true)`, `print`, warnings.
+    hear: Callable[[str], object] = field(default=str, repr=False, compare=False)
 
     @property
     def secrets(self) -> frozenset[str]:

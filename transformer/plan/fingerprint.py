@@ -47,7 +47,7 @@ def _seed(node: Node, body: SeedBody) -> Any:
 def _snapshot(_: Node, body: SnapshotBody) -> Any:
     compared = body.strategy, body.updated_at, body.check_cols
     read = body.query.canonical if body.query else body.reads
-    return read, body.unique_key, compared, body.hard_deletes
+    return read, body.unique_key, compared, body.hard_deletes, body.code
 
 
 def _freshness(_: Node, body: FreshnessBody) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from transformer.compile.dbt.facts import files
 from transformer.compile.nodes import Graph
 from transformer.plan.things import Thing, kept_id, kept_needs, kept_thing
 from transformer.project.values import Kept, Project
@@ -18,12 +19,6 @@ _MANY = {
     "unit_test": "unit_tests",
     "group": "groups",
 }
-
-
-def within(path: str, package: str, project: Project) -> str:
-    """The path from the package's own folder, as dbt names files."""
-    folder = project.packages[package].folder if package in project.packages else ""
-    return path.removeprefix(f"{folder}/") if folder else path
 
 
 def every_kept(project: Project, graph: Graph, moment: float) -> Facts:
@@ -41,14 +36,13 @@ def _kept(
     kept: Kept, project: Project, needs: Mapping[str, tuple[str, ...]], moment: float
 ) -> Facts:
     thing = kept_thing(kept, project.name, needs.get(kept_id(kept, project.name), ()))
-    path = within(kept.where.path, kept.package, project)
+    place = files(kept.where.path, kept.package, project)
     content, config = dict(kept.content), dict(kept.content.get("config") or {})
     common: Facts = {
         "name": kept.name,
         "resource_type": kept.kind,
         "package_name": thing.package,
-        "path": path.partition("/")[2] or path,
-        "original_file_path": path,
+        **place,
         "unique_id": thing.id,
     }
     if kept.kind == "group":

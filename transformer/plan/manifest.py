@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from transformer.compile.dbt.facts import files, within
 from transformer.compile.dbt.graph import graph_facts
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
-from transformer.plan.keeping import every_kept, within
+from transformer.plan.keeping import every_kept
 from transformer.plan.things import Thing, Things, things
 from transformer.project.values import MacroFile, Project
 
@@ -181,12 +182,10 @@ def _after(seconds: int | None) -> Facts:
 
 def _places(node: Node, thing: Thing, project: Project) -> Facts:
     """Files as dbt names them: from the package's own folder."""
-    path = within(node.path, node.package, project)
     written = node.described.where.path if node.described.where else ""
     package = node.package or project.name
-    made = {
-        "original_file_path": path,
-        "path": path.partition("/")[2] or path,
+    made: Facts = {
+        **files(node.path, node.package, project),
         "fqn": list(thing.fqn),
         "patch_path": f"{package}://{within(written, node.package, project)}" if written else None,
     }
@@ -198,7 +197,7 @@ def _places(node: Node, thing: Thing, project: Project) -> Facts:
 def _checksum(facts: Facts, node: Node) -> Facts:
     seed = getattr(node.body, "seed", None)
     if seed is not None:
-        return {"name": "blake2b", "checksum": seed.digest}
+        return {"name": "sha256", "checksum": seed.digest}
     code = str(facts.get("raw_code") or "").strip()
     return {"name": "sha256", "checksum": hashlib.sha256(code.encode()).hexdigest()}
 

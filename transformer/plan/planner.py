@@ -25,7 +25,7 @@ from transformer.names import Name, quoted
 from transformer.plan.checked import check_of
 from transformer.plan.checks import Check
 from transformer.plan.materialize import Material, Statement, brings_new, statements
-from transformer.plan.snapshots import snapshot
+from transformer.plan.snapshots import Record, snapshot
 from transformer.plan.versions import current_versions, print_of, solid_needs
 from transformer.steps import BAD, Action, Columns, Plan, Skip, State, Step
 
@@ -102,6 +102,7 @@ class Work:
     only_if_changed: bool = False
     # What the statements are made of, where that has to wait until the step is done.
     material: Material | None = None
+    record: Record | None = None
     # Why there are no statements: the step fails with it when its turn comes.
     refused: TransformError | None = None
 
@@ -230,7 +231,7 @@ class _Planner:
         leads: dict[str, str] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
-            if not isinstance(body, CheckBody) or body.on is None or body.late:
+            if not isinstance(body, CheckBody) or body.on is None or body.late or body.refused:
                 continue
             rest = set(self.inputs[node_id]) - {body.on}
             if rest <= self.graph.above(body.on):
@@ -275,7 +276,7 @@ class _Planner:
 
     def work(self, node: Node, checks: Sequence[str]) -> Work:
         made = self.unwritten(node, checks)
-        if made.material is not None:
+        if made.material or made.record or made.refused:
             return made
         try:
             return replace(made, statements=self.statements(node))
@@ -292,6 +293,7 @@ class _Planner:
             fingerprint=self.prints[node.id],
             inputs=self.inputs[node.id],
             material=self.material(node) if late else None,
+            record=self.record(node) if late else None,
             checks=tuple(check_of(self.graph[c], self.graph) for c in checks),
             rows=self.rows(node),
             reads={
@@ -300,6 +302,7 @@ class _Planner:
                 if (relation := self.graph[need].relation)
             },
             columns=self.facts.columns.get(node.id),
+            refused=node.body.refused if isinstance(node.body, CheckBody) else None,
             full_refresh=self.refreshes(node),
             only_if_changed=only and node.kind in ("model", "snapshot", "check", "activation"),
         )
@@ -317,17 +320,22 @@ class _Planner:
         return self.wish.full_refresh
 
     def statements(self, node: Node) -> tuple[Statement, ...]:
-        existing = self.state.relation(node.relation)
         columns = self.facts.columns.get(node.id)
-        if isinstance(node.body, SnapshotBody) and node.relation:
-            read = self.facts.columns.get(node.id, ())
-            return snapshot(node.relation, node.body, read, existing, self.wish.now)
+        record = self.record(node)
+        if isinstance(node.body, SnapshotBody) and record:
+            return snapshot(record, node.body, self.facts.columns.get(node.id, ()))
         material = self.material(node)
         if material is None:
             return ()
         if brings_new(material):
             columns = self.facts.increments.get(node.id, columns)
         return statements(replace(material, columns=columns))
+
+    def record(self, node: Node) -> Record | None:
+        """What a snapshot is brought up to date with, but for its columns."""
+        if not isinstance(node.body, SnapshotBody) or not node.relation:
+            return None
+        return Record(node.relation, self.state.relation(node.relation), self.wish.now)
 
     def material(self, node: Node) -> Material | None:
         """What a model is made of, but for its columns."""
@@ -377,7 +385,8 @@ def _led(one: Mapping[str, Any], node: Node, graph: Graph) -> Mapping[str, Any]:
 
 
 def _has_query(node: Node) -> bool:
-    return isinstance(node.body, ModelBody) and node.body.query is not None
+    is_model = isinstance(node.body, ModelBody) and node.body.query is not None
+    return is_model or isinstance(node.body, SnapshotBody)
 
 
 def _columns_place(body: ModelBody) -> Where:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 
 from transformer.compile.nodes import SnapshotBody
@@ -12,16 +13,24 @@ from transformer.plan.materialize import DELTA, Statement, fits
 from transformer.steps import Columns, RelationState
 
 
-def snapshot(
-    relation: Name, body: SnapshotBody, read: Columns, existing: RelationState | None, now: datetime
-) -> tuple[Statement, ...]:
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a snapshot is brought up to date with, but for the columns that it reads."""
+
+    relation: Name
+    existing: RelationState | None
+    now: datetime
+
+
+def snapshot(record: Record, body: SnapshotBody, read: Columns) -> tuple[Statement, ...]:
     """The statements that bring the record up to date.
 
     A current record has no `dbt_valid_to`. A record whose row changed ends when its successor
     begins: at `updated_at`, or now for the strategy `check`.
     """
-    made = _Snapshot(relation, body, read, f"timestamp {literal(_stamp(now))}")
-    return tuple(made.first() if existing is None else made.next(existing))
+    moment = f"timestamp {literal(_stamp(record.now))}"
+    made = _Snapshot(record.relation, body, read, moment)
+    return tuple(made.first() if record.existing is None else made.next(record.existing))
 
 
 def _stamp(now: datetime) -> str:

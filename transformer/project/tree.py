@@ -6,7 +6,7 @@ beside every key and value, so that a mistake can be shown where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,14 +49,15 @@ class Item:
         return self.value
 
 
-def parse(text: str, path: str) -> Item:
-    """The file's one document; an empty file is an empty mapping. Raises ConfigError."""
+def parse(text: str, path: str, twice: Callable[[ConfigError], None] | None = None) -> Item:
+    """The file's one document; an empty file is an empty mapping. Raises ConfigError. A key that
+    stands twice is told to `twice`, where there is one, and its last value counts."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return Item({}, Where(path, 1))
-        return _Composer(loader, path, text.splitlines()).item(node)
+        return _Composer(loader, path, text.splitlines(), twice or _refuse).item(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         lines = text.splitlines()
@@ -76,9 +77,15 @@ def parse(text: str, path: str) -> Item:
         ) from None
 
 
+def _refuse(error: ConfigError) -> None:
+    raise error
+
+
 class _Composer:
-    def __init__(self, loader: Any, path: str, lines: list[str]) -> None:
-        self.loader, self.path, self.lines = loader, path, lines
+    def __init__(
+        self, loader: Any, path: str, lines: list[str], twice: Callable[[ConfigError], None]
+    ) -> None:
+        self.loader, self.path, self.lines, self.twice = loader, path, lines, twice
 
     def where(self, node: Any) -> Where:
         if isinstance(node, yaml.MappingNode) and node.value and not node.flow_style:
@@ -112,10 +119,11 @@ class _Composer:
             if not isinstance(key, str):
                 raise ConfigError("a key must be a word", place)
             if key in found:
-                raise ConfigError(
+                error = ConfigError(
                     f"the key `{key}` stands twice",
                     place,
                     hint=f"the first is on line {found[key][0].line}; keep one of them",
                 )
+                self.twice(error)
             found[key] = (place, self.item(value_node))
         return inherited | found

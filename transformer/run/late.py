@@ -13,7 +13,7 @@ from typing import Any
 
 from transformer.compile.contracts import contract
 from transformer.compile.finishing import Late
-from transformer.compile.nodes import ModelBody, Node
+from transformer.compile.nodes import ModelBody, Node, SnapshotBody
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault, Where
 from transformer.names import literal, quoted
@@ -21,6 +21,7 @@ from transformer.plan import batches
 from transformer.plan.checked import check_of
 from transformer.plan.materialize import DELTA, Statement, brings_new, statements
 from transformer.plan.planner import Work
+from transformer.plan.snapshots import snapshot
 from transformer.project.values import Hook
 from transformer.run.tools import Tools
 from transformer.steps import Columns, State
@@ -96,6 +97,8 @@ def _rendered(tools: Tools, session: Session, work: Work) -> Work:
     node = renderer.made(work.node, Asked(session), incremental=incremental)
     if work.node.kind == "check":
         return replace(work, node=node, checks=(check_of(node, renderer.graph),))
+    if isinstance(node.body, SnapshotBody):
+        return replace(work, node=node)
     body = node.body
     if not isinstance(body, ModelBody) or body.query is None or work.material is None:
         raise TypeError(node.id)
@@ -153,6 +156,9 @@ def is_incremental(state: State, work: Work) -> bool:
 
 def _with_columns(session: Session, work: Work) -> Work:
     """Statements that had to wait for the columns of the query."""
+    if work.record and isinstance(work.node.body, SnapshotBody):
+        read = session.columns(f"from {work.node.body.source}")
+        return replace(work, statements=snapshot(work.record, work.node.body, read))
     material = work.material
     if material is None or work.statements or material.query is None:
         return work

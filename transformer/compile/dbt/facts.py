@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transformer.compile.config import ModelConfig
-from transformer.project.values import Described, Model, Seed, Snapshot
+from transformer.project.values import Described, Model, Project, Seed, Snapshot
 
 
 def id_of(kind: str, made: Model | Seed | Snapshot, project: str) -> str:
@@ -56,7 +56,7 @@ def _common(
         "resource_type": kind,
         "package_name": made.package or project,
         "unique_id": id_of(kind, made, project),
-        "fqn": list(made.fqn),
+        "fqn": [made.package or project, *(made.fqn or (made.name,))],
         "path": path,
         "original_file_path": path,
         "config": dict(config),
@@ -83,3 +83,15 @@ def described(described: Described) -> dict[str, Any]:
             for column in described.columns
         },
     }
+
+
+def within(path: str, package: str, project: Project) -> str:
+    """The path from the package's own folder, as dbt names files."""
+    folder = project.packages[package].folder if package in project.packages else ""
+    return path.removeprefix(f"{folder}/") if folder else path
+
+
+def files(path: str, package: str, project: Project) -> dict[str, str]:
+    """A node's file as dbt names it: from the package's own folder, and from where it looks."""
+    own = within(path, package, project)
+    return {"original_file_path": own, "path": own.partition("/")[2] or own}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformer.compile.dbt.facts import described, model_facts, plain_facts
+from transformer.compile.dbt.facts import described, files, model_facts, plain_facts, within
 from transformer.compile.nodes import (
     CheckBody,
     Graph,
@@ -72,7 +72,8 @@ def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
             "nodes": [n for n in node.needs if graph[n].kind != "freshness"],
             "macros": _macros(node, project),
         },
-        "fqn": list(node.fqn) or [node.package or project.name, node.name],
+        **files(node.path, node.package, project),
+        "fqn": [node.package or project.name, *(node.fqn or (node.name,))],
     }
 
 
@@ -131,9 +132,9 @@ def source_facts(node: Node, project: Project) -> dict[str, Any]:
         "database": catalog,
         "schema": table.schema,
         "relation_name": full_name(node, node.relation, project),
-        "path": node.path,
-        "original_file_path": node.path,
-        "fqn": list(node.fqn),
+        "path": within(node.path, node.package, project),
+        "original_file_path": within(node.path, node.package, project),
+        "fqn": [node.package or project.name, *node.fqn],
         "tags": list(node.tags),
         "config": {"enabled": True, **table.config},
         "loader": str(table.config.get("loader") or ""),

@@ -32,13 +32,13 @@ class Given:
     warehouse: Warehouse | None
     graph: Callable[[], Mapping[str, Any]] | None
     dispatch: Callable[..., Any]
-    log: Callable[..., str]
+    say: Callable[[str], str]
     own: Mapping[str, Any] = field(default_factory=dict)
 
 
 def surface(given: Given) -> dict[str, Any]:
     """The names, with what they mean in this rendering."""
-    here = Here(tell=given.log, warn=given.log)
+    here = Here(tell=given.say, warn=given.say)
     adapter = Adapter(given.warehouse if given.execute else None, given.dispatch, here)
     queries = _Queries(adapter, given.execute)
     world = given.world
@@ -50,7 +50,7 @@ def surface(given: Given) -> dict[str, Any]:
         "context": _Everything(given.dispatch, given.own),
         "database": given.target.get("database"),
         "dbt_metadata_envs": {},
-        "exceptions": words.exceptions(given.log),
+        "exceptions": words.exceptions(given.say),
         "graph": _Graph(given.graph, given.execute),
         "invocation_args_dict": dict(flags(world)),
         "invocation_id": world.invocation,

@@ -80,9 +80,9 @@ def read_text(path: Path, shown: str, notes: Notes) -> str:
 
 
 def digest(file: File, notes: Notes) -> str:
-    """A hash of the file's bytes."""
+    """A hash of what the file holds, as dbt's manifest has it."""
     try:
-        return hashlib.blake2b(file.path.read_bytes(), digest_size=16).hexdigest()
+        return hashlib.sha256(file.path.read_bytes().strip()).hexdigest()
     except OSError as error:
         what = f"this file cannot be read: {(error.strerror or str(error)).lower()}"
         notes.mistake(what, Where(file.shown, 1), hint="look at its permissions")

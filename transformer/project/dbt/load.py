@@ -304,7 +304,7 @@ def _selectors(root: Path, notes: Notes) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        tree = parse(read_text(path, SELECTORS, notes), SELECTORS)
+        tree = parse(read_text(path, SELECTORS, notes), SELECTORS, notes.twice)
     except TransformError as error:
         notes.mistakes.append(error)
         return {}

@@ -70,7 +70,7 @@ def entries(root: Path, shown: str, words: Words) -> list[Entry]:
             continue
         path = f"{shown}/{name}" if shown else name
         try:
-            tree = parse(read_text(root / name, path, words.notes), path)
+            tree = parse(read_text(root / name, path, words.notes), path, words.notes.twice)
         except TransformError as error:
             words.notes.mistakes.append(error)
             continue

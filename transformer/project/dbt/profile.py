@@ -54,7 +54,7 @@ def read_target(wanted: Wanted, words: Words) -> Target:
     """The target. Raises UsageError when there is no such profile, target or adapter."""
     path = _find(wanted.folders)
     try:
-        tree = _closed(parse(read_file(path, FILE), FILE))
+        tree = _closed(parse(read_file(path, FILE), FILE, lambda _: None))
     except TransformError as error:
         place = replace(error.where, text="") if error.where else None
         raise UsageError(error.what, place, error.hint) from None

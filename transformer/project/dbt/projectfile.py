@@ -78,7 +78,7 @@ class ProjectFile:
 def read_raw(root: Path, shown: str) -> Item:
     """The file as it is written. Raises Mistakes when it is no mapping in YAML."""
     try:
-        item = parse(read_file(root / FILE, shown), shown)
+        item = parse(read_file(root / FILE, shown), shown, lambda _: None)
     except ConfigError as error:
         raise Mistakes([error]) from None
     if not item.is_map:
@@ -124,7 +124,7 @@ def read_vars(root: Path, shown: str, notes: Notes) -> dict[str, Any]:
     if not (root / VARS).is_file():
         return {}
     try:
-        found = parse(read_file(root / VARS, shown), shown)
+        found = parse(read_file(root / VARS, shown), shown, notes.twice)
     except TransformError as error:
         notes.mistakes.append(error)
         return {}

@@ -40,6 +40,11 @@ class Notes:
         """Notes a mistake; reading goes on."""
         self.mistakes.append(ConfigError(what, where, hint))
 
+    def twice(self, error: ConfigError) -> None:
+        """Notes a key that stands twice: with dbt its last value counts."""
+        at = f" ({error.where.path}:{error.where.line})" if error.where else ""
+        self.say(f"{error.what}{at}: the last one counts")
+
     def once(self) -> tuple[TransformError, ...]:
         """The mistakes, each once: a value may have been read for several reasons."""
         return tuple({(str(each.where), each.what): each for each in self.mistakes}.values())
