@@ -12,7 +12,7 @@ import pytest
 
 from tests.projects import Bench, query, write
 from transformer.asking import Ask, How, Outside, Report
-from transformer.errors import Mistakes
+from transformer.errors import Mistakes, TransformError
 from transformer.flows.build import build
 from transformer.plan.planner import EVERYTHING
 from transformer.steps import Action
@@ -648,3 +648,31 @@ def test_a_template_may_ask_with_show_and_pragma(tmp_path: Path) -> None:
     root = project(tmp_path, **{"models/told.sql": model})
     run(root, "build", "+told")
     assert rows(root, "select tables >= 1 from told") == [(True,)]
+
+
+@pytest.mark.parametrize("asks", ["", "{% set n = run_query('select 1') %}\n        "])
+def test_an_error_through_a_macro_shows_the_template_the_macro_and_the_compiled_line(
+    tmp_path: Path, asks: str
+) -> None:
+    files = {
+        "macros/cents.sql": """
+            {% macro cents(column) %}
+              {{ column }} / 100
+              + nosuch
+            {% endmacro %}
+        """,
+        "models/wrong.sql": f"""
+        {asks}select {{{{ cents('amount') }}}} as price from {{{{ ref('raw_orders') }}}}
+        """,
+    }
+    root = project(tmp_path, **files)
+    report = run(root, "build", ok=False)
+    (bad,) = [o for o in report.results.bad if o.id == "model.shop.wrong"]
+    error = bad.error
+    assert isinstance(error, TransformError)
+    assert error.what == "unknown column `nosuch`"
+    assert error.where is not None
+    assert "cents('amount')" in error.where.text
+    macro, compiled = error.beside
+    assert (macro.path, macro.text.strip()) == ("macros/cents.sql", "+ nosuch")
+    assert (compiled.path, compiled.text.strip()) == ("compiled models/wrong.sql", "+ nosuch")

@@ -70,6 +70,12 @@ def complaint(fault: Fault, readable: Readable) -> Complaint:
     return Complaint(calm(what), hint or "look at the marked place; DuckDB says no more than this")
 
 
+def is_about_sql(fault: Fault) -> bool:
+    """Whether the query itself is wrong, and not what it came upon in the rows."""
+    text = fault.message.strip()
+    return fault.kind == "SYNTAX_ERROR" or any(pattern.search(text) for pattern, _ in COMPLAINTS)
+
+
 def calm(text: str) -> str:
     """Without exclamation marks, names in backticks."""
     return text.strip().rstrip("!.").replace('"', "`")
@@ -100,6 +106,9 @@ def _column(found: re.Match[str], fault: Fault, readable: Readable) -> Complaint
     near = {label: columns for label, columns in readable.items() if close in columns}
     shown = [_has(label, columns, close) for label, columns in (near or readable).items()]
     hint = f"did you mean `{close}`?" if close else "name one of the columns that are there"
+    if not close and not readable:
+        known = re.findall(r'"([^"]+)"', fault.message.partition("Candidate bindings:")[2])
+        hint = f"DuckDB offers {listed(known)}" if known else hint
     return Complaint(f"unknown column `{name}`", hint, name, tuple(shown))
 
 

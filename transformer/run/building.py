@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from transformer.compile.complaints import is_about_sql
+from transformer.compile.complaints import placed as in_words
 from transformer.compile.config import hook_texts
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.engines import Session
-from transformer.errors import BuildError, Fault, TransformError
+from transformer.errors import BuildError, Fault, TransformError, Where
 from transformer.ledger import mark, record
 from transformer.names import Name
 from transformer.plan.materialize import DELTA, Statement
@@ -174,22 +176,29 @@ def _run(session: Session, node: Node, statement: Statement) -> None:
     except Fault as fault:
         if fault.position is None or statement.own is None:
             raise placed(node, Fault(fault.message, None, fault.kind)) from None
-        own = Fault(fault.message, fault.position - statement.own, fault.kind, fault.name)
+        at = fault.position - statement.own
+        own = Fault(fault.message, at, fault.kind, fault.name, fault.candidates)
         raise placed(node, own) from None
 
 
 def placed(node: Node, fault: Fault) -> BuildError:
     """The engine's complaint about the node's query, at the user's line."""
     where = node.where
+    beside: tuple[Where, ...] = ()
     body = node.body
     if fault.position is not None and isinstance(body, ModelBody) and body.query:
-        where = body.query.locate(max(0, fault.position))
+        if is_about_sql(fault):
+            said = in_words(body.query, fault, {})
+            return BuildError(said.what, said.where, said.hint, said.detail, said.beside)
+        at = max(0, fault.position)
+        where, beside = body.query.locate(at), body.query.beside(at)
     what, *rest = fault.message.strip().splitlines()
     return BuildError(
         what.rstrip(".!"),
         where,
         hint=_way_out(what),
         detail=[line.strip() for line in rest if line.strip()][:6],
+        beside=beside,
     )
 
 
