@@ -676,3 +676,40 @@ def test_an_error_through_a_macro_shows_the_template_the_macro_and_the_compiled_
     macro, compiled = error.beside
     assert (macro.path, macro.text.strip()) == ("macros/cents.sql", "+ nosuch")
     assert (compiled.path, compiled.text.strip()) == ("compiled models/wrong.sql", "+ nosuch")
+
+
+KEYED = {
+    "models/s.yml": """
+        models:
+          - name: parent
+            config: {materialized: table, contract: {enforced: true}}
+            columns: [{name: id, data_type: integer, constraints: [{type: primary_key}]}]
+          - name: child
+            config: {materialized: table, contract: {enforced: true}}
+            columns:
+              - name: parent_id
+                data_type: integer
+                constraints: [{type: foreign_key, to: ref('parent'), to_columns: [id]}]
+    """,
+    "models/parent.sql": "select 1 as id",
+    "models/child.sql": "select 1 as parent_id",
+}
+KEYS = "select count(*) from duckdb_constraints() where constraint_type = 'FOREIGN KEY'"
+
+
+def test_a_table_that_a_foreign_key_leads_to_is_built_before_and_anew(tmp_path: Path) -> None:
+    root = project(tmp_path, **KEYED)
+    run(root, "build")
+    assert rows(root, KEYS) == [(1,)]
+    run(root, "run")
+    assert rows(root, KEYS) == [(1,)]
+    run(root, "run", "parent")
+    assert rows(root, KEYS) == [(0,)]
+    assert rows(root, "select * from child") == [(1,)]
+    run(root, "build")
+    assert rows(root, KEYS) == [(1,)]
+    (root / "models/parent.sql").write_text("select null::integer as id")
+    report = run(root, "build", ok=False)
+    assert results(root)["model.shop.parent"] == "error"
+    assert report.results.count("build", "skipped") == 1
+    assert rows(root, KEYS) == [(1,)]

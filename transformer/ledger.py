@@ -265,11 +265,12 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 def mark(session: Writer, node_id: str, status: str) -> None:
     """Writes how the last attempt at a node ended, and leaves what it made before."""
-    session.run("update _transform.nodes set status = ? where id = ?", [status, node_id])
-    if not session.rows("select 1 from _transform.nodes where id = ?", [node_id]):
+    own, said = literal(node_id), literal(status)
+    session.run(f"update _transform.nodes set status = {said} where id = {own}")
+    if not session.rows(f"select 1 from _transform.nodes where id = {own}"):
         session.run(
-            "insert into _transform.nodes (id, fingerprint, version, status) values (?, '', '', ?)",
-            [node_id, status],
+            "insert into _transform.nodes (id, fingerprint, version, status)"
+            f" values ({own}, '', '', {said})"
         )
 
 

@@ -16,6 +16,7 @@ from transformer.compile.freshness import with_query
 from transformer.compile.hooks import hook_needs
 from transformer.compile.index import Index, Referable
 from transformer.compile.jinja import Forgiving, Strict
+from transformer.compile.keys import with_keys
 from transformer.compile.library import read_library
 from transformer.compile.models import body_of, code_of, configure, queries_of, with_code
 from transformer.compile.naming import Asked, Placed
@@ -297,7 +298,8 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
         return
     try:
         whole, increment = queries_of(node, scope)
-        hooked = hook_needs(node, scope)
+        node = with_keys(node, scope)
+        hooked = (*hook_needs(node, scope), *node.needs)
     except TransformError as error:
         draft.mistakes.append(error)
         draft.add(node)  # what reads it has no mistake of its own

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from transformer.compile.bind import Bound
 from transformer.compile.config import option_place
 from transformer.compile.dbt import constraints
+from transformer.compile.keys import keyed
 from transformer.compile.nodes import (
     CheckBody,
     Graph,
@@ -103,6 +102,8 @@ class Work:
     # What the statements are made of, where that has to wait until the step is done.
     material: Material | None = None
     record: Record | None = None
+    # The nodes whose tables have a foreign key to this one, and whether they are built as well.
+    keyed: tuple[tuple[Node, bool], ...] = ()
     # Why there are no statements: the step fails with it when its turn comes.
     refused: TransformError | None = None
 
@@ -122,6 +123,7 @@ class _Planner:
         self.prints = {node.id: print_of(node, graph) for node in graph}
         self.inputs = {node.id: solid_needs(node, graph) for node in graph}
         self.versions = current_versions(graph, state)
+        self.keyed = keyed(graph)
         self.due: dict[str, str] = {}
         # Those that are due for nothing but their inputs: they may turn out to be the same.
         self.only_moved: set[str] = set()
@@ -302,6 +304,7 @@ class _Planner:
                 if (relation := self.graph[need].relation)
             },
             columns=self.facts.columns.get(node.id),
+            keyed=tuple((n, n.id in self.due) for n in self.keyed.get(node.id, ())),
             refused=node.body.refused if isinstance(node.body, CheckBody) else None,
             full_refresh=self.refreshes(node),
             only_if_changed=only and node.kind in ("model", "snapshot", "check", "activation"),
@@ -351,12 +354,12 @@ class _Planner:
             existing=self.state.relation(node.relation),
             full_refresh=self.wish.full_refresh,
             where=_columns_place(body),
-            shape=_shape(node, body, self.graph),
+            shape=_shape(node, body),
             names=tuple(c.name for c in node.described.columns),
         )
 
 
-def _shape(node: Node, body: ModelBody, graph: Graph) -> tuple[str, ...]:
+def _shape(node: Node, body: ModelBody) -> tuple[str, ...]:
     """The columns of a contract that has constraints, as they stand in `create table`."""
     described = node.described
     ruled = described.constraints or any(c.constraints for c in described.columns)
@@ -366,22 +369,11 @@ def _shape(node: Node, body: ModelBody, graph: Graph) -> tuple[str, ...]:
         c.name: {
             "name": quoted(c.name),
             "data_type": c.data_type,
-            "constraints": [_led(one, node, graph) for one in c.constraints],
+            "constraints": list(c.constraints),
         }
         for c in described.columns
     }
-    own = [_led(one, node, graph) for one in described.constraints]
-    return (*constraints.columns(raw), *constraints.table(own))
-
-
-def _led(one: Mapping[str, Any], node: Node, graph: Graph) -> Mapping[str, Any]:
-    """A foreign key with the relation that its `to: ref('…')` means."""
-    found = re.search(r"ref\(.*?['\"](\w+)['\"]\s*\)", str(one.get("to") or ""))
-    if not found:
-        return one
-    named = [graph[need] for need in node.needs if graph[need].name == found[1]]
-    relation = next((each.relation for each in named if each.relation), None)
-    return {**one, "to": relation.sql()} if relation else one
+    return (*constraints.columns(raw), *constraints.table(described.constraints))
 
 
 def _has_query(node: Node) -> bool:

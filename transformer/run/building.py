@@ -3,7 +3,7 @@ rolls it back, and the old one stays."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from transformer.python_model import Config, DbtProject, Hands, PythonProject, c
 from transformer.run import late
 from transformer.run.checking import NOTHING, Measured, cannot_run, keep_failures, measure
 from transformer.run.describing import describe
+from transformer.run.referring import put_aside
 from transformer.run.seeds import seed_error, seed_query
 from transformer.run.tools import Made, Tools, content
 from transformer.steps import Columns, NodeState, Outcome, Status, Step
@@ -161,8 +162,9 @@ def _make(tools: Tools, session: Session, work: Work) -> None:
         _seed(tools, session, node, node.body)
     if isinstance(node.body, ModelBody) and node.body.model.language == "python":
         _python(tools, session, work, node.body)
-    for statement in work.statements:
-        _run(session, node, statement)
+    with put_aside(tools, session, work) if work.keyed else nullcontext():
+        for statement in work.statements:
+            _run(session, node, statement)
     if late.is_incremental(tools.state, work):
         late.by_strategy(tools, session, work)
     late.hooks(tools, session, node, hook_texts(node.options.get("post_hook")))

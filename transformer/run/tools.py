@@ -49,6 +49,8 @@ class Tools:
     versions: dict[str, str] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
     late: Late | None = None
+    # What has to be done whatever its inputs turn out to be.
+    outdated: set[str] = field(default_factory=set)
     keep_failed: bool = False
     retry_rejected: bool = False
 
@@ -62,9 +64,16 @@ class Tools:
         with self.guard:
             self.versions[node_id] = version
 
+    def outdate(self, node_id: str) -> None:
+        """A node has to be done again."""
+        with self.guard:
+            self.outdated.add(node_id)
+
     def unchanged(self, work: Work) -> bool:
         """Whether the step's inputs turned out to be what they were when it was last done."""
         known = self.state.nodes.get(work.node.id)
+        if work.node.id in self.outdated:
+            return False
         return work.only_if_changed and known is not None and known.inputs == self.inputs(work)
 
     def entry(self, work: Work, made: Made) -> Entry:
