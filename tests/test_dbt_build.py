@@ -713,3 +713,17 @@ def test_a_table_that_a_foreign_key_leads_to_is_built_before_and_anew(tmp_path: 
     assert results(root)["model.shop.parent"] == "error"
     assert report.results.count("build", "skipped") == 1
     assert rows(root, KEYS) == [(1,)]
+
+
+def test_a_hook_may_drop_what_it_stands_behind(tmp_path: Path) -> None:
+    settings = """
+        name: shop
+        version: "1.0"
+        profile: shop
+        seeds: {shop: {dropped: {+post-hook: "drop table {{ this }}"}}}
+    """
+    root = project(tmp_path, **{"dbt_project.yml": settings, "seeds/dropped.csv": "id\n1\n"})
+    run(root, "seed")
+    assert results(root)["seed.shop.dropped"] == "success"
+    held = rows(root, "select table_name from duckdb_tables() where schema_name = 'main'")
+    assert held == [("raw_orders",)]

@@ -104,6 +104,10 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
     node = work.node
     if node.relation is None:
         return
+    if late.is_gone(session, node):
+        attempt.made = Made("")
+        record(session, [tools.entry(work, attempt.made)])
+        return
     columns = () if node.callable else session.columns(f"from {node.relation.sql()}")
     if work.checks:
         # The checks' entries name the version that the relation is about to have.

@@ -195,6 +195,13 @@ def by_macro(tools: Tools, session: Session, node: Node) -> None:
     _renderer(tools).materialize(node, Asked(session))
 
 
+def is_gone(session: Session, node: Node) -> bool:
+    """Whether the relation is not there, now that its step is done: a hook may have dropped it."""
+    if node.relation is None or not node.options.get("post_hook"):
+        return False
+    return Asked(session).columns(None, node.relation.schema, node.relation.table) is None
+
+
 def by_strategy(tools: Tools, session: Session, work: Work) -> None:
     """Brings a table up to date by a macro of the project, when the new rows stand in `DELTA`.
     Raises TransformError."""
