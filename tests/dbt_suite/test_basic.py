@@ -1,6 +1,5 @@
 """What every adapter must do."""
 
-# ruff: noqa: ARG002 - a fixture may be wanted for what it does
 from __future__ import annotations
 
 import pytest
@@ -10,8 +9,6 @@ from dbt.tests.adapter.basic.expected_catalog import (
     no_stats,
 )
 from dbt.tests.adapter.basic.test_docs_generate import BaseDocsGenerate, BaseDocsGenReferences
-from dbt.tests.adapter.basic.test_incremental import BaseIncrementalBadStrategy
-from dbt.tests.util import run_dbt
 
 from tests.dbt_suite.taking import take
 
@@ -30,6 +27,7 @@ for _module, *_names in (
     ("test_ephemeral", "BaseEphemeral"),
     ("test_generic_tests", "BaseGenericTests"),
     ("test_incremental", "BaseIncremental", "BaseIncrementalNotSchemaChange"),
+    ("test_incremental", "BaseIncrementalBadStrategy"),
     ("test_singular_tests", "BaseSingularTests"),
     ("test_singular_tests_ephemeral", "BaseSingularTestsEphemeral"),
     ("test_snapshot_check_cols", "BaseSnapshotCheckCols"),
@@ -38,19 +36,6 @@ for _module, *_names in (
     ("test_validate_connection", "BaseValidateConnection"),
 ):
     globals().update(take("basic", _module, *_names))
-
-
-class TestIncrementalBadStrategy(BaseIncrementalBadStrategy):
-    """The suite looks for dbt's sentence, here ours is looked for."""
-
-    def test_incremental_invalid_strategy(self, project):
-        assert len(run_dbt(["seed"])) == 2
-        results = run_dbt(["run"], expect_pass=False)
-        assert len(results.results) == 1
-        assert (
-            "there is no incremental strategy `bad_strategy`, and no macro"
-            " `get_incremental_bad_strategy_sql`" in results.results[0].message
-        )
 
 
 class TestDocsGenerate(BaseDocsGenerate):

@@ -148,9 +148,9 @@ def function(material: Material) -> list[Statement]:
 
 def incremental(material: Material) -> list[Statement]:
     """A table that takes in what is new; made anew the first time and on a full refresh."""
-    strategy = _strategy(material)
     if not brings_new(material):
-        return table(material)
+        return table(material)  # whose strategy nobody asks for yet
+    strategy = _strategy(material)
     existing = material.existing.columns if material.existing else ()
     given = material.columns if material.columns is not None else existing
     changes = _schema_changes(material, existing, given)
