@@ -14,7 +14,6 @@ from transformer import sources, targets
 from transformer.asking import Ask, Outside
 from transformer.compile.bind import Bound, bind, forgiven
 from transformer.compile.context import yaml_words
-from transformer.compile.dbt.graph import graph_facts
 from transformer.compile.dbt.words import WORDS
 from transformer.compile.finishing import Late
 from transformer.compile.graph import compile_project
@@ -29,6 +28,7 @@ from transformer.names import Name
 from transformer.plan.checks import CHECKS
 from transformer.plan.choice import chosen
 from transformer.plan.fingerprint import fingerprint
+from transformer.plan.manifest import flat
 from transformer.project.dbt.dotenv import with_dotenv
 from transformer.project.dbt.load import DbtRequest, is_dbt_project, load_dbt_project
 from transformer.project.load import Request, load_project
@@ -56,7 +56,7 @@ class Opened:
     @property
     def late(self) -> Late:
         """What renders late nodes and hooks while the build goes on."""
-        facts = partial(graph_facts, self.graph, self.project)
+        facts = partial(flat, self.graph, self.project, self.scope.world.now.timestamp())
         return Late(self.graph, self.scope, self.texts, cache(facts))
 
     @property

@@ -58,7 +58,7 @@ class Words:
     execute: bool = True
     node: Mapping[str, Any] = field(default_factory=dict)
     warehouse: Warehouse | None = None
-    graph: Callable[[], Mapping[str, Any]] | None = None
+    graph: Callable[[], dict[str, Any]] | None = None
     spans: Sequence[Span] = ()
 
     def context(self, session: Session) -> dict[str, Any]:
@@ -211,7 +211,10 @@ class _Config:
         return self(**{name: value})
 
     def get(self, name: str, default: Any = None, **_: Any) -> Any:
-        """The value of an option, or the default."""
+        """The value of an option, or the default; nothing while only references are looked for,
+        as in dbt: templates tell the two phases apart by it."""
+        if not self._words.execute:
+            return ""
         merged = merge(self._words.options, self._words.trace.config)
         value = merged.get(name)
         return default if value is None else value

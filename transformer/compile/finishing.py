@@ -119,7 +119,7 @@ class Late:
     graph: Graph
     scope: Scope
     texts: Mapping[str, str]
-    facts: Callable[[], Mapping[str, Any]]
+    facts: Callable[[], dict[str, Any]]
 
     def asking(self, warehouse: Any) -> Scope:
         """The scope of a rendering that may ask the warehouse, and for the graph."""

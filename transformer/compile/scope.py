@@ -33,7 +33,7 @@ class Scope:
     vars_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # What is there only when the build has begun.
     warehouse: Warehouse | None = None
-    graph: Callable[[], Mapping[str, Any]] | None = None
+    graph: Callable[[], dict[str, Any]] | None = None
     # What rows are cut to by their time: the batch of a microbatch model, and `--sample`.
     batch: Span | None = None
     sample: Span | None = None

@@ -164,6 +164,8 @@ class _Build:
 
     def wish(self, actions: frozenset[Action]) -> Wish:
         chosen = chosen_of(self.opened, self.ask, self.outside)
+        if self.opened.project.open:
+            actions -= {"freshness"}  # dbt looks at it by `source freshness` only
         return Wish(chosen, self.started, actions, self.ask.full_refresh, self.how.always)
 
     def facts(self, engine: Any, columns: Bound) -> Facts:

@@ -10,6 +10,7 @@ from typing import Any
 
 from transformer.compile.dbt.facts import files, within
 from transformer.compile.dbt.graph import graph_facts
+from transformer.compile.dbt.surface import GRAPH
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
 from transformer.plan.keeping import every_kept
 from transformer.plan.things import Thing, Things, things
@@ -23,6 +24,22 @@ _MACRO = re.compile(
 )
 _ADAPTER = re.compile(r"adapter\s*=\s*['\"](\w+)['\"]")
 _DOCS = {"node_color": None, "show": True}
+_ANY: Facts = {
+    "enabled": True, "alias": None, "schema": None, "database": None, "tags": [], "meta": {},
+    "group": None, "incremental_strategy": None, "persist_docs": {}, "quoting": {},
+    "column_types": {}, "full_refresh": None, "unique_key": None, "on_schema_change": "ignore",
+    "on_configuration_change": "apply", "grants": {}, "packages": [], "event_time": None,
+    "pre_hook": [], "post_hook": [], "batch_size": None, "lookback": 1, "begin": None,
+    "docs": {"node_color": None, "show": True},
+    "contract": {"enforced": False, "alias_types": True},
+}  # fmt: skip
+# What dbt writes of options that nobody has set.
+_DEFAULTS: Mapping[str, Facts] = {
+    "model": {**_ANY, "materialized": "view", "access": "protected"},
+    "seed": {**_ANY, "materialized": "seed", "delimiter": ",", "quote_columns": None},
+    "snapshot": {**_ANY, "materialized": "snapshot", "target_schema": None,
+                 "target_database": None, "invalidate_hard_deletes": False},
+}  # fmt: skip
 # What a node of templates has and the schema of a manifest has not.
 _NOT_THERE = ("raw_sql", "rendered")
 
@@ -67,6 +84,12 @@ def _signature(node: Node) -> Facts:
     }
 
 
+def flat(graph: Graph, project: Project, moment: float) -> Facts:
+    """What templates find in `graph`: the same facts, without the maps."""
+    facts = whole(graph, project, moment)
+    return {name: facts[name] for name in GRAPH}
+
+
 def _maps(found: Things, ids: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     known = set(ids)
     above = {
@@ -96,7 +119,8 @@ def _node(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
     made |= {
         "alias": facts.get("alias") or node.name,
         "checksum": _checksum(facts, node),
-        "config": _plain_config(config),
+        "config": {**_DEFAULTS.get(kind, {}), **_plain_config(config)},
+        "meta": {**(facts.get("meta") or {}), **(config.get("meta") or {})},
         "unrendered_config": {},
         "docs": {**_DOCS, **(config.get("docs") or {})},
         "group": config.get("group"),
@@ -145,11 +169,15 @@ def _compiled(node: Node, facts: Facts, found: Things) -> Facts:
 
 
 def _source(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
+    rule = getattr(getattr(node.body, "table", None), "freshness", None)
     return {
         **facts,
         **_places(node, found.by_id[node.id], project),
         "source_description": "",
         "source_meta": {},
+        "loaded_at_field": rule.field or None if rule else None,
+        "loaded_at_query": rule.query or None if rule else None,
+        "external": None,
         "columns": _columns(facts.get("columns") or {}),
         "config": _plain_config(facts.get("config") or {}),
         "freshness": _rules(node),

@@ -81,6 +81,9 @@ def _macros(node: Node, project: Project) -> list[str]:
     body = node.body
     query = body.query if isinstance(body, ModelBody | CheckBody) else None
     names = query.macros if query else {}
+    if isinstance(body, CheckBody) and body.on and not names:
+        namespace, _, kind = (body.spec.kind if body.spec else body.kind).rpartition(".")
+        return [f"macro.{namespace or 'dbt'}.test_{kind}"]
     return [f"macro.{name}" if "." in name else f"macro.{project.name}.{name}" for name in names]
 
 
@@ -89,9 +92,14 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
     if not isinstance(body, CheckBody):
         raise TypeError(node.id)
     config = {n: getattr(body.config, n) for n in body.config.__dataclass_fields__}
+    config["schema"] = config["schema"] or "dbt_test__audit"
+    if config["severity"] == "error":
+        config["severity"] = "ERROR"  # dbt's default, and how it writes it
     namespace, _, kind = (body.spec.kind if body.spec else body.kind).rpartition(".")
     arguments = {**body.args, **({"column_name": body.column} if body.column else {})}
     generic = body.on is not None
+    if generic and body.spec:
+        arguments["model"] = f"{{{{ get_where_subquery({_called(str(body.on))}) }}}}"
     return {
         "name": node.name,
         "resource_type": "test",
@@ -114,6 +122,12 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
         if generic
         else None,
     }
+
+
+def _called(node_id: str) -> str:
+    """How a template names the node."""
+    kind, _, *names = node_id.split(".")
+    return f"source('{names[0]}', '{names[1]}')" if kind == "source" else f"ref('{names[0]}')"
 
 
 def source_facts(node: Node, project: Project) -> dict[str, Any]:

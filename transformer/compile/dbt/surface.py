@@ -17,7 +17,11 @@ from transformer.compile.dbt.relation import Relation
 from transformer.compile.dbt.results import ResultTable
 from transformer.compile.world import World
 
-_GRAPH = ("nodes", "sources", "exposures", "metrics", "groups", "semantic_models", "macros")
+# What `graph` holds, by dbt's names.
+GRAPH = (
+    *("nodes", "sources", "exposures", "groups", "metrics", "semantic_models"),
+    *("saved_queries", "functions"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Given:
     node: Mapping[str, Any]
     execute: bool
     warehouse: Warehouse | None
-    graph: Callable[[], Mapping[str, Any]] | None
+    graph: Callable[[], dict[str, Any]] | None
     dispatch: Callable[..., Any]
     say: Callable[[str], str]
     own: Mapping[str, Any] = field(default_factory=dict)
@@ -169,28 +173,32 @@ class _Everything:
         return known.get(name, default)
 
 
-class _Graph:
+class _Graph(Mapping[str, Any]):
     """`graph`: what the whole project is made of. It is complete only when all is compiled, and
-    put together when it is asked for."""
+    put together when it is asked for. One dictionary serves a whole run: packages keep things of
+    their own in it."""
 
-    def __init__(self, graph: Callable[[], Mapping[str, Any]] | None, execute: bool) -> None:
+    def __init__(self, graph: Callable[[], dict[str, Any]] | None, execute: bool) -> None:
         self._graph, self._execute = graph, execute
 
+    def _all(self) -> dict[str, Any]:
+        if self._graph is not None:
+            return self._graph()
+        if self._execute:
+            raise NeedsWarehouse
+        return {name: {} for name in GRAPH}
+
     def __getattr__(self, name: str) -> Any:
-        if name not in _GRAPH:
+        if name.startswith("_"):
             raise AttributeError(name)
-        return self[name]
+        whole = self._all()
+        return getattr(whole, name) if hasattr(whole, name) else whole.get(name, {})
 
     def __getitem__(self, name: str) -> Any:
-        if self._graph is None:
-            if self._execute:
-                raise NeedsWarehouse
-            return {}
-        return self._graph().get(name, {})
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """A part of it, or the default."""
-        return self[name] if name in _GRAPH else default
+        return self._all()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_GRAPH)
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())

@@ -1,0 +1,92 @@
+"""What templates of dbt projects know while a build goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.test_dbt_build import project, results, rows, run
+
+SETTINGS = """
+    name: shop
+    version: "1.0"
+    profile: shop
+    on-run-start: "{% do graph.setdefault('mine', {}).update({'seen': 7}) %}"
+    on-run-end: "create table left_behind as select {{ graph.get('mine').seen }} as seen"
+"""
+
+
+def test_packages_may_keep_things_in_graph_for_a_whole_run(tmp_path: Path) -> None:
+    files = {
+        "dbt_project.yml": SETTINGS,
+        "models/keeps.sql": "select {{ graph['mine']['seen'] }} as seen, "
+        "{{ graph.nodes.values() "
+        "| selectattr('resource_type', 'equalto', 'model') | list | length }}"
+        " as models",
+    }
+    root = project(tmp_path, **files)
+    run(root, "run", "keeps")
+    assert rows(root, "select * from keeps") == [(7, 3)]
+    assert rows(root, "select seen from left_behind") == [(7,)]
+
+
+GRAPH = """
+    {{ config(materialized='table', meta={'owner': 'me'}) }}
+    {% set me = graph.nodes['model.shop.asks'] %}
+    {% set wall = (graph.exposures.values() | list)[0] if execute else {} %}
+    {% set test = graph.nodes.values() | selectattr('resource_type', 'equalto', 'test') | first %}
+    select '{{ me.config.on_schema_change }}' as policy, '{{ me.meta.owner }}' as owner,
+      '{{ me.path }}' as path, '{{ me.columns.a.config.tags | join }}' as tags,
+      '{{ wall.meta.who }}' as who, '{{ wall.depends_on.nodes | join }}' as reads,
+      '{{ test.config.severity }}' as severity, '{{ test.depends_on.macros | join }}' as macros
+"""
+
+
+def test_graph_tells_what_the_manifest_tells(tmp_path: Path) -> None:
+    files = {
+        "models/asks.sql": GRAPH + " from {{ ref('raw_orders') }} limit 1",
+        "models/all.yml": """
+            models:
+              - name: asks
+                columns: [{name: policy, data_tests: [not_null]}, {name: a, tags: [t]}]
+            exposures:
+              - {name: wall, type: dashboard, owner: {name: Ann}, depends_on: [ref('asks')],
+                 meta: {who: ann}}
+        """,
+    }
+    root = project(tmp_path, **files)
+    run(root, "build")
+    assert rows(root, "select * from asks") == [
+        ("ignore", "me", "asks.sql", "t", "ann", "model.shop.asks", "ERROR",
+         "macro.dbt.test_not_null")
+    ]  # fmt: skip
+
+
+def test_the_two_phases_are_told_apart_by_what_config_gives(tmp_path: Path) -> None:
+    model = """
+        {{ config(materialized='table', tags=['t']) }}
+        {% if not execute and config.get('materialized') == 'table' %}
+          {{ exceptions.raise_compiler_error('told') }}
+        {% endif %}
+        select '{{ config.get("materialized") }}' as kind
+    """
+    root = project(tmp_path, **{"models/told.sql": model})
+    run(root, "run", "told")
+    assert rows(root, "select kind from told") == [("table",)]
+
+
+def test_a_build_does_not_look_how_old_sources_are(tmp_path: Path) -> None:
+    files = {
+        "models/all.yml": """
+            sources:
+              - name: raw
+                schema: main
+                config: {loaded_at_field: day, freshness: {error_after: {count: 1, period: hour}}}
+                tables: [{name: raw_orders}, {name: nowhere}]
+        """,
+        "models/reads.sql": "select id from {{ source('raw', 'raw_orders') }}",
+        "models/names.sql": "-- {{ source('raw', 'nowhere') }}\nselect 1 as x",
+    }
+    root = project(tmp_path, **files)
+    run(root, "seed")
+    run(root, "build", "reads", "names")
+    assert {results(root)[f"model.shop.{name}"] for name in ("reads", "names")} == {"success"}
