@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.test_dbt_build import project, results, rows, run
+import pytest
+
+from tests.test_dbt_build import project, results, rows, run, said
 
 SETTINGS = """
     name: shop
@@ -90,3 +92,93 @@ def test_a_build_does_not_look_how_old_sources_are(tmp_path: Path) -> None:
     run(root, "seed")
     run(root, "build", "reads", "names")
     assert {results(root)[f"model.shop.{name}"] for name in ("reads", "names")} == {"success"}
+
+
+def test_a_macro_may_configure_the_model_that_calls_it(tmp_path: Path) -> None:
+    files = {
+        "macros/set.sql": """
+            {% macro as_table(name) %}{{ config(materialized='table', alias=name) }}{% endmacro %}
+            {% macro through(name) %}{{ as_table(name) }}select 1 as id{% endmacro %}
+        """,
+        "models/one.sql": "{{ through('uno') }}",
+        "models/two.sql": "{{ config(tags=['t']) }}{{ as_table('due') }} select 2 as id",
+    }
+    root = project(tmp_path, **files)
+    run(root, "run", "one", "tag:t")
+    found = "select table_name, table_type from information_schema.tables where table_schema='main'"
+    assert set(rows(root, found)) >= {("uno", "BASE TABLE"), ("due", "BASE TABLE")}
+
+
+BAD_TEST = {
+    "tests/generic/bad.sql": "{% test bad(model) %}select nofunc(1) from {{ model }}{% endtest %}",
+    "models/all.yml": """
+        models:
+          - name: stg_orders
+            data_tests: [TEST]
+            columns: [{name: id, data_tests: [not_null, unique]}]
+    """,
+}
+
+
+@pytest.mark.parametrize("bad", ["bad", "nope.nix", "relationships: {to: ref('nope'), field: id}"])
+def test_a_test_that_cannot_run_is_an_error_of_its_own(tmp_path: Path, bad: str) -> None:
+    files = {name: text.replace("TEST", bad) for name, text in BAD_TEST.items()}
+    root = project(tmp_path, **files)
+    run(root, "build", ok=False)
+    found = results(root)
+    tests = {i.split(".")[2]: s for i, s in found.items() if i.startswith("test.")}
+    assert found["model.shop.stg_orders"] == "success"
+    assert tests.pop("not_null_stg_orders_id") == "pass"
+    assert tests.pop("unique_stg_orders_id") == "pass"
+    assert list(tests.values()) == ["error"]
+    assert found["model.shop.customers"] == "skipped"
+    assert rows(root, "select count(*) from stg_orders") == [(3,)]
+
+
+@pytest.mark.parametrize("hook", ["on-run-start", "on-run-end"])
+def test_a_hook_that_fails_takes_nothing_back(tmp_path: Path, hook: str) -> None:
+    settings = f"""
+        name: shop
+        version: "1.0"
+        profile: shop
+        {hook}: select nofunc()
+    """
+    root = project(tmp_path, **{"dbt_project.yml": settings})
+    report = run(root, "build", ok=False)
+    assert "a hook failed" in said(report)
+    assert results(root)["model.shop.customers"] == "success"
+    assert rows(root, "select count(*) from customers") == [(2,)]
+
+
+def test_the_condition_of_a_test_may_ask_what_other_templates_ask(tmp_path: Path) -> None:
+    files = {
+        "models/all.yml": """
+            models:
+              - name: stg_orders
+                columns:
+                  - name: id
+                    data_tests:
+                      - accepted_values:
+                          values: [1]
+                          quote: false
+                          config: {where: "{{ '1=1' if flags.FULL_REFRESH else 'id = 1' }}"}
+        """,
+    }
+    root = project(tmp_path, **files)
+    run(root, "build")
+
+
+def test_tests_of_what_is_disabled_are_disabled_too(tmp_path: Path) -> None:
+    files = {
+        "models/off.sql": "{{ config(enabled=false) }} select 1 as id",
+        "tests/reads_off.sql": "select * from {{ ref('off') }}",
+        "models/all.yml": """
+            models:
+              - name: stg_orders
+                columns:
+                  - {name: id, data_tests: [{relationships: {to: ref('off'), field: id}}]}
+        """,
+    }
+    root = project(tmp_path, **files)
+    run(root, "build")
+    assert not [i for i in results(root) if i.startswith("test.")]

@@ -196,6 +196,8 @@ def _check(task: _Task, body: CheckBody) -> None:
     if body.query is not None:
         _describe(task, body.query)
         return
+    if body.refused is not None:
+        return
     if body.on is None or body.on not in task.bound.columns:
         return
     if body.column:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from transformer.compile.context import Trace, Words
-from transformer.compile.index import Referable
+from transformer.compile.index import DisabledError, Referable
 from transformer.compile.library import BUILT_IN, Macro
 from transformer.compile.naming import Asked
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SourceBody
@@ -49,8 +49,24 @@ def checks_of(
     for spec in specs:
         try:
             yield _check(checked, spec, scope, taken)
+        except DisabledError as error:
+            if not scope.is_open:  # else it goes with what it refers to
+                mistakes.append(error.at(spec.where))
         except TransformError as error:
-            mistakes.append(error.at(spec.where))
+            if not scope.is_open:
+                mistakes.append(error.at(spec.where))
+                continue
+            yield _refused(checked.node, spec, error.at(spec.where), scope), None
+
+
+def _refused(node: Node, spec: CheckSpec, error: TransformError, scope: Scope) -> Node:
+    """A check that cannot be made. In an open project it fails by itself when it is asked for."""
+    body = CheckBody(
+        spec.kind, node.id, spec.column, spec.args, spec.config, spec.where, spec=spec,
+        refused=error,
+    )  # fmt: skip
+    name = spec.name or f"{spec.kind}_{node.name}"
+    return _node(name, body, (node.id,), scope, spec.package)
 
 
 def _check(
@@ -71,7 +87,11 @@ def _check(
         on=checked.node.id,
         column=spec.args.get("column_name") or spec.column,
         args=spec.args,
-        config=_with_written(spec.config, query.trace, spec.given) if query else spec.config,
+        config=_rendered(
+            _with_written(spec.config, query.trace, spec.given) if query else spec.config,
+            spec,
+            scope,
+        ),
         where=spec.where,
         to=to,
         query=finish_check(query, spec.where) if query and not query.late else None,
@@ -82,6 +102,14 @@ def _check(
     taken.add(name)
     body = _storing(body, spec.alias or name, scope)
     return _node(name, body, needs, scope, spec.package), query
+
+
+def _rendered(config: CheckConfig, spec: CheckSpec, scope: Scope) -> CheckConfig:
+    """The configuration with the Jinja of its `where` filled in."""
+    if not config.where or "{" not in config.where:
+        return config
+    session = scope.session(Trace(), spec.package)
+    return replace(config, where=session.render(config.where, spec.where.path))
 
 
 def _storing(body: CheckBody, name: str, scope: Scope) -> CheckBody:

@@ -14,7 +14,7 @@ from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
 from transformer.compile.finishing import Queries, with_queries
 from transformer.compile.freshness import with_query
 from transformer.compile.hooks import hook_needs
-from transformer.compile.index import Index, Referable
+from transformer.compile.index import DisabledError, Index, Referable
 from transformer.compile.jinja import Forgiving, Strict
 from transformer.compile.keys import with_keys
 from transformer.compile.library import read_library
@@ -37,7 +37,15 @@ from transformer.compile.units import unit_nodes
 from transformer.compile.world import World
 from transformer.errors import GraphError, TransformError, Where, did_you_mean
 from transformer.names import Name
-from transformer.project.values import Activation, Model, Project, Seed, Snapshot, SourceTable
+from transformer.project.values import (
+    Activation,
+    Model,
+    Project,
+    Seed,
+    Snapshot,
+    SourceTable,
+    SqlCheck,
+)
 
 
 @dataclass(slots=True)
@@ -376,16 +384,21 @@ def _checks(project: Project, draft: _Draft) -> None:
     for unit in list(unit_nodes(project, draft.scope, draft.nodes, draft.mistakes)):
         draft.add(unit)
     for each in project.sql_checks:
-        try:
-            check, query = sql_check(each, draft.scope)
-        except TransformError as error:
-            draft.mistakes.append(error)
-            continue
-        body = check.body
-        if isinstance(body, CheckBody) and body.config.enabled:
-            draft.add(check)
-            if not query.late:
-                draft.queries[check.id] = (query, None)
+        _guard(draft, lambda c=each: _sql_check(c, draft))  # type: ignore[misc]
+
+
+def _sql_check(written: SqlCheck, draft: _Draft) -> None:
+    try:
+        check, query = sql_check(written, draft.scope)
+    except DisabledError:
+        if draft.scope.is_open:
+            return  # it goes with what it refers to
+        raise
+    body = check.body
+    if isinstance(body, CheckBody) and body.config.enabled:
+        draft.add(check)
+        if not query.late:
+            draft.queries[check.id] = (query, None)
 
 
 def _ordered(draft: _Draft) -> Graph:

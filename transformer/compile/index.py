@@ -12,6 +12,10 @@ from transformer.names import Name, quoted
 _SYSTEM = frozenset({"information_schema", "pg_catalog", "_transform", "_transform_failures"})
 
 
+class DisabledError(GraphError):
+    """Something refers to what is switched off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Referable:
     """A node that others can read. An ephemeral one has no relation of its own: it is a CTE.
@@ -186,7 +190,7 @@ class Index:
 
     def _missing(self, name: str) -> GraphError:
         if name in self.disabled:
-            return GraphError(
+            return DisabledError(
                 f"the model `{name}` is disabled", hint="enable it, or stop referring to it"
             )
         return GraphError(
@@ -197,7 +201,7 @@ class Index:
     def _unknown(self, parts: tuple[str, ...], where: Where) -> GraphError:
         name = ".".join(parts)
         if parts[-1] in self.disabled:
-            return GraphError(f"the model `{name}` is disabled", where, hint="enable it")
+            return DisabledError(f"the model `{name}` is disabled", where, hint="enable it")
         known: Iterable[str] = (*self.nodes, *(f"{s}.{t}" for s, t in self.sources))
         return GraphError(
             f"there is no model, seed, source or CTE `{name}`",

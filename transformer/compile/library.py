@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from jinja2 import Environment, Template, Undefined, nodes
 from jinja2.exceptions import TemplateSyntaxError
@@ -15,6 +16,7 @@ from transformer.project.values import MacroFile
 
 # The package of the macros that dbt projects find without naming it.
 BUILT_IN = "dbt"
+_CONFIGURES = re.compile(r"\bconfig\s*\(")
 _HEAD = re.compile(r"{%[-+]?\s*(macro|test)\s+(?P<name>\w+)")
 
 
@@ -43,7 +45,7 @@ class Macro:
         return self._template
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Library:
     """The macros by package and name, and the texts of their files for messages.
 
@@ -59,6 +61,23 @@ class Library:
     root: str = ""
     homes: Mapping[str, str] = field(default_factory=dict)
     dispatch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def configuring(self) -> frozenset[str]:
+        """The names of macros that may call `config(…)`, or call others that do. Told by files:
+        a file that does may do so in each of its macros."""
+        texts = {path: text for path, text in self.texts.items() if self.homes[path] != BUILT_IN}
+        names = {path: {m["name"] for m in _HEAD.finditer(t)} for path, t in texts.items()}
+        files = {path for path, text in texts.items() if _CONFIGURES.search(text)}
+        found: set[str] = set()
+        while True:
+            found |= {name for path in files for name in names[path]}
+            words = re.compile(r"\b(" + "|".join(map(re.escape, sorted(found))) + r")\s*\(")
+            more = {p for p, text in texts.items() if p not in files and found
+                    and words.search(text)}  # fmt: skip
+            if not more:
+                return frozenset(found)
+            files |= more
 
     @property
     def macros(self) -> Mapping[str, Macro]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +30,7 @@ def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformEr
     """
     if model.language == "python":
         written, mistakes = python_options(model)
-    elif "config" not in model.text:
+    elif "config" not in model.text and not configures(model, scope):
         written, mistakes = {}, []
     else:
         written, mistakes = written_options(model, scope)
@@ -39,13 +40,19 @@ def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformEr
     return config, mistakes + wrong
 
 
+def configures(model: Model, scope: Scope) -> bool:
+    """Whether the file calls a macro that may call `config(…)`."""
+    called = scope.library.configuring
+    return bool(called) and not called.isdisjoint(re.findall(r"\w+", model.text))
+
+
 def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[TransformError]]:
     """What `config(…)` says in the model's file."""
     try:
         calls = constant_calls(scope.library.env, model.text, "config")
     except Exception:
         return {}, []
-    if calls is not None:
+    if calls is not None and not configures(model, scope):
         return {key: value for call in calls for key, value in call.items()}, []
     trace = Trace()
     try:

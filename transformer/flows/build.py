@@ -181,15 +181,13 @@ class _Build:
         loads = Plan(made.of("load"))
         tools = self.tools(engine, self.state(engine))
         project = self.opened.project
-        run_hooks(tools, project.on_run_start)
-        first = self.follow(loads, tools, Results())
+        first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
         rest = self.rest(engine, first, columns) if loads.steps else made
         results = self.follow(rest, tools, first)
         whole = Plan((*loads.steps, *rest.steps), made.skips)
-        if project.on_run_end:
-            words = end_words((whole, results), self.opened.graph, project, self.call)
-            run_hooks(tools, project.on_run_end, words)
-        return self.report(engine, whole, results)
+        words = partial(end_words, (whole, results), self.opened.graph, project, self.call)
+        after = run_hooks(tools, project.on_run_end, words)
+        return self.report(engine, whole, Results((*results.outcomes, *after)))
 
     @property
     def call(self) -> Call:

@@ -21,7 +21,14 @@ from transformer.plan.planner import Work
 from transformer.plan.versions import view_version
 from transformer.python_model import Config, DbtProject, Hands, PythonProject, call
 from transformer.run import late
-from transformer.run.checking import NOTHING, Measured, cannot_run, keep_failures, measure
+from transformer.run.checking import (
+    NOTHING,
+    Measured,
+    cannot_run,
+    keep_failures,
+    measure,
+    one_by_one,
+)
 from transformer.run.describing import describe
 from transformer.run.referring import put_aside
 from transformer.run.seeds import seed_error, seed_query
@@ -29,6 +36,10 @@ from transformer.run.tools import Made, Tools, content
 from transformer.steps import Columns, NodeState, Outcome, Status, Step
 
 _DELTA = Name("temp", DELTA.strip('"'))
+
+
+class _Unmeasured(Exception):  # noqa: N818 - a way out of a transaction, not an error
+    """A check inside the step cannot run."""
 
 
 class _Kept(Exception):  # noqa: N818 - a way out of a transaction, not an error
@@ -55,6 +66,8 @@ def build(tools: Tools, step: Step) -> Outcome:
                 work = late.now(tools, session, work)
                 _make(tools, session, work)
                 _settle(tools, session, work, attempt)
+        except _Unmeasured:
+            return _apart(tools, step, work)
         except Fault as fault:
             _remember(session, work)
             error = placed(work.node, fault)
@@ -69,6 +82,17 @@ def build(tools: Tools, step: Step) -> Outcome:
                 record(session, attempt.measured.entries)
                 keep_failures(session, attempt.measured)
     return _told(_outcome(step, attempt, tools.state.nodes.get(step.id)), work)
+
+
+def _apart(tools: Tools, step: Step, work: Work) -> Outcome:
+    """The step again without its checks, and then each of them by itself."""
+    made = build(tools, replace(step, work=replace(step.work, checks=())))
+    if made.bad:
+        return made
+    measured = one_by_one(tools, work)
+    with tools.engine.session() as session, session.transaction():
+        mark(session, work.node.id, "fail")
+    return replace(made, status="fail", parts=measured.outcomes)
 
 
 def _outcome(step: Step, attempt: _Attempt, before: NodeState | None) -> Outcome:
@@ -133,10 +157,12 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
 
 def _measured(tools: Tools, session: Session, work: Work) -> Measured:
     """The checks inside the step. One that cannot run ends the step: its table is not known to
-    be good."""
+    be good. In an open project it is a failed check, as with dbt."""
     try:
         return measure(tools, session, work)
     except Fault as fault:
+        if tools.project.open:
+            raise _Unmeasured from None
         if len(work.checks) == 1:
             raise cannot_run(work.checks[0], fault) from None
         names = ", ".join(f"`{each.label}`" for each in work.checks)

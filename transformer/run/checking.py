@@ -49,7 +49,7 @@ def check(tools: Tools, step: Step) -> Outcome:
         measured = _in_transaction(tools, work)
     except Fault:
         # One of them cannot run, and DuckDB gives up the transaction: each is measured alone.
-        measured = _one_by_one(tools, work)
+        measured = one_by_one(tools, work)
     first, *rest = measured.outcomes
     return replace(first, parts=tuple(rest))
 
@@ -63,7 +63,8 @@ def _in_transaction(tools: Tools, work: Work) -> Measured:
     return measured
 
 
-def _one_by_one(tools: Tools, work: Work) -> Measured:
+def one_by_one(tools: Tools, work: Work) -> Measured:
+    """Each of the work's checks in a transaction of its own: one that cannot run is an error."""
     found = []
     for each in work.checks:
         try:

@@ -7,7 +7,7 @@ step, by the session that then runs them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from transformer.compile.contracts import contract
 from transformer.compile.finishing import Late
 from transformer.compile.nodes import ModelBody, Node, SnapshotBody
 from transformer.engines import Session
-from transformer.errors import BuildError, Fault, Where
+from transformer.errors import BuildError, Fault, TransformError, Where
 from transformer.names import literal, quoted
 from transformer.plan import batches
 from transformer.plan.checked import check_of
@@ -24,7 +24,7 @@ from transformer.plan.planner import Work
 from transformer.plan.snapshots import snapshot
 from transformer.project.values import Hook
 from transformer.run.tools import Tools
-from transformer.steps import Columns, State
+from transformer.steps import Columns, Outcome, State
 
 # What `describe` takes; other statements give rows too.
 _QUERY = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|from|values)\b", re.I | re.S)
@@ -180,14 +180,26 @@ def _keeps_contract(session: Session, node: Node, columns: Columns) -> None:
         raise BuildError(first.what, first.where, first.hint, detail)
 
 
-def run_hooks(tools: Tools, given: Iterable[Hook], words: Mapping[str, Any] | None = None) -> None:
-    """Runs what stands before or after a whole build. Raises TransformError."""
+def run_hooks(
+    tools: Tools, given: Sequence[Hook], words: Callable[[], Mapping[str, Any]] = dict
+) -> tuple[Outcome, ...]:
+    """Runs what stands before or after a whole build. The first that fails is the last that is
+    run, and its outcome is given: what was built stays, as with dbt."""
+    if not given:
+        return ()
+    more = words()
     with tools.engine.session() as session:
-        for each in given:
-            for statement in _renderer(tools).text(
-                each.text, each.package, Asked(session), words or {}
-            ):
-                _run(session, statement, each.where)
+        for at, each in enumerate(given):
+            package = each.package or tools.project.name
+            try:
+                for statement in _renderer(tools).text(
+                    each.text, each.package, Asked(session), more
+                ):
+                    _run(session, statement, each.where)
+            except TransformError as error:
+                name = f"operation.{package}.hook-{at}"
+                return (Outcome(name, "build", "a hook", "error", error=error),)
+    return ()
 
 
 def by_macro(tools: Tools, session: Session, node: Node) -> None:

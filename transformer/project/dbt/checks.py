@@ -11,7 +11,7 @@ from typing import Any
 from transformer.project.dbt.configs import cleaned, options, united
 from transformer.project.dbt.files import File
 from transformer.project.dbt.projectfile import ProjectFile
-from transformer.project.dbt.words import Words, child, texts, truth
+from transformer.project.dbt.words import LATER, Words, child, texts, truth
 from transformer.project.tree import Item
 from transformer.project.values import CheckConfig, CheckSpec
 
@@ -150,7 +150,10 @@ class CheckReader:
         block = entries.pop("config", None)
         beside = {key: entries.pop(key) for key in tuple(entries) if key in _CONFIG}
         written = {**beside, **(block[1].value if block and block[1].is_map else {})}
-        config = {key: self.words.value(value) for key, (_, value) in written.items()}
+        config = {
+            key: value.plain() if key in LATER else self.words.value(value)
+            for key, (_, value) in written.items()
+        }
         name = entries.pop("name", None)
         described = entries.pop("description", None)
         args = {key: value.plain() for key, (_, value) in entries.items()}

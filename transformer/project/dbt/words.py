@@ -21,7 +21,7 @@ Render = Callable[[str, Where, Mapping[str, Any]], str]
 
 # Filled in later, where more is known than when YAML is read.
 HOOKS = frozenset(("pre_hook", "post_hook", "pre-hook", "post-hook"))
-LATER = HOOKS | {"description", "tests", "data_tests", "loaded_at_query", "sql_header"}
+LATER = HOOKS | {"description", "tests", "data_tests", "loaded_at_query", "sql_header", "where"}
 _MISSING: Any = object()
 _WHOLE = re.compile(r"\s*\{\{-?((?:(?!\{\{|\}\}|\{%|%\}).)+?)-?\}\}\s*\Z", re.DOTALL)
 _JINJA = re.compile(r"\{\{|\{%|\{#")
