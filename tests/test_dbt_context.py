@@ -182,3 +182,29 @@ def test_tests_of_what_is_disabled_are_disabled_too(tmp_path: Path) -> None:
     root = project(tmp_path, **files)
     run(root, "build")
     assert not [i for i in results(root) if i.startswith("test.")]
+
+
+ENDS = """
+    name: shop
+    version: "1.0"
+    profile: shop
+    on-run-end: >
+      create or replace table told as select
+      '{{ results[0].to_dict().status }}' as status,
+      '{{ results[0].node.to_dict().name }}' as name,
+      '{{ invocation_args_dict.which }}' as which,
+      '{{ invocation_args_dict.select | join }}' as asked,
+      '{{ selected_resources | join }}' as chosen,
+      '{{ builtins.ref.config.project_name }}' as project,
+      '{{ builtins.ref('raw_orders').identifier }}' as reads
+"""
+
+
+def test_a_run_may_be_asked_what_it_does(tmp_path: Path) -> None:
+    root = project(tmp_path, **{"dbt_project.yml": ENDS})
+    run(root, "seed")
+    run(root, "run", "stg_orders")
+    assert rows(root, "select * from told") == [
+        ("success", "stg_orders", "run", "stg_orders", "model.shop.stg_orders", "shop",
+         "raw_orders")
+    ]  # fmt: skip

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from transformer.compile.dbt.graph import full_name, node_facts
+from transformer.compile.dbt.runtime import Record
 from transformer.compile.dbt.words import DBT_VERSION
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node, SnapshotBody
 from transformer.plan.manifest import criteria, whole
@@ -141,7 +142,7 @@ def end_words(
     schemas = dict.fromkeys(n.relation.schema for n in nodes if n.relation and n.solid)
     return {
         "results": [
-            {**each, "node": node_facts(node, graph, project)}
+            Record({**each, "node": Record(node_facts(node, graph, project))})
             for each, node in zip(entries, nodes, strict=True)
         ],
         "schemas": list(schemas),

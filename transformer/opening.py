@@ -93,7 +93,8 @@ def open_project(ask: Ask, outside: Outside) -> Opened:
         ask.command,
         outside.invocation,
         ask.flags,
-        outside.say,
+        {"select": ask.select, "exclude": ask.exclude, "vars": ask.vars},
+        hear=outside.say,
     )
     made = compile_project(project, world, engine.DIALECT.name)
     opened = Opened(project, made.graph, places, engine, made.scope, made.mistakes, made.texts)

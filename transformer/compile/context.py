@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from transformer.compile.dbt.adapter import Warehouse
 from transformer.compile.dbt.relation import Relation
+from transformer.compile.dbt.runtime import config
 from transformer.compile.dbt.surface import Given, flags, surface
 from transformer.compile.index import Index, Referable
 from transformer.compile.spans import Span
@@ -84,6 +85,7 @@ class Words:
                     dispatch=session.dispatch,
                     say=self.say,
                     own=own,
+                    config=config(self.world, self.index.project, self.vars, self.index.packages),
                 )
             ),
             **own,

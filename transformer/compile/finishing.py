@@ -121,6 +121,11 @@ class Late:
     texts: Mapping[str, str]
     facts: Callable[[], dict[str, Any]]
 
+    def of(self, chosen: Iterable[str]) -> Late:
+        """The same for a run of what is chosen, which templates may ask for."""
+        world = replace(self.scope.world, selected=tuple(sorted(chosen)))
+        return replace(self, scope=replace(self.scope, world=world))
+
     def asking(self, warehouse: Any) -> Scope:
         """The scope of a rendering that may ask the warehouse, and for the graph."""
         return replace(self.scope, warehouse=warehouse, graph=self.facts)

@@ -21,6 +21,9 @@ class World:
     command: str = "build"
     invocation: str = ""
     flags: Mapping[str, Any] = field(default_factory=dict)
+    # What the call names: `select`, `exclude`, `vars`; and the ids that this comes to.
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    selected: tuple[str, ...] = ()
     # Who hears what templates tell the user: `log(…, info=true)`, `print`, warnings.
     hear: Callable[[str], object] = field(default=str, repr=False, compare=False)
 

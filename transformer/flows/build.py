@@ -218,7 +218,7 @@ class _Build:
             synced=self.place.synced,
             state=state,
             versions=current_versions(self.opened.graph, state),
-            late=self.opened.late,
+            late=self.opened.late.of(chosen_of(self.opened, self.ask, self.outside)),
             keep_failed=self.how.keep_failed or self.place.target.publish.keep_failed,
             retry_rejected=self.how.retry_rejected,
         )

@@ -15,6 +15,7 @@ from transformer.compile.dbt.adapter import Adapter, Here, NeedsWarehouse, Wareh
 from transformer.compile.dbt.column import Column
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.dbt.results import ResultTable
+from transformer.compile.dbt.runtime import Builtin, Record, invocation
 from transformer.compile.world import World
 
 # What `graph` holds, by dbt's names.
@@ -38,6 +39,7 @@ class Given:
     dispatch: Callable[..., Any]
     say: Callable[[str], str]
     own: Mapping[str, Any] = field(default_factory=dict)
+    config: Record = field(default_factory=Record)
 
 
 def surface(given: Given) -> dict[str, Any]:
@@ -50,19 +52,19 @@ def surface(given: Given) -> dict[str, Any]:
         **words.WORDS,
         "adapter": adapter if given.execute else _Idle(adapter),
         "api": _Api(),
-        "builtins": dict(given.own),
+        "builtins": {n: Builtin(each, given.config) for n, each in given.own.items()},
         "context": _Everything(given.dispatch, given.own),
         "database": given.target.get("database"),
         "dbt_metadata_envs": {},
         "exceptions": words.exceptions(given.say),
         "graph": _Graph(given.graph, given.execute),
-        "invocation_args_dict": dict(flags(world)),
+        "invocation_args_dict": invocation(world),
         "invocation_id": world.invocation,
         "load_result": queries.load_result,
         "model": dict(given.node),
         "run_query": queries.run_query,
         "schema": given.target.get("schema"),
-        "selected_resources": list(world.flags.get("SELECTED", ())),
+        "selected_resources": list(world.selected),
         "statement": queries.statement,
         "store_raw_result": queries.store_result,
         "store_result": queries.store_result,
