@@ -445,3 +445,32 @@ def test_what_templates_tell_the_user_is_shown(shop: Path) -> None:
         "printed",
         "take care",
     ]
+
+
+def test_analyses_are_compiled_listed_and_never_run(shop: Path) -> None:
+    write(
+        shop,
+        {
+            "analyses/deep/how_many.sql": "select count(*) as n from {{ ref('orders') }}",
+            "analyses/asks.sql": "select {{ run_query('select 4').columns[0][0] }} as four",
+            "analyses/all.yml": "analyses: [{name: how_many, description: counts}]",
+        },
+    )
+    shutil.rmtree(shop / "target")
+    transform(shop, "compile")
+    compiled = shop / "target/compiled/shop/analyses"
+    assert '"orders"' in (compiled / "deep/how_many.sql").read_text()
+    assert (compiled / "asks.sql").read_text().strip() == "select 4 as four"
+    assert lines(shop, "ls", "--resource-type", "analysis") == [
+        "shop.analysis.asks",
+        "shop.analysis.deep.how_many",
+    ]
+    node = artifact(shop, "manifest.json")["nodes"]["analysis.shop.how_many"]
+    assert node["depends_on"]["nodes"] == ["model.shop.orders"]
+    assert (node["resource_type"], node["description"]) == ("analysis", "counts")
+    transform(shop, "build")
+    ran = {each["unique_id"] for each in artifact(shop, "run_results.json")["results"]}
+    assert not [i for i in ran if i.startswith("analysis.")]
+    assert transform(shop, "show", "-s", "how_many").stdout == "n\n2\n"
+    parser = pytest.importorskip("dbt_artifacts_parser.parser")
+    parser.parse_manifest_v12(artifact(shop, "manifest.json"))

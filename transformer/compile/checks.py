@@ -149,7 +149,7 @@ def _node(name: str, body: CheckBody, needs: tuple[str, ...], scope: Scope, pack
         options={"severity": body.config.severity},
         where=body.where,
         package=package,
-        fqn=body.file.fqn if body.file else (),
+        fqn=body.file.fqn if body.file else body.spec.fqn if body.spec else (),
     )
 
 

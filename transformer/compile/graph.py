@@ -18,20 +18,26 @@ from transformer.compile.index import DisabledError, Index, Referable
 from transformer.compile.jinja import Forgiving, Strict
 from transformer.compile.keys import with_keys
 from transformer.compile.library import read_library
-from transformer.compile.models import body_of, code_of, configure, queries_of, with_code
+from transformer.compile.models import (
+    analysis_node,
+    body_of,
+    code_of,
+    configure,
+    queries_of,
+    with_code,
+)
 from transformer.compile.naming import Asked, Placed
 from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
-    FreshnessBody,
     Graph,
     Node,
-    SourceBody,
 )
 from transformer.compile.python_models import python_code, python_needs
 from transformer.compile.scope import Scope
 from transformer.compile.seeds import seed_depends, seed_node
 from transformer.compile.snapshots import configured, snapshot_node
+from transformer.compile.sources import source_id, source_nodes
 from transformer.compile.spans import sampled
 from transformer.compile.units import unit_nodes
 from transformer.compile.world import World
@@ -112,13 +118,16 @@ def compile_project(
     enabled = tuple(s for s in snapshots if s.config.get("enabled", True))
     project = replace(project, snapshots=enabled)
     _fill_index(project, models, draft)
-    _sources(project, draft)
+    for table in project.sources:
+        _guard(draft, lambda t=table: _source(t, draft))  # type: ignore[misc]
     for seed in project.seeds:
         _guard(draft, lambda s=seed: _seed(s, draft))  # type: ignore[misc]
     for model, config in models:
         _guard(draft, lambda m=model, c=config: _model(m, c, draft))  # type: ignore[misc]
     for snapshot in project.snapshots:
         _guard(draft, lambda s=snapshot: _snapshot(s, draft))  # type: ignore[misc]
+    for analysis in project.analyses:
+        _guard(draft, lambda a=analysis: _analysis(a, draft))  # type: ignore[misc]
     for activation in project.activations:
         _guard(draft, lambda a=activation: _activation(a, draft))  # type: ignore[misc]
     _checks(project, draft)
@@ -213,48 +222,13 @@ def _referable(kind: str, made: Model | Seed | Snapshot, draft: _Draft, asked: A
     )
 
 
-def source_id(project: str, table: SourceTable) -> str:
-    """The id of a source table."""
-    return f"source.{table.package or project}.{table.source}.{table.name}"
-
-
-def _sources(project: Project, draft: _Draft) -> None:
-    for written in project.sources:
-        node_id = source_id(project.name, written)
-        this = draft.scope.index.source(written.source, written.name, package=written.package)
-        try:
-            table = with_query(written, this, draft.scope)
-        except TransformError as error:
-            draft.mistakes.append(error)
-            continue
-        relation = Name(table.schema, table.identifier)
-        label = f"{table.source}.{table.name}"
-        shared: dict[str, Any] = {
-            "path": table.where.path,
-            "tags": table.tags,
-            "where": table.where,
-            "package": table.package,
-            "fqn": table.fqn,
-        }
-        if node_id in draft.nodes:
-            continue  # noted as a clash of names
-        draft.add(
-            Node(
-                node_id,
-                "source",
-                label,
-                body=SourceBody(table),
-                relation=relation,
-                described=table.described,
-                options={**table.config, "loader": table.load.kind if table.load else None},
-                database=table.database,
-                **shared,
-            )
-        )
-        if table.freshness:
-            freshness_id = f"freshness.{table.package or project.name}.{label}"
-            body = FreshnessBody(table)
-            draft.add(Node(freshness_id, "freshness", label, body=body, needs=(node_id,), **shared))
+def _source(written: SourceTable, draft: _Draft) -> None:
+    project = draft.scope.index.project
+    if source_id(project, written) in draft.nodes:
+        return  # noted as a clash of names
+    this = draft.scope.index.source(written.source, written.name, package=written.package)
+    for node in source_nodes(with_query(written, this, draft.scope), project):
+        draft.add(node)
 
 
 def _seed(seed: Seed, draft: _Draft) -> None:
@@ -340,6 +314,18 @@ def _snapshot(snapshot: Snapshot, draft: _Draft) -> None:
     draft.add(replace(node, needs=tuple(dict.fromkeys((*node.needs, *hooked)))))
     if query and not query.late:
         draft.queries[node_id] = (query, None)
+
+
+def _analysis(model: Model, draft: _Draft) -> None:
+    config, mistakes = configure(model, draft.scope)
+    draft.mistakes += mistakes
+    node = analysis_node(model, config, draft.scope.index.project)
+    whole, _ = queries_of(node, draft.scope)
+    if whole.late:
+        draft.add(with_code(node, whole.needs, code_of(whole, draft.scope), late=True))
+        return
+    draft.queries[node.id] = (whole, None)
+    draft.add(replace(node, needs=whole.needs))
 
 
 def _activation(activation: Activation, draft: _Draft) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from transformer.compile.config import ModelConfig, model_config, open_config, twice_said
 from transformer.compile.context import Trace
 from transformer.compile.dbt.adapter import NeedsWarehouse
-from transformer.compile.dbt.facts import model_facts, plain_facts
+from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
 from transformer.compile.index import Referable
 from transformer.compile.jinja import constant_calls
 from transformer.compile.library import Library
@@ -17,7 +17,7 @@ from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.compile.python_models import python_options
 from transformer.compile.rendering import or_late, referred, render, rendered_or_late
 from transformer.compile.scope import Anything, Query, Scope, Template
-from transformer.errors import TransformError
+from transformer.errors import TransformError, Where
 from transformer.names import Name
 from transformer.project.values import Model, Seed, Snapshot
 
@@ -72,7 +72,11 @@ def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[Tr
 
 
 def template_of(node: Node, scope: Scope) -> Template:
-    """The template of a model."""
+    """The template of a model, an analysis, or of the hooks of something else."""
+    if node.kind == "analysis" and isinstance(node.body, ModelBody):
+        made = node.body.model
+        facts = model_facts(made, node.body.config, scope.index.project)
+        return Template(made.text, made.path, made.package, options=made.config, facts=facts)
     if node.relation is None:
         raise TypeError(node.id)
     if isinstance(node.body, SeedBody | SnapshotBody):
@@ -149,3 +153,20 @@ def with_code(node: Node, needs: tuple[str, ...], code: str, *, late: bool = Fal
         raise TypeError(node.id)
     made = replace(node.body, code=f"{node.body.code}{code}", late=late)
     return replace(node, needs=needs, body=made)
+
+
+def analysis_node(model: Model, config: ModelConfig, project: str) -> Node:
+    """A query that is compiled, and never run."""
+    return Node(
+        id=id_of("analysis", model, project),
+        kind="analysis",
+        name=model.name,
+        path=model.path,
+        body=ModelBody(model, replace(config, materialized="analysis")),
+        tags=config.tags,
+        options=config.written,
+        described=model.described,
+        where=Where(model.path, 1),
+        package=model.package,
+        fqn=model.fqn,
+    )

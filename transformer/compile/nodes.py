@@ -24,7 +24,9 @@ from transformer.project.values import (
     SqlCheck,
 )
 
-Kind = Literal["source", "freshness", "seed", "model", "snapshot", "check", "activation"]
+Kind = Literal[
+    "source", "freshness", "seed", "model", "snapshot", "check", "activation", "analysis"
+]
 
 
 @dataclass(frozen=True, slots=True)

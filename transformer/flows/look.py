@@ -162,7 +162,7 @@ def selected(
     ask: Ask,
     outside: Outside,
     wanted: Wanted,
-    kinds: Container[str] = ("model", "seed", "snapshot"),
+    kinds: Container[str] = ("model", "seed", "snapshot", "analysis"),
 ) -> list[Rows]:
     """The rows of everything of these kinds that is chosen, or of what is wanted, as values."""
     opened = open_project(ask, outside)

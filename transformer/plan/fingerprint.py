@@ -102,6 +102,7 @@ def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
 
 _MADE_OF: Mapping[str, Callable[[Node, Any], Any]] = {
     "model": _model,
+    "analysis": _model,
     "seed": _seed,
     "snapshot": _snapshot,
     "source": _source,

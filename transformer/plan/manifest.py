@@ -143,7 +143,8 @@ def _node(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
             "primary_key": [],
             "time_spine": None,
         }
-    made.pop("version", None)
+    for key in ("version", "latest_version"):
+        made.pop(key, None)
     if kind == "test" and facts.get("test_metadata") is None:
         for key in ("column_name", "attached_node", "file_key_name", "test_metadata"):
             made.pop(key, None)

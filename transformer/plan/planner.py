@@ -152,7 +152,7 @@ class _Planner:
         )
 
     def asked(self, node: Node) -> bool:
-        done = _ACTIONS[node.kind] in self.wish.actions
+        done = _ACTIONS.get(node.kind) in self.wish.actions  # an analysis is only compiled
         return done and node.id in self.wish.chosen and not node.ephemeral and self.does(node)
 
     def does(self, node: Node) -> bool:

@@ -90,7 +90,7 @@ def things(graph: Graph, project: Project | None = None) -> Things:
 
 def _of_node(node: Node, root: str) -> Thing:
     package = node.package or root
-    kind = node.id.partition(".")[0] if node.kind in ("check", "model") else node.kind
+    kind = node.id.partition(".")[0] if node.kind in ("check", "model", "analysis") else node.kind
     needs, name, body = node.needs, node.name, node.body
     if isinstance(body, CheckBody) and body.before:
         needs = (body.before,)

@@ -112,8 +112,9 @@ class Model:
     latest: bool = True
     # What the project says of a package's model: it beats `config()` in the file.
     over: Options = field(default_factory=dict)
-    # A user-defined function is made like a model, and called instead of read.
-    resource: Literal["model", "function"] = "model"
+    # A user-defined function is made like a model, and called instead of read; an analysis is
+    # compiled only.
+    resource: Literal["model", "function", "analysis"] = "model"
 
 
 @dataclass(frozen=True, slots=True)

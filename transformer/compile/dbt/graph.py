@@ -24,7 +24,7 @@ def graph_facts(graph: Graph, project: Project) -> dict[str, dict[str, Any]]:
     for node in graph:
         if node.kind == "source":
             made["sources"][node.id] = source_facts(node, project)
-        elif node.kind in ("model", "seed", "snapshot", "check"):
+        elif node.kind in ("model", "seed", "snapshot", "check", "analysis"):
             made["nodes"][node.id] = node_facts(node, graph, project)
     for kind in ("exposures", "metrics", "groups", "semantic_models", "saved_queries"):
         one = kind.removesuffix("s") if kind != "saved_queries" else "saved_query"

@@ -293,6 +293,7 @@ class NodeReader:
                         described=said.described,
                         package=self.project.package,
                         fqn=fqn,
+                        resource="analysis",
                     )
                 )
 
