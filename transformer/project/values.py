@@ -128,7 +128,7 @@ class Seed:
     described: Described = NOTHING
     package: str = ""
     fqn: tuple[str, ...] = ()
-    # Whether its columns get dbt's types: INTEGER for whole numbers, dates in ISO form only.
+    # Whether its columns get the types that dbt infers.
     plain_types: bool = False
 
 

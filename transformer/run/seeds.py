@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from transformer.compile.nodes import Node, SeedBody
 from transformer.engines import Session
 from transformer.errors import Fault, LoadError, Where
-from transformer.names import literal, quoted
-
-# The types that dbt gives the columns of seeds, where they are not those of the engine.
-_MOMENT = (
-    r"\d{4}-\d{2}-\d{2}(T\d{2}:?\d{2}(:?\d{2}([.,]\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?"
-    r"| \d{1,2}:\d{1,2}:\d{1,2})"
-)
-_PLAIN = {
-    "BIGINT": "INTEGER",
-    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
-    "TIME": "VARCHAR",
-    '"NULL"': "INTEGER",
-}
-# What else decides: whether the numbers are too large, whether there is no value at all.
-_ASKED = {"BIGINT": "max(abs({}::hugeint)) > 2147483647", "VARCHAR": "count({}) = 0"}
+from transformer.names import literal
+from transformer.run.seed_types import plain_types
 
 
 def seed_query(session: Session, node: Node, body: SeedBody, path: Path) -> str:
@@ -53,60 +40,40 @@ def _written_well(session: Session, body: SeedBody, path: Path) -> None:
             )
 
 
-def _plainly(session: Session, body: SeedBody, path: Path, types: Mapping[str, str]) -> str:
-    """The same with dbt's types: whole numbers are INTEGER as long as they fit, dates are ISO."""
-    more = ", dateformat='%Y-%m-%d'"
-    query = _reading(body, path, {}, more)
-    columns = session.columns(query)
-    names = {name.lower(): name for name, _ in columns}
-    # Types may be declared of columns that this file does not have.
-    types = {names[n.lower()]: kind for n, kind in types.items() if n.lower() in names}
-    folded = {name.lower() for name in types}
-    if types:
-        query = _reading(body, path, types, more)
-        columns = session.columns(query)
-    asked = [(n, kind) for n, kind in columns if n.lower() not in folded and kind in _ASKED]
-    figures = ", ".join(_ASKED[kind].format(quoted(n)) for n, kind in asked)
-    found = session.rows(f"select {figures} from ({query})")[0] if asked else ()
-    other = {n for (n, _), yes in zip(asked, found, strict=True) if yes}
-    moments = [n for n, kind in columns if kind.startswith("TIMESTAMP") and n.lower() not in folded]
-    if moments:
-        types |= dict.fromkeys(_no_moments(session, body, path, moments), "VARCHAR")
-        query = _reading(body, path, types, more)
-        columns = session.columns(query)
-    listed = ", ".join(
-        f"{quoted(n)}::{_plain(n, kind, folded, other)} as {quoted(n)}" for n, kind in columns
-    )
-    return f"select {listed} from ({query})"
+def _plainly(session: Session, body: SeedBody, path: Path, declared: Mapping[str, str]) -> str:
+    """The same with dbt's types; those declared count for columns that are named just so."""
+    raw = _as_text(session, body, path)
+    names = [name for name, _ in session.columns(raw)]
+    found = plain_types(session, raw, [name for name in names if name not in declared])
+    types = {name: declared.get(name) or found[name] for name in names}
+    return _reading(body, path, {}, f", columns={_struct(types)}")
 
 
-def _no_moments(session: Session, body: SeedBody, path: Path, names: list[str]) -> list[str]:
-    """Of these columns those in which dbt sees text: it knows the ISO form with a `T`, and with a
-    blank only whole seconds."""
-    raw = _reading(body, path, {}, ", all_varchar=true")
-    asked = ", ".join(
-        f"bool_or(not regexp_full_match({quoted(n)}, {literal(_MOMENT)}))" for n in names
-    )
-    found = session.rows(f"select {asked} from ({raw})")[0]
-    return [n for n, yes in zip(names, found, strict=True) if yes]
-
-
-def _plain(name: str, kind: str, declared: Container[str], other: Container[str]) -> str:
-    if name.lower() in declared:
-        return kind
-    if kind == "VARCHAR":
-        return "INTEGER" if name in other else kind  # dbt tries whole numbers first
-    return kind if name in other else _PLAIN.get(kind, kind)
+def _as_text(session: Session, body: SeedBody, path: Path) -> str:
+    """The query of all values as text. To dbt `'` is never a quote, when it looks for types; the
+    engine, which loads the rows, may find that it is."""
+    text = ", all_varchar=true"
+    sniffed = f"select quote from sniff_csv({_options(body, path)}{text})"
+    if session.rows(sniffed) == [("'",)]:
+        text += """, quote='"'"""
+    return _reading(body, path, {}, text)
 
 
 def _reading(body: SeedBody, path: Path, types: Mapping[str, str], more: str = "") -> str:
-    listed = ", ".join(f"{literal(n)}: {literal(str(kind))}" for n, kind in types.items())
-    given = f", types={{{listed}}}" if listed else ""
+    given = f", types={_struct(types)}" if types else ""
+    return f"select * from read_csv({_options(body, path)}{given}{more})"
+
+
+def _options(body: SeedBody, path: Path) -> str:
     delimiter = literal(body.seed.config.get("delimiter", ","))
     return (
-        f"select * from read_csv({literal(str(path))}, header=true, delim={delimiter},"
-        f" sample_size=-1, null_padding=false{given}{more})"
+        f"{literal(str(path))}, header=true, delim={delimiter}, sample_size=-1, null_padding=false"
     )
+
+
+def _struct(types: Mapping[str, str]) -> str:
+    listed = ", ".join(f"{literal(n)}: {literal(str(kind))}" for n, kind in types.items())
+    return f"{{{listed}}}"
 
 
 def seed_error(body: SeedBody, path: Path, fault: Fault) -> LoadError:
