@@ -36,7 +36,7 @@ class _LookupContext(Context):
         session = CURRENT.get()
         if session is not None:
             session.asked.add(key)
-            found = session.macro(key, session.library.package_of(self.name))
+            found = session.macro(key, session.library.package_of(self.name) or "")
             if found is not missing:
                 return found
         return super().resolve_or_missing(key)
@@ -97,8 +97,8 @@ class _Sandbox(SandboxedEnvironment):
     context_class = _LookupContext
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, Namespace):
-            return not attr.startswith("__")
+        if isinstance(obj, Namespace):  # its macros, whatever they are called, and nothing else
+            return all(attr not in vars(kind) for kind in type(obj).__mro__)
         return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
 
 

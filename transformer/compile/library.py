@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from jinja2 import Environment, Template, Undefined, nodes
 from jinja2.exceptions import TemplateSyntaxError
 
-from transformer.compile.jinja import Strict, environment, syntax_error
+from transformer.compile.jinja import Forgiving, Strict, environment, syntax_error
 from transformer.errors import RenderError, TransformError, Where
 from transformer.project.values import MacroFile
 
@@ -18,6 +18,17 @@ from transformer.project.values import MacroFile
 BUILT_IN = "dbt"
 _CONFIGURES = re.compile(r"\bconfig\s*\(")
 _HEAD = re.compile(r"{%[-+]?\s*(macro|test)\s+(?P<name>\w+)")
+_BLOCKS = frozenset(("macro", "test", "data_test", "materialization"))
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+# Tags, and what may hide them: comments, raw text and expressions.
+_TOKEN = re.compile(
+    r"{#.*?#}"
+    r"|{%[-+]?\s*raw\s*[-+]?%}.*?{%[-+]?\s*endraw\s*[-+]?%}"
+    rf"|{{{{(?:[^'\"}}]|{_QUOTED}|}}(?!}}))*}}}}"
+    rf"|{{%[-+]?\s*(?P<word>[A-Za-z_]\w*)(?:[^'\"%]|{_QUOTED}|%(?!}}))*%}}"
+    r"|{#",
+    re.DOTALL,
+)
 
 
 @dataclass(slots=True)
@@ -50,7 +61,8 @@ class Library:
     """The macros by package and name, and the texts of their files for messages.
 
     The project itself is the package without a name. Unqualified names are looked for in the
-    package of whoever asks, then in the project, then in `BUILT_IN`.
+    package of the node that is rendered, then in the project, then in `BUILT_IN`, and at last in
+    the package of the macro that asks.
     """
 
     env: Environment
@@ -88,9 +100,9 @@ class Library:
         """Whose file it is; None for a template that is no macro file."""
         return self.homes.get(path or "")
 
-    def find(self, name: str, package: str = "") -> Macro | None:
-        """What an unqualified name means in a file of the package."""
-        for each in (package, "", BUILT_IN):
+    def find(self, name: str, package: str = "", home: str = "") -> Macro | None:
+        """What an unqualified name means to a node of the package, in a file of the `home`."""
+        for each in (package, "", BUILT_IN, home):
             found = self.packages.get(each, {}).get(name)
             if found is not None:
                 return found
@@ -100,15 +112,24 @@ class Library:
         """The macro of just that package; the project goes by its name too."""
         return self.packages.get("" if package == self.root else package, {}).get(name)
 
+    def searched(self, namespace: str | None) -> tuple[str, ...]:
+        """The packages in which `adapter.dispatch` looks, in order. None are named where it looks
+        as for an unqualified name: without a namespace, or with one that is no package."""
+        if namespace is None:
+            return ()
+        known = namespace == self.root or namespace in self.packages
+        order = self.dispatch.get(namespace) or ((self.root, namespace) if known else ())
+        if namespace == BUILT_IN and BUILT_IN not in order:
+            order = (*order, BUILT_IN)
+        return tuple(order)
+
     def dispatched(self, name: str, namespace: str | None, package: str) -> Macro | None:
         """The implementation that `adapter.dispatch` finds: by package in the order of search,
         then the engine's own before the default."""
         forms = (f"duckdb__{name}", f"default__{name}")
-        if namespace is None:
+        order = self.searched(namespace)
+        if not order:
             return next((m for form in forms if (m := self.find(form, package))), None)
-        order = self.dispatch.get(namespace) or (self.root, namespace)
-        if namespace == BUILT_IN and BUILT_IN not in order:
-            order = (*order, BUILT_IN)
         return next((m for each in order for form in forms if (m := self.own(form, each))), None)
 
     def strategy(self, name: str) -> Macro | None:
@@ -144,18 +165,54 @@ def read_library(
     mistakes: list[TransformError] = []
     broken: set[str] = set()
     for file in files:
-        try:
-            tree = env.parse(file.text, file.path, file.path)
-        except TemplateSyntaxError as error:
-            mistakes.append(syntax_error(error, file.path, file.text))
-            broken |= {found["name"] for found in _HEAD.finditer(file.text)}
-            continue
-        for node in tree.find_all(nodes.Macro):
+        trees, unread = _parsed(env, file, open_=issubclass(undefined, Forgiving))
+        for text, error in unread:
+            mistakes.append(error)
+            broken |= {found["name"] for found in _HEAD.finditer(text)}
+        for node in (node for tree in trees for node in tree.find_all(nodes.Macro)):
             _take_in(env, node, file, packages.setdefault(file.package, {}), mistakes)
     texts = {file.path: file.text for file in files}
     homes = {file.path: file.package for file in files}
     made = Library(env, packages, texts, frozenset(broken), root, homes, dispatch or {})
     return made, mistakes
+
+
+def _parsed(
+    env: Environment, file: MacroFile, *, open_: bool
+) -> tuple[list[nodes.Template], list[tuple[str, TransformError]]]:
+    """What the file holds, and the texts that could not be read. Where a file of an open project
+    cannot be read as one, its blocks are read one by one: what stands outside does not matter."""
+    try:
+        return [env.parse(file.text, file.path, file.path)], []
+    except TemplateSyntaxError as error:
+        if not open_:
+            return [], [(file.text, syntax_error(error, file.path, file.text))]
+    trees: list[nodes.Template] = []
+    wrong: list[tuple[str, TransformError]] = []
+    for text in _blocks(file.text):
+        try:
+            trees.append(env.parse(text, file.path, file.path))
+        except TemplateSyntaxError as error:
+            wrong.append((text, syntax_error(error, file.path, file.text)))
+    return trees, wrong
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """The blocks that define macros, each below as many empty lines as stand above it. One that
+    is never closed reaches to the end; so does a comment, and raw text."""
+    start, opened = 0, ""
+    for token in _TOKEN.finditer(text):
+        word = token["word"] or ""
+        endless = word == "raw" or token[0] == "{#"
+        if not opened and (endless or word in _BLOCKS):
+            start, opened = token.start(), word or token[0]
+        if endless:
+            break
+        if opened and word == f"end{opened}":
+            yield "\n" * text.count("\n", 0, start) + text[start : token.end()]
+            opened = ""
+    if opened:
+        yield "\n" * text.count("\n", 0, start) + text[start:]
 
 
 def _take_in(

@@ -50,12 +50,12 @@ class Session:
     replaced: Mapping[str, Any] = field(default_factory=dict)
     _bound: dict[tuple[str, str], Callable[..., Any]] = field(default_factory=dict)
 
-    def macro(self, name: str, package: str | None = None) -> Any:
-        """What a name means in a file of the package (this rendering's own): a macro as a
+    def macro(self, name: str, home: str = "") -> Any:
+        """What a name means in this rendering, in a file of the package `home`: a macro as a
         callable, a package's namespace, or Jinja's `missing`."""
         if name in self.replaced:
             return lambda *_, **__: self.replaced[name]
-        found = self.library.find(name, self.package if package is None else package)
+        found = self.library.find(name, self.package, home)
         if found is not None:
             return self.bound(found)
         if name in self.library.packages or (name and name == self.library.root):
@@ -75,7 +75,7 @@ class Session:
         """What `adapter.dispatch` gives. Raises RenderError where there is no implementation."""
         found = self.library.dispatched(name, namespace, self.package)
         if found is None:
-            searched = ", ".join(self.library.dispatch.get(namespace or "", ()))
+            searched = ", ".join(self.library.searched(namespace))
             raise RenderError(
                 f"no macro `duckdb__{name}` or `default__{name}` was found",
                 hint=f"looked in {searched}"
