@@ -11,7 +11,8 @@ from typing import Any
 from transformer.artifacts import Call, code_of, manifest, run_results
 from transformer.asking import Ask, Elsewhere, Outside
 from transformer.compile.dbt.facts import within
-from transformer.compile.nodes import CheckBody, Node
+from transformer.compile.dbt.graph import short_name
+from transformer.compile.nodes import Node
 from transformer.errors import UsageError
 from transformer.opening import Opened
 from transformer.plan.choice import chosen
@@ -20,8 +21,6 @@ from transformer.project.values import Project
 from transformer.steps import Plan, Results
 
 _CUSTOM = "DBT_ENV_CUSTOM_ENV_"
-# A name longer than this is shortened where it names a file.
-_LONGEST = 63
 
 
 def leave(
@@ -154,9 +153,7 @@ def _home(node: Node, project: Project) -> Path:
     inside = Path(*(part for part in Path(path).parts if part not in ("..", "/")))
     if inside.suffix not in (".yml", ".yaml"):
         return inside
-    spec = node.body.spec if isinstance(node.body, CheckBody) else None
-    name = spec.alias if spec and spec.alias and len(node.name) > _LONGEST else node.name
-    return inside / f"{name.replace('/', '_')}.sql"
+    return inside / f"{short_name(node).replace('/', '_')}.sql"
 
 
 def _put(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from transformer.ledger import FAILURES
 from transformer.names import Name, slug
 from transformer.opening import Opened, open_project, refuse_mistakes
 from transformer.plan.checked import check_of
-from transformer.plan.things import Thing, things
+from transformer.plan.things import Thing, listed_by_dbt, things
 from transformer.run.late import Asked
 from transformer.steps import Sample
 
@@ -33,7 +33,7 @@ def listed(ask: Ask, outside: Outside) -> tuple[list[Thing], bool]:
     chosen = chosen_of(opened, ask, outside)
     found = [t for t in things(opened.graph, opened.project) if t.id in chosen]
     if opened.project.open:
-        found = sorted((t for t in found if t.kind != "freshness"), key=lambda t: t.id)
+        found = listed_by_dbt(found, opened.project)
     return found, opened.project.open
 
 

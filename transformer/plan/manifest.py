@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from transformer.compile.dbt.facts import files, within
-from transformer.compile.dbt.graph import graph_facts
+from transformer.compile.dbt.graph import graph_facts, short_name
 from transformer.compile.dbt.surface import GRAPH
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
 from transformer.plan.keeping import every_kept
@@ -219,7 +219,7 @@ def _places(node: Node, thing: Thing, project: Project) -> Facts:
         "patch_path": f"{package}://{within(written, node.package, project)}" if written else None,
     }
     if isinstance(node.body, CheckBody) and node.body.on is not None:
-        made |= {"path": f"{node.name}.sql", "patch_path": None}
+        made |= {"path": f"{short_name(node)}.sql", "patch_path": None}
     return made
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from transformer.compile.dbt.facts import within
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
 from transformer.project.values import Kept, Project
 
@@ -72,6 +73,12 @@ class Things:
             found |= front
             depth -= 1
         return found
+
+
+def listed_by_dbt(found: Iterable[Thing], project: Project) -> list[Thing]:
+    """The same as dbt lists them: by id, their files named from their package's own folder."""
+    kept = sorted((t for t in found if t.kind != "freshness"), key=lambda t: t.id)
+    return [replace(t, path=within(t.path, t.package, project)) for t in kept]
 
 
 def things(graph: Graph, project: Project | None = None) -> Things:

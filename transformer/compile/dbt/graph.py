@@ -17,6 +17,9 @@ from transformer.compile.nodes import (
 from transformer.names import Name
 from transformer.project.values import Project
 
+# A name longer than this has a shorter form.
+_LONGEST = 63
+
 
 def graph_facts(graph: Graph, project: Project) -> dict[str, dict[str, Any]]:
     """What `graph` gives: `nodes`, `sources`, `exposures` … by id."""
@@ -64,7 +67,7 @@ def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
         "unique_id": node.id,
         "database": catalog,
         "schema": relation.schema if relation else project.target.schema,
-        "alias": relation.table if relation else node.name,
+        "alias": relation.table if relation else own.get("alias") or node.name,
         "relation_name": full_name(node, relation, project)
         if relation and not node.ephemeral
         else None,
@@ -100,13 +103,20 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
     generic = body.on is not None
     if generic and body.spec:
         arguments["model"] = f"{{{{ get_where_subquery({_called(str(body.on))}) }}}}"
+    alias = body.config.alias or (body.spec.alias if body.spec else "") or None
     return {
         "name": node.name,
+        "alias": alias or node.name,
         "resource_type": "test",
         "package_name": node.package or project.name,
         "path": node.path,
         "original_file_path": node.path,
-        "config": {**config, "tags": list(body.config.tags), "materialized": "test"},
+        "config": {
+            **config,
+            "alias": alias,
+            "tags": list(body.config.tags),
+            "materialized": "test",
+        },
         "tags": list(node.tags),
         "description": body.spec.description if body.spec else "",
         "meta": dict(body.config.meta),
@@ -122,6 +132,12 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
         if generic
         else None,
     }
+
+
+def short_name(node: Node) -> str:
+    """What the file of a node's query is called: a check's long name is shortened."""
+    spec = node.body.spec if isinstance(node.body, CheckBody) else None
+    return spec.alias if spec and spec.alias and len(node.name) > _LONGEST else node.name
 
 
 def _called(node_id: str) -> str:

@@ -165,7 +165,7 @@ class CheckReader:
             name=str(name[1].value) if name and name[1].value else None,
             args=args,
             config={key: value for key, value in config.items() if value is not None},
-            description=str(described[1].value or "").strip() if described else "",
+            description=str(described[1].value or "") if described else "",
         )
 
 

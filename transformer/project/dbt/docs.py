@@ -45,7 +45,7 @@ class Docs:
             return ""
         text = str(item.value)
         if "{{" not in text and "{%" not in text:
-            return text.strip()
+            return text
 
         def doc(*names: str) -> str:
             found = self.find(names, package)
@@ -54,7 +54,7 @@ class Docs:
             return found or ""
 
         try:
-            return words.knowing(doc=doc).text(text, item.where).strip()
+            return words.knowing(doc=doc).text(text, item.where)
         except TransformError as error:
             words.notes.say(f"a description cannot be filled in ({item.where}): {error.what}")
-            return text.strip()
+            return text

@@ -112,7 +112,7 @@ class Words:
     def fill(self, text: str, where: Where) -> Any:
         """The text with its Jinja filled in, the value itself where it is one expression."""
         if not _JINJA.search(text):
-            return text
+            return text.removesuffix("\n")  # as Jinja does
         if text not in self.held:
             whole = _WHOLE.match(text)
             made = self._native(whole[1], where) if whole else self.text(text, where)

@@ -1,0 +1,55 @@
+"""What manifests and lists tell of dbt projects: names of files, texts of YAML."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.test_dbt_build import project, run
+from transformer.asking import Ask, Outside
+from transformer.flows.look import listed
+
+LONG = "a_word_that_is_so_long_that_the_name_of_the_test_is_too_long_for_a_table"
+SAID = """\
+models:
+  - name: x
+    description: |
+      first
+      last
+    config:
+      meta:
+        block: |
+          text
+        quoted: "text\\n\\n"
+    columns:
+      - name: a
+        data_tests:
+          - accepted_values: {arguments: {values: [LONG]}}
+""".replace("LONG", LONG)
+
+
+def test_long_names_are_shortened_and_texts_end_as_in_dbt(tmp_path: Path) -> None:
+    root = project(tmp_path, **{"models/x.sql": f"select '{LONG}' as a", "models/x.yml": SAID})
+    run(root, "build", "x")
+    nodes = json.loads((root / "target" / "manifest.json").read_text())["nodes"]
+    assert nodes["model.shop.x"]["description"] == "first\nlast\n"
+    assert nodes["model.shop.x"]["config"]["meta"] == {"block": "text", "quoted": "text\n"}
+    check = next(each for each in nodes.values() if each["resource_type"] == "test")
+    assert check["name"] == f"accepted_values_x_a__{LONG}"
+    assert (
+        check["alias"]
+        == check["config"]["alias"]
+        == "accepted_values_x_07599c2c9cae5374ef89746997c9a864"
+    )
+    assert check["path"] == f"{check['alias']}.sql"
+
+
+def test_files_of_packages_are_listed_from_the_packages_folder(tmp_path: Path) -> None:
+    more = {
+        "packages.yml": "packages: [{local: dbt_packages/q}]",
+        "dbt_packages/q/dbt_project.yml": 'name: q\nversion: "1.0"\n',
+        "dbt_packages/q/models/deep/x.sql": "select 1 as a",
+    }
+    root = project(tmp_path, **more)
+    found, _ = listed(Ask(root, select=("package:q",), command="list"), Outside({}))
+    assert [thing.path for thing in found] == ["models/deep/x.sql"]
