@@ -33,12 +33,13 @@ _TOKEN = re.compile(
 
 @dataclass(slots=True)
 class Macro:
-    """One macro, compiled by itself when it is first used, and where it stands."""
+    """One macro, compiled by itself when it is first used, and where it stands. Of a built-in one
+    there is only the text until then: there are hundreds of them, and few are used."""
 
     name: str
     path: str
     line: int
-    node: nodes.Macro = field(repr=False)
+    source: nodes.Macro | str = field(repr=False)
     env: Environment = field(repr=False)
     package: str = ""
     _template: Template | None = field(default=None, repr=False)
@@ -52,7 +53,10 @@ class Macro:
     def template(self) -> Template:
         """The macro as a template of its own."""
         if self._template is None:
-            self._template = _alone(self.env, self.node, self.path)
+            node = self.source
+            if isinstance(node, str):
+                node = next(self.env.parse(node, self.path, self.path).find_all(nodes.Macro))
+            self._template = _alone(self.env, node, self.path)
         return self._template
 
 
@@ -165,6 +169,9 @@ def read_library(
     mistakes: list[TransformError] = []
     broken: set[str] = set()
     for file in files:
+        if file.package == BUILT_IN:
+            packages.setdefault(BUILT_IN, {}).update(_unread(env, file))
+            continue
         trees, unread = _parsed(env, file, open_=issubclass(undefined, Forgiving))
         for text, error in unread:
             mistakes.append(error)
@@ -175,6 +182,16 @@ def read_library(
     homes = {file.path: file.package for file in files}
     made = Library(env, packages, texts, frozenset(broken), root, homes, dispatch or {})
     return made, mistakes
+
+
+def _unread(env: Environment, file: MacroFile) -> Iterator[tuple[str, Macro]]:
+    """The macros of a built-in file by name, not parsed yet."""
+    for text in _blocks(file.text):
+        head = _HEAD.search(text)
+        if head:
+            name = f"test_{head['name']}" if head[1] == "test" else head["name"]
+            line = text.count("\n", 0, head.start()) + 1
+            yield name, Macro(name, file.path, line, text, env, file.package)
 
 
 def _parsed(
