@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_dbt_build import project, results, rows, run, said
+from transformer.errors import TransformError
 
 SETTINGS = """
     name: shop
@@ -148,6 +149,19 @@ def test_a_hook_that_fails_takes_nothing_back(tmp_path: Path, hook: str) -> None
     assert "a hook failed" in said(report)
     assert results(root)["model.shop.customers"] == "success"
     assert rows(root, "select count(*) from customers") == [(2,)]
+
+
+def test_a_hook_that_cannot_be_rendered_ends_the_run(tmp_path: Path) -> None:
+    settings = """
+        name: shop
+        version: "1.0"
+        profile: shop
+        on-run-start: "{{ run_query('select nofunc()') }}"
+    """
+    root = project(tmp_path, **{"dbt_project.yml": settings})
+    with pytest.raises(TransformError, match="nofunc"):
+        run(root, "build")
+    assert not (root / "warehouse.duckdb").exists()
 
 
 def test_the_condition_of_a_test_may_ask_what_other_templates_ask(tmp_path: Path) -> None:

@@ -184,17 +184,17 @@ def run_hooks(
     tools: Tools, given: Sequence[Hook], words: Callable[[], Mapping[str, Any]] = dict
 ) -> tuple[Outcome, ...]:
     """Runs what stands before or after a whole build. The first that fails is the last that is
-    run, and its outcome is given: what was built stays, as with dbt."""
+    run, and its outcome is given: what was built stays, as with dbt. Raises TransformError for one
+    that cannot be rendered, which ends the run with dbt too."""
     if not given:
         return ()
     more = words()
     with tools.engine.session() as session:
         for at, each in enumerate(given):
             package = each.package or tools.project.name
+            texts = _renderer(tools).text(each.text, each.package, Asked(session), more)
             try:
-                for statement in _renderer(tools).text(
-                    each.text, each.package, Asked(session), more
-                ):
+                for statement in texts:
                     _run(session, statement, each.where)
             except TransformError as error:
                 name = f"operation.{package}.hook-{at}"
