@@ -14,7 +14,7 @@ from typing import Any
 from transformer.compile.dbt.graph import full_name, node_facts
 from transformer.compile.dbt.runtime import Record
 from transformer.compile.dbt.words import DBT_VERSION
-from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node, SnapshotBody
+from transformer.compile.nodes import Graph
 from transformer.plan.manifest import criteria, whole
 from transformer.project.values import Freshness, Project
 from transformer.steps import Outcome, Plan, Results
@@ -93,7 +93,7 @@ def _told(plan: Plan, results: Results) -> Iterator[Outcome]:
 def _result(outcome: Outcome, graph: Graph, project: Project, call: Call) -> dict[str, Any]:
     node = graph[outcome.id]
     check = outcome.action == "check"
-    code = outcome.compiled or code_of(node)
+    code = outcome.compiled or node.code
     status = (_VERDICT if check else _STATUS).get(outcome.status, outcome.status)
     failures = outcome.facts.get("failures") if check else None
     if status == "pass":
@@ -114,12 +114,6 @@ def _result(outcome: Outcome, graph: Graph, project: Project, call: Call) -> dic
         else None,
         "batch_results": None,
     }
-
-
-def code_of(node: Node) -> str:
-    """The query of a node, where it is known before it runs."""
-    query = node.body.query if isinstance(node.body, ModelBody | CheckBody | SnapshotBody) else None
-    return query.text if query else ""
 
 
 def _message(outcome: Outcome, failures: int | None) -> str | None:

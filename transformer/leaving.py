@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from transformer.artifacts import Call, code_of, manifest, run_results
+from transformer.artifacts import Call, manifest, run_results
 from transformer.asking import Ask, Elsewhere, Outside
 from transformer.compile.dbt.facts import within
 from transformer.compile.dbt.graph import short_name
@@ -139,7 +139,7 @@ def _leave_sql(opened: Opened, folder: Path, results: Results, compiled: Mapping
     done = {outcome.id: outcome for outcome in results.every()}
     for node in opened.graph:
         outcome = done.get(node.id)
-        query = (outcome.compiled if outcome else compiled.get(node.id)) or code_of(node)
+        query = (outcome.compiled if outcome else compiled.get(node.id)) or node.code
         home = Path(node.package or opened.project.name) / _home(node, opened.project)
         if query:
             _put(folder / "compiled" / home, query)

@@ -181,8 +181,12 @@ def state_is_target(said: dict[str, Any], root: Path, env: Mapping[str, str]) ->
     if not said.get("state"):
         return False
     given = Path(said["state"])
-    here = root / (env.get("DBT_TARGET_PATH") or "target")
+    here = _target(root, env)
     return here.resolve() in (given.resolve(), (root / given).resolve())
+
+
+def _target(root: Path, env: Mapping[str, str]) -> Path:
+    return root / (env.get("DBT_TARGET_PATH") or "target")
 
 
 def _words(given: list[str] | None) -> tuple[str, ...]:
@@ -205,7 +209,7 @@ def _only(said: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
     from transformer.plan.methods import Earlier
 
     state = _folder(root, said.get("state"))
-    here = root / (env.get("DBT_TARGET_PATH") or "target")
+    here = _target(root, env)
     return Selection(
         selector=said.get("selector"),
         kinds=_words(said.get("kinds")),

@@ -216,9 +216,8 @@ def clean(project_dir: ProjectDir = Path(), console: Any = None) -> None:
 
     Example: `transform clean`
     """
-    from transformer.flows.build import clean as removed
     from transformer.flows.clean import cleaned
 
     ask, outside = asked("clean", console, locals())
-    found = [*cleaned(ask, outside, removed)]
+    found = cleaned(ask, outside)
     console.say(f"removed {', '.join(found)}" if found else "nothing to remove")

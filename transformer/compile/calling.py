@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from transformer.compile.config import ModelConfig
 from transformer.compile.context import Trace
 from transformer.compile.dbt.column import Column
@@ -9,6 +12,7 @@ from transformer.compile.dbt.relation import Relation
 from transformer.compile.models import template_of
 from transformer.compile.nodes import ModelBody, Node
 from transformer.compile.scope import Scope
+from transformer.compile.templates import Session
 from transformer.steps import Columns
 
 
@@ -17,14 +21,7 @@ def call_materialization(node: Node, text: str, config: ModelConfig, scope: Scop
     macro = scope.library.materialization(config.materialized)
     if macro is None:
         raise TypeError(node.id)
-    template = template_of(node, scope)
-    session = scope.session(
-        Trace(),
-        template.package,
-        this=template.this,
-        options=template.options,
-        node={**template.facts, "compiled_code": text, "compiled_sql": text},
-    )
+    session = _session(node, scope, {"compiled_code": text, "compiled_sql": text})
     session.context |= {
         "sql": text,
         "compiled_code": text,
@@ -38,16 +35,10 @@ def call_materialization(node: Node, text: str, config: ModelConfig, scope: Scop
 def call_strategy(node: Node, rows: str, columns: Columns, scope: Scope) -> str:
     """What the macro of an incremental strategy gives: the statements that bring the table up to
     date with the table of new rows."""
-    body, template = node.body, template_of(node, scope)
-    if not isinstance(body, ModelBody) or template.this is None:
+    body = node.body
+    if not isinstance(body, ModelBody):
         raise TypeError(node.id)
-    session = scope.session(
-        Trace(),
-        template.package,
-        this=template.this,
-        options=template.options,
-        node=template.facts,
-    )
+    session = _session(node, scope, {})
     written = body.config.written
     given = {
         "strategy": body.config.strategy,
@@ -59,3 +50,15 @@ def call_strategy(node: Node, rows: str, columns: Columns, scope: Scope) -> str:
         or written.get("incremental_predicates"),
     }
     return str(session.call(body.strategy, {}, node.path, (given,)))
+
+
+def _session(node: Node, scope: Scope, more: Mapping[str, Any]) -> Session:
+    """A rendering with the words of the node's template; `model` knows more besides."""
+    template = template_of(node, scope)
+    return scope.session(
+        Trace(),
+        template.package,
+        this=template.this,
+        options=template.options,
+        node={**template.facts, **more},
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
 from transformer.compile.dbt.adapter import Warehouse
@@ -85,7 +86,9 @@ class Words:
                     dispatch=session.dispatch,
                     say=self.say,
                     own=own,
-                    config=config(self.world, self.index.project, self.vars, self.index.packages),
+                    config=partial(
+                        config, self.world, self.index.project, self.vars, self.index.packages
+                    ),
                 )
             ),
             **own,

@@ -210,6 +210,13 @@ class Node:
         return isinstance(self.body, ModelBody | CheckBody | SnapshotBody) and self.body.late
 
     @property
+    def code(self) -> str:
+        """The query of a model, a check or a snapshot, where it is known."""
+        body = self.body
+        query = body.query if isinstance(body, ModelBody | CheckBody | SnapshotBody) else None
+        return query.text if query else ""
+
+    @property
     def elsewhere(self) -> bool:
         """Whether it is a source that is read where it lies: nobody knows when it changes."""
         outside = isinstance(self.body, SourceBody) and bool(self.body.table.reads or self.database)

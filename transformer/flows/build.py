@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from transformer import ledger, reckoning
@@ -37,7 +37,7 @@ from transformer.run.loading import load, probe, touch, with_external
 from transformer.run.schedule import Pace, follow
 from transformer.run.tools import Event, Tools
 from transformer.steps import Action, Plan, Results, State
-from transformer.warehouse import building, clear
+from transformer.warehouse import building
 from transformer.workplace import Workplace, state_of
 
 PERFORM: Mapping[Action, Callable[..., Any]] = {
@@ -71,7 +71,7 @@ def preview(ask: Ask, outside: Outside) -> tuple[Opened, Plan]:
     return opened, _Build(opened, ask, How(), outside, lambda _: None).foreseen()[0]
 
 
-@dataclass(slots=True)
+@dataclass
 class _Build:
     opened: Opened
     ask: Ask
@@ -162,11 +162,14 @@ class _Build:
             refuse_mistakes(mistakes)
         return made
 
+    @cached_property
+    def chosen(self) -> frozenset[str]:
+        return chosen_of(self.opened, self.ask, self.outside)
+
     def wish(self, actions: frozenset[Action]) -> Wish:
-        chosen = chosen_of(self.opened, self.ask, self.outside)
         if self.opened.project.open:
             actions -= {"freshness"}  # dbt looks at it by `source freshness` only
-        return Wish(chosen, self.started, actions, self.ask.full_refresh, self.how.always)
+        return Wish(self.chosen, self.started, actions, self.ask.full_refresh, self.how.always)
 
     def facts(self, engine: Any, columns: Bound) -> Facts:
         """Columns, what time has undone, and which targets lost what was sent."""
@@ -218,7 +221,7 @@ class _Build:
             synced=self.place.synced,
             state=state,
             versions=current_versions(self.opened.graph, state),
-            late=self.opened.late.of(chosen_of(self.opened, self.ask, self.outside)),
+            late=self.opened.late.of(self.chosen),
             keep_failed=self.how.keep_failed or self.place.target.publish.keep_failed,
             retry_rejected=self.how.retry_rejected,
         )
@@ -257,14 +260,3 @@ class _Build:
             path=self.place.target.path,
             left_over=reckoning.left_over(engine, graph),
         )
-
-
-def clean(ask: Ask, outside: Outside) -> tuple[str, ...]:
-    """Removes what builds leave beside the warehouse; the warehouse and the sync ledger stay."""
-    opened = open_project(ask, outside)
-    warehouse = opened.workplace.warehouse
-    if not warehouse.room.exists():
-        return ()
-    with building(warehouse, "transform clean", outside.clock()):
-        clear(warehouse)
-    return (opened.places.shown(warehouse.room),)

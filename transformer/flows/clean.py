@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformer.asking import Ask, Outside
 from transformer.errors import TransformError, UsageError
-from transformer.opening import open_project
+from transformer.opening import Opened, open_project
 from transformer.project.dbt.load import is_dbt_project
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import child
+from transformer.warehouse import building, clear
 
 # Folders of the project's own files: the keys that name them, and their usual names.
 _KEPT = {
@@ -25,20 +25,21 @@ _KEPT = {
 }
 
 
-def cleaned(ask: Ask, outside: Outside, room: Callable[[Ask, Outside], Sequence[str]]) -> list[str]:
-    """What was removed. `room` removes what builds leave beside the warehouse.
+def cleaned(ask: Ask, outside: Outside) -> list[str]:
+    """What was removed: what builds leave beside the warehouse, and the `clean-targets`.
 
     Raises UsageError for a folder outside the project, or one that holds the project's files.
     """
     root = ask.root.resolve()
     if not is_dbt_project(root):
-        return list(room(ask, outside))
+        return _room(open_project(ask, outside), outside)
     made: list[str] = []
     files: list[Path] = []
     try:
-        place = open_project(ask, outside).workplace
+        opened = open_project(ask, outside)
+        place = opened.workplace
         files = [place.shown, place.warehouse.live, place.synced]
-        made += room(ask, outside)
+        made += _room(opened, outside)
     except TransformError:
         pass  # without a profile there is no warehouse to look after
     for name in _targets(root, outside):
@@ -47,6 +48,16 @@ def cleaned(ask: Ask, outside: Outside, room: Callable[[Ask, Outside], Sequence[
             _remove(folder, [path.resolve() for path in files])
             made.append(name)
     return made
+
+
+def _room(opened: Opened, outside: Outside) -> list[str]:
+    """Removes what builds leave beside the warehouse; the warehouse and the sync ledger stay."""
+    warehouse = opened.workplace.warehouse
+    if not warehouse.room.exists():
+        return []
+    with building(warehouse, "transform clean", outside.clock()):
+        clear(warehouse)
+    return [opened.places.shown(warehouse.room)]
 
 
 def _targets(root: Path, outside: Outside) -> list[str]:

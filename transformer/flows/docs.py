@@ -39,6 +39,7 @@ def generated(ask: Ask, outside: Outside, *, bare: bool = False, compiles: bool 
     folder = target_folder(opened)
     if compiles:
         leave(opened, ask, outside)
+    if compiles and not opened.project.target_path:  # else it has been left there
         write_artifact(folder, "manifest.json", manifest(opened, ask, outside))
     _copy_assets(opened, folder)
     held = () if bare else _held(opened)

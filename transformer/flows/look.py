@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformer.artifacts import code_of
 from transformer.asking import Ask, Outside
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import Fault, SqlError, TransformError, UsageError, did_you_mean
@@ -79,7 +78,7 @@ def compiled(ask: Ask, outside: Outside, inline: str = "") -> tuple[Path, list[t
     leave(opened, ask, outside, compiled=late)
     made = []
     for node in opened.graph:
-        text = late.get(node.id) or code_of(node)
+        text = late.get(node.id) or node.code
         if node.id not in chosen or not text:
             continue
         if not opened.project.open:
@@ -100,7 +99,7 @@ def _rendered(
     for node in opened.graph:
         if node.late and node.id in chosen:
             try:
-                made[node.id] = code_of(opened.late.made(node, Asked(session)))
+                made[node.id] = opened.late.made(node, Asked(session)).code
             except TransformError as error:
                 if _READ_ONLY not in error.what:
                     raise

@@ -112,10 +112,8 @@ def _outcome(step: Step, attempt: _Attempt, before: NodeState | None) -> Outcome
 
 def _told(outcome: Outcome, work: Work) -> Outcome:
     """The outcome with the query and the statements that it came of."""
-    body = work.node.body
-    query = body.query if isinstance(body, ModelBody | SnapshotBody) else None
     ran = ";\n\n".join(statement.sql for statement in work.statements)
-    return replace(outcome, compiled=query.text if query else "", ran=ran)
+    return replace(outcome, compiled=work.node.code, ran=ran)
 
 
 def _remember(session: Session, work: Work) -> None:

@@ -22,27 +22,13 @@ _LONGEST = 63
 
 
 def graph_facts(graph: Graph, project: Project) -> dict[str, dict[str, Any]]:
-    """What `graph` gives: `nodes`, `sources`, `exposures` … by id."""
-    made: dict[str, dict[str, Any]] = {"nodes": {}, "sources": {}, "macros": {}}
+    """The `nodes` and `sources` of a project by id."""
+    made: dict[str, dict[str, Any]] = {"nodes": {}, "sources": {}}
     for node in graph:
         if node.kind == "source":
             made["sources"][node.id] = source_facts(node, project)
         elif node.kind in ("model", "seed", "snapshot", "check", "analysis"):
             made["nodes"][node.id] = node_facts(node, graph, project)
-    for kind in ("exposures", "metrics", "groups", "semantic_models", "saved_queries"):
-        one = kind.removesuffix("s") if kind != "saved_queries" else "saved_query"
-        made[kind] = {
-            f"{one}.{each.package or project.name}.{each.name}": {
-                **each.content,
-                "name": each.name,
-                "resource_type": one,
-                "package_name": each.package or project.name,
-                "unique_id": f"{one}.{each.package or project.name}.{each.name}",
-                "original_file_path": each.where.path,
-            }
-            for each in project.kept
-            if each.kind in (kind, one)
-        }
     return made
 
 

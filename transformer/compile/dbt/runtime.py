@@ -20,8 +20,13 @@ class Builtin:
     """A word behind `builtins`: `builtins.ref(…)`, and `builtins.ref.config`, where packages look
     for the configuration of the run."""
 
-    def __init__(self, call: Callable[..., Any], config: Record) -> None:
-        self._call, self.config = call, config
+    def __init__(self, call: Callable[..., Any], config: Callable[[], Record]) -> None:
+        self._call, self._config = call, config
+
+    @property
+    def config(self) -> Record:
+        """Put together when it is asked for: few templates do."""
+        return self._config()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the word itself gives."""

@@ -39,7 +39,7 @@ class Given:
     dispatch: Callable[..., Any]
     say: Callable[[str], str]
     own: Mapping[str, Any] = field(default_factory=dict)
-    config: Record = field(default_factory=Record)
+    config: Callable[[], Record] = Record
 
 
 def surface(given: Given) -> dict[str, Any]:

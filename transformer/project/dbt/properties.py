@@ -81,7 +81,7 @@ def read_properties(project: ProjectFile) -> Properties:
     notes = project.home.notes
     for file in project.home.find(project.every_folder, ".yml", ".yaml"):
         try:
-            tree = parse(project.home.read(file), file.shown, project.home.notes.twice)
+            tree = parse(project.home.read(file), file.shown, notes.twice)
         except TransformError as error:
             notes.mistakes.append(error)
             continue
