@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from transformer.compile.world import secrets_of
 from transformer.plan.choice import Selection
-from transformer.plan.planner import EVERYTHING
+from transformer.plan.work import EVERYTHING
 from transformer.steps import Action, Plan, Results
 
 

@@ -274,6 +274,12 @@ def mark(session: Writer, node_id: str, status: str) -> None:
         )
 
 
+def restate(session: Writer, node_id: str, inputs: Mapping[str, str]) -> None:
+    """Writes anew from which versions a node is made: nothing in them moved for it."""
+    said = literal(json.dumps(dict(inputs)))
+    session.run(f"update _transform.nodes set inputs = {said} where id = {literal(node_id)}")
+
+
 def forget(session: Writer, node_ids: Iterable[str]) -> None:
     """Forgets the nodes: their next build is their first."""
     for node_id in node_ids:

@@ -14,7 +14,8 @@ from transformer.errors import UsageError, Where
 from transformer.names import Name
 from transformer.plan.choice import choose
 from transformer.plan.fingerprint import fingerprint
-from transformer.plan.planner import Facts, Probe, Wish, plan
+from transformer.plan.planner import plan
+from transformer.plan.work import Facts, Probe, Wish
 from transformer.project.values import CheckConfig, Column, Described, Model
 from transformer.steps import NodeState, Plan, RelationState, State
 
@@ -32,7 +33,7 @@ def model(name: str, needs: Iterable[str] = (), text: str = "", **config: str) -
         body=ModelBody(
             Model(name, f"{name}.sql", text),
             ModelConfig(**{"materialized": "table", **config}),  # type: ignore[arg-type]
-            Compiled(text, f"{name}.sql", canonical=text),
+            Compiled(text, f"{name}.sql"),
         ),
         needs=tuple(f"model.p.{need}" for need in needs),
         relation=Name("main", name),

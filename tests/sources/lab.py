@@ -15,7 +15,7 @@ from transformer.engines import duckdb as engine
 from transformer.errors import Where
 from transformer.names import Name, quoted
 from transformer.plan.fingerprint import fingerprint
-from transformer.plan.planner import Work
+from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Column, Described, Load, Project, SourceTable, Target
 from transformer.run.loading import load, peek, probe, reader

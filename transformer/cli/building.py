@@ -49,7 +49,7 @@ def build_as(
     """Builds what is asked for, and tells what came of it."""
     from transformer.asking import How
     from transformer.flows.build import build
-    from transformer.plan.planner import EVERYTHING
+    from transformer.plan.work import EVERYTHING
     from transformer.report import show_report
 
     said = {**State.common, **words}

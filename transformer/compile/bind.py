@@ -142,7 +142,8 @@ def _model(task: _Task, body: ModelBody) -> None:
     increment = _describe(task, body.increment) if body.increment else None
     if increment is not None:
         task.bound.increments[task.node.id] = increment
-    _has(task, body.config.unique_key, task.node.id, option_place(body.model, "unique_key"))
+    if body.config.unique_key:
+        _has(task, body.config.unique_key, task.node.id, option_place(body.model, "unique_key"))
 
 
 def _describe(task: _Task, query: Compiled) -> Columns | None:

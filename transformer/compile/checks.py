@@ -238,7 +238,7 @@ def _relationship(spec: CheckSpec, scope: Scope, trace: Trace) -> Name | None:
                 hint="materialize it as a view or a table",
             )
         return Name(relation.schema, relation.identifier)
-    found = scope.index.plain(tuple(text.split(".")), spec.where)
+    found = scope.index.plain(tuple(text.split(".")), lambda: spec.where)
     if found is None:
         return None
     trace.needs.append(found.id)
@@ -305,7 +305,14 @@ def _argument(value: Any, session: Session, spec: CheckSpec) -> Any:
 def finish_check(query: Query, where: Where) -> Compiled:
     """The failing-rows query of a custom check, placed at its line in YAML."""
     made = finish(query, where.path, "", ())
-    return Compiled(text=made.text, path=where.path, where=where, macros=made.macros)
+    return Compiled(
+        text=made.text,
+        path=where.path,
+        where=where,
+        macros=made.macros,
+        canonical=made.canonical,
+        steadiness=made.steadiness,
+    )
 
 
 def sql_check(check: SqlCheck, scope: Scope) -> tuple[Node, Query]:

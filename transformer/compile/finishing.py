@@ -17,7 +17,7 @@ from transformer.compile.context import Trace
 from transformer.compile.hooks import hook_statements, statements_of
 from transformer.compile.models import code_of, rendered_now
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
-from transformer.compile.rendering import finish, resolve, with_canonical
+from transformer.compile.rendering import finish, resolve
 from transformer.compile.scope import Query, Scope
 from transformer.compile.snapshots import snapshot_now
 from transformer.compile.spans import Span
@@ -91,7 +91,7 @@ def _compiled(node: Node, query: Query, parents: list[tuple[str, str]], scope: S
     compiled = finish(query, node.path, _template(node, query), parents)
     files = dict.fromkeys(query.trace.macros.values())
     called = {path: scope.library.texts.get(path, "") for path in files}
-    return with_canonical(replace(compiled, called=called), scope.dialect)
+    return replace(compiled, called=called)
 
 
 def _template(node: Node, query: Query) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from transformer.errors import GraphError, Where, did_you_mean
@@ -155,7 +155,7 @@ class Index:
             )
         return found
 
-    def plain(self, parts: tuple[str, ...], where: Where) -> Referable | None:
+    def plain(self, parts: tuple[str, ...], where: Callable[[], Where]) -> Referable | None:
         """What a table name in SQL means; None for what the engine itself answers for.
 
         Raises GraphError, with the nearest names, when it is nobody's.
@@ -175,7 +175,7 @@ class Index:
             )
             if found or lowered[0] in _SYSTEM:
                 return found
-        raise self._unknown(parts, where)
+        raise self._unknown(parts, where())
 
     def _perhaps(self, parts: tuple[str, ...]) -> Referable | None:
         """What the name means, where other tools' tables may be named too."""

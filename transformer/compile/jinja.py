@@ -15,6 +15,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 
+from transformer.compile.plain import Call, parts
 from transformer.errors import RenderError, Where
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Forgiving(Undefined):
         return self
 
 
-def environment(undefined: type[Undefined] = StrictUndefined) -> Environment:
+def environment(undefined: type[Undefined] = StrictUndefined) -> SandboxedEnvironment:
     """A fresh sandboxed environment with the tags and filters of dbt's SQL."""
     made = _Sandbox(
         undefined=undefined,
@@ -192,6 +193,11 @@ def constant_calls(env: Environment, text: str, name: str) -> list[dict[str, Any
     None when a call cannot be read without rendering: inside a block, or with computed values;
     and when the name is handed to something else, or has an option set.
     """
+    plainly = parts(text)
+    if plainly is not None:
+        calls = [each for each in plainly if isinstance(each, Call) and each.name == name]
+        alone = all(call.called and not call.arguments for call in calls)
+        return [dict(call.named or {}) for call in calls] if alone else None
     tree = env.parse(text)
     read = [c.node for c in tree.find_all(nodes.Call) if _calls(c, name)]
     read += [a.node for a in tree.find_all(nodes.Getattr) if a.attr != "set"]

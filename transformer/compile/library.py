@@ -9,6 +9,7 @@ from functools import cached_property
 
 from jinja2 import Environment, Template, Undefined, nodes
 from jinja2.exceptions import TemplateSyntaxError
+from jinja2.sandbox import SandboxedEnvironment
 
 from transformer.compile.jinja import Forgiving, Strict, environment, syntax_error
 from transformer.errors import RenderError, TransformError, Where
@@ -69,7 +70,7 @@ class Library:
     the package of the macro that asks.
     """
 
-    env: Environment
+    env: SandboxedEnvironment
     packages: Mapping[str, Mapping[str, Macro]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     # Macros in files that could not be read: that they are missing is no mistake of its own.

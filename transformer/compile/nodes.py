@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any, Literal
 
 from transformer.compile.config import ModelConfig
 from transformer.compile.locate import in_macro, in_template, in_text
 from transformer.compile.sql import Splice, unspliced
+from transformer.compile.steadiness import STEADY, Steadiness
 from transformer.errors import TransformError, Where
 from transformer.names import Name, quoted
 from transformer.project.values import (
@@ -34,7 +37,7 @@ class Compiled:
     """A query that runs, and the way back from a place in it to the user's line.
 
     `text` is what runs; `rendered` what Jinja made; `splices` what stands between the two;
-    `canonical` its tokens, which tell whether it changed.
+    `canonical` what it says, whatever its layout: it tells whether it changed.
     """
 
     text: str
@@ -43,6 +46,7 @@ class Compiled:
     rendered: str = field(repr=False, default="")
     splices: tuple[Splice, ...] = field(repr=False, default=())
     canonical: str = field(repr=False, default="")
+    steadiness: Steadiness = field(repr=False, default=STEADY)
     macros: Mapping[str, str] = field(repr=False, default_factory=dict)
     # The texts of the files whose macros it called, for messages.
     called: Mapping[str, str] = field(repr=False, default_factory=dict)
@@ -217,6 +221,16 @@ class Node:
         return query.text if query else ""
 
     @property
+    def steadiness(self) -> Steadiness:
+        """What its queries depend on beside the content of the tables they read."""
+        body = self.body
+        if isinstance(body, ModelBody):
+            both = (body.query, body.increment)
+            return reduce(or_, (query.steadiness for query in both if query), STEADY)
+        query = body.query if isinstance(body, CheckBody | SnapshotBody) else None
+        return query.steadiness if query else STEADY
+
+    @property
     def elsewhere(self) -> bool:
         """Whether it is a source that is read where it lies: nobody knows when it changes."""
         outside = isinstance(self.body, SourceBody) and bool(self.body.table.reads or self.database)
@@ -267,18 +281,18 @@ class Graph:
 
     def above(self, node_id: str, depth: int = -1) -> set[str]:
         """Everything the node stands on, at most `depth` edges away (-1: any)."""
-        return _reach({n.id: n.needs for n in self}, node_id, depth)
+        return _reach(lambda at: self.nodes[at].needs, node_id, depth)
 
     def below(self, node_id: str, depth: int = -1) -> set[str]:
         """Everything that stands on the node."""
-        return _reach(self.children(), node_id, depth)
+        return _reach(self.children().__getitem__, node_id, depth)
 
 
-def _reach(edges: Mapping[str, Iterable[str]], start: str, depth: int) -> set[str]:
+def _reach(edges: Callable[[str], Iterable[str]], start: str, depth: int) -> set[str]:
     found: set[str] = set()
     front = {start}
     while front and depth != 0:
-        front = {n for at in front for n in edges[at]} - found
+        front = {n for at in front for n in edges(at)} - found
         found |= front
         depth -= 1
     return found

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from transformer.compile.canonical import said
 from transformer.compile.context import Trace
 from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.compile.index import Index, cte_name
 from transformer.compile.locate import in_template
 from transformer.compile.nodes import Compiled
 from transformer.compile.scope import Query, Scope, Template
-from transformer.compile.sql import Splice, TableUse, canonical, read, refused, spliced, without_end
-from transformer.errors import RenderError, SqlError, TransformError, Where
+from transformer.compile.sql import Splice, TableUse, read, spliced, without_end
+from transformer.compile.steadiness import steadiness
+from transformer.errors import RenderError, SqlError, TransformError
 from transformer.names import quoted
 
 _ONE_QUERY = "write one `select …` or `with … select …`; the tool makes the table or view of it"
@@ -89,10 +91,9 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
             place(0),
             hint="secrets are for `load:`, `to:` and targets in YAML, not for `vars:`",
         )
-    wrong = refused(text, scope.dialect)
-    if wrong:
-        raise SqlError(wrong[0], place(wrong[1]), hint=_ONE_QUERY)
     reading = read(text, scope.dialect)
+    if reading.refused:
+        raise SqlError(reading.refused.why, place(reading.refused.at), hint=_ONE_QUERY)
     splices: list[Splice] = []
     needs = list(trace.needs)
     for use in reading.uses:
@@ -101,7 +102,17 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
             splices.append(splice)
         if need and need not in needs:
             needs.append(need)
-    return Query(text, tuple(splices), tuple(needs), reading.with_end, trace, reading.parsed)
+    replaced = [(splice.start, splice.end, splice.text) for splice in splices]
+    return Query(
+        text,
+        tuple(splices),
+        tuple(needs),
+        reading.with_end,
+        trace,
+        reading.parsed,
+        canonical=said(reading.words, replaced) if reading.words else text,
+        steadiness=steadiness([word for _, word in reading.words]),
+    )
 
 
 def _resolved(use: TableUse, index: Index, place: Any) -> tuple[Splice | None, str | None]:
@@ -111,8 +122,7 @@ def _resolved(use: TableUse, index: Index, place: Any) -> tuple[Splice | None, s
         plain = name.removeprefix(prefix)
         alias = None if use.aliased else Splice(use.end, use.end, f" as {quoted(plain)}")
         return alias, None
-    where: Where = place(use.start)
-    found = index.plain(use.parts, where)
+    found = index.plain(use.parts, lambda: place(use.start))
     if found is None:
         return None, None
     if found.ephemeral:
@@ -137,6 +147,8 @@ def finish(
         rendered=query.rendered,
         splices=tuple(splices),
         macros=query.trace.macros,
+        steadiness=query.steadiness,
+        canonical=" ".join([query.canonical, *(f"{name}: {text}" for name, text in parents)]),
     )
 
 
@@ -148,8 +160,3 @@ def _injected(query: Query, parents: Sequence[tuple[str, str]]) -> list[Splice]:
     if query.with_end is None:
         return [Splice(0, 0, f"with {ctes} ")]
     return [Splice(query.with_end, query.with_end, f" {ctes},")]
-
-
-def with_canonical(compiled: Compiled, dialect: str) -> Compiled:
-    """The same, with the tokens that tell whether it changed."""
-    return replace(compiled, canonical=canonical(compiled.text, dialect))

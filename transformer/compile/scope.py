@@ -13,6 +13,7 @@ from transformer.compile.library import Library
 from transformer.compile.naming import Asked, Placed, by_macros, by_rule
 from transformer.compile.spans import Span
 from transformer.compile.sql import Splice
+from transformer.compile.steadiness import STEADY, Steadiness
 from transformer.compile.templates import Session
 from transformer.compile.world import World
 from transformer.names import Name
@@ -90,6 +91,9 @@ class Query:
     parsed: bool = True
     # Nothing but what is referred to is known: the text is made when it runs.
     late: bool = False
+    # What it says, whatever its layout.
+    canonical: str = ""
+    steadiness: Steadiness = STEADY
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
+
+from transformer.compile.canonical import Word, said
 
 # Statements that do something; a model, a check or `--inline` is a query.
 _STATEMENTS = (
@@ -32,6 +35,14 @@ class TableUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a text is not one query, and at which character."""
+
+    why: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What sqlglot sees in a query. `parsed` is False where it understands less than the engine:
     then there are no uses, and only `ref()` and `source()` make edges."""
@@ -39,6 +50,9 @@ class Reading:
     uses: tuple[TableUse, ...] = ()
     with_end: int | None = None
     parsed: bool = True
+    refused: Refused | None = None
+    # The query's tokens, each with its place.
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +65,17 @@ class Splice:
 
 
 def read(text: str, dialect: str) -> Reading:
-    """The tables a query names, in the order of the text."""
+    """The tables a query names, in the order of the text; or why it is no query."""
+    speaks = Dialect.get_or_raise(dialect)
     try:
-        trees = [tree for tree in sqlglot.parse(text, dialect=dialect) if tree]
+        tokens = speaks.tokenize(text)
+    except TokenError:
+        return Reading(parsed=False)
+    wrong = _refused(tokens, text)
+    if wrong:
+        return Reading(refused=wrong)
+    try:
+        trees = [tree for tree in speaks.parser().parse(tokens, text) if tree]
     except (ParseError, TokenError, RecursionError):
         return Reading(parsed=False)
     uses = [
@@ -62,21 +84,23 @@ def read(text: str, dialect: str) -> Reading:
         for table in tree.find_all(exp.Table)
         if (use := _use(table, text)) is not None
     ]
-    return Reading(tuple(sorted(uses, key=lambda u: u.start)), _with_end(text, dialect))
+    uses.sort(key=lambda use: use.start)
+    return Reading(tuple(uses), _with_end(tokens), words=_words(tokens, text))
 
 
-def refused(text: str, dialect: str) -> tuple[str, int] | None:
-    """Why the text is not one query, and at which character; None when it may be one."""
-    try:
-        tokens = sqlglot.tokenize(text, dialect=dialect)
-    except TokenError:
-        return None
+def _words(tokens: Sequence[Any], text: str) -> tuple[Word, ...]:
+    return tuple(
+        (start, text[start : token.end + 1]) for token in tokens for start in (token.start,)
+    )
+
+
+def _refused(tokens: Sequence[Any], text: str) -> Refused | None:
     if not tokens:
-        return "there is no query here", 0
+        return Refused("there is no query here", 0)
     if tokens[0].text.upper() in _STATEMENTS.split():
-        return f"`{tokens[0].text.lower()} …` is no query", int(tokens[0].start)
-    end = next((t for t in tokens[:-1] if t.text == ";"), None)
-    return ("there is more than one statement here", int(end.start)) if end else None
+        return Refused(f"`{tokens[0].text.lower()} …` is no query", int(tokens[0].start))
+    end = next((t for t in tokens[:-1] if t.text == ";"), None) if ";" in text else None
+    return Refused("there is more than one statement here", int(end.start)) if end else None
 
 
 def _use(table: exp.Table, text: str) -> TableUse | None:
@@ -116,8 +140,7 @@ def _visible(clause: exp.With, inside: exp.CTE | None) -> set[str]:
     return set(names[:here])
 
 
-def _with_end(text: str, dialect: str) -> int | None:
-    tokens = sqlglot.tokenize(text, dialect=dialect)
+def _with_end(tokens: Sequence[Any]) -> int | None:
     if not tokens or tokens[0].text.upper() != "WITH":
         return None
     recursive = len(tokens) > 1 and tokens[1].text.upper() == "RECURSIVE"
@@ -147,12 +170,12 @@ def unspliced(offset: int, splices: Sequence[Splice]) -> int:
 
 
 def canonical(text: str, dialect: str) -> str:
-    """The text's tokens with one blank between: comments and layout do not count."""
+    """What a query says, whatever its comments, layout and order of CTEs."""
     try:
-        tokens = sqlglot.tokenize(text, dialect=dialect)
+        tokens = Dialect.get_or_raise(dialect).tokenize(text)
     except TokenError:
         return text
-    return " ".join(text[token.start : token.end + 1] for token in tokens)
+    return said(_words(tokens, text))
 
 
 def without_end(text: str) -> str:

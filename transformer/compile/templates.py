@@ -26,6 +26,7 @@ from transformer.compile.jinja import (
     word_of,
 )
 from transformer.compile.library import Library, Macro
+from transformer.compile.plain import Call, parts
 from transformer.errors import RenderError, TransformError, Where, did_you_mean
 
 
@@ -86,11 +87,40 @@ class Session:
 
     def render(self, text: str, path: str) -> str:
         """The text rendered. Raises RenderError at the line of the template."""
+        if "{" not in text and "\r" not in text:
+            return text.removesuffix("\n")
+        listed = parts(text)
+        made = None if listed is None else self._plainly(listed)
+        if made is not None:
+            return made
         try:
             template = self.library.env.from_string(text)
         except TemplateSyntaxError as error:
             raise syntax_error(error, path, text) from None
         return str(self._guarded(lambda: template.render(self.context), text, path))
+
+    def _plainly(self, listed: Sequence[str | Call]) -> str | None:
+        """The rendering of text and plain calls; None where Jinja has to look at it."""
+        token = CURRENT.set(self)
+        try:
+            return "".join(p if isinstance(p, str) else self._said(p) for p in listed)
+        except NeedsWarehouse:
+            raise
+        except Exception:
+            return None  # Jinja says what is wrong, and where
+        finally:
+            CURRENT.reset(token)
+
+    def _said(self, call: Call) -> str:
+        self.asked.add(call.name)
+        found = self.macro(call.name)
+        if found is missing:
+            found = self.context[call.name]
+        if not call.called:
+            return str(found)
+        if hasattr(found, "jinja_pass_arg") or not self.library.env.is_safe_callable(found):
+            raise TypeError(call.name)
+        return str(found(*call.arguments, **(call.named or {})))
 
     def evaluate(self, expression: str, where: Where) -> Any:
         """The native value of an expression. Raises RenderError at its place."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -115,7 +115,7 @@ class _Given(Index):
             )
         return replace(found, name=_label(found), ephemeral=True)
 
-    def plain(self, parts: tuple[str, ...], where: Where) -> Referable | None:
+    def plain(self, parts: tuple[str, ...], where: Callable[[], Where]) -> Referable | None:
         """A plain name means an input too, where one is given for it."""
         found = self.real.plain(parts, where)
         return self._fixed(found) if found and found.id in self.fixtures else None

@@ -40,6 +40,9 @@ class Session(Protocol):
     def columns(self, sql: str) -> Columns:
         """Names and types of a query's columns."""
 
+    def reads(self, sql: str, name: Name) -> frozenset[str] | None:
+        """The columns of the relation that the query reads; None where that cannot be told."""
+
     def arrow(self, sql: str) -> Any:
         """The result as an Arrow table."""
 
@@ -74,11 +77,17 @@ class Engine(Protocol):
     def session(self) -> AbstractContextManager[Session]:
         """A connection of its own."""
 
+    def apart(self) -> AbstractContextManager[Session]:
+        """A session that sees what is committed, whatever others have not committed yet."""
+
     def relations(self) -> Mapping[tuple[str, str], RelationState]:
         """Everything that is there, by folded schema and name."""
 
     def relation(self, name: Name) -> RelationState | None:
         """One of them, when it is there."""
+
+    def hurry(self, wanted: bool) -> None:
+        """Whether statements use all threads; few rows need but one."""
 
     def interrupt(self) -> None:
         """Stops the statements that run."""

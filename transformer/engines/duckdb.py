@@ -2,67 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from transformer.dialect import Dialect
+from transformer.engines._connection import PER_CURSOR, connection, fault, faults
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
+from transformer.engines._plans import columns_read
+from transformer.engines._scratch import CATALOG, scratch
 from transformer.errors import Fault, LoadError, WarehouseError
 from transformer.names import Name, literal, quoted
 from transformer.steps import Columns, RelationState, Sample
+
+__all__ = ["DIALECT", "connect", "load_extension", "loose", "scratch"]
 
 DIALECT = Dialect("duckdb")
 
 # Readable by DuckDB 1.4, 1.5, 2.0, WASM and Node; from this version on a foreign write-ahead
 # log is refused, where older files replay it silently.
 STORAGE = "v1.4.0"
-# What a warehouse is attached as, whatever its file is called: a file may have the name of one of
-# its schemas, or of one of DuckDB's own catalogs. Views name no catalog, so nobody sees it.
-_CATALOG = "__warehouse"
 
-# Settings that every cursor has for itself.
-_PER_CURSOR = "set errors_as_json = true; set TimeZone = 'UTC'"
+# So large may the write-ahead log grow before what is in it goes to its place.
+_LOG = "256MB"
 _LOCKED = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
-
-
-# The folders of the machine say nothing that the name of the file does not.
-_FOLDERS = re.compile(r'(?<=file )"/[^"\n]*/([^"/\n]+)"')
-
-
-@contextmanager
-def faults() -> Iterator[None]:
-    """Turns DuckDB's exceptions into Fault."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise fault(error) from None
-
-
-def fault(error: Exception) -> Fault:
-    """What DuckDB says, taken apart. Connections are set to say it in JSON."""
-    text = str(error)
-    start = text.find("{")
-    try:
-        said = json.loads(text[start:]) if start >= 0 else {}
-    except ValueError:
-        said = {}
-    if "exception_message" not in said:
-        return Fault(text)
-    position = said.get("position")
-    return Fault(
-        _FOLDERS.sub(r'"\1"', said["exception_message"].strip()),
-        int(position) if position is not None else None,
-        said.get("error_subtype", said.get("exception_type", "")),
-        said.get("name", ""),
-        [c for c in said.get("candidates", "").split(",") if c],
-    )
 
 
 class DuckSession:
@@ -105,6 +74,20 @@ class DuckSession:
         """Names and types of a query's columns."""
         return tuple((str(row[0]), str(row[1])) for row in self.rows(f"describe\n{sql}"))
 
+    def reads(self, sql: str, name: Name) -> frozenset[str] | None:
+        """The columns of the relation that the query reads, as the engine's own planner finds
+        them; None where that cannot be told. Raises nothing: a query that does not bind reads
+        what nobody knows."""
+        try:
+            self.run(f"set disabled_optimizers = '{_all_but('unused_columns')}'")
+            try:
+                told = self.rows(f"explain (format json)\n{sql}")
+            finally:
+                self.run("reset disabled_optimizers")
+            return columns_read(str(told[0][1]), name)
+        except (Fault, LookupError, ValueError):
+            return None
+
     def arrow(self, sql: str) -> Any:
         """The result as an Arrow table."""
         with faults():
@@ -146,6 +129,15 @@ class DuckSession:
         self.run("commit")
 
 
+@cache
+def _all_but(kept: str) -> str:
+    """DuckDB's optimizers but one: a plan that was made so reads just what the query says."""
+    made = duckdb.connect()
+    with made:
+        names = [row[0] for row in made.execute("select name from duckdb_optimizers()").fetchall()]
+    return ",".join(name for name in names if name != kept)
+
+
 class DuckEngine:
     """A warehouse file that is open for building."""
 
@@ -160,6 +152,19 @@ class DuckEngine:
         self._open: set[duckdb.DuckDBPyConnection] = set()
         self._extensions: set[str] = set()
         self._guard = threading.Lock()
+        self._most: int | None = None
+        self._hurried = True
+
+    def hurry(self, wanted: bool) -> None:
+        """Whether statements are spread over all threads, or done by one. Over few rows a second
+        thread costs more than it brings."""
+        if wanted == self._hurried:
+            return
+        if self._most is None:
+            found = self._connection.execute("select current_setting('threads')").fetchone()
+            self._most = int(found[0]) if found else 1
+        self._connection.execute(f"set threads = {self._most if wanted else 1}")
+        self._hurried = wanted
 
     def equip(
         self,
@@ -181,7 +186,7 @@ class DuckEngine:
     def session(self) -> Iterator[DuckSession]:
         """A cursor of its own: transactions and temporary tables belong to it."""
         cursor = self._connection.cursor()
-        cursor.execute(f"{_PER_CURSOR}; use {quoted(self._catalog)}")
+        cursor.execute(f"{PER_CURSOR}; use {quoted(self._catalog)}")
         for name, value in self.settings.items():
             cursor.execute(f"set {name} = {literal(str(value))}")
         with self._guard:
@@ -192,6 +197,10 @@ class DuckEngine:
             with self._guard:
                 self._open.discard(cursor)
             cursor.close()
+
+    def apart(self) -> AbstractContextManager[DuckSession]:
+        """A session that sees what is committed, whatever the caller has not committed yet."""
+        return self.session()
 
     def relations(self) -> Mapping[tuple[str, str], RelationState]:
         """Every table and view of the file."""
@@ -260,69 +269,6 @@ def _equipped(session: DuckSession, what: str, statement: str) -> None:
         ) from None
 
 
-class DuckCatalog:
-    """An empty in-memory warehouse in which queries are bound."""
-
-    def __init__(self, catalog: str = _CATALOG) -> None:
-        self._connection = connection()
-        self._connection.execute(f"attach ':memory:' as {quoted(catalog)}")
-        self._connection.execute(f"use {quoted(catalog)}")
-        self._schemas = {"main"}
-
-    def create(self, name: Name, columns: Columns) -> None:
-        """An empty table. Raises Fault when a type is unknown."""
-        with faults():
-            if name.schema.lower() not in self._schemas:
-                self._connection.execute(f"create schema if not exists {quoted(name.schema)}")
-                self._schemas.add(name.schema.lower())
-            listed = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns)
-            self._connection.execute(f"create or replace table {name.sql()} ({listed})")
-
-    def describe(self, sql: str) -> Columns:
-        """The columns the query would give. Raises Fault, its position counted in `sql`."""
-        prefix = "describe\n"
-        try:
-            with faults():
-                found = self._connection.execute(prefix + sql).fetchall()
-        except Fault as error:
-            if error.position is not None:
-                # DuckDB counts bytes.
-                inside = sql.encode()[: max(0, error.position - len(prefix))]
-                error.position = len(inside.decode(errors="ignore"))
-            raise
-        return tuple((str(row[0]), str(row[1])) for row in found)
-
-
-def connection(
-    settings: Mapping[str, Any] | None = None, config: Mapping[str, str] | None = None
-) -> duckdb.DuckDBPyConnection:
-    """A private in-memory connection: errors in JSON, UTC, no download of extensions."""
-    made = duckdb.connect(":memory:", config=dict(config or {}))
-    made.execute(f"{_PER_CURSOR}; set autoinstall_known_extensions = false")
-    for name, value in (settings or {}).items():
-        if not re.fullmatch(r"\w+", str(name)):
-            raise WarehouseError(f"`{name}` is no DuckDB setting")
-        try:
-            made.execute(f"set {name} = {literal(str(value))}")
-        except duckdb.Error as error:
-            what, _, rest = fault(error).message.partition("\n")
-            meant = re.search(r'Did you mean: "(\w+)"', rest)
-            raise WarehouseError(
-                f"there is no DuckDB setting `{name}`"
-                if meant
-                else f"the setting `{name}` cannot be `{value}`: {what}",
-                hint=f"did you mean `{meant.group(1)}`?"
-                if meant
-                else "look at `settings:` of the target in transform.yml",
-            ) from None
-    return made
-
-
-def scratch(catalog: str = "") -> DuckCatalog:
-    """A private catalog to bind queries in."""
-    return DuckCatalog(catalog or _CATALOG)
-
-
 @contextmanager
 def loose() -> Iterator[DuckSession]:
     """A session without a warehouse, to look at files with.
@@ -347,10 +293,12 @@ def connect(
     """The warehouse file, made when it is not there. Raises WarehouseError when it is locked.
     `catalog` is what queries may call it."""
     made = connection(settings)
-    catalog = catalog or _CATALOG
+    catalog = catalog or CATALOG
     options = "read_only" if read_only else f"storage_version {literal(STORAGE)}"
     if not read_only:
         made.execute(f"set temp_directory = {literal(str(path.parent / 'tmp'))}")
+        # Not every few steps: the file is put in order once, at the end.
+        made.execute(f"set checkpoint_threshold = '{_LOG}'")
     try:
         made.execute(f"attach {literal(str(path))} as {quoted(catalog)} ({options})")
         made.execute(f"use {quoted(catalog)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -26,29 +26,19 @@ from transformer.opening import (
     refuse_mistakes,
 )
 from transformer.plan.choice import choose
-from transformer.plan.planner import EVERYTHING, Facts, Wish, plan
+from transformer.plan.planner import plan
 from transformer.plan.versions import current_versions
-from transformer.run.activating import activate, lost
-from transformer.run.building import build as build_step
-from transformer.run.checking import check
-from transformer.run.freshness import freshness
+from transformer.plan.work import EVERYTHING, Facts, Wish
+from transformer.run.actions import PERFORM
+from transformer.run.facts import facts, files_of
 from transformer.run.late import run_hooks
-from transformer.run.loading import load, probe, touch, with_external
+from transformer.run.loading import probe, touch, with_external
 from transformer.run.schedule import Pace, follow
+from transformer.run.together import Together
 from transformer.run.tools import Event, Tools
 from transformer.steps import Action, Plan, Results, State
 from transformer.warehouse import building
 from transformer.workplace import Workplace, state_of
-
-PERFORM: Mapping[Action, Callable[..., Any]] = {
-    "load": load,
-    "freshness": freshness,
-    "seed": build_step,
-    "build": build_step,
-    "snapshot": build_step,
-    "check": check,
-    "activate": activate,
-}
 
 
 def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None]) -> Report:
@@ -140,13 +130,17 @@ class _Build:
             columns = bound(self.opened, state)
             refuse_mistakes(columns.mistakes)
             wish = self.wish(self.how.actions)
-            facts = self.facts(engine, columns) if engine else Facts.of(columns)
+            known = self.facts(engine, columns) if engine else self.nothing(columns)
             if engine and "load" in wish.actions:
                 with engine.session() as session:
                     probes, mistakes = probe(session, self.opened.graph, wish.chosen, *self.way)
                 refuse_mistakes(mistakes)
-                facts = replace(facts, probes={**facts.probes, **probes})
-        return self.planned(state, wish, facts), columns
+                known = replace(known, probes={**known.probes, **probes})
+        return self.planned(state, wish, known), columns
+
+    def nothing(self, columns: Bound) -> Facts:
+        """What is known where there is no warehouse yet."""
+        return replace(Facts.of(columns), files=dict(files_of(self.opened.graph)))
 
     def state(self, engine: Any) -> State:
         with engine.session() as session:
@@ -172,11 +166,8 @@ class _Build:
         return Wish(self.chosen, self.started, actions, self.ask.full_refresh, self.how.always)
 
     def facts(self, engine: Any, columns: Bound) -> Facts:
-        """Columns, what time has undone, and which targets lost what was sent."""
-        with engine.session() as session:
-            expired = ledger.expired(session, self.started.timestamp())
-        probes = lost(self.opened.graph, self.opened.places, self.place.synced)
-        return replace(Facts.of(columns), probes=probes, expired=frozenset(expired))
+        at = (self.opened.places, self.place.synced)
+        return facts(engine, self.opened.graph, columns, at, self.started)
 
     def work(self, engine: Any, made: Plan, columns: Bound) -> Report:
         """Loads first, since they may change types; then all the rest."""
@@ -210,8 +201,10 @@ class _Build:
                 touch(session, self.opened.graph, *self.way)
 
     def tools(self, engine: Any, state: State) -> Tools:
+        sizes = {i: known.rows for i, known in state.nodes.items()}
         return Tools(
-            engine=engine,
+            engine=Together(engine, sizes) if self.threads == 1 else engine,
+            sizes=sizes,
             project=self.opened.project,
             places=self.opened.places,
             run_id=self.run_id,
@@ -232,8 +225,15 @@ class _Build:
             {action: partial(do, tools) for action, do in PERFORM.items()},
             self.on_event,
             before,
-            Pace(self.how.threads or self.place.target.threads, self.how.fail_fast),
+            Pace(self.threads, self.how.fail_fast, tools.together),
         )
+
+    @property
+    def threads(self) -> int:
+        """How many steps go on at the same time. The engine spreads each query over all cores, so
+        more than one is only done where it is asked for; what a profile says is for dbt."""
+        own = 1 if self.opened.project.open else self.place.target.threads
+        return max(1, self.how.threads or own)
 
     def rest(self, engine: Any, first: Results, foreseen: Bound) -> Plan:
         """The plan of what comes after the loads, with the types that they really made."""
@@ -244,8 +244,8 @@ class _Build:
             verb = "source was" if loaded == 1 else "sources were"
             raise Mistakes(columns.mistakes, f"{loaded} {verb} loaded, nothing was built")
         failed = frozenset(o.id for o in first.outcomes if o.bad)
-        facts = replace(self.facts(engine, columns), failed=failed)
-        return self.planned(state, self.wish(self.how.actions - {"load"}), facts)
+        known = replace(self.facts(engine, columns), failed=failed)
+        return self.planned(state, self.wish(self.how.actions - {"load"}), known)
 
     def report(self, engine: Any, made: Plan, results: Results) -> Report:
         now = self.outside.clock()

@@ -7,8 +7,11 @@ from transformer.plan.checks import Check, Measure, Subject, holds, measure
 from transformer.plan.versions import print_of, solid_needs
 
 
-def check_of(node: Node, graph: Graph) -> Check:
-    """The check, ready to be measured. Raises ConfigError for a condition that is none."""
+def check_of(node: Node, graph: Graph, made_of: str = "") -> Check:
+    """The check, ready to be measured; `made_of` is its fingerprint, where it is known.
+
+    Raises ConfigError for a condition that is none.
+    """
     body = node.body
     if not isinstance(body, CheckBody):
         raise TypeError(node.id)
@@ -21,7 +24,7 @@ def check_of(node: Node, graph: Graph) -> Check:
         kind=body.kind,
         config=body.config,
         measure=_measure(body, graph),
-        fingerprint=print_of(node, graph),
+        fingerprint=made_of or print_of(node, graph),
         needs=solid_needs(node, graph),
         where=body.where,
         shown=_shown(body, graph),

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from transformer.errors import ConfigError, Where
@@ -271,21 +273,33 @@ def verdict(failures: int, config: CheckConfig) -> Status:
 
 def holds(failures: int, condition: str, where: Where | None = None) -> bool:
     """Whether `> 10`, `!= 0` … is true of the number. Raises ConfigError for other text."""
-    found = COMPARISON.match(condition)
-    if not found:
+    try:
+        compare, bound = _condition(condition)
+    except ValueError:
         raise ConfigError(
             f"`{condition}` is no condition on a number", where, hint="write `> 10`, `!= 0` …"
-        )
-    sign, bound = found.group(1), int(found.group(2))
-    truths = {
-        "!=": failures != bound,
-        "=": failures == bound,
-        ">": failures > bound,
-        "<": failures < bound,
-        ">=": failures >= bound,
-        "<=": failures <= bound,
-    }
-    return truths[{"<>": "!=", "==": "="}.get(sign, sign)]
+        ) from None
+    return bool(compare(failures, bound))
+
+
+_COMPARED: Mapping[str, Callable[[int, int], bool]] = {
+    "!=": operator.ne,
+    "<>": operator.ne,
+    "=": operator.eq,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
+
+
+@cache
+def _condition(text: str) -> tuple[Callable[[int, int], bool], int]:
+    found = COMPARISON.match(text)
+    if not found:
+        raise ValueError(text)
+    return _COMPARED[found.group(1)], int(found.group(2))
 
 
 def aged(newest: float | None, now: float, limits: tuple[int | None, int | None]) -> Status:

@@ -13,6 +13,7 @@ from typing import Any
 from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
+    Compiled,
     FreshnessBody,
     ModelBody,
     Node,
@@ -46,7 +47,7 @@ def _seed(node: Node, body: SeedBody) -> Any:
 
 def _snapshot(_: Node, body: SnapshotBody) -> Any:
     compared = body.strategy, body.updated_at, body.check_cols
-    read = body.query.canonical if body.query else body.reads
+    read = _said(body.query) if body.query else body.reads
     return read, body.unique_key, compared, body.hard_deletes, body.code
 
 
@@ -55,7 +56,7 @@ def _freshness(_: Node, body: FreshnessBody) -> Any:
 
 
 def _check(_: Node, body: CheckBody) -> Any:
-    query = body.query.canonical or body.query.text if body.query else None
+    query = _said(body.query) if body.query else None
     late = body.file.text if body.file and body.late else ""
     return body.kind, body.column, body.args, repr(body.config), body.to, query or late
 
@@ -66,12 +67,16 @@ def _activation(_: Node, body: ActivationBody) -> Any:
     return made.kind, made.key, made.mode, made.fields, _without_secrets(options)
 
 
+def _said(query: Compiled) -> str:
+    return query.canonical or query.text
+
+
 def _types(node: Node) -> list[tuple[str, str]]:
     return [(c.name, c.data_type) for c in node.described.columns if c.data_type]
 
 
 def _model(_: Node, body: ModelBody) -> Any:
-    texts = [query.canonical for query in (body.query, body.increment) if query]
+    texts = [_said(query) for query in (body.query, body.increment) if query]
     options = {name: getattr(body.config, name) for name in body.config.__dataclass_fields__}
     options["written"] = _relevant(body.config.written)
     return texts, body.code, _relevant(options)

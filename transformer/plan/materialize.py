@@ -48,13 +48,19 @@ class Material:
     columns: Columns | None = None
     existing: RelationState | None = None
     full_refresh: bool = False
-    where: Where | None = None
+    # Where the model says that it is incremental, for messages.
+    place: Callable[[], Where | None] = lambda: None
     # The columns of a contract with their constraints, as they stand in `create table`, and
     # their names.
     shape: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     # The macro of the project that brings an incremental table up to date, where there is one.
     strategy: str = ""
+
+    @property
+    def where(self) -> Where | None:
+        """The place that messages name."""
+        return self.place()
 
 
 def statements(material: Material) -> tuple[Statement, ...]:

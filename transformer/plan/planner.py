@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+import re
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
-from transformer.compile.bind import Bound
 from transformer.compile.config import option_place
 from transformer.compile.dbt import constraints
 from transformer.compile.keys import keyed
@@ -20,13 +20,18 @@ from transformer.compile.nodes import (
     from_text,
 )
 from transformer.errors import TransformError, Where
-from transformer.names import Name, quoted
+from transformer.names import quoted
 from transformer.plan.checked import check_of
-from transformer.plan.checks import Check
 from transformer.plan.materialize import Material, Statement, brings_new, statements
 from transformer.plan.snapshots import Record, snapshot
-from transformer.plan.versions import current_versions, print_of, solid_needs
-from transformer.steps import BAD, Action, Columns, Plan, Skip, State, Step
+from transformer.plan.versions import (
+    current_versions,
+    print_of,
+    solid_needs,
+    steadiness_of,
+)
+from transformer.plan.work import Facts, Probe, Wish, Work
+from transformer.steps import BAD, Action, Plan, Skip, State, Step
 
 _ACTIONS: Mapping[str, Action] = {
     "source": "load",
@@ -37,75 +42,11 @@ _ACTIONS: Mapping[str, Action] = {
     "check": "check",
     "activation": "activate",
 }
-EVERYTHING: frozenset[Action] = frozenset(_ACTIONS.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What is known of a node's input from outside: a reason to do it now, or none."""
-
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked for: which nodes, which actions, and how.
-
-    `always` does what is chosen even where nothing changed, as `transform run` does.
-    """
-
-    chosen: frozenset[str]
-    now: datetime
-    actions: frozenset[Action] = EVERYTHING
-    full_refresh: bool = False
-    always: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the world says: columns as bound, sources as probed, what time has undone, and what
-    has `failed` already in this run. Of a `late` node nobody knows the columns before it runs."""
-
-    columns: Mapping[str, Columns] = field(default_factory=dict)
-    probes: Mapping[str, Probe] = field(default_factory=dict)
-    expired: frozenset[str] = frozenset()
-    failed: frozenset[str] = frozenset()
-    late: frozenset[str] = frozenset()
-    increments: Mapping[str, Columns] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, bound: Bound) -> Facts:
-        """What binding has found out."""
-        return cls(bound.columns, late=frozenset(bound.late), increments=bound.increments)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a step needs to be done.
-
-    `inputs` are the ids whose versions it is made from. `checks` are measured inside the step,
-    over `rows` (what stands behind FROM). `reads` are the relations by the names that Python
-    calls them by. With `only_if_changed` nothing is done when the
-    inputs turn out to have the versions they had before.
-    """
-
-    node: Node
-    fingerprint: str
-    inputs: tuple[str, ...] = ()
-    statements: tuple[Statement, ...] = ()
-    checks: tuple[Check, ...] = ()
-    rows: str = ""
-    reads: Mapping[str, Name] = field(default_factory=dict)
-    columns: Columns | None = None
-    full_refresh: bool = False
-    only_if_changed: bool = False
-    # What the statements are made of, where that has to wait until the step is done.
-    material: Material | None = None
-    record: Record | None = None
-    # The nodes whose tables have a foreign key to this one, and whether they are built as well.
-    keyed: tuple[tuple[Node, bool], ...] = ()
-    # Why there are no statements: the step fails with it when its turn comes.
-    refused: TransformError | None = None
+# What holds rows of its own that it made at some time.
+_MADE = ("model", "snapshot", "check")
+_SHIFTING = re.compile(
+    r"pivot|\bquery|_scan\b|sniff_|\bglob\b|read_|(from|join)\s*'", re.IGNORECASE
+)
 
 
 def plan(graph: Graph, state: State, wish: Wish, facts: Facts) -> tuple[Plan, list[TransformError]]:
@@ -124,6 +65,8 @@ class _Planner:
         self.inputs = {node.id: solid_needs(node, graph) for node in graph}
         self.versions = current_versions(graph, state)
         self.keyed = keyed(graph)
+        self.readers = _readers(self.inputs)
+        self.steady = steadiness_of(graph)
         self.due: dict[str, str] = {}
         # Those that are due for nothing but their inputs: they may turn out to be the same.
         self.only_moved: set[str] = set()
@@ -176,6 +119,7 @@ class _Planner:
             "it was changed": known.fingerprint != self.prints[node.id],
             "full refresh": refresh,
             "time has passed": node.id in self.facts.expired,
+            "it asks for the time or for chance": self.steady[node.id].time and node.kind in _MADE,
         }
         probe = self.facts.probes.get(node.id, Probe())
         first = next((reason for reason, holds in reasons.items() if holds), probe.reason)
@@ -194,11 +138,14 @@ class _Planner:
             or self.graph[need].elsewhere
             or self.versions.get(need, "") != known.inputs.get(need)
         ]
+        read = self.facts.files.get(node.id, {})
+        names += [name for name, version in read.items() if known.inputs.get(name) != version]
         return f"{_listed(names)} changed" if names else ""
 
     def finished(self) -> Plan:
         gates = self.gates()
-        inside = {c for holder, checks in gates.items() for c in checks if c != holder}
+        holders = {c: holder for holder, checks in gates.items() for c in checks}
+        inside = {c for c, holder in holders.items() if c != holder}
         units = self.units()
         blocking = self.blocking(inside)
         steps = []
@@ -207,11 +154,12 @@ class _Planner:
                 continue
             node = self.graph[node_id]
             after = [n for n in self.inputs[node_id] if n in self.due]
-            after = [self.holder(n, gates) for n in after]
+            after = [holders.get(n, n) for n in after]
             read = self.graph.above(node_id) if node.kind == "activation" else self.inputs[node_id]
             after += [c for need in read for c in blocking.get(need, ())
                       if self.may_block(c, node_id)]  # fmt: skip
-            after += sorted(self.facts.failed & self.graph.above(node_id))
+            if self.facts.failed:
+                after += sorted(self.facts.failed & self.graph.above(node_id))
             after += units.get(node_id, ())
             alone = [node_id] if node.kind == "check" else []
             own = gates.get(node_id, alone)
@@ -236,7 +184,7 @@ class _Planner:
             if not isinstance(body, CheckBody) or body.on is None or body.late or body.refused:
                 continue
             rest = set(self.inputs[node_id]) - {body.on}
-            if rest <= self.graph.above(body.on):
+            if not rest or rest <= self.graph.above(body.on):
                 inside = body.on in self.due and self.graph[body.on].relation is not None
                 holder = body.on if inside else leads.setdefault(body.on, node_id)
                 made.setdefault(holder, []).append(node_id)
@@ -251,17 +199,14 @@ class _Planner:
                 found.setdefault(body.before, []).append(node_id)
         return found
 
-    def holder(self, node_id: str, gates: Mapping[str, list[str]]) -> str:
-        return next((holder for holder, inside in gates.items() if node_id in inside), node_id)
-
-    def blocking(self, inside: Iterable[str]) -> dict[str, list[str]]:
+    def blocking(self, inside: Container[str]) -> dict[str, list[str]]:
         """Checks with a step of their own, by each node they read."""
         found: dict[str, list[str]] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
             if isinstance(body, CheckBody) and body.before:
                 continue
-            if self.graph[node_id].kind in ("check", "freshness") and node_id not in set(inside):
+            if self.graph[node_id].kind in ("check", "freshness") and node_id not in inside:
                 for need in self.inputs[node_id]:
                     found.setdefault(need, []).append(node_id)
         return found
@@ -296,7 +241,7 @@ class _Planner:
             inputs=self.inputs[node.id],
             material=self.material(node) if late else None,
             record=self.record(node) if late else None,
-            checks=tuple(check_of(self.graph[c], self.graph) for c in checks),
+            checks=tuple(check_of(self.graph[c], self.graph, self.prints[c]) for c in checks),
             rows=self.rows(node),
             reads={
                 self.graph[need].name: relation
@@ -304,11 +249,42 @@ class _Planner:
                 if (relation := self.graph[need].relation)
             },
             columns=self.facts.columns.get(node.id),
+            certain=not late and self.certain(node),
             keyed=tuple((n, n.id in self.due) for n in self.keyed.get(node.id, ())),
             refused=node.body.refused if isinstance(node.body, CheckBody) else None,
             full_refresh=self.refreshes(node),
+            readers=self.waiting(node),
+            files=self.facts.files.get(node.id, {}),
             only_if_changed=only and node.kind in ("model", "snapshot", "check", "activation"),
         )
+
+    def certain(self, node: Node) -> bool:
+        """Whether a query that was bound over empty tables gives the same columns over full ones.
+        `pivot` makes columns of values, and what is read past the graph may change."""
+        if not isinstance(node.body, ModelBody) or node.body.config.materialized != "table":
+            return False
+        outside = any(self.graph[need].elsewhere for need in node.needs)
+        return not outside and bool(node.code) and not _SHIFTING.search(node.code)
+
+    def waiting(self, node: Node) -> tuple[Node, ...]:
+        """Those who read the node, were made before, and are not made anew for another reason."""
+        if node.id not in self.state.nodes or not node.solid or node.view:
+            return ()
+        return tuple(
+            self.graph[reader]
+            for reader in self.readers.get(node.id, ())
+            if reader in self.state.nodes and self.may_stay(reader, node.id)
+        )
+
+    def may_stay(self, reader: str, node_id: str) -> bool:
+        """Whether nothing but what it reads can be a reason to do the reader again. A check of the
+        node is measured in its step in any case."""
+        body = self.graph[reader].body
+        if reader in self.due and isinstance(body, CheckBody) and body.on == node_id:
+            return False
+        if self.steady[reader].order:
+            return False  # rows in another order may be another result
+        return reader not in self.due or reader in self.only_moved
 
     def rows(self, node: Node) -> str:
         body = node.body
@@ -353,10 +329,18 @@ class _Planner:
             strategy=body.strategy,
             existing=self.state.relation(node.relation),
             full_refresh=self.wish.full_refresh,
-            where=_columns_place(body),
+            place=partial(_columns_place, body),
             shape=_shape(node, body),
             names=tuple(c.name for c in node.described.columns),
         )
+
+
+def _readers(inputs: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for reader, needs in inputs.items():
+        for need in needs:
+            found.setdefault(need, []).append(reader)
+    return found
 
 
 def _shape(node: Node, body: ModelBody) -> tuple[str, ...]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from transformer.compile.nodes import CheckBody, Graph, Node, from_text
+from transformer.compile.steadiness import Steadiness
 from transformer.plan.fingerprint import digest, fingerprint
 from transformer.steps import State
 
@@ -19,27 +18,47 @@ def print_of(node: Node, graph: Graph) -> str:
 
 
 def current_versions(graph: Graph, state: State) -> dict[str, str]:
-    """The content of every node's relation as it is now. A view's is that of what it reads: it
-    may have moved since the view was made."""
-    versions: dict[str, str] = {}
-    for node in graph:
-        known = state.nodes.get(node.id)
-        if known is None:
-            continue
-        inputs = {need: versions.get(need, "") for need in solid_needs(node, graph)}
-        versions[node.id] = view_version(known.fingerprint, inputs) if node.view else known.version
-    return versions
+    """The version of every node's relation as it is now. A view's is what it is made of."""
+    return {
+        node.id: view_version(known.fingerprint) if node.view else known.version
+        for node in graph
+        if (known := state.nodes.get(node.id))
+    }
 
 
-def view_version(made_of: str, inputs: Mapping[str, str]) -> str:
-    """The version of a view: what it is made of, and the versions of what it is made from."""
-    return digest("view", made_of, sorted(inputs.items()))
+def view_version(made_of: str) -> str:
+    """The version of a view: it holds nothing, so whoever reads it reads what it reads too."""
+    return digest("view", made_of)
 
 
 def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:
-    """What the node really reads: an ephemeral model stands for what it reads itself."""
-    found: list[str] = []
-    for need in node.needs:
+    """What the node really reads: an ephemeral model stands for what it reads itself, and a view
+    for that and for itself."""
+    read: dict[str, None] = {}
+    seen: set[str] = set()
+    open_ = list(reversed(node.needs))
+    while open_:
+        need = open_.pop()
+        if need in seen:
+            continue
+        seen.add(need)
         parent = graph[need]
-        found += solid_needs(parent, graph) if parent.ephemeral else [need]
-    return tuple(dict.fromkeys(found))
+        if not parent.ephemeral:
+            read[need] = None
+        if parent.ephemeral or parent.view:
+            open_ += reversed(parent.needs)
+    return tuple(read)
+
+
+def steadiness_of(graph: Graph) -> dict[str, Steadiness]:
+    """What every node depends on beside the content of its tables, views that it reads included:
+    they are run with it."""
+    found: dict[str, Steadiness] = {}
+    for node in graph:
+        made = node.steadiness
+        for need in node.needs:
+            parent = graph[need]
+            if parent.ephemeral or parent.view:
+                made |= found[need]
+        found[node.id] = made
+    return found

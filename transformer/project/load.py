@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from transformer.errors import ConfigError, UsageError, Where, did_you_mean
@@ -109,23 +110,32 @@ class _Files:
                     place = settings.block.place(key)
                     self.reader.mistake(f"there is no folder `{folder}`", place)
                 continue
-            found += [
-                path.relative_to(self.root).as_posix()
-                for path in sorted(home.rglob("*"))
-                if path.suffix in endings
-                and path.is_file()
-                and not _hidden(path, home)
-                and self.told_inside(path)
-            ]
+            below = PurePosixPath(folder).as_posix()
+            found += sorted(self.walked(home, below, endings), key=lambda path: path.split("/"))
         return found
+
+    def walked(self, home: Path, shown: str, endings: tuple[str, ...]) -> Iterator[str]:
+        """The files below a folder; hidden ones and folders behind links are left out."""
+        with os.scandir(home) as entries:
+            for entry in entries:
+                if entry.name.startswith((".", "__")):
+                    continue
+                path = f"{shown}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self.walked(home / entry.name, path, endings)
+                elif (
+                    Path(entry.name).suffix in endings
+                    and entry.is_file()
+                    and (not entry.is_symlink() or self.told_inside(home / entry.name, path))
+                ):
+                    yield path
 
     def inside(self, path: Path) -> bool:
         """Whether the path, links followed, lies in the project."""
         return path.resolve().is_relative_to(self.root.resolve())
 
-    def told_inside(self, path: Path) -> bool:
+    def told_inside(self, path: Path, shown: str) -> bool:
         if not self.inside(path):
-            shown = path.relative_to(self.root).as_posix()
             self.reader.mistake("this link leads outside the project", Where(shown, 1))
         return self.inside(path)
 
@@ -144,10 +154,6 @@ class _Files:
             what = f"this file cannot be read: {(error.strerror or str(error)).lower()}"
             self.reader.mistake(what, Where(path, 1), hint="look at its permissions")
             return ""
-
-
-def _hidden(path: Path, home: Path) -> bool:
-    return any(part.startswith((".", "__")) for part in path.relative_to(home).parts)
 
 
 class _Assembly:
@@ -231,8 +237,9 @@ class _Assembly:
 
     def folders(self, path: str, key: str) -> tuple[str, ...]:
         for home in self.settings.paths(key):
-            if Path(path).is_relative_to(home):
-                return Path(path).relative_to(home).parent.parts
+            below = f"{PurePosixPath(home).as_posix()}/"
+            if path.startswith(below):
+                return tuple(path.removeprefix(below).split("/")[:-1])
         return ()
 
     def config(

@@ -7,7 +7,7 @@ from pathlib import Path
 from transformer import ledger
 from transformer.compile.nodes import ActivationBody, Graph
 from transformer.errors import TransformError
-from transformer.plan.planner import Probe, Work
+from transformer.plan.work import Probe, Work
 from transformer.project.paths import Places
 from transformer.run.tools import Made, Tools
 from transformer.steps import Outcome, Status, Step

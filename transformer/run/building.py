@@ -11,14 +11,13 @@ from transformer.compile.complaints import is_about_sql
 from transformer.compile.complaints import placed as in_words
 from transformer.compile.config import hook_texts
 from transformer.compile.dbt.relation import Relation
-from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
+from transformer.compile.nodes import ModelBody, Node, SeedBody
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault, TransformError, Where
-from transformer.ledger import mark, record
 from transformer.names import Name
 from transformer.plan.materialize import DELTA, Statement
-from transformer.plan.planner import Work
 from transformer.plan.versions import view_version
+from transformer.plan.work import Work
 from transformer.python_model import Config, DbtProject, Hands, PythonProject, call
 from transformer.run import late
 from transformer.run.checking import (
@@ -29,10 +28,12 @@ from transformer.run.checking import (
     measure,
     one_by_one,
 )
+from transformer.run.contents import unmoved
 from transformer.run.describing import describe
 from transformer.run.referring import put_aside
 from transformer.run.seeds import seed_error, seed_query
-from transformer.run.tools import Made, Tools, content
+from transformer.run.together import mark, note, restate
+from transformer.run.tools import Made, Tools
 from transformer.steps import Columns, NodeState, Outcome, Status, Step
 
 _DELTA = Name("temp", DELTA.strip('"'))
@@ -79,7 +80,7 @@ def build(tools: Tools, step: Step) -> Outcome:
         if attempt.measured.failed:
             with session.transaction():
                 mark(session, work.node.id, "fail")
-                record(session, attempt.measured.entries)
+                note(session, attempt.measured.entries)
                 keep_failures(session, attempt.measured)
     return _told(_outcome(step, attempt, tools.state.nodes.get(step.id)), work)
 
@@ -128,14 +129,14 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
         return
     if late.is_gone(session, node):
         attempt.made = Made("")
-        record(session, [tools.entry(work, attempt.made)])
+        note(session, [tools.entry(work, attempt.made)])
         return
-    columns = () if node.callable else session.columns(f"from {node.relation.sql()}")
+    columns = _columns(session, work)
+    # The checks' entries name the version that the relation is about to have.
+    version = view_version(work.fingerprint) if node.view else tools.version()
+    before = tools.versions.get(node.id)
+    tools.settle(node.id, version)
     if work.checks:
-        # The checks' entries name the version that the relation is about to have.
-        version, rows = _version(tools, session, work, columns)
-        before = tools.versions.get(node.id)
-        tools.settle(node.id, version)
         attempt.measured = _measured(tools, session, work)
         if attempt.measured.failed and not tools.keep_failed:
             with tools.guard:
@@ -143,14 +144,30 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
                 if before is not None:
                     tools.versions[node.id] = before
             raise _Kept
-    else:
-        version, rows = _version(tools, session, work, columns)
-        tools.settle(node.id, version)
+    rows = None if node.view else _rows(session, node.relation, attempt.measured)
+    tools.settle(node.id, version, rows)
+    for reader in unmoved(tools, session, work, columns):
+        restate(session, reader, tools.advance(reader, node.id, version))
     describe(tools, session, node, columns)
     attempt.made = Made(version, columns=columns, rows=rows)
     status: Status = "fail" if attempt.measured.failed else "success"
     entry = tools.entry(work, replace(attempt.made, status=status))
-    record(session, [entry, *attempt.measured.entries])
+    note(session, [entry, *attempt.measured.entries])
+
+
+def _columns(session: Session, work: Work) -> Columns:
+    """The columns of what was made: asked for where binding cannot be sure of them."""
+    if work.node.callable or work.node.relation is None:
+        return ()
+    if work.certain and work.columns is not None:
+        return work.columns
+    return session.columns(f"from {work.node.relation.sql()}")
+
+
+def _rows(session: Session, relation: Name, measured: Measured) -> int:
+    if measured.rows is not None:
+        return measured.rows
+    return int(session.rows(f"select count(*) from {relation.sql()}")[0][0])
 
 
 def _measured(tools: Tools, session: Session, work: Work) -> Measured:
@@ -171,15 +188,6 @@ def _measured(tools: Tools, session: Session, work: Work) -> Measured:
         ) from None
 
 
-def _version(
-    tools: Tools, session: Session, work: Work, columns: Columns
-) -> tuple[str, int | None]:
-    """A table's version is its content; a view's is what it is made of and made from."""
-    if work.node.view or work.node.relation is None:
-        return view_version(work.fingerprint, tools.inputs(work)), None
-    return content(session, work.node.relation, columns)
-
-
 def _make(tools: Tools, session: Session, work: Work) -> None:
     node = work.node
     if isinstance(node.body, ModelBody) and node.body.config.custom:
@@ -196,8 +204,15 @@ def _make(tools: Tools, session: Session, work: Work) -> None:
     if late.is_incremental(tools.state, work):
         late.by_strategy(tools, session, work)
     late.hooks(tools, session, node, hook_texts(node.options.get("post_hook")))
-    if isinstance(node.body, SnapshotBody | ModelBody):
+    if _leaves_rows(work):
         session.run(f"drop table if exists temp.{DELTA}")
+
+
+def _leaves_rows(work: Work) -> bool:
+    """Whether the rows of this run stood somewhere before they reached the table."""
+    body = work.node.body
+    is_python = isinstance(body, ModelBody) and body.model.language == "python"
+    return is_python or any(DELTA in statement.sql for statement in work.statements)
 
 
 def _run(session: Session, node: Node, statement: Statement) -> None:

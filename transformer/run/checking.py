@@ -8,11 +8,12 @@ from typing import Any
 
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault
-from transformer.ledger import FAILURES, Entry, record
+from transformer.ledger import FAILURES, Entry
 from transformer.names import Name, quoted
 from transformer.plan.checks import Check, aged, expires, scan, verdict
-from transformer.plan.planner import Work
+from transformer.plan.work import Work
 from transformer.run import late
+from transformer.run.together import note
 from transformer.run.tools import Tools
 from transformer.steps import NodeState, Outcome, Sample, Status, Step
 
@@ -58,7 +59,7 @@ def _in_transaction(tools: Tools, work: Work) -> Measured:
     with tools.engine.session() as session, session.transaction():
         work = late.now(tools, session, work)
         measured = measure(tools, session, work)
-        record(session, measured.entries)
+        note(session, measured.entries)
         keep_failures(session, measured)
     return measured
 
@@ -73,7 +74,7 @@ def one_by_one(tools: Tools, work: Work) -> Measured:
             outcome = Outcome(each.id, "check", each.label, "error", error=cannot_run(each, fault))
             entry = _entry(tools, each, outcome, None)
             with tools.engine.session() as session, session.transaction():
-                record(session, [entry])
+                note(session, [entry])
             found.append(Measured((outcome,), (entry,), None))
     outcomes = tuple(o for each in found for o in each.outcomes)
     return Measured(outcomes, tuple(e for each in found for e in each.entries), None)

@@ -21,18 +21,20 @@ def describe(tools: Tools, session: Session, node: Node, columns: Columns) -> No
         return
     relation, each = _wanted(tools, node)
     kind = _KINDS.get(str(node.options.get("materialized")), "table")
+    comments = []
     if relation and node.described.description:
         text = literal(node.described.description)
-        session.run(f"comment on {kind} {node.relation.sql()} is {text}")
-    if node.callable or not each:
-        return
-    missing = set(_missing(node.described.columns, columns))
-    for column in node.described.columns:
-        if column.description and column.name not in missing:
-            session.run(
-                f"comment on column {node.relation.sql()}.{quoted(column.name)}"
-                f" is {literal(column.description)}"
-            )
+        comments.append(f"comment on {kind} {node.relation.sql()} is {text}")
+    described = node.described.columns if each and not node.callable else ()
+    missing = set(_missing(described, columns))
+    comments += [
+        f"comment on column {node.relation.sql()}.{quoted(column.name)}"
+        f" is {literal(column.description)}"
+        for column in described
+        if column.description and column.name not in missing
+    ]
+    if comments:
+        session.run("; ".join(comments))
     if missing and tools.project.open:
         names = ", ".join(c.name for c in node.described.columns if c.name in missing)
         said = (

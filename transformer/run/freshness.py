@@ -8,7 +8,7 @@ from transformer.compile.nodes import FreshnessBody
 from transformer.errors import BuildError, Fault
 from transformer.ledger import Entry
 from transformer.plan.checks import aged, expires
-from transformer.plan.planner import Work
+from transformer.plan.work import Work
 from transformer.run.tools import Tools
 from transformer.steps import NodeState, Outcome, Step
 

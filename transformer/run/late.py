@@ -20,8 +20,8 @@ from transformer.names import literal, quoted
 from transformer.plan import batches
 from transformer.plan.checked import check_of
 from transformer.plan.materialize import DELTA, Statement, brings_new, statements
-from transformer.plan.planner import Work
 from transformer.plan.snapshots import snapshot
+from transformer.plan.work import Work
 from transformer.project.values import Hook
 from transformer.run.tools import Tools
 from transformer.steps import Columns, Outcome, State

@@ -19,7 +19,7 @@ from transformer.landing.types import infer
 from transformer.ledger import Part
 from transformer.names import quoted
 from transformer.plan.fingerprint import fingerprint
-from transformer.plan.planner import Probe, Work
+from transformer.plan.work import Probe, Work
 from transformer.project.paths import Places
 from transformer.project.values import Load, SourceTable
 from transformer.run.checking import NOTHING, Measured, keep_failures, measure

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from transformer.engines import Session
 from transformer.ledger import mark
 from transformer.names import Name, quoted
-from transformer.plan.planner import Work
+from transformer.plan.work import Work
 from transformer.run.tools import Event, Tools
 
 

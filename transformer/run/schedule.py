@@ -5,23 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from transformer.errors import BuildError, Fault, TransformError
+from transformer.run.together import Together
 from transformer.run.tools import Event
 from transformer.steps import Action, Outcome, Plan, Results, Step
 
 _AS_IT_WAS = "what it makes is as it was before this build"
+_STOPPED = "stopped at the first failure"
 Perform = Callable[[Step], Outcome]
 Watch = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many steps at the same time, and whether the first failure ends it all."""
+    """How many steps at the same time, and whether the first failure ends it all. Steps that
+    follow each other may share transactions: `together` is then the engine they work with."""
 
     threads: int = 1
     fail_fast: bool = False
+    together: Together | None = None
 
 
 def follow(
@@ -34,16 +39,17 @@ def follow(
     """Does every step of the plan after those it waits for. Never raises for a step's failure:
     it is an outcome, and what waits for it is skipped. `before` are outcomes of an earlier part
     of the same run: they count, and stop what waits for them."""
-    following = _Following(plan, perform, on_event, pace.fail_fast)
+    following = _Following(plan, perform, on_event, pace)
     following.ended = {outcome.id: outcome for outcome in before.outcomes}
     return following.run(max(1, pace.threads))
 
 
 class _Following:
     def __init__(
-        self, plan: Plan, perform: Mapping[Action, Perform], on_event: Watch, fail_fast: bool
+        self, plan: Plan, perform: Mapping[Action, Perform], on_event: Watch, pace: Pace
     ) -> None:
-        self.perform, self.on_event, self.fail_fast = perform, on_event, fail_fast
+        self.perform, self.on_event, self.fail_fast = perform, on_event, pace.fail_fast
+        self.together = pace.together
         self.waiting = {step.id: step for step in plan}
         self.total = len(plan)
         self.count = 0
@@ -51,7 +57,9 @@ class _Following:
 
     def run(self, threads: int) -> Results:
         started = time.monotonic()
-        if threads == 1:
+        if self.together:
+            self.joined(self.together)
+        elif threads == 1:
             while step := self.next():
                 self.end(self.one(step))
         else:
@@ -59,6 +67,31 @@ class _Following:
         if self.waiting:
             raise RuntimeError(f"steps wait for each other: {sorted(self.waiting)}")
         return Results(tuple(self.ended.values()), time.monotonic() - started)
+
+    def joined(self, together: Together) -> None:
+        """One after the other, in shared transactions. What a failure takes with it is done
+        again, each by itself, and the one that failed after it."""
+        try:
+            while True:
+                step = self.next()
+                outcome = self.one(step) if step else self.settled(together)
+                lost = together.again()
+                for each in lost:
+                    self.ended[each.id] = self.done(each)
+                if step and lost:
+                    self.waiting = {step.id: step, **self.waiting}
+                elif outcome:
+                    self.end(outcome)
+                elif not lost:
+                    return
+        finally:
+            together.close()
+
+    @staticmethod
+    def settled(together: Together) -> None:
+        """The last commit; what it loses is done again."""
+        with suppress(Fault):
+            together.settle()
 
     def many(self, threads: int) -> None:
         with ThreadPoolExecutor(threads, thread_name_prefix="step") as pool:
@@ -74,25 +107,35 @@ class _Following:
 
     def next(self) -> Step | None:
         """The next step that waits for nothing; those that never can are skipped on the way."""
-        stopped = self.fail_fast and any(o.bad for o in self.ended.values())
-        for step in list(self.waiting.values()):
-            failed = [
-                self.ended[a] for a in step.after if a in self.ended and _stops(self.ended[a])
-            ]
-            if failed or stopped:
-                del self.waiting[step.id]
-                why = f"`{failed[0].label}` failed" if failed else "stopped at the first failure"
-                self.end(Outcome(step.id, step.action, step.label, "skipped", message=why))
-            elif not any(a in self.waiting or a not in self.ended for a in step.after):
-                del self.waiting[step.id]
+        while found := self.ready():
+            step, why = found
+            del self.waiting[step.id]
+            if not why:
                 return step
+            self.end(Outcome(step.id, step.action, step.label, "skipped", message=why))
+        return None
+
+    def ready(self) -> tuple[Step, str] | None:
+        """The first step that can be done, or can never be: then with the reason."""
+        stopped = self.fail_fast and any(o.bad for o in self.ended.values())
+        for step in self.waiting.values():
+            ended = [self.ended[a] for a in step.after if a in self.ended]
+            failed = next((o for o in ended if _stops(o)), None)
+            if failed or stopped:
+                return step, f"`{failed.label}` failed" if failed else _STOPPED
+            if not any(a in self.waiting or a not in self.ended for a in step.after):
+                return step, ""
         return None
 
     def one(self, step: Step) -> Outcome:
         self.on_event(Event("begin", step.label, step.action, self.count, self.total))
+        return self.done(step)
+
+    def done(self, step: Step) -> Outcome:
         started = time.monotonic()
         try:
-            outcome = self.perform[step.action](step)
+            with self.together.step(step) if self.together else nullcontext():
+                outcome = self.perform[step.action](step)
         except TransformError as error:
             outcome = Outcome(step.id, step.action, step.label, "error", error=error)
         except Fault as fault:

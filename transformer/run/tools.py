@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +15,10 @@ from transformer.compile.finishing import Late
 from transformer.engines import Engine, Session
 from transformer.ledger import Entry
 from transformer.names import Name, quoted
-from transformer.plan.planner import Work
+from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
+from transformer.run.together import Together
 from transformer.steps import Columns, NodeState, Outcome, State, Status
 
 
@@ -37,7 +39,7 @@ class Tools:
     """The hands of a run. `versions` are the contents of relations as they are by now, and
     `state` what the warehouse held when the run began: each relation is made once in a run."""
 
-    engine: Engine
+    engine: Engine | Together
     project: Project
     places: Places
     run_id: str
@@ -47,22 +49,49 @@ class Tools:
     synced: Path
     state: State = field(default_factory=State)
     versions: dict[str, str] = field(default_factory=dict)
+    # How many rows a node has, where that is known.
+    sizes: dict[str, int | None] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
     late: Late | None = None
     # What has to be done whatever its inputs turn out to be.
     outdated: set[str] = field(default_factory=set)
     keep_failed: bool = False
     retry_rejected: bool = False
+    # From which versions nodes are made, where that is not what the state says any more.
+    told: dict[str, dict[str, str]] = field(default_factory=dict)
+    count: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def together(self) -> Together | None:
+        """The engine, where steps that follow each other share transactions."""
+        return self.engine if isinstance(self.engine, Together) else None
 
     def inputs(self, work: Work) -> dict[str, str]:
         """The versions of what the step reads."""
         with self.guard:
-            return {need: self.versions.get(need, "") for need in work.inputs}
+            return {need: self.versions.get(need, "") for need in work.inputs} | dict(work.files)
 
-    def settle(self, node_id: str, version: str) -> None:
+    def settle(self, node_id: str, version: str, rows: int | None = None) -> None:
         """A node has this content from now on."""
         with self.guard:
             self.versions[node_id] = version
+            self.sizes[node_id] = rows
+
+    def version(self) -> str:
+        """A version that nothing had before."""
+        return f"{self.run_id}.{next(self.count)}"
+
+    def advance(self, reader: str, node_id: str, version: str) -> dict[str, str]:
+        """A reader stands on the new version of a node, in which nothing moved for it; all that
+        it stands on."""
+        with self.guard:
+            made = {**self._stands_on(reader), node_id: version}
+            self.told[reader] = made
+            return made
+
+    def _stands_on(self, node_id: str) -> Mapping[str, str]:
+        known = self.state.nodes.get(node_id)
+        return self.told.get(node_id) or (known.inputs if known else {})
 
     def outdate(self, node_id: str) -> None:
         """A node has to be done again."""
@@ -71,10 +100,9 @@ class Tools:
 
     def unchanged(self, work: Work) -> bool:
         """Whether the step's inputs turned out to be what they were when it was last done."""
-        known = self.state.nodes.get(work.node.id)
-        if work.node.id in self.outdated:
+        if work.node.id in self.outdated or work.node.id not in self.state.nodes:
             return False
-        return work.only_if_changed and known is not None and known.inputs == self.inputs(work)
+        return work.only_if_changed and self._stands_on(work.node.id) == self.inputs(work)
 
     def entry(self, work: Work, made: Made) -> Entry:
         """What the ledger keeps of a step that was done."""

@@ -1,0 +1,76 @@
+"""Templates that hold nothing but text and calls with constants, which is what most models are.
+
+They are read here at a fraction of what it costs to compile a template. Whatever is more than
+that, and whatever goes wrong, is Jinja's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_STRING = r"'[^'\\]*'|\"[^\"\\]*\""
+_CONSTANT = rf"(?:{_STRING}|\d+|true|false|none|True|False|None)"
+_ARGUMENT = rf"(?:(?:(?P<key>[A-Za-z_]\w*)\s*=\s*)?(?P<value>{_CONSTANT}))"
+_ARGUMENTS = re.compile(rf"\s*{_ARGUMENT}\s*(?:,|\Z)")
+_LISTED = rf"(?:[A-Za-z_]\w*\s*=\s*)?{_CONSTANT}"
+_CALL = re.compile(
+    rf"{{{{\s*(?P<name>[A-Za-z_]\w*)\s*(?:(?P<call>\()\s*"
+    rf"(?P<arguments>{_LISTED}(?:\s*,\s*{_LISTED})*)?\s*,?\s*\))?\s*}}}}"
+)
+# What is told is told once: a second attempt by Jinja would tell it again.
+_NOT = frozenset({"print", "log", "return", "caller", "self", "super", "varargs", "kwargs", "loop"})
+_WORDS = {"true": True, "false": False, "none": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`name(…)` with its constants, or `name` alone."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    named: Mapping[str, Any] | None = None
+    called: bool = True
+
+
+def parts(text: str) -> list[str | Call] | None:
+    """The template's text and calls in turn; None where it is more than that."""
+    if "{%" in text or "{#" in text or "\r" in text or "{{-" in text:
+        return None
+    found: list[str | Call] = []
+    at = 0
+    body = text.removesuffix("\n")  # as Jinja does
+    while (start := body.find("{{", at)) >= 0:
+        match = _CALL.match(body, start)
+        if match is None or match["name"] in _NOT:
+            return None
+        call = _call(match)
+        if call is None:
+            return None
+        found += [body[at:start], call]
+        at = match.end()
+    return [*found, body[at:]]
+
+
+def _call(match: re.Match[str]) -> Call | None:
+    if not match["call"]:
+        return Call(match["name"], called=False)
+    arguments: list[Any] = []
+    named: dict[str, Any] = {}
+    for each in _ARGUMENTS.finditer(match["arguments"] or ""):
+        value = _constant(each["value"])
+        if each["key"]:
+            named[each["key"]] = value
+        elif named:
+            return None  # a mistake, which Jinja tells of
+        else:
+            arguments.append(value)
+    return Call(match["name"], tuple(arguments), named)
+
+
+def _constant(text: str) -> Any:
+    if text[0] in "'\"":
+        return text[1:-1]
+    return int(text) if text.isdigit() else _WORDS[text.lower()]

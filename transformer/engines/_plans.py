@@ -1,0 +1,39 @@
+"""DuckDB's query plans, read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from transformer.names import Name
+
+
+def columns_read(plan: str, name: Name) -> frozenset[str] | None:
+    """The columns of a relation that a plan in JSON reads; None where it does not stand in it.
+
+    Raises ValueError and LookupError for what is no plan.
+    """
+    place = f".{name.schema}.{name.table}".lower()
+    scans = [
+        scan
+        for root in json.loads(plan)
+        for scan in _scans(root)
+        if str(scan["Table"]).lower().endswith(place)
+    ]
+    if not scans:
+        return None
+    return frozenset(column for scan in scans for column in _columns(scan))
+
+
+def _scans(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    known = part.get("extra_info") or {}
+    if "Table" in known:
+        yield known
+    for child in part.get("children") or ():
+        yield from _scans(child)
+
+
+def _columns(scan: Mapping[str, Any]) -> Iterator[str]:
+    told = scan.get("Projections", "")
+    yield from (each for each in ([told] if isinstance(told, str) else told) if each)

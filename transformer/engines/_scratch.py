@@ -1,0 +1,52 @@
+"""An empty warehouse in memory, in which queries are bound and nothing runs."""
+
+from __future__ import annotations
+
+from transformer.engines._connection import connection, faults
+from transformer.errors import Fault
+from transformer.names import Name, quoted
+from transformer.steps import Columns
+
+# What a warehouse is attached as, whatever its file is called: a file may have the name of one of
+# its schemas, or of one of DuckDB's own catalogs. Views name no catalog, so nobody sees it.
+CATALOG = "__warehouse"
+
+
+class DuckCatalog:
+    """An empty in-memory warehouse in which queries are bound."""
+
+    def __init__(self, catalog: str = CATALOG) -> None:
+        self._connection = connection()
+        # Nothing runs here, so nothing is to be gained by a better plan, or by more threads.
+        self._connection.execute("pragma disable_optimizer; set threads = 1")
+        self._connection.execute(f"attach ':memory:' as {quoted(catalog)}")
+        self._connection.execute(f"use {quoted(catalog)}")
+        self._schemas = {"main"}
+
+    def create(self, name: Name, columns: Columns) -> None:
+        """An empty table. Raises Fault when a type is unknown."""
+        with faults():
+            if name.schema.lower() not in self._schemas:
+                self._connection.execute(f"create schema if not exists {quoted(name.schema)}")
+                self._schemas.add(name.schema.lower())
+            listed = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns)
+            self._connection.execute(f"create or replace table {name.sql()} ({listed})")
+
+    def describe(self, sql: str) -> Columns:
+        """The columns the query would give. Raises Fault, its position counted in `sql`."""
+        prefix = "describe\n"
+        try:
+            with faults():
+                found = self._connection.execute(prefix + sql).fetchall()
+        except Fault as error:
+            if error.position is not None:
+                # DuckDB counts bytes.
+                inside = sql.encode()[: max(0, error.position - len(prefix))]
+                error.position = len(inside.decode(errors="ignore"))
+            raise
+        return tuple((str(row[0]), str(row[1])) for row in found)
+
+
+def scratch(catalog: str = "") -> DuckCatalog:
+    """A private catalog to bind queries in."""
+    return DuckCatalog(catalog or CATALOG)

@@ -1,0 +1,96 @@
+"""What planning is made of: what is asked for, what the world says, and the work of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from transformer.compile.bind import Bound
+from transformer.compile.nodes import Node
+from transformer.errors import TransformError
+from transformer.names import Name
+from transformer.plan.checks import Check
+from transformer.plan.materialize import Material, Statement
+from transformer.plan.snapshots import Record
+from transformer.steps import Action, Columns
+
+EVERYTHING: frozenset[Action] = frozenset(
+    ("load", "freshness", "seed", "build", "snapshot", "check", "activate")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is known of a node's input from outside: a reason to do it now, or none."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: which nodes, which actions, and how.
+
+    `always` does what is chosen even where nothing changed, as `transform run` does.
+    """
+
+    chosen: frozenset[str]
+    now: datetime
+    actions: frozenset[Action] = EVERYTHING
+    full_refresh: bool = False
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the world says: columns as bound, sources as probed, what time has undone, and what
+    has `failed` already in this run. Of a `late` node nobody knows the columns before it runs."""
+
+    columns: Mapping[str, Columns] = field(default_factory=dict)
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    expired: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    late: frozenset[str] = frozenset()
+    increments: Mapping[str, Columns] = field(default_factory=dict)
+    # The files that a node's query names, each with what tells whether it changed.
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, bound: Bound) -> Facts:
+        """What binding has found out."""
+        return cls(bound.columns, late=frozenset(bound.late), increments=bound.increments)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a step needs to be done.
+
+    `inputs` are the ids whose versions it is made from. `checks` are measured inside the step,
+    over `rows` (what stands behind FROM). `reads` are the relations by the names that Python
+    calls them by. With `only_if_changed` nothing is done when the
+    inputs turn out to have the versions they had before.
+    """
+
+    node: Node
+    fingerprint: str
+    inputs: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    checks: tuple[Check, ...] = ()
+    rows: str = ""
+    reads: Mapping[str, Name] = field(default_factory=dict)
+    columns: Columns | None = None
+    # Whether these are the columns that the query gives whatever its inputs hold.
+    certain: bool = False
+    full_refresh: bool = False
+    only_if_changed: bool = False
+    # What the statements are made of, where that has to wait until the step is done.
+    material: Material | None = None
+    record: Record | None = None
+    # The nodes whose tables have a foreign key to this one, and whether they are built as well.
+    keyed: tuple[tuple[Node, bool], ...] = ()
+    # Why there are no statements: the step fails with it when its turn comes.
+    refused: TransformError | None = None
+    # Who reads what the step makes, and has nothing else to be done for.
+    readers: tuple[Node, ...] = ()
+    # The files that its query names, each with what tells whether it changed.
+    files: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,54 @@
+"""What the world says before a plan is made: of time, of targets, of files that queries name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from glob import glob
+from pathlib import Path
+
+from transformer import ledger
+from transformer.compile.bind import Bound
+from transformer.compile.nodes import Graph
+from transformer.engines import Engine
+from transformer.plan.work import Facts
+from transformer.project.paths import Places
+from transformer.run.activating import lost
+
+
+def facts(
+    engine: Engine, graph: Graph, bound: Bound, at: tuple[Places, Path], now: datetime
+) -> Facts:
+    """Columns, what time has undone, which targets lost what was sent, which files are there.
+    `at` is where targets lie, and the sync ledger."""
+    with engine.session() as session:
+        expired = ledger.expired(session, now.timestamp())
+    return Facts(
+        bound.columns,
+        probes=lost(graph, *at),
+        expired=frozenset(expired),
+        late=frozenset(bound.late),
+        increments=bound.increments,
+        files=dict(files_of(graph)),
+    )
+
+
+def files_of(graph: Graph) -> Iterator[tuple[str, dict[str, str]]]:
+    """For every node whose query names files: each of them with what tells whether it changed."""
+    for node in graph:
+        named = node.steadiness.files
+        if named:
+            yield node.id, {f"file:{name}": _version(name) for name in named}
+
+
+def _version(name: str) -> str:
+    """The files that a name means, with the size and time of each. What lies elsewhere is not
+    looked at: it is what `load:` is for."""
+    if "://" in name:
+        return ""
+    found = []
+    for path in sorted(glob(name, recursive=True)):  # noqa: PTH207 - it may be absolute
+        stat = Path(path).stat()
+        found.append(f"{path}:{stat.st_size}:{stat.st_mtime_ns}")
+    return hashlib.blake2b("\n".join(found).encode(), digest_size=8).hexdigest()
