@@ -14,8 +14,7 @@ from tests.projects import Bench, query, write
 from transformer.asking import Ask, How, Outside, Report
 from transformer.errors import Mistakes, TransformError
 from transformer.flows.build import build
-from transformer.plan.work import EVERYTHING
-from transformer.steps import Action
+from transformer.steps import EVERYTHING, Action
 
 PROJECT = {
     "dbt_project.yml": """

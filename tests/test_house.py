@@ -19,14 +19,16 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the cellar up: a room imports rooms of lower floors, and files of its own folder.
 FLOORS = (
-    {"errors", "dialect", "plugins"},
+    {"errors", "dialect", "plugins", "witness", "lines"},
     {"names"},
     {"steps", "project"},
     {"compile", "landing", "engines", "ledger", "targets", "warehouse", "console"},
     {"plan", "sources", "sync", "python_model", "workplace"},
     {"run"},
     {"asking"},
-    {"opening", "reckoning", "artifacts"},
+    {"remembering", "compiling", "reckoning", "artifacts"},
+    {"opening"},
+    {"binding", "standing"},
     {"leaving"},
     {"flows"},
     {"report"},
@@ -44,13 +46,14 @@ HOMES = {
     "duckdb": {"engines/", "sync/", "targets/files.py"},
     "httpx": {"targets/http.py"},
     "psycopg": {"targets/postgres.py"},
-    "rich": {"console.py", "report.py"},
+    "rich": {"console.py"},
     "typer": {"cli/"},
     "fcntl": {"warehouse.py"},
 }
-# Only these doors load something when they are opened: drivers that may not be there, and the
-# command line, whose start must be quick.
-LAZY_DOORS = ("cli/", "targets/", "engines/", "sources/", "__main__.py")
+# Only these doors load something when they are opened: drivers that may not be there, the command
+# line, whose start must be quick, and what opens a project, which is mostly found as it was, and
+# what draws, where there is no terminal to draw on.
+LAZY_DOORS = ("cli/", "targets/", "engines/", "sources/", "__main__.py", "opening.py", "console.py")
 
 
 def place(path: Path) -> str:

@@ -328,11 +328,24 @@ def test_a_snapshot_takes_in_new_columns(bench: Bench) -> None:
 # ------------------------------------------------------------------ what is done, and what not
 
 
-def test_the_same_content_stops_the_work_below(bench: Bench) -> None:
+def test_a_column_that_nobody_reads_stops_the_work_at_once(bench: Bench) -> None:
     bench.write(
         {
             RAW: "id,name\n1,a\n",
             "models/a.sql": "{{ config(materialized='table') }} select id from raw",
+            "models/b.sql": "{{ config(materialized='table') }} select * from raw",
+        }
+    )
+    bench.build()
+    bench.write({RAW: "id,name\n1,changed\n"})
+    assert done(bench.build()) == {"raw": "success", "a": "skipped", "b": "success"}
+
+
+def test_the_same_content_stops_the_work_below(bench: Bench) -> None:
+    bench.write(
+        {
+            RAW: "id,name\n1,a\n",
+            "models/a.sql": "{{ config(materialized='table') }} select id from raw where name > ''",
             "models/b.sql": "{{ config(materialized='table') }} select id + 1 as id from a",
         }
     )

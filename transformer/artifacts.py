@@ -6,11 +6,13 @@ The forms are dbt's published schemas: run results v6, manifest v12, catalog v1,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from transformer.asking import Ask, Outside
 from transformer.compile.dbt.graph import full_name, node_facts
 from transformer.compile.dbt.runtime import Record
 from transformer.compile.dbt.words import DBT_VERSION
@@ -273,3 +275,43 @@ def _aged(each: Aged) -> dict[str, Any]:
         "thread_id": "Thread-1 (worker)",
         "execution_time": each.seconds,
     }
+
+
+_CUSTOM = "DBT_ENV_CUSTOM_ENV_"
+
+
+def call_of(ask: Ask, outside: Outside) -> Call:
+    """This call of the tool; what it was asked, unless a secret is in it."""
+    asked = {
+        "vars": dict(ask.vars),
+        "target": ask.target,
+        "profile": ask.profile,
+        "select": list(ask.select),
+        "exclude": list(ask.exclude),
+        "full_refresh": ask.full_refresh,
+        **{name.lower(): value for name, value in ask.flags.items()},
+    }
+    args = {name: value for name, value in asked.items() if value}
+    if any(secret in str(args) for secret in outside.secrets if secret):
+        args = {}
+    env = {
+        name.removeprefix(_CUSTOM): value
+        for name, value in outside.env.items()
+        if name.startswith(_CUSTOM) and not any(s in value for s in outside.secrets if s)
+    }
+    return Call(ask.command, outside.clock(), outside.invocation, args, env)
+
+
+def manifest_now(graph: Graph, project: Project, call: Call) -> dict[str, Any]:
+    """The manifest as plain values, as one that was read is."""
+    made: dict[str, Any] = json.loads(json.dumps(manifest(graph, project, call), default=plain))
+    return made
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no form for, as something that it has one for."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    return str(value)

@@ -10,9 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 from transformer.compile.world import secrets_of
-from transformer.plan.choice import Selection
-from transformer.plan.work import EVERYTHING
-from transformer.steps import Action, Plan, Results
+from transformer.plan.asked import Selection
+from transformer.steps import EVERYTHING, Action, Plan, Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +112,13 @@ class Report:
     standing: tuple[str, ...] = ()
     # Relations whose model is gone from the project: they stay as they were when it went.
     left_over: tuple[str, ...] = ()
+    # When a verdict changes because time passes, in seconds since 1970.
+    expires: float | None = None
+
+    @property
+    def well(self) -> bool:
+        """Whether there is nothing to say, not even a warning."""
+        return self.ok and not any(o.status == "warn" for o in self.results.every())
 
     @property
     def ok(self) -> bool:

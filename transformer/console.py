@@ -8,14 +8,16 @@ import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TextIO
-
-from rich.console import Console as Terminal
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.text import Text
+from os import environ
+from typing import TYPE_CHECKING, Any, TextIO
 
 from transformer.errors import Mistakes, TransformError, Where
+from transformer.lines import Line
 from transformer.steps import Outcome, Sample
+
+if TYPE_CHECKING:
+    from rich.console import Console as Terminal
+    from rich.progress import Progress
 
 _VERBS = {
     "load": "loaded",
@@ -54,9 +56,12 @@ class Console:
     _blank: bool = True
 
     @property
-    def terminal(self) -> Terminal:
-        """rich's view of `err`; without colour and cursor movements unless it is a terminal."""
-        if self._terminal is None:
+    def terminal(self) -> Terminal | None:
+        """rich's view of `err`, where that draws anything: without a terminal there is only text,
+        and rich takes as long to load as many a command takes to run."""
+        if self._terminal is None and self._draws:
+            from rich.console import Console as Terminal
+
             plain = None if self.color is None else not self.color
             self._terminal = Terminal(
                 file=self.err, highlight=False, no_color=plain, soft_wrap=True, emoji=False
@@ -64,9 +69,15 @@ class Console:
         return self._terminal
 
     @property
+    def _draws(self) -> bool:
+        forced = self.color or environ.get("FORCE_COLOR") or environ.get("TTY_COMPATIBLE")
+        return bool(forced) or self.err.isatty()
+
+    @property
     def lively(self) -> bool:
         """Whether someone watches: a line for every step, and a bar."""
-        return self.verbose or self.terminal.is_terminal
+        terminal = self.terminal
+        return self.verbose or (terminal is not None and terminal.is_terminal)
 
     def redact(self, text: str) -> str:
         """The text without secrets."""
@@ -79,14 +90,21 @@ class Console:
         """A line of data, to stdout."""
         self.out.write(self.redact(text) + "\n")
 
-    def say(self, text: str | Text = "", style: str = "") -> None:
+    def say(self, text: str | Line = "", style: str = "") -> None:
         """A line of anything else, to stderr; never two blank ones after each other."""
-        shown = text if isinstance(text, Text) else Text(text, style=style)
+        shown = text if isinstance(text, Line) else Line(text, style=style)
         if self._blank and not shown.plain:
             return
         self._blank = not shown.plain
         clean = self.redact(shown.plain)
-        self.terminal.print(shown if clean == shown.plain else Text(clean, style=style))
+        terminal = self.terminal
+        if terminal is None:
+            self.err.write(f"{clean}\n")
+            return
+        from rich.text import Text
+
+        drawn = Text.assemble(*shown.pieces) if clean == shown.plain else Text(clean, style=style)
+        terminal.print(drawn)
 
     def event(self, kind: str, **facts: Any) -> None:
         """One JSON object on a line of its own, to stdout."""
@@ -117,13 +135,13 @@ class Console:
             )
             self.event("error", what=error.what, hint=error.hint, **place)
             return
-        self.say(Text.assemble(("error", "bold red"), ": ", self.redact(error.what)))
+        self.say(Line.of(("error", "bold red"), ": ", self.redact(error.what)))
         for line in place_lines(error.where, error.detail):
             self.say(line)
         for line in (shown for place in error.beside for shown in place_lines(place, ())):
             self.say(line)
         if error.hint:
-            self.say(Text.assemble("  ", ("hint", "cyan"), f": {self.redact(error.hint)}"))
+            self.say(Line.of("  ", ("hint", "cyan"), f": {self.redact(error.hint)}"))
 
     def outcome(self, outcome: Outcome) -> None:
         """A step that has ended, on one line; a failure with what there is to see of it."""
@@ -132,7 +150,7 @@ class Console:
         )
         if outcome.status == "skipped" and not outcome.message:
             verb = "same"
-        line = Text.assemble((f"{verb:<10}", _STYLES[outcome.status]), f"{outcome.label:<28}")
+        line = Line.of((f"{verb:<10}", _STYLES[outcome.status]), f"{outcome.label:<28}")
         line.append("  ".join(facts_of(outcome)))
         line.append(f"  {outcome.seconds:.1f} s", "dim")
         self.say(line)
@@ -148,7 +166,7 @@ class Console:
             return
         word = "failed" if outcome.bad else "warning"
         style = "red" if outcome.bad else "yellow"
-        self.say(Text.assemble((f"{word:<10}", style), f"{outcome.label:<32} {counted(outcome)}"))
+        self.say(Line.of((f"{word:<10}", style), f"{outcome.label:<32} {counted(outcome)}"))
         for row in table_lines(outcome.sample, indent=10):
             self.say(row)
 
@@ -169,7 +187,9 @@ class Watcher:
 
     def __enter__(self) -> Watcher:
         terminal = self.console.terminal
-        if terminal.is_terminal and not self.console.json:
+        if terminal is not None and terminal.is_terminal and not self.console.json:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
             self.bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=40),
@@ -285,25 +305,25 @@ def size(number: int) -> str:
     return f"{value:.1f} GB"
 
 
-def place_lines(where: Where | None, detail: Sequence[str]) -> list[Text]:
+def place_lines(where: Where | None, detail: Sequence[str]) -> list[Line]:
     """The place of an error: path, the line itself, a caret, and what there is to add."""
-    lines: list[Text] = []
+    lines: list[Line] = []
     extra = list(detail)
     if where is not None:
-        lines.append(Text(f"  {where}", style="dim"))
+        lines.append(Line(f"  {where}", style="dim"))
         if where.text.strip():
             number = str(where.line)
             shown = where.text.replace("\t", " ").rstrip()
-            lines.append(Text(f"  {number:>4} | {shown[:200]}"))
+            lines.append(Line(f"  {number:>4} | {shown[:200]}"))
             if where.column:
                 width = max(1, min(where.width, len(shown) - where.column + 1))
                 caret = "^" * width + (f" {extra.pop(0)}" if extra else "")
-                lines.append(Text.assemble("       | ", " " * (where.column - 1), (caret, "red")))
-    lines += [Text(f"       {line}", style="dim") for line in extra]
+                lines.append(Line.of("       | ", " " * (where.column - 1), (caret, "red")))
+    lines += [Line(f"       {line}", style="dim") for line in extra]
     return lines
 
 
-def table_lines(sample: Sample, indent: int = 0, most: int = 6) -> list[Text]:
+def table_lines(sample: Sample, indent: int = 0, most: int = 6) -> list[Line]:
     """A few rows as an aligned table; long values are cut, columns beyond `most` left out."""
     if not sample.rows:
         return []
@@ -311,10 +331,10 @@ def table_lines(sample: Sample, indent: int = 0, most: int = 6) -> list[Text]:
     rows = [[_short(value) for value in row[:most]] for row in sample.rows]
     widths = [max(len(str(cell)) for cell in column) for column in zip(names, *rows, strict=True)]
     pad = " " * indent
-    lines = [Text(pad + _row(names, widths), style="bold")]
-    lines += [Text(pad + _row(row, widths)) for row in rows]
+    lines = [Line(pad + _row(names, widths), style="bold")]
+    lines += [Line(pad + _row(row, widths)) for row in rows]
     if len(sample.columns) > most:
-        lines.append(Text(f"{pad}… and {plural(len(sample.columns) - most, 'more column')}", "dim"))
+        lines.append(Line(f"{pad}… and {plural(len(sample.columns) - most, 'more column')}", "dim"))
     return lines
 
 

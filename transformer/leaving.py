@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from transformer.artifacts import Call, manifest, run_results
+from transformer.artifacts import call_of, manifest, plain, run_results
 from transformer.asking import Ask, Elsewhere, Outside
 from transformer.compile.dbt.facts import within
 from transformer.compile.dbt.graph import short_name
 from transformer.compile.nodes import Node
 from transformer.errors import UsageError
 from transformer.opening import Opened
-from transformer.plan.choice import chosen
-from transformer.plan.methods import Earlier
+from transformer.plan.asked import Earlier
 from transformer.project.values import Project
 from transformer.steps import Plan, Results
-
-_CUSTOM = "DBT_ENV_CUSTOM_ENV_"
 
 
 def leave(
@@ -44,28 +40,6 @@ def leave(
         _write(folder / "run_results.json", run_results(done, opened.graph, project, call))
 
 
-def call_of(ask: Ask, outside: Outside) -> Call:
-    """This call of the tool; what it was asked, unless a secret is in it."""
-    asked = {
-        "vars": dict(ask.vars),
-        "target": ask.target,
-        "profile": ask.profile,
-        "select": list(ask.select),
-        "exclude": list(ask.exclude),
-        "full_refresh": ask.full_refresh,
-        **{name.lower(): value for name, value in ask.flags.items()},
-    }
-    args = {name: value for name, value in asked.items() if value}
-    if any(secret in str(args) for secret in outside.secrets if secret):
-        args = {}
-    env = {
-        name.removeprefix(_CUSTOM): value
-        for name, value in outside.env.items()
-        if name.startswith(_CUSTOM) and not any(s in value for s in outside.secrets if s)
-    }
-    return Call(ask.command, outside.clock(), outside.invocation, args, env)
-
-
 def target_folder(opened: Opened) -> Path:
     """Where artifacts go."""
     return Path(opened.project.root) / (opened.project.target_path or "target")
@@ -74,18 +48,6 @@ def target_folder(opened: Opened) -> Path:
 def manifest_of(opened: Opened, ask: Ask, outside: Outside) -> dict[str, Any]:
     """The manifest of the project as it is now."""
     return manifest(opened.graph, opened.project, call_of(ask, outside))
-
-
-def chosen_of(opened: Opened, ask: Ask, outside: Outside) -> frozenset[str]:
-    """The ids of what is asked for. Raises UsageError."""
-
-    def now() -> dict[str, Any]:
-        made: dict[str, Any] = json.loads(
-            json.dumps(manifest_of(opened, ask, outside), default=_plain)
-        )
-        return made
-
-    return chosen(opened.graph, opened.project, ask.selection, now=now, say=outside.say)
 
 
 def write_artifact(folder: Path, name: str, value: Mapping[str, Any]) -> Path:
@@ -163,13 +125,5 @@ def _put(path: Path, text: str) -> None:
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
     partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(value, default=_plain))
+    partial.write_text(json.dumps(value, default=plain))
     partial.replace(path)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, set | frozenset | tuple):
-        return list(value)
-    return str(value)

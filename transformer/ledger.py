@@ -223,6 +223,14 @@ def expired(session: Writer, now: float) -> set[str]:
     return {row[0] for row in found}
 
 
+def expires(session: Writer) -> float | None:
+    """When the next verdict would be another one because time passes, in seconds since 1970."""
+    if not exists(session):
+        return None
+    found = session.rows("select min(expires) from _transform.nodes")
+    return None if found[0][0] is None else float(found[0][0])
+
+
 def record(session: Writer, entries: Iterable[Entry]) -> None:
     """Writes what is now true of the nodes, in the caller's transaction."""
     rows = [_row(entry) for entry in entries]

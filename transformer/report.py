@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from transformer.console import Console, age, facts_of, plural, size, table_lines
+from transformer.lines import Line
 from transformer.steps import Outcome, Plan, Sample
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ def _published(report: Report, console: Console) -> None:
             if since
             else f"there is no {report.path} yet"
         )
-        console.say(Text.assemble(("not published", "bold red"), f": {still}   {seconds}"))
+        console.say(Line.of(("not published", "bold red"), f": {still}   {seconds}"))
         if report.standing and not report.results.bad:
             console.say(f"{'failed':<10}{', '.join(report.standing)} in an earlier build")
         failed = next((o for o in report.results.bad if o.action == "check"), None)
@@ -169,7 +168,7 @@ def _published(report: Report, console: Console) -> None:
             console.say(f"see all rows: transform show --failures {name}")
         return
     figures = f"{plural(made.models, 'model')}, {plural(made.rows, 'row')}, {size(made.size)}"
-    console.say(Text.assemble(("published", "bold"), f" {made.path}   {figures}   {seconds}"))
+    console.say(Line.of(("published", "bold"), f" {made.path}   {figures}   {seconds}"))
 
 
 def show_plan(plan: Plan, console: Console) -> None:

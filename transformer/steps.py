@@ -10,6 +10,9 @@ from transformer.names import Name
 
 Columns = tuple[tuple[str, str], ...]
 Action = Literal["load", "freshness", "seed", "build", "snapshot", "check", "activate"]
+EVERYTHING: frozenset[Action] = frozenset(
+    ("load", "freshness", "seed", "build", "snapshot", "check", "activate")
+)
 Status = Literal["success", "warn", "fail", "error", "skipped"]
 
 BAD: tuple[Status, ...] = ("fail", "error")

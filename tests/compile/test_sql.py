@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from transformer.compile.locate import in_template
-from transformer.compile.sql import Splice, canonical, read, spliced, unspliced
+from transformer.compile.splicing import Splice, spliced, unspliced
+from transformer.compile.sql import canonical, read
 
 USES = [
     ("select * from a", ["a"]),

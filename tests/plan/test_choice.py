@@ -10,8 +10,8 @@ from tests.projects import write
 from transformer.asking import Ask, Outside
 from transformer.errors import UsageError
 from transformer.opening import Opened, open_project
-from transformer.plan.choice import Selection, chosen
-from transformer.plan.methods import Earlier
+from transformer.plan.asked import Earlier, Selection
+from transformer.plan.choice import chosen
 from transformer.plan.things import things
 
 FILES = {

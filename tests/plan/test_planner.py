@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from transformer.compile.config import ModelConfig
+from transformer.compile.model_config import ModelConfig
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node
 from transformer.errors import UsageError, Where
 from transformer.names import Name

@@ -10,7 +10,7 @@ import pytest
 from tests.project_dbt.lab import PROFILE, PROJECT, clean, load, model
 from tests.projects import write
 from transformer.errors import Mistakes, UsageError
-from transformer.project.dbt.load import is_dbt_project
+from transformer.project.form import is_dbt_project
 
 MODEL = {"models/staging/orders.sql": "select 1 as id"}
 

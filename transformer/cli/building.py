@@ -22,7 +22,7 @@ from transformer.cli.options import (
 from transformer.errors import UsageError
 
 if TYPE_CHECKING:
-    from transformer.asking import Ask, Outside, Report
+    from transformer.asking import Ask, How, Outside, Report
     from transformer.console import Console
 
 # What each command does of all that a build does.
@@ -48,9 +48,9 @@ def build_as(
 ) -> int:
     """Builds what is asked for, and tells what came of it."""
     from transformer.asking import How
-    from transformer.flows.build import build
-    from transformer.plan.work import EVERYTHING
     from transformer.report import show_report
+    from transformer.standing import unchanged
+    from transformer.steps import EVERYTHING
 
     said = {**State.common, **words}
     wanted = EVERYTHING if actions == "*" else frozenset(actions.split())
@@ -63,10 +63,18 @@ def build_as(
         retry_rejected=bool(said.get("retry_rejected")),
         wait=said.get("wait") or 0.0,
     )
-    with console.watch() as watcher:
-        report = build(ask, how, outside, watcher)
+    report = unchanged(ask, how, outside.env, outside.clock().timestamp())
+    if report is None:
+        report = _built(ask, how, outside, console)
     show_report(report, console, ask.command)
     return _code(report, console, strict=bool(said.get("warn_error")))
+
+
+def _built(ask: Ask, how: How, outside: Outside, console: Console) -> Report:
+    from transformer.flows.build import build
+
+    with console.watch() as watcher:
+        return build(ask, how, outside, watcher)
 
 
 def _code(report: Report, console: Console, *, strict: bool) -> int:

@@ -20,7 +20,7 @@ from transformer.errors import Fault, TransformError, UsageError, refusal
 if TYPE_CHECKING:
     from transformer.asking import Ask, Outside
     from transformer.console import Console
-    from transformer.plan.choice import Selection
+    from transformer.plan.asked import Selection
 
 
 class State:
@@ -129,8 +129,7 @@ def _without_console(command: Callable[..., Any]) -> inspect.Signature:
 def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, Outside]:
     """What the words of a command ask for, and the outside they are asked in."""
     from transformer.asking import Ask, Outside
-    from transformer.leaving import deferred
-    from transformer.project.dbt.load import is_dbt_project
+    from transformer.project.form import is_dbt_project
 
     said = {**State.common, **words}
     root = (said.get("project_dir") or Path()).resolve()
@@ -155,7 +154,7 @@ def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, O
         profile=said.get("profile"),
         flags=_flags(said),
         only=_only(said, root, env),
-        deferred=deferred(elsewhere) if said.get("defer") and elsewhere else {},
+        deferred=_deferred(elsewhere) if said.get("defer") and elsewhere else {},
         favors=bool(said.get("favor_state")),
     )
     if is_dbt_project(root):
@@ -204,9 +203,7 @@ def _folder(root: Path, given: Path | None) -> Path | None:
 
 
 def _only(said: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
-    from transformer.leaving import earlier
-    from transformer.plan.choice import Selection
-    from transformer.plan.methods import Earlier
+    from transformer.plan.asked import Earlier, Selection
 
     state = _folder(root, said.get("state"))
     here = _target(root, env)
@@ -215,8 +212,20 @@ def _only(said: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
         kinds=_words(said.get("kinds")),
         not_kinds=_words(said.get("not_kinds")),
         indirect=said.get("indirect") or "eager",
-        earlier=earlier(state, here) if state else Earlier(),
+        earlier=_earlier(state, here) if state else Earlier(),
     )
+
+
+def _earlier(state: Path, here: Path) -> Any:
+    from transformer.leaving import earlier
+
+    return earlier(state, here)
+
+
+def _deferred(folder: Path) -> Any:
+    from transformer.leaving import deferred
+
+    return deferred(folder)
 
 
 def _flags(said: dict[str, Any]) -> dict[str, Any]:

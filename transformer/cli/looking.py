@@ -119,7 +119,7 @@ def ls(
     """
     import json
 
-    from transformer.flows.look import described, in_manifest, listed
+    from transformer.flows.listing import described, listed
     from transformer.report import listed_as, listed_json
 
     if output not in (None, "selector", "name", "path", "json"):
@@ -127,6 +127,8 @@ def ls(
     ask, outside = asked("list", console, locals())
     if output == "json":
         wanted = " ".join(keys or ()).replace(",", " ").split()
+        from transformer.flows.look import in_manifest
+
         for each in in_manifest(ask, outside).values():
             console.data(listed_json(each, wanted))
         return

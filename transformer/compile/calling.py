@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transformer.compile.config import ModelConfig
 from transformer.compile.context import Trace
 from transformer.compile.dbt.column import Column
 from transformer.compile.dbt.relation import Relation
+from transformer.compile.model_config import ModelConfig
 from transformer.compile.models import template_of
 from transformer.compile.nodes import ModelBody, Node
 from transformer.compile.scope import Scope

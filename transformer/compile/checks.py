@@ -357,8 +357,9 @@ def _with_written(config: CheckConfig, trace: Trace, given: Container[str]) -> C
         for name, value in trace.config.items()
         if name in config.__dataclass_fields__ and name not in given
     }
-    if isinstance(known.get("tags"), str):
-        known["tags"] = (known["tags"],)
+    if "tags" in known:
+        tags = known["tags"]
+        known["tags"] = (tags,) if isinstance(tags, str) else tuple(tags or ())
     if "severity" in known:
         known["severity"] = str(known["severity"]).lower()
     if known.get("store_failures_as"):

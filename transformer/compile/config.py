@@ -4,53 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from transformer.compile.model_config import ModelConfig, hook_texts
 from transformer.errors import ConfigError, TransformError, Where
 from transformer.project.reader import Reader
 from transformer.project.schema import MODEL_CONFIG
 from transformer.project.settings import merge, plain_option
 from transformer.project.tree import Item
-from transformer.project.values import Model, Options
-
-# The materializations that the tool makes itself; others are macros of the project.
-OWN_MATERIALIZATIONS = (
-    *("view", "table", "incremental", "ephemeral", "external", "table_function", "function"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """How a model becomes a relation; the fields are those of `schema.MODEL_CONFIG`."""
-
-    materialized: str = "view"
-    enabled: bool = True
-    schema: str | None = None
-    alias: str | None = None
-    tags: tuple[str, ...] = ()
-    meta: Options = field(default_factory=dict)
-    unique_key: tuple[str, ...] = ()
-    incremental_strategy: str | None = None
-    on_schema_change: str = "ignore"
-    full_refresh: bool | None = None
-    contract: bool = False
-    pre_hook: tuple[str, ...] = ()
-    post_hook: tuple[str, ...] = ()
-    # Everything that was written, known or not: templates may ask for any of it.
-    written: Options = field(default_factory=dict)
-
-    @property
-    def custom(self) -> bool:
-        """Whether a macro of the project makes the relation."""
-        return self.materialized not in OWN_MATERIALIZATIONS
-
-    @property
-    def strategy(self) -> str:
-        """The incremental strategy: with a key rows are replaced, without one they are added."""
-        if self.incremental_strategy:
-            return self.incremental_strategy
-        return "delete+insert" if self.unique_key else "append"
+from transformer.project.values import Model
 
 
 def model_config(
@@ -114,15 +76,6 @@ def hooks_named(written: Mapping[str, Any]) -> dict[str, Any]:
         if key in made and not isinstance(made[key], list | tuple):
             made[key] = [made[key]]
     return made
-
-
-def hook_texts(hooks: Any) -> tuple[str, ...]:
-    """The SQL of hooks, which may stand as text or as `{sql: …, transaction: …}`."""
-    if hooks is None:
-        return ()
-    each = hooks if isinstance(hooks, list | tuple) else [hooks]
-    texts = (str(h.get("sql", "")) if isinstance(h, Mapping) else str(h) for h in each)
-    return tuple(text for text in texts if text.strip())
 
 
 def _flag(value: Any, default: bool) -> bool:

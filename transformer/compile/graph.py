@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from transformer.compile.checks import Checked, checks_of, sql_check
-from transformer.compile.config import OWN_MATERIALIZATIONS, ModelConfig, option_place
+from transformer.compile.config import option_place
 from transformer.compile.conflicts import Clashes, circle
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
 from transformer.compile.finishing import Queries, with_queries
@@ -18,6 +18,7 @@ from transformer.compile.index import DisabledError, Index, Referable
 from transformer.compile.jinja import Forgiving, Strict
 from transformer.compile.keys import with_keys
 from transformer.compile.library import read_library
+from transformer.compile.model_config import OWN_MATERIALIZATIONS, ModelConfig, options_of
 from transformer.compile.models import (
     analysis_node,
     body_of,
@@ -251,7 +252,7 @@ def _model_node(model: Model, config: ModelConfig, draft: _Draft) -> Node:
         body=body_of(model, config, scope.library),
         relation=placed.relation,
         tags=config.tags,
-        options=_options(config),
+        options=options_of(config),
         described=model.described,
         where=Where.in_text(model.path, model.text, 1, 1),
         package=model.package,
@@ -300,11 +301,6 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
         return
     draft.queries[node_id] = (whole, increment)
     draft.add(replace(node, needs=needs))
-
-
-def _options(config: ModelConfig) -> Mapping[str, Any]:
-    own = {n: getattr(config, n) for n in config.__dataclass_fields__ if n != "written"}
-    return {**config.written, **own}
 
 
 def _snapshot(snapshot: Snapshot, draft: _Draft) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from transformer.compile.config import hook_texts
 from transformer.compile.context import Trace
+from transformer.compile.model_config import hook_texts
 from transformer.compile.models import template_of
 from transformer.compile.nodes import Node
 from transformer.compile.rendering import referred, rendered_text

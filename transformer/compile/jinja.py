@@ -37,6 +37,7 @@ class _LookupContext(Context):
         session = CURRENT.get()
         if session is not None:
             session.asked.add(key)
+            session.library.asked.add(key)
             found = session.macro(key, session.library.package_of(self.name) or "")
             if found is not missing:
                 return found

@@ -76,6 +76,8 @@ class Library:
     # Macros in files that could not be read: that they are missing is no mistake of its own.
     broken: frozenset[str] = frozenset()
     root: str = ""
+    # The names that templates asked for, of all renderings together.
+    asked: set[str] = field(default_factory=set)
     homes: Mapping[str, str] = field(default_factory=dict)
     dispatch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -181,7 +183,9 @@ def read_library(
             _take_in(env, node, file, packages.setdefault(file.package, {}), mistakes)
     texts = {file.path: file.text for file in files}
     homes = {file.path: file.package for file in files}
-    made = Library(env, packages, texts, frozenset(broken), root, homes, dispatch or {})
+    made = Library(
+        env, packages, texts, frozenset(broken), root, homes=homes, dispatch=dispatch or {}
+    )
     return made, mistakes
 
 

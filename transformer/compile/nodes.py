@@ -8,9 +8,9 @@ from functools import reduce
 from operator import or_
 from typing import Any, Literal
 
-from transformer.compile.config import ModelConfig
 from transformer.compile.locate import in_macro, in_template, in_text
-from transformer.compile.sql import Splice, unspliced
+from transformer.compile.model_config import ModelConfig
+from transformer.compile.splicing import Splice, unspliced
 from transformer.compile.steadiness import STEADY, Steadiness
 from transformer.errors import TransformError, Where
 from transformer.names import Name, quoted

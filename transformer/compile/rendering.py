@@ -13,7 +13,8 @@ from transformer.compile.index import Index, cte_name
 from transformer.compile.locate import in_template
 from transformer.compile.nodes import Compiled
 from transformer.compile.scope import Query, Scope, Template
-from transformer.compile.sql import Splice, TableUse, read, spliced, without_end
+from transformer.compile.splicing import Splice, spliced
+from transformer.compile.sql import TableUse, read, without_end
 from transformer.compile.steadiness import steadiness
 from transformer.errors import RenderError, SqlError, TransformError
 from transformer.names import quoted

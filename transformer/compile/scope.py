@@ -12,7 +12,7 @@ from transformer.compile.index import Index, Referable
 from transformer.compile.library import Library
 from transformer.compile.naming import Asked, Placed, by_macros, by_rule
 from transformer.compile.spans import Span
-from transformer.compile.sql import Splice
+from transformer.compile.splicing import Splice
 from transformer.compile.steadiness import STEADY, Steadiness
 from transformer.compile.templates import Session
 from transformer.compile.world import World

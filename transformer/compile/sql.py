@@ -55,15 +55,6 @@ class Reading:
     words: tuple[Word, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Splice:
-    """`text` stands in place of `[start, end)` of the text before."""
-
-    start: int
-    end: int
-    text: str
-
-
 def read(text: str, dialect: str) -> Reading:
     """The tables a query names, in the order of the text; or why it is no query."""
     speaks = Dialect.get_or_raise(dialect)
@@ -145,28 +136,6 @@ def _with_end(tokens: Sequence[Any]) -> int | None:
         return None
     recursive = len(tokens) > 1 and tokens[1].text.upper() == "RECURSIVE"
     return int(tokens[1 if recursive else 0].end) + 1
-
-
-def spliced(text: str, splices: Sequence[Splice]) -> str:
-    """The text with every splice made; they do not overlap."""
-    made, at = [], 0
-    for splice in sorted(splices, key=lambda s: s.start):
-        made += [text[at : splice.start], splice.text]
-        at = splice.end
-    return "".join([*made, text[at:]])
-
-
-def unspliced(offset: int, splices: Sequence[Splice]) -> int:
-    """The place in the text before the splices that the place `offset` after them came from."""
-    shift = 0
-    for splice in sorted(splices, key=lambda s: s.start):
-        begin = splice.start + shift
-        if offset < begin:
-            break
-        if offset < begin + len(splice.text):
-            return splice.start
-        shift += len(splice.text) - (splice.end - splice.start)
-    return offset - shift
 
 
 def canonical(text: str, dialect: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 def _named(text: str) -> frozenset[str]:
@@ -57,7 +58,7 @@ STEADY = Steadiness()
 def steadiness(words: Sequence[str]) -> Steadiness:
     """What the query of these tokens depends on."""
     lowered = [word.lower() for word in words]
-    called = {w for w, after in zip(lowered, [*lowered[1:], ""], strict=True) if after == "("}
+    called = {word for word, after in pairwise((*lowered, "")) if after == "("}
     time = bool(called & _CHANCE or _BARE & set(lowered) or _SAMPLING & set(lowered))
     order = bool(called & _ORDERED) or _unordered(lowered, called)
     return Steadiness(time, order, tuple(dict.fromkeys(_files(words, lowered))))
@@ -65,7 +66,7 @@ def steadiness(words: Sequence[str]) -> Steadiness:
 
 def _unordered(words: Sequence[str], called: set[str]) -> bool:
     """Whether a `limit`, a `distinct on` or a ranking stands where nothing is put in order."""
-    pairs = list(zip(words, [*words[1:], ""], strict=True))
+    pairs = list(pairwise((*words, "")))
     if ("distinct", "on") in pairs or any(a == "over" and b != "(" for a, b in pairs):
         return True
     if not called & _WINDOWS and "limit" not in words and "offset" not in words:

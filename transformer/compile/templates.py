@@ -113,6 +113,7 @@ class Session:
 
     def _said(self, call: Call) -> str:
         self.asked.add(call.name)
+        self.library.asked.add(call.name)
         found = self.macro(call.name)
         if found is missing:
             found = self.context[call.name]

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from transformer.asking import Ask, Outside
 from transformer.compile.nodes import ActivationBody, Node, from_text
 from transformer.errors import UsageError
-from transformer.leaving import chosen_of
-from transformer.opening import open_project, refuse_mistakes
+from transformer.opening import chosen_of, open_project, refuse_mistakes
 from transformer.sync.send import Job, Preview, preview
 
 

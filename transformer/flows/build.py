@@ -12,23 +12,17 @@ from typing import Any
 from transformer import ledger, reckoning
 from transformer.artifacts import Call, end_words
 from transformer.asking import Ask, How, Outside, Report
+from transformer.binding import bound, bound_after, no_mistakes
 from transformer.compile.bind import Bound
 from transformer.compile.nodes import CheckBody
 from transformer.errors import Mistakes
-from transformer.leaving import chosen_of, leave
+from transformer.leaving import leave
 from transformer.names import Name, quoted
-from transformer.opening import (
-    Opened,
-    bound,
-    bound_after,
-    no_mistakes,
-    open_project,
-    refuse_mistakes,
-)
+from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
 from transformer.plan.choice import choose
 from transformer.plan.planner import plan
 from transformer.plan.versions import current_versions
-from transformer.plan.work import EVERYTHING, Facts, Wish
+from transformer.plan.work import Facts, Wish
 from transformer.run.actions import PERFORM
 from transformer.run.facts import facts, files_of
 from transformer.run.late import run_hooks
@@ -36,7 +30,8 @@ from transformer.run.loading import probe, touch, with_external
 from transformer.run.schedule import Pace, follow
 from transformer.run.together import Together
 from transformer.run.tools import Event, Tools
-from transformer.steps import Action, Plan, Results, State
+from transformer.standing import stands
+from transformer.steps import EVERYTHING, Action, Plan, Results, State
 from transformer.warehouse import building
 from transformer.workplace import Workplace, state_of
 
@@ -51,6 +46,8 @@ def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None
     with building(warehouse, f"transform {ask.command}", outside.clock(), how.wait):
         report = _Build(opened, ask, how, outside, on_event).run()
     leave(opened, ask, outside, (report.plan, report.results))
+    if report.well and (report.published or not report.plan.steps):
+        stands(ask, how, opened, report.expires)
     return report
 
 
@@ -70,6 +67,8 @@ class _Build:
     on_event: Callable[[Event], None]
     started: datetime = field(init=False)
     run_id: str = field(init=False)
+    # When a verdict changes because time passes.
+    expires: float | None = None
 
     def __post_init__(self) -> None:
         self.started = self.outside.clock()
@@ -92,7 +91,7 @@ class _Build:
         resumes = self.place.resumes
         made, columns = self.foreseen()
         if not made.steps and not resumes and self.place.complete(self.shown_names):
-            return Report(made, Results(), path=self.place.target.path)
+            return Report(made, Results(), path=self.place.target.path, expires=self.expires)
         with self.place.working() as engine:
             report = self.work(engine, made, columns)
             standing = reckoning.standing(engine, self.opened.graph)
@@ -144,6 +143,7 @@ class _Build:
 
     def state(self, engine: Any) -> State:
         with engine.session() as session:
+            self.expires = ledger.expires(session)
             return with_external(session, self.opened.graph, state_of(engine))
 
     @property
@@ -252,6 +252,7 @@ class _Build:
         with engine.session() as session, session.transaction():
             ledger.record_run(session, reckoning.entry(results, self.begun, now))
             held = ledger.quarantined(session)
+            self.expires = ledger.expires(session)
         graph = self.opened.graph
         return Report(
             made,
@@ -259,4 +260,5 @@ class _Build:
             quarantine={graph[i].name: n for i, n in held.items() if i in graph.nodes},
             path=self.place.target.path,
             left_over=reckoning.left_over(engine, graph),
+            expires=self.expires,
         )

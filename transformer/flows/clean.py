@@ -9,9 +9,9 @@ from typing import Any
 from transformer.asking import Ask, Outside
 from transformer.errors import TransformError, UsageError
 from transformer.opening import Opened, open_project
-from transformer.project.dbt.load import is_dbt_project
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import child
+from transformer.project.form import is_dbt_project
 from transformer.warehouse import building, clear
 
 # Folders of the project's own files: the keys that name them, and their usual names.

@@ -10,9 +10,9 @@ from typing import Any
 from transformer.asking import Ask, Elsewhere, Outside
 from transformer.compile.nodes import Node
 from transformer.errors import UsageError
-from transformer.leaving import chosen_of, leave
+from transformer.leaving import leave
 from transformer.names import quoted
-from transformer.opening import Opened, open_project, refuse_mistakes
+from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
 from transformer.run.late import Asked
 from transformer.steps import Outcome, Plan, Results
 from transformer.warehouse import building

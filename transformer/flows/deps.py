@@ -11,7 +11,7 @@ from transformer.compile.dbt.words import WORDS
 from transformer.compile.templates import render_text
 from transformer.errors import UsageError
 from transformer.project.dbt.deps import Installed, install
-from transformer.project.dbt.load import is_dbt_project
+from transformer.project.form import is_dbt_project
 
 
 def installed(ask: Ask, outside: Outside, say: Callable[[str], None]) -> tuple[Installed, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from transformer.artifacts import Held, catalog
+from transformer.artifacts import Held, call_of, catalog
 from transformer.asking import Ask, Outside
-from transformer.leaving import call_of, leave, target_folder, write_artifact
+from transformer.leaving import leave, target_folder, write_artifact
 from transformer.leaving import manifest_of as manifest
 from transformer.opening import Opened, open_project, refuse_mistakes
 

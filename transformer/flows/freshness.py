@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transformer.artifacts import Aged, sources
+from transformer.artifacts import Aged, call_of, sources
 from transformer.asking import Ask, Outside
 from transformer.compile.freshness import newest
 from transformer.compile.nodes import FreshnessBody, Node
 from transformer.errors import Fault, TransformError, UsageError
-from transformer.leaving import call_of, chosen_of, target_folder, write_artifact
-from transformer.opening import Opened, open_project, refuse_mistakes
+from transformer.leaving import target_folder, write_artifact
+from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
 from transformer.plan.checks import aged
 
 

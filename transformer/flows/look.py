@@ -11,29 +11,16 @@ from typing import Any
 from transformer.asking import Ask, Outside
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import Fault, SqlError, TransformError, UsageError, did_you_mean
-from transformer.leaving import chosen_of, leave, manifest_of, target_folder
+from transformer.leaving import leave, manifest_of, target_folder
 from transformer.ledger import FAILURES
 from transformer.names import Name, slug
-from transformer.opening import Opened, open_project, refuse_mistakes
+from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
 from transformer.plan.checked import check_of
-from transformer.plan.things import Thing, listed_by_dbt, things
 from transformer.run.late import Asked
 from transformer.steps import Sample
 
 # What DuckDB says of a statement that may not change anything.
 _READ_ONLY = "attached in read-only mode"
-
-
-def listed(ask: Ask, outside: Outside) -> tuple[list[Thing], bool]:
-    """What is chosen, in the order in which it would be built; in that of its ids where the
-    project is one of dbt's, which is the second value. Raises Mistakes."""
-    opened = open_project(ask, outside)
-    refuse_mistakes(opened.mistakes)
-    chosen = chosen_of(opened, ask, outside)
-    found = [t for t in things(opened.graph, opened.project) if t.id in chosen]
-    if opened.project.open:
-        found = listed_by_dbt(found, opened.project)
-    return found, opened.project.open
 
 
 def in_manifest(ask: Ask, outside: Outside) -> dict[str, Any]:
@@ -46,21 +33,6 @@ def in_manifest(ask: Ask, outside: Outside) -> dict[str, Any]:
     every = {i: each for kind in kinds for i, each in made[kind].items()}
     chosen = chosen_of(opened, ask, outside)
     return {i: every[i] for i in sorted(chosen) if i in every}
-
-
-def described(node: Node) -> dict[str, Any]:
-    """A node for machines."""
-    return {
-        "id": node.id,
-        "kind": node.kind,
-        "name": node.name,
-        "path": node.path,
-        "relation": str(node.relation) if node.relation else None,
-        "materialized": node.options.get("materialized"),
-        "needs": list(node.needs),
-        "tags": list(node.tags),
-        "description": node.described.description,
-    }
 
 
 def compiled(ask: Ask, outside: Outside, inline: str = "") -> tuple[Path, list[tuple[str, str]]]:

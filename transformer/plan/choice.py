@@ -12,33 +12,14 @@ from functools import cache
 
 from transformer.compile.nodes import Graph
 from transformer.errors import UsageError, did_you_mean
+from transformer.plan.asked import Earlier, Selection
 from transformer.plan.changes import Changes, Facts
-from transformer.plan.methods import Earlier, Ground, latest_versions, matcher
+from transformer.plan.methods import Ground, latest_versions, matcher
 from transformer.plan.selectors import INDIRECT, Criterion, Definitions, Group, Spec, from_words
 from transformer.plan.things import Things, things
 from transformer.project.values import Project
 
 Say = Callable[[str], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What is asked for. `only` narrows it to these ids, as when a run is tried again."""
-
-    select: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    selector: str | None = None
-    kinds: tuple[str, ...] = ()
-    not_kinds: tuple[str, ...] = ()
-    indirect: str = "eager"
-    earlier: Earlier = field(default_factory=Earlier)
-    only: frozenset[str] | None = None
-
-    @property
-    def everything(self) -> bool:
-        """Whether nothing is left out."""
-        some = self.select or self.exclude or self.selector or self.kinds or self.not_kinds
-        return not some and self.only is None
 
 
 def choose(graph: Graph, select: Iterable[str], exclude: Iterable[str]) -> frozenset[str]:

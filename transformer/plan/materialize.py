@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from transformer.compile.config import ModelConfig
 from transformer.compile.dbt.external import read_location, write_options
 from transformer.compile.library import strategy_macro
+from transformer.compile.model_config import ModelConfig
 from transformer.errors import SqlError, Where, did_you_mean
 from transformer.landing.types import widens
 from transformer.names import Name, expression, literal, quoted

@@ -14,6 +14,7 @@ from typing import Any
 
 from transformer.compile.nodes import CheckBody, ModelBody
 from transformer.errors import UsageError, did_you_mean
+from transformer.plan.asked import Earlier
 from transformer.plan.changes import Changes
 from transformer.plan.things import Thing, Things
 
@@ -26,22 +27,11 @@ _NAMED = ("model", "seed", "snapshot", "test", "unit_test", "analysis")
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """Artifacts of an earlier run (`--state`), and the present `sources.json`; None where there
-    is none."""
-
-    manifest: Mapping[str, Any] | None = None
-    results: Mapping[str, Any] | None = None
-    sources: Mapping[str, Any] | None = None
-    present: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Ground:
     """What methods look at. In an `open` project they mean what dbt means by them."""
 
     things: Things
-    earlier: Earlier = Earlier()
+    earlier: Earlier = field(default_factory=Earlier)
     changes: Callable[[], Changes] | None = None
     open: bool = False
     latest: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -33,10 +33,15 @@ class Thing:
     path: str = ""
     fqn: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    config: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     node: Node | None = None
     version: str | None = None
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its configuration."""
+        return _config(self.node, self.kind) if self.node else self.given
 
     @property
     def is_test(self) -> bool:
@@ -98,9 +103,10 @@ def things(graph: Graph, project: Project | None = None) -> Things:
 def _of_node(node: Node, root: str) -> Thing:
     package = node.package or root
     kind = node.id.partition(".")[0] if node.kind in ("check", "model", "analysis") else node.kind
-    needs, name, body = node.needs, node.name, node.body
-    if isinstance(body, CheckBody) and body.before:
-        needs = (body.before,)
+    needs, name = node.needs, node.name
+    if node.kind == "check" and kind == "unit_test":
+        body = node.body
+        needs = (body.before,) if isinstance(body, CheckBody) and body.before else needs
     if kind == "source":
         name = node.name.partition(".")[2]
     return Thing(
@@ -111,7 +117,6 @@ def _of_node(node: Node, root: str) -> Thing:
         path=node.path,
         fqn=(package, *(node.fqn or (node.name,))),
         tags=node.tags,
-        config=_config(node, kind),
         needs=needs,
         node=node,
         version=node.version,
@@ -157,7 +162,7 @@ def kept_thing(kept: Kept, root: str, needs: tuple[str, ...]) -> Thing:
         path=kept.where.path,
         fqn=(package, *folders, kept.name),
         tags=(tags,) if isinstance(tags, str) else tuple(map(str, tags)),
-        config={**kept.content, **config},
+        given={**kept.content, **config},
         needs=needs,
     )
 

@@ -13,11 +13,7 @@ from transformer.names import Name
 from transformer.plan.checks import Check
 from transformer.plan.materialize import Material, Statement
 from transformer.plan.snapshots import Record
-from transformer.steps import Action, Columns
-
-EVERYTHING: frozenset[Action] = frozenset(
-    ("load", "freshness", "seed", "build", "snapshot", "check", "activate")
-)
+from transformer.steps import EVERYTHING, Action, Columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from transformer.project.values import (
     Seed,
     SqlCheck,
 )
+from transformer.witness import saw, saw_folder
 
 # Fills in the Jinja of one YAML string: (text, place, vars) -> text.
 YamlRenderer = Callable[[str, Where, Mapping[str, Any]], str]
@@ -101,6 +102,7 @@ class _Files:
         found: list[str] = []
         for folder in settings.paths(key):
             home = self.root / folder
+            saw_folder(home)
             if not self.inside(home):
                 place = settings.block.place(key)
                 self.reader.mistake(f"the folder `{folder}` lies outside the project", place)
@@ -116,6 +118,7 @@ class _Files:
 
     def walked(self, home: Path, shown: str, endings: tuple[str, ...]) -> Iterator[str]:
         """The files below a folder; hidden ones and folders behind links are left out."""
+        saw_folder(home)
         with os.scandir(home) as entries:
             for entry in entries:
                 if entry.name.startswith((".", "__")):
@@ -148,6 +151,7 @@ class _Files:
         return ""
 
     def digest(self, path: str) -> str:
+        saw(self.root / path)
         try:
             return hashlib.blake2b((self.root / path).read_bytes(), digest_size=16).hexdigest()
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,3 +41,8 @@ def _within(path: Path, home: Path) -> bool:
 def is_remote(text: str) -> bool:
     """Whether the text names a place that DuckDB's httpfs reads, not a local file."""
     return text.startswith(("http://", "https://", "s3://", "gcs://", "r2://", "az://", "hf://"))
+
+
+def places_of(root: Path, allowed: Iterable[str]) -> Places:
+    """Where a project may look for files: in its folder, and where it says."""
+    return Places(root, tuple((root / path).resolve() for path in allowed))

@@ -13,6 +13,7 @@ from transformer.project.reader import Block, Reader
 from transformer.project.schema import PROJECT, Fields
 from transformer.project.tree import Item, parse
 from transformer.project.values import Publish, Target
+from transformer.witness import saw
 
 FILE = "transform.yml"
 
@@ -39,6 +40,7 @@ def read_settings(
     when the file cannot be read at all."""
     path = root / FILE
     try:
+        saw(path)
         tree = parse(read_file(path, FILE) if path.is_file() else "", FILE)
     except ConfigError as error:
         raise Mistakes([error]) from None
@@ -66,6 +68,7 @@ def read_settings(
 
 def read_file(path: Path, shown: str) -> str:
     """The file's text. Raises ConfigError when it cannot be read, or is not UTF-8."""
+    saw(path)
     try:
         held = path.read_bytes()
     except OSError as error:

@@ -172,7 +172,7 @@ class Load:
     cursor: str | None = None
     on_schema_change: str = "evolve"
     # Places of what was written under `load:`, for messages.
-    places: Options = field(default_factory=dict, repr=False, compare=False)
+    places: Mapping[str, Where] = field(default_factory=dict, repr=False, compare=False)
     # Whether what was written is a mistake, so that nothing can be read by it.
     broken: bool = False
 
@@ -224,7 +224,7 @@ class Activation:
     description: str = ""
     tags: tuple[str, ...] = ()
     # Places of what was written, for messages.
-    places: Options = field(default_factory=dict, repr=False, compare=False)
+    places: Mapping[str, Where] = field(default_factory=dict, repr=False, compare=False)
 
     def place(self, key: str) -> Where:
         """Where the value of the key stands, or the activation."""
@@ -316,7 +316,7 @@ class Target:
     # What a template may know of the target beyond all that, such as keys of its profile.
     words: Options = field(default_factory=dict, repr=False)
     # Where its path and its settings stand, for messages.
-    places: Options = field(default_factory=dict, repr=False, compare=False)
+    places: Mapping[str, Where] = field(default_factory=dict, repr=False, compare=False)
     # What opens other places, as `CREATE SECRET` takes it.
     secrets: tuple[Options, ...] = field(default=(), repr=False)
 

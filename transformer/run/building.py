@@ -9,8 +9,8 @@ from pathlib import Path
 
 from transformer.compile.complaints import is_about_sql
 from transformer.compile.complaints import placed as in_words
-from transformer.compile.config import hook_texts
 from transformer.compile.dbt.relation import Relation
+from transformer.compile.model_config import hook_texts
 from transformer.compile.nodes import ModelBody, Node, SeedBody
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault, TransformError, Where
@@ -87,12 +87,13 @@ def build(tools: Tools, step: Step) -> Outcome:
 
 def _apart(tools: Tools, step: Step, work: Work) -> Outcome:
     """The step again without its checks, and then each of them by itself."""
-    made = build(tools, replace(step, work=replace(step.work, checks=())))
-    if made.bad:
-        return made
-    measured = one_by_one(tools, work)
-    with tools.engine.session() as session, session.transaction():
-        mark(session, work.node.id, "fail")
+    with tools.alone():
+        made = build(tools, replace(step, work=replace(step.work, checks=())))
+        if made.bad:
+            return made
+        measured = one_by_one(tools, work)
+        with tools.engine.session() as session, session.transaction():
+            mark(session, work.node.id, "fail")
     return replace(made, status="fail", parts=measured.outcomes)
 
 

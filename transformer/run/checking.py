@@ -50,7 +50,8 @@ def check(tools: Tools, step: Step) -> Outcome:
         measured = _in_transaction(tools, work)
     except Fault:
         # One of them cannot run, and DuckDB gives up the transaction: each is measured alone.
-        measured = one_by_one(tools, work)
+        with tools.alone():
+            measured = one_by_one(tools, work)
     first, *rest = measured.outcomes
     return replace(first, parts=tuple(rest))
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from transformer import ledger
-from transformer.compile.config import hook_texts
+from transformer.compile.model_config import hook_texts
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import Fault
 from transformer.plan.work import Work
@@ -71,6 +71,13 @@ class Together:
             self._joined.append(step)
             if time.monotonic() - self._since > _LONGEST or len(self._joined) >= self._room:
                 self._end(step)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For what may fail and must leave what was done before: each transaction by itself."""
+        self.settle()
+        self._alone = True
+        yield
 
     def _end(self, step: Step) -> None:
         try:

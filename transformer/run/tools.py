@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -65,6 +66,10 @@ class Tools:
     def together(self) -> Together | None:
         """The engine, where steps that follow each other share transactions."""
         return self.engine if isinstance(self.engine, Together) else None
+
+    def alone(self) -> AbstractContextManager[None]:
+        """For transactions that are not to be shared."""
+        return self.together.alone() if self.together else nullcontext()
 
     def inputs(self, work: Work) -> dict[str, str]:
         """The versions of what the step reads."""

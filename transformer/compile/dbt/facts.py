@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transformer.compile.config import ModelConfig
+from transformer.compile.model_config import ModelConfig
 from transformer.project.values import Described, Model, Project, Seed, Snapshot
 
 

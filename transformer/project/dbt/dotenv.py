@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from transformer.witness import saw
+
 _LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.*?)\s*\Z")
 
 
 def with_dotenv(root: Path, env: Mapping[str, str]) -> dict[str, str]:
     """The environment with what the file adds to it; one that cannot be read adds nothing."""
     path = root / ".env"
+    saw(path)
     try:
         lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     except (OSError, UnicodeDecodeError):

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from transformer.errors import ConfigError, Where
 from transformer.project.dbt.words import Notes
 from transformer.project.settings import read_file
+from transformer.witness import saw, saw_folder
 
 IGNORE = ".dbtignore"
 
@@ -81,6 +82,7 @@ def read_text(path: Path, shown: str, notes: Notes) -> str:
 
 def digest(file: File, notes: Notes) -> str:
     """A hash of what the file holds, as dbt's manifest has it."""
+    saw(file.path)
     try:
         return hashlib.sha256(file.path.read_bytes().strip()).hexdigest()
     except OSError as error:
@@ -92,7 +94,9 @@ def digest(file: File, notes: Notes) -> str:
 def _walk(home: Path, endings: tuple[str, ...]) -> Iterator[Path]:
     """Files below a folder, links followed, no folder entered twice."""
     seen: set[str] = set()
+    saw_folder(home)
     for folder, inner, names in os.walk(home, followlinks=True):
+        saw_folder(folder)
         real = os.path.realpath(folder)
         if real in seen:
             inner.clear()
@@ -107,6 +111,7 @@ def _walk(home: Path, endings: tuple[str, ...]) -> Iterator[Path]:
 def _ignored(root: Path) -> re.Pattern[str]:
     """What `.dbtignore` leaves out, written as in `.gitignore`."""
     path = root / IGNORE
+    saw(path)
     lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "!"))]
     return re.compile("|".join(_pattern(each) for each in patterns) or r"(?!)")

@@ -31,8 +31,8 @@ from transformer.project.values import (
     SourceTable,
     Target,
 )
+from transformer.witness import saw
 
-OWN = "transform.yml"
 SELECTORS = "selectors.yml"
 BUILTIN = Path(__file__).parent / "builtin"
 _KEPT = (
@@ -59,11 +59,6 @@ class DbtRequest:
     profile: str | None = None
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     threads: int | None = None
-
-
-def is_dbt_project(root: Path) -> bool:
-    """Whether the folder holds a dbt project, and none of our own."""
-    return (root / FILE).is_file() and not (root / OWN).is_file()
 
 
 def load_dbt_project(request: DbtRequest, render: Render) -> Project:
@@ -301,6 +296,7 @@ def _builtin() -> Iterator[MacroFile]:
 
 def _selectors(root: Path, notes: Notes) -> dict[str, Any]:
     path = root / SELECTORS
+    saw(path)
     if not path.is_file():
         return {}
     try:

@@ -14,6 +14,7 @@ from transformer.project.dbt.files import Home, read_text
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import Notes, Words, child
 from transformer.project.tree import Item, parse
+from transformer.witness import saw, saw_folder
 
 FILES = ("packages.yml", "dependencies.yml")
 INSTALLED = "dbt_packages"
@@ -66,6 +67,7 @@ def entries(root: Path, shown: str, words: Words) -> list[Entry]:
     """What the project in a folder asks for in `packages.yml` and `dependencies.yml`."""
     found: list[Entry] = []
     for name in FILES:
+        saw(root / name)
         if not (root / name).is_file():
             continue
         path = f"{shown}/{name}" if shown else name
@@ -87,6 +89,7 @@ def find_packages(root: Path, installed: str, words: Words) -> list[tuple[Home, 
     """Every package, once. One that is asked for and not there is a mistake."""
     found = Found()
     folder = root / installed
+    saw_folder(folder)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if (path / FILE).is_file() and not path.name.startswith(("__", ".")):
             found.take(path, f"{installed}/{path.name}", words.notes)
@@ -105,6 +108,8 @@ def _take_local(top: Path, home: Path, asked: list[Entry], words: Words, found: 
     """Local packages that are not installed are read where they lie, and theirs as well."""
     for entry in asked:
         there = Path(os.path.normpath(home / entry.local)) if entry.local else None
+        if there is not None:
+            saw(there / FILE)
         if there is None or not (there / FILE).is_file():
             continue
         shown = Path(os.path.relpath(there, top)).as_posix()

@@ -12,6 +12,7 @@ from transformer.project.dbt.words import Words, child, mapping
 from transformer.project.settings import read_file
 from transformer.project.tree import Item, parse
 from transformer.project.values import Publish, Target
+from transformer.witness import saw
 
 FILE = "profiles.yml"
 ADAPTERS = ("duckdb",)
@@ -83,6 +84,7 @@ def _closed(item: Item) -> Item:
 
 def _find(places: tuple[Path, ...]) -> Path:
     for folder in places:
+        saw(folder / FILE)
         if (folder / FILE).is_file():
             return folder / FILE
     looked = " nor in ".join(f"`{folder}`" for folder in places)

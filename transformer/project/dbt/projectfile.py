@@ -16,6 +16,7 @@ from transformer.project.dbt.words import HOOKS, Notes, Words, child, mapping, t
 from transformer.project.settings import read_file
 from transformer.project.tree import Item, parse
 from transformer.project.values import Hook
+from transformer.witness import saw
 
 FILE = "dbt_project.yml"
 VARS = "vars.yml"
@@ -121,6 +122,7 @@ def read_project(item: Item, home: Home, words: Words, *, is_package: bool) -> P
 
 def read_vars(root: Path, shown: str, notes: Notes) -> dict[str, Any]:
     """The variables of `vars.yml`, which may stand beside the project file."""
+    saw(root / VARS)
     if not (root / VARS).is_file():
         return {}
     try:

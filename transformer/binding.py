@@ -1,0 +1,138 @@
+"""Binds a project: the columns that sources, seeds and Python models have or will have, and those
+of every query over them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from transformer.compile.bind import Bound, bind, forgiven
+from transformer.compile.nodes import ModelBody, Node, SeedBody, SourceBody
+from transformer.errors import Fault, GraphError, LoadError, Mistakes, TransformError
+from transformer.names import Name
+from transformer.opening import Opened
+from transformer.plan.fingerprint import fingerprint
+from transformer.run.loading import peek, reader
+from transformer.run.seeds import seed_error, seed_query
+from transformer.steps import Columns, State
+
+
+def bound(opened: Opened, state: State) -> Bound:
+    """The graph, bound over the columns that sources, seeds and Python models have or will have.
+
+    Of a source that was never loaded the first rows are looked at. When that leaves mistakes they
+    may lie in rows that were not: then all of it is looked at before anyone is blamed.
+    """
+    made = _bound(opened, state, whole=False)
+    never = any(
+        isinstance(n.body, SourceBody) and n.body.table.load and not state.relation(n.relation)
+        for n in opened.graph
+    )
+    return _bound(opened, state, whole=True) if made.mistakes and never else made
+
+
+def bound_after(opened: Opened, state: State, before: Bound) -> Bound:
+    """The same after loads: bound anew only where a source has other columns than foreseen."""
+    sources = [n for n in opened.graph if isinstance(n.body, SourceBody)]
+    held = {n.id: state.relation(n.relation) for n in sources}
+    as_foreseen = all(
+        there is not None and there.columns == before.columns.get(node_id)
+        for node_id, there in held.items()
+    )
+    return before if as_foreseen else bound(opened, state)
+
+
+def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
+    known: dict[str, Columns] = {}
+    mistakes: list[TransformError] = []
+    catalog = opened.engine.scratch(opened.project.target.catalog)
+    if opened.project.open:
+        _others(opened, state, catalog)
+    with opened.engine.loose() as session:
+        for node in opened.graph:
+            try:
+                columns = _known(opened, node, state, _Look(session, whole))
+            except TransformError as error:
+                mistakes.append(error)
+                continue
+            if columns is not None:
+                known[node.id] = columns
+    made = bind(opened.graph, known, catalog)
+    made = replace(made, mistakes=[*mistakes, *made.mistakes])
+    return forgiven(made) if opened.project.open else made
+
+
+def _others(opened: Opened, state: State, catalog: Any) -> None:
+    """What other tools keep in the warehouse can be read too."""
+    own = {node.relation.key() for node in opened.graph if node.relation}
+    for (schema, table), held in state.relations.items():
+        if (schema, table) not in own and not schema.startswith("_transform"):
+            catalog.create(Name(schema, table), held.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How sources and seeds are looked at: by which session, and whether at all their rows."""
+
+    session: Any
+    whole: bool
+
+
+def _known(opened: Opened, node: Node, state: State, look: _Look) -> Columns | None:
+    held = state.relation(node.relation)
+    body = node.body
+    if isinstance(body, SourceBody):
+        return held.columns if held else _offered(opened, node, body, look)
+    if isinstance(body, SeedBody):
+        return _seed(opened, node, body, look.session)
+    known = state.nodes.get(node.id)
+    is_python = isinstance(body, ModelBody) and body.model.language == "python"
+    if is_python and known and known.fingerprint == fingerprint(node) and known.columns:
+        return known.columns
+    return None
+
+
+def _offered(opened: Opened, node: Node, body: SourceBody, look: _Look) -> Columns | None:
+    table = body.table
+    if table.load is None:
+        raise GraphError(
+            f"the source table `{node.relation}` is not in the warehouse",
+            table.where,
+            hint="give it a `load:`, or have it loaded by whoever loads it",
+        )
+    if table.load.broken:
+        return None
+    try:
+        way = reader(table, opened.places, opened.engine.load_extension)
+        return peek(look.session, table, way, whole=look.whole)
+    except Fault as fault:
+        raise LoadError(fault.message.splitlines()[0], table.load.where) from None
+
+
+def _seed(opened: Opened, node: Node, body: SeedBody, session: Any) -> Columns | None:
+    path = Path(opened.project.root) / body.seed.path
+    try:
+        if not path.read_bytes().strip():
+            hint = "its first line holds the names of its columns"
+            raise LoadError("the seed is empty", node.where, hint)
+        columns: Columns = session.columns(seed_query(session, node, body, path))
+    except OSError:
+        return None  # noted when the project was read
+    except Fault as fault:
+        raise seed_error(body, path, fault) from None
+    return columns
+
+
+def no_mistakes(opened: Opened) -> None:
+    """Refuses a project with mistakes; what binding finds comes with them."""
+    if not opened.mistakes:
+        return
+    found: list[TransformError] = []
+    if opened.graph.nodes:
+        with suppress(TransformError):
+            found = bound(opened, opened.workplace.state()).mistakes
+    known = {(str(e.where), e.what) for e in opened.mistakes}
+    extra = [e for e in found if (str(e.where), e.what) not in known]
+    raise Mistakes([*opened.mistakes, *extra])

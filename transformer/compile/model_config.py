@@ -1,0 +1,62 @@
+"""A model's configuration as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformer.project.values import Options
+
+# The materializations that the tool makes itself; others are macros of the project.
+OWN_MATERIALIZATIONS = (
+    *("view", "table", "incremental", "ephemeral", "external", "table_function", "function"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """How a model becomes a relation; the fields are those of `schema.MODEL_CONFIG`."""
+
+    materialized: str = "view"
+    enabled: bool = True
+    schema: str | None = None
+    alias: str | None = None
+    tags: tuple[str, ...] = ()
+    meta: Options = field(default_factory=dict)
+    unique_key: tuple[str, ...] = ()
+    incremental_strategy: str | None = None
+    on_schema_change: str = "ignore"
+    full_refresh: bool | None = None
+    contract: bool = False
+    pre_hook: tuple[str, ...] = ()
+    post_hook: tuple[str, ...] = ()
+    # Everything that was written, known or not: templates may ask for any of it.
+    written: Options = field(default_factory=dict)
+
+    @property
+    def custom(self) -> bool:
+        """Whether a macro of the project makes the relation."""
+        return self.materialized not in OWN_MATERIALIZATIONS
+
+    @property
+    def strategy(self) -> str:
+        """The incremental strategy: with a key rows are replaced, without one they are added."""
+        if self.incremental_strategy:
+            return self.incremental_strategy
+        return "delete+insert" if self.unique_key else "append"
+
+
+def options_of(config: ModelConfig) -> Mapping[str, Any]:
+    """The options of a model's node: what was written, and what it comes to."""
+    own = {n: getattr(config, n) for n in config.__dataclass_fields__ if n != "written"}
+    return {**config.written, **own}
+
+
+def hook_texts(hooks: Any) -> tuple[str, ...]:
+    """The SQL of hooks, which may stand as text or as `{sql: …, transaction: …}`."""
+    if hooks is None:
+        return ()
+    each = hooks if isinstance(hooks, list | tuple) else [hooks]
+    texts = (str(h.get("sql", "")) if isinstance(h, Mapping) else str(h) for h in each)
+    return tuple(text for text in texts if text.strip())

@@ -1,0 +1,37 @@
+"""Pieces of a text replaced at their places, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """`text` stands in place of `[start, end)` of the text before."""
+
+    start: int
+    end: int
+    text: str
+
+
+def spliced(text: str, splices: Sequence[Splice]) -> str:
+    """The text with every splice made; they do not overlap."""
+    made, at = [], 0
+    for splice in sorted(splices, key=lambda s: s.start):
+        made += [text[at : splice.start], splice.text]
+        at = splice.end
+    return "".join([*made, text[at:]])
+
+
+def unspliced(offset: int, splices: Sequence[Splice]) -> int:
+    """The place in the text before the splices that the place `offset` after them came from."""
+    shift = 0
+    for splice in sorted(splices, key=lambda s: s.start):
+        begin = splice.start + shift
+        if offset < begin:
+            break
+        if offset < begin + len(splice.text):
+            return splice.start
+        shift += len(splice.text) - (splice.end - splice.start)
+    return offset - shift

@@ -1,0 +1,38 @@
+"""What is selected, as it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Artifacts of an earlier run (`--state`), and the present `sources.json`; None where there
+    is none."""
+
+    manifest: Mapping[str, Any] | None = None
+    results: Mapping[str, Any] | None = None
+    sources: Mapping[str, Any] | None = None
+    present: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for. `only` narrows it to these ids, as when a run is tried again."""
+
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    selector: str | None = None
+    kinds: tuple[str, ...] = ()
+    not_kinds: tuple[str, ...] = ()
+    indirect: str = "eager"
+    earlier: Earlier = field(default_factory=Earlier)
+    only: frozenset[str] | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        some = self.select or self.exclude or self.selector or self.kinds or self.not_kinds
+        return not some and self.only is None

@@ -1,0 +1,14 @@
+"""Which form a project has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformer.witness import saw
+
+
+def is_dbt_project(root: Path) -> bool:
+    """Whether the folder holds a dbt project, and none of our own."""
+    for name in ("dbt_project.yml", "transform.yml"):
+        saw(root / name)
+    return (root / "dbt_project.yml").is_file() and not (root / "transform.yml").is_file()

@@ -1,0 +1,260 @@
+"""A project that was compiled before and has not changed since: remembered instead of compiled.
+
+One file below `.transform/`, safe to delete. It holds what the project depends on (every file and
+folder that was looked at, every variable that was asked for), the compiled project, and what the
+last build left. While nothing of that has changed, none of it is read, rendered or parsed again:
+neither YAML, nor Jinja, nor SQL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from secrets import token_hex
+
+import msgspec
+
+from transformer import __version__, witness
+from transformer.asking import Ask
+from transformer.compile.nodes import Graph
+from transformer.compile.stored import (
+    Nodes,
+    StoredNode,
+    UnstorableError,
+    decode,
+    encode,
+    stored,
+)
+from transformer.compile.world import SECRET_PREFIXES
+from transformer.project.values import Project
+from transformer.witness import Identity, Seen
+
+FOLDER = ".transform"
+_MAGIC = b"transform trace 1\n"
+# Names that mean something else each time: what was rendered with them is not the same again.
+_PASSING = frozenset(
+    ("run_started_at", "invocation_id", "modules", "selected_resources", "graph", "thread_id",
+     "dbt_metadata_envs", "log", "print")
+)  # fmt: skip
+# Names that tell how the tool was called.
+_CALLED = frozenset(("flags", "invocation_args_dict"))
+_SECRET = ("pass", "token", "secret", "key", "credential")
+# So many files are kept: one for each way in which the project is asked for.
+_MOST = 8
+
+
+class _Head(msgspec.Struct, array_like=True):
+    # Tells one writing from another.
+    mark: str
+    files: dict[str, tuple[Identity, str]]
+    folders: dict[str, tuple[Identity, str]]
+    env: dict[str, str]
+    secrets: list[str]
+    called: str
+
+
+class _Body(msgspec.Struct, array_like=True):
+    project: msgspec.Raw
+    nodes: list[StoredNode]
+    texts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A project as it was compiled; `texts` are those of ephemeral models."""
+
+    project: Project
+    graph: Graph
+    texts: Mapping[str, str]
+    mark: str = ""
+
+
+def remembered(ask: Ask, env: Mapping[str, str]) -> Remembered | None:
+    """The project that is asked for, when nothing that it depends on has changed."""
+    path = place(ask)
+    head = _head(path, ask, env)
+    if head is None:
+        return None
+    try:
+        body = _BODY.decode(_section(path, 1) or b"")
+        project = decode(body.project, Project)
+    except (msgspec.DecodeError, ValueError):
+        return None
+    macros = {file.path: file.text for file in project.macros}
+    return Remembered(project, Graph(Nodes(body.nodes, macros, {})), body.texts, head.mark)
+
+
+def mark_of(ask: Ask, env: Mapping[str, str]) -> str:
+    """What tells the remembered project from others, when nothing that it depends on has changed;
+    nothing where it has."""
+    head = _head(place(ask), ask, env)
+    return head.mark if head else ""
+
+
+def _head(path: Path, ask: Ask, env: Mapping[str, str]) -> _Head | None:
+    """What the remembered project depends on, when all of that is as it was."""
+    try:
+        head = _HEAD.decode(_section(path, 0) or b"")
+    except (msgspec.DecodeError, ValueError):
+        return None
+    return head if _holds(head, ask, env) else None
+
+
+def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> str:
+    """Writes a project down, where that can be done exactly and tells no secret; its mark, or
+    nothing. `asked` are the names that templates asked for. What cannot be written is compiled
+    each time."""
+    if asked & _PASSING or any(name.startswith(SECRET_PREFIXES) for name in seen.env):
+        return ""
+    if _has_secrets(made.project):
+        return ""
+    mark = token_hex(8)
+    called = _called(ask) if asked & _CALLED else ""
+    head = _Head(mark, seen.files, seen.folders, seen.env, _secret_names(os.environ), called)
+    try:
+        body = _Body(
+            msgspec.Raw(encode(_slim(made.project))),
+            [stored(node) for node in made.graph],
+            dict(made.texts),
+        )
+    except UnstorableError:
+        return ""
+    with contextlib.suppress(OSError):  # a folder that cannot be written to is no mistake
+        _write(place(ask), (_PACK.encode(head), _PACK.encode(body)))
+        return mark
+    return ""
+
+
+def forget(root: Path) -> None:
+    """Removes everything that was remembered of the project."""
+    for path in _all(root / FOLDER):
+        path.unlink(missing_ok=True)
+
+
+def _slim(project: Project) -> Project:
+    """The project without what stands in the nodes of its graph."""
+    return replace(
+        project, models=(), seeds=(), snapshots=(), sources=(), activations=(), sql_checks=(),
+        analyses=(),
+    )  # fmt: skip
+
+
+def _has_secrets(project: Project) -> bool:
+    target = project.target
+    words = (str(name).lower() for name in target.words)
+    return bool(target.secrets) or any(part in word for word in words for part in _SECRET)
+
+
+def place(ask: Ask) -> Path:
+    """The file for this way of asking for the project."""
+    return ask.root.resolve() / FOLDER / f"trace-{_key(ask)}.msgpack"
+
+
+def _key(ask: Ask) -> str:
+    """What tells one way of asking for the project from another, and one tool from the next."""
+    parts = (
+        __version__,
+        _tool(),
+        _engine(),
+        str(ask.root.resolve()),
+        ask.target,
+        sorted(ask.vars.items(), key=str),
+        ask.full_refresh,
+        str(ask.profiles_dir),
+        ask.profile,
+        sorted(ask.flags.items(), key=str),
+    )
+    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+
+@cache
+def _tool() -> str:
+    """The tool's own files: what an earlier form of it has written is nothing to this one."""
+    home = Path(__file__).parent
+    found = []
+    for folder, _, names in os.walk(home):
+        for name in names:
+            if name.endswith((".py", ".sql")):
+                stat = os.stat(f"{folder}/{name}")  # noqa: PTH116 - there are hundreds of them
+                found.append(f"{folder}/{name} {stat.st_size} {stat.st_mtime_ns}")
+    return witness.digest("\n".join(sorted(found)).encode())
+
+
+@cache
+def _engine() -> str:
+    """The engine's own file, which is not loaded for this."""
+    spec = importlib.util.find_spec("_duckdb") or importlib.util.find_spec("duckdb")
+    return str(witness.identity(spec.origin)[:2]) if spec and spec.origin else ""
+
+
+def _called(ask: Ask) -> str:
+    return repr((ask.command, ask.select, ask.exclude))
+
+
+def _secret_names(env: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in env if name.startswith(SECRET_PREFIXES))
+
+
+def _holds(head: _Head, ask: Ask, env: Mapping[str, str]) -> bool:
+    """Whether everything is as it was."""
+    if head.called and head.called != _called(ask):
+        return False
+    if head.secrets != _secret_names(env):
+        return False
+    if any(witness.valued(env, name) != value for name, value in head.env.items()):
+        return False
+    return all(_same_file(path, *known) for path, known in head.files.items()) and all(
+        witness.identity(path) == identity or witness.listing(path) == listing
+        for path, (identity, listing) in head.folders.items()
+    )
+
+
+def _same_file(path: str, identity: Identity, content: str) -> bool:
+    """Whether a file is what it was: by its identity, or by its content where that is known."""
+    if content:
+        return witness.content(path) == content
+    return witness.identity(path) == identity
+
+
+def _section(path: Path, which: int) -> bytes | None:
+    """A part of the file; None for what is not there, not whole, or another tool's."""
+    start = len(_MAGIC) + 16
+    try:
+        with path.open("rb") as file:
+            begin = file.read(start)
+            if len(begin) < start or not begin.startswith(_MAGIC):
+                return None
+            sizes = [int.from_bytes(begin[at : at + 8], "big") for at in (start - 16, start - 8)]
+            if os.fstat(file.fileno()).st_size != start + sum(sizes):
+                return None
+            file.seek(start + sum(sizes[:which]))
+            return file.read(sizes[which])
+    except OSError:
+        return None
+
+
+def _write(path: Path, sections: tuple[bytes, bytes]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    for old in _all(path.parent)[_MOST - 1 :]:
+        old.unlink(missing_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    lengths = b"".join(len(each).to_bytes(8, "big") for each in sections)
+    partial.write_bytes(b"".join((_MAGIC, lengths, *sections)))
+    partial.replace(path)
+
+
+def _all(folder: Path) -> list[Path]:
+    """The files, the newest first."""
+    found = folder.glob("trace-*.msgpack*") if folder.is_dir() else ()
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+_PACK = msgspec.msgpack.Encoder()
+_HEAD = msgspec.msgpack.Decoder(_Head)
+_BODY = msgspec.msgpack.Decoder(_Body)

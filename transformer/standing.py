@@ -1,0 +1,142 @@
+"""What the last build left: while all of it stands, the next one has nothing to do, and that is
+known without looking into the warehouse.
+
+It stands while the project is the one that is remembered, the file is the one that was published,
+no file that is loaded or named in SQL has changed, and no time has passed that changes a verdict.
+What cannot be told so cheaply (databases, targets, queries that ask for the time) is planned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from transformer.asking import Ask, How, Report
+from transformer.compile.nodes import Node, SourceBody
+from transformer.opening import Opened
+from transformer.remembering import mark_of, place
+from transformer.steps import EVERYTHING, Plan, Results, Skip
+from transformer.warehouse import Identity, Warehouse, wal
+
+
+class _Standing(msgspec.Struct, array_like=True):
+    mark: str
+    path: str
+    live: str
+    identities: dict[str, Any]
+    files: dict[str, str]
+    expires: float | None
+    skips: list[tuple[str, str]]
+
+
+def unchanged(ask: Ask, how: How, env: Mapping[str, str], now: float) -> Report | None:
+    """The report of a build that has nothing to do, when that is certain."""
+    if not _is_plain(ask, how):
+        return None
+    try:
+        found = _DECODER.decode(_file(ask).read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+    stands = (
+        (found.expires is None or found.expires >= now)
+        and found.identities == _identities(Path(found.live))
+        and all(version_of(name) == version for name, version in found.files.items())
+        and found.mark == mark_of(ask, env)
+    )
+    if not stands:
+        return None
+    skips = tuple(Skip(node_id, name, "unchanged") for node_id, name in found.skips)
+    return Report(Plan((), skips), Results(), path=found.path)
+
+
+def stands(ask: Ask, how: How, opened: Opened, expires: float | None) -> None:
+    """Notes that a build of everything ended well, where the next can know it."""
+    place_ = opened.workplace
+    files = watched(opened) if opened.mark and _is_plain(ask, how) else None
+    if files is None or place_.in_place or place_.target.publish.models:
+        _file(ask).unlink(missing_ok=True)
+        return
+    skips = [(n.id, n.name) for n in opened.graph if _is_work(n)]
+    live = place_.warehouse.live
+    made = _Standing(
+        opened.mark, place_.target.path, str(live), _identities(live), files, expires, skips
+    )
+    with contextlib.suppress(OSError):
+        _file(ask).write_bytes(msgspec.msgpack.encode(made))
+
+
+def _is_plain(ask: Ask, how: How) -> bool:
+    """Whether a whole build is asked for, as most are."""
+    everything = ask.selection.everything and how.actions == EVERYTHING
+    more = how.always or how.retry_rejected or ask.full_refresh or ask.flags or ask.deferred
+    return everything and not more
+
+
+def _is_work(node: Node) -> bool:
+    """Whether a plan speaks of it."""
+    body = node.body
+    loaded = not isinstance(body, SourceBody) or body.table.load is not None
+    return node.kind != "analysis" and not node.ephemeral and loaded
+
+
+def watched(opened: Opened) -> dict[str, str] | None:
+    """The files that the warehouse was made of, beside the project's own, each with what tells
+    whether it changed; None where there is more to look at than files."""
+    if opened.project.open:
+        return None
+    try:
+        names = [name for node in opened.graph for name in _names(node, opened)]
+    except LookupError:
+        return None
+    return {name: version_of(name) for name in names}
+
+
+def _names(node: Node, opened: Opened) -> Iterator[str]:
+    """The files that a node is made of. Raises LookupError where it is made of something else."""
+    if node.kind == "activation" or node.elsewhere or node.steadiness.time:
+        raise LookupError(node.id)
+    yield from node.steadiness.files
+    load = node.body.table.load if isinstance(node.body, SourceBody) else None
+    if load is None:
+        return
+    paths = load.options.get("path")
+    if load.kind != "files" or not paths:
+        raise LookupError(node.id)
+    for path in [paths] if isinstance(paths, str) else paths:
+        if "://" in path:
+            raise LookupError(node.id)
+        yield str(opened.places.root / path)
+
+
+def version_of(name: str) -> str:
+    """What tells whether the files that a name means have changed: their sizes and times."""
+    found = []
+    for path in sorted(glob(name, recursive=True)):  # noqa: PTH207 - it may be absolute
+        stat = Path(path).stat()
+        found.append(f"{path}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}")
+    return hashlib.blake2b("\n".join(found).encode(), digest_size=8).hexdigest()
+
+
+def _identities(live: Path) -> dict[str, Any]:
+    """The files of a warehouse as they are: its own, its log, and what a build left unfinished."""
+    warehouse = Warehouse(live)
+    paths = (live, wal(live), warehouse.private, warehouse.synced)
+    return {path.name + path.parent.name: _plain(Identity.of(path)) for path in paths}
+
+
+def _plain(identity: Identity | None) -> Any:
+    return asdict(identity) if identity else None
+
+
+def _file(ask: Ask) -> Path:
+    return place(ask).with_name(place(ask).name.replace("trace-", "standing-"))
+
+
+_DECODER = msgspec.msgpack.Decoder(_Standing)
