@@ -27,6 +27,7 @@ FLOORS = (
     {"run"},
     {"asking"},
     {"remembering", "compiling", "reckoning", "artifacts"},
+    {"patching"},
     {"opening"},
     {"binding", "standing"},
     {"leaving"},

@@ -59,7 +59,7 @@ def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
                 continue
             if columns is not None:
                 known[node.id] = columns
-    made = bind(opened.graph, known, catalog)
+    made = bind(opened.graph, known, catalog, opened.context)
     made = replace(made, mistakes=[*mistakes, *made.mistakes])
     return forgiven(made) if opened.project.open else made
 
@@ -82,6 +82,8 @@ class _Look:
 
 def _known(opened: Opened, node: Node, state: State, look: _Look) -> Columns | None:
     held = state.relation(node.relation)
+    if node.id in opened.context:
+        return held.columns if held else None
     body = node.body
     if isinstance(body, SourceBody):
         return held.columns if held else _offered(opened, node, body, look)

@@ -43,7 +43,7 @@ def compiled(ask: Ask, outside: Outside) -> tuple[Project, CompiledProject]:
     project = _read(ask.root.resolve(), ask, outside)
     _note_passwords(project, outside.secrets)
     dialect = find(project.target.type).DIALECT.name
-    world = _world(ask, outside)
+    world = world_of(ask, outside)
     made = compile_project(project, world, dialect)
     if not ask.deferred:
         return project, made
@@ -51,7 +51,8 @@ def compiled(ask: Ask, outside: Outside) -> tuple[Project, CompiledProject]:
     return project, compile_project(project, world, dialect, far)
 
 
-def _world(ask: Ask, outside: Outside) -> World:
+def world_of(ask: Ask, outside: Outside) -> World:
+    """The world as templates of this call see it."""
     return World(
         outside.env,
         outside.clock(),

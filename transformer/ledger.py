@@ -7,14 +7,14 @@ table, so the two never disagree.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from transformer.errors import Fault, WarehouseError
 from transformer.names import Name, literal
-from transformer.steps import Columns, NodeState
+from transformer.steps import BAD, Columns, NodeState
 
 SCHEMA = "_transform"
 FAILURES = "_transform_failures"
@@ -181,12 +181,15 @@ def exists(session: Writer) -> bool:
     return True
 
 
-def nodes(session: Writer) -> dict[str, NodeState]:
-    """What is known of every node, by id."""
+def nodes(session: Writer, ids: Collection[str] | None = None) -> dict[str, NodeState]:
+    """What is known of every node, or of these, by id."""
     if not exists(session):
         return {}
+    listed = None if ids is None else ", ".join(map(literal, sorted(ids))) or "null"
+    narrowed = f" where id in ({listed})" if listed else ""
     found = session.rows(
-        "select id, fingerprint, version, inputs, status, columns, row_count from _transform.nodes"
+        "select id, fingerprint, version, inputs, status, columns, row_count"
+        f" from _transform.nodes{narrowed}"
     )
     return {
         row[0]: NodeState(
@@ -203,6 +206,23 @@ def nodes(session: Writer) -> dict[str, NodeState]:
 
 def _columns(text: str | None) -> Columns:
     return tuple((name, kind) for name, kind in json.loads(text or "[]"))
+
+
+def bad(session: Writer) -> list[str]:
+    """The ids of nodes whose last attempt failed."""
+    listed = ", ".join(map(literal, BAD))
+    found = session.rows(f"select id from _transform.nodes where status in ({listed})")
+    return [row[0] for row in found]
+
+
+def sizes(session: Writer) -> dict[str, int | None]:
+    """The models that were made, and their rows."""
+    return dict(
+        session.rows(
+            "select id, row_count from _transform.nodes"
+            " where kind = 'model' and relation_name is not null"
+        )
+    )
 
 
 def relations(session: Writer) -> dict[str, Name]:

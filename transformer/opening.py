@@ -6,7 +6,7 @@ What reads, renders and parses is loaded when it is needed: most calls find a pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,8 @@ from transformer.project.dbt.dotenv import with_dotenv
 from transformer.project.form import is_dbt_project
 from transformer.project.paths import Places, places_of
 from transformer.project.values import Project
-from transformer.remembering import Remembered, remember, remembered
+from transformer.remembering import Nearly, Remembered, remember, remembered
+from transformer.steps import Skip
 from transformer.witness import Watched, watching
 from transformer.workplace import Workplace
 
@@ -46,6 +47,29 @@ class Opened:
     texts: Mapping[str, str] = field(default_factory=dict)
     # What tells what is remembered of it from what was before; nothing where nothing is.
     mark: str = ""
+    # Which nodes were made anew since it had another mark.
+    since: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # What was remembered of it, where only a part was compiled.
+    known: Remembered | None = None
+    # All that is in the project, where the graph is only a part of it; and the nodes of that part
+    # that are there only because others read them; and what is left alone.
+    whole: Graph | None = None
+    context: frozenset[str] = frozenset()
+    left: tuple[Skip, ...] = ()
+
+    @property
+    def everything(self) -> Graph:
+        """All that is in the project, also where only a part is looked at."""
+        return self.whole or self.graph
+
+    def memory(self) -> Remembered:
+        """What there is to remember of it."""
+        if self.known is not None:
+            return self.known
+        from transformer.compile.stored import encode
+
+        index = encode(self.scope.index.listed())
+        return Remembered(self.project, self.graph, self.texts, index)
 
     @property
     def engine(self) -> Any:
@@ -80,19 +104,43 @@ def open_project(ask: Ask, outside: Outside) -> Opened:
     root = ask.root.resolve()
     if is_dbt_project(root):
         outside = replace(outside, env=with_dotenv(root, outside.env))
-    if not ask.deferred:
-        known = remembered(ask, outside.env)
-        if known is not None:
-            again = cache(lambda: _compiled(ask, outside).scope)
-            places = places_of(root, known.project.allowed_paths)
-            return Opened(known.project, known.graph, places, again, (), known.texts, known.mark)
+    known = None if ask.deferred else remembered(ask, outside.env)
+    if known is not None and not known.files:
+        return _again(ask, outside, known.known)
     with watching() as seen:
-        opened = _compiled(ask, replace(outside, env=Watched(outside.env)))
-    if not (opened.mistakes or ask.deferred) and outside.secrets <= secrets_of(outside.env):
-        made = Remembered(opened.project, opened.graph, opened.texts)
-        mark = remember(ask, seen, made, frozenset(opened.scope.library.asked))
-        return replace(opened, mark=mark)
-    return opened
+        watched = replace(outside, env=Watched(outside.env))
+        made = _patched(ask, watched, known) if known else None
+        opened = made or _compiled(ask, watched)
+    if opened.mistakes or ask.deferred or not outside.secrets <= secrets_of(outside.env):
+        return opened
+    if made is not None and known is not None:
+        seen = known.seen.and_then(seen)
+    kept = remember(ask, seen, opened.memory(), frozenset(opened.scope.library.asked))
+    return replace(opened, mark=kept.mark, since=kept.since) if kept else opened
+
+
+def _again(ask: Ask, outside: Outside, known: Remembered) -> Opened:
+    """The project as it is remembered."""
+    return Opened(
+        known.project,
+        known.graph,
+        places_of(ask.root.resolve(), known.project.allowed_paths),
+        cache(lambda: _compiled(ask, outside).scope),
+        texts=known.texts,
+        mark=known.mark,
+        since=known.since,
+    )
+
+
+def _patched(ask: Ask, outside: Outside, nearly: Nearly) -> Opened | None:
+    """The project as it is remembered but for some models, which are compiled anew."""
+    from transformer.patching import patched
+
+    found = patched(ask, outside, nearly)
+    if found is None:
+        return None
+    known, scope = found
+    return replace(_again(ask, outside, known), rendering=lambda: scope, known=known)
 
 
 def _compiled(ask: Ask, outside: Outside) -> Opened:
@@ -112,6 +160,8 @@ def chosen_of(opened: Opened, ask: Ask, outside: Outside) -> frozenset[str]:
 
         return manifest_now(opened.graph, opened.project, call_of(ask, outside))
 
+    if opened.whole is not None:
+        return frozenset(opened.graph.nodes) - opened.context
     return chosen(opened.graph, opened.project, ask.selection, now=now, say=outside.say)
 
 

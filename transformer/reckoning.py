@@ -9,7 +9,7 @@ from typing import Any
 from transformer import __version__, ledger
 from transformer.asking import Published
 from transformer.compile.nodes import Graph
-from transformer.steps import BAD, Results
+from transformer.steps import Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +43,24 @@ def entry(results: Results, begun: Begun, now: datetime) -> ledger.Run:
 def standing(engine: Any, graph: Graph) -> tuple[str, ...]:
     """What failed in this warehouse and was not put right since, whichever command it was."""
     with engine.session() as session:
-        known = ledger.nodes(session)
-    return tuple(n.name for n in graph if n.id in known and known[n.id].status in BAD)
+        failed = [i for i in ledger.bad(session) if i in graph.nodes]
+    return tuple(graph[i].name for i in failed)
 
 
 def left_over(engine: Any, graph: Graph) -> tuple[str, ...]:
     """The relations whose model is gone from the project."""
     with engine.session() as session:
         made_once = ledger.relations(session)
-    claimed = {n.relation.key() for n in graph if n.relation}
     gone = [name for i, name in made_once.items() if i not in graph.nodes]
+    if not gone:
+        return ()
+    claimed = {n.relation.key() for n in graph if n.relation}
     there = engine.relations()
     return tuple(sorted(str(n) for n in gone if n.key() in there and n.key() not in claimed))
 
 
 def counted(engine: Any, graph: Graph, path: str) -> Published:
     """The models that are published, and their rows; the size is known when it is done."""
-    models = [n for n in graph if n.kind == "model" and n.solid]
     with engine.session() as session:
-        known = ledger.nodes(session)
-    rows = sum(known[n.id].rows or 0 for n in models if n.id in known)
-    return Published(path, 0, len(models), rows)
+        made = {i: rows for i, rows in ledger.sizes(session).items() if i in graph.nodes}
+    return Published(path, 0, len(made), sum(rows or 0 for rows in made.values()))

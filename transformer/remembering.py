@@ -12,8 +12,8 @@ import contextlib
 import hashlib
 import importlib.util
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -63,72 +63,90 @@ class _Body(msgspec.Struct, array_like=True):
     project: msgspec.Raw
     nodes: list[StoredNode]
     texts: dict[str, str]
+    index: msgspec.Raw
+    # Which nodes were made anew since the project had another mark.
+    since: dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A project as it was compiled; `texts` are those of ephemeral models."""
+    """A project as it was compiled; `texts` are those of ephemeral models, `index` its names."""
 
     project: Project
     graph: Graph
     texts: Mapping[str, str]
+    index: bytes
     mark: str = ""
+    since: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # How the tool was called, where templates asked for that.
+    called: str = ""
 
 
-def remembered(ask: Ask, env: Mapping[str, str]) -> Remembered | None:
-    """The project that is asked for, when nothing that it depends on has changed."""
+@dataclass(frozen=True, slots=True)
+class Nearly:
+    """A remembered project of which only some files have changed."""
+
+    known: Remembered
+    files: tuple[str, ...]
+    seen: Seen
+
+
+def remembered(ask: Ask, env: Mapping[str, str]) -> Nearly | None:
+    """The project that is asked for, with the files of it that have changed; None where more has
+    changed than files."""
     path = place(ask)
-    head = _head(path, ask, env)
-    if head is None:
-        return None
     try:
+        head = _HEAD.decode(_section(path, 0) or b"")
+        changed = _changed(head, ask, env)
+        if changed is None:
+            return None
         body = _BODY.decode(_section(path, 1) or b"")
         project = decode(body.project, Project)
     except (msgspec.DecodeError, ValueError):
         return None
     macros = {file.path: file.text for file in project.macros}
-    return Remembered(project, Graph(Nodes(body.nodes, macros, {})), body.texts, head.mark)
+    graph = Graph(Nodes(body.nodes, macros, {}))
+    known = Remembered(
+        project, graph, body.texts, bytes(body.index), head.mark, body.since, head.called
+    )
+    return Nearly(known, changed, Seen(head.files, head.folders, head.env))
 
 
 def mark_of(ask: Ask, env: Mapping[str, str]) -> str:
     """What tells the remembered project from others, when nothing that it depends on has changed;
     nothing where it has."""
-    head = _head(place(ask), ask, env)
-    return head.mark if head else ""
-
-
-def _head(path: Path, ask: Ask, env: Mapping[str, str]) -> _Head | None:
-    """What the remembered project depends on, when all of that is as it was."""
     try:
-        head = _HEAD.decode(_section(path, 0) or b"")
+        head = _HEAD.decode(_section(place(ask), 0) or b"")
     except (msgspec.DecodeError, ValueError):
-        return None
-    return head if _holds(head, ask, env) else None
+        return ""
+    return head.mark if _changed(head, ask, env) == () else ""
 
 
-def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> str:
-    """Writes a project down, where that can be done exactly and tells no secret; its mark, or
-    nothing. `asked` are the names that templates asked for. What cannot be written is compiled
+def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> Remembered | None:
+    """Writes a project down, where that can be done exactly and tells no secret; as it is then
+    remembered. `asked` are the names that templates asked for. What cannot be written is compiled
     each time."""
     if asked & _PASSING or any(name.startswith(SECRET_PREFIXES) for name in seen.env):
-        return ""
+        return None
     if _has_secrets(made.project):
-        return ""
-    mark = token_hex(8)
-    called = _called(ask) if asked & _CALLED else ""
-    head = _Head(mark, seen.files, seen.folders, seen.env, _secret_names(os.environ), called)
+        return None
+    called = made.called or (_called(ask) if asked & _CALLED else "")
+    kept = replace(made, mark=token_hex(8), since=_since(made), called=called)
+    head = _Head(kept.mark, seen.files, seen.folders, seen.env, _secret_names(os.environ), called)
     try:
         body = _Body(
             msgspec.Raw(encode(_slim(made.project))),
-            [stored(node) for node in made.graph],
+            _stored(made.graph),
             dict(made.texts),
+            msgspec.Raw(made.index),
+            {mark: list(ids) for mark, ids in kept.since.items()},
         )
     except UnstorableError:
-        return ""
+        return None
     with contextlib.suppress(OSError):  # a folder that cannot be written to is no mistake
         _write(place(ask), (_PACK.encode(head), _PACK.encode(body)))
-        return mark
-    return ""
+        return kept
+    return None
 
 
 def forget(root: Path) -> None:
@@ -143,6 +161,23 @@ def _slim(project: Project) -> Project:
         project, models=(), seeds=(), snapshots=(), sources=(), activations=(), sql_checks=(),
         analyses=(),
     )  # fmt: skip
+
+
+def _stored(graph: Graph) -> list[StoredNode]:
+    """The nodes as they are written; those that were only remembered are written as they were."""
+    nodes = graph.nodes
+    if isinstance(nodes, Nodes):
+        return [
+            stored(nodes.made[i]) if i in nodes.made else head for i, head in nodes.heads.items()
+        ]
+    return [stored(node) for node in graph]
+
+
+def _since(made: Remembered) -> dict[str, list[str]]:
+    """What was made anew since the project had the marks before."""
+    anew = list(made.graph.nodes.made) if isinstance(made.graph.nodes, Nodes) else []
+    before = [*made.since.items(), (made.mark, ())] if made.mark else []
+    return {mark: sorted({*ids, *anew}) for mark, ids in before[-_MOST:]}
 
 
 def _has_secrets(project: Project) -> bool:
@@ -201,18 +236,21 @@ def _secret_names(env: Mapping[str, str]) -> list[str]:
     return sorted(name for name in env if name.startswith(SECRET_PREFIXES))
 
 
-def _holds(head: _Head, ask: Ask, env: Mapping[str, str]) -> bool:
-    """Whether everything is as it was."""
+def _changed(head: _Head, ask: Ask, env: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The files that are not as they were; None where something else is not."""
     if head.called and head.called != _called(ask):
-        return False
+        return None
     if head.secrets != _secret_names(env):
-        return False
+        return None
     if any(witness.valued(env, name) != value for name, value in head.env.items()):
-        return False
-    return all(_same_file(path, *known) for path, known in head.files.items()) and all(
+        return None
+    folders = head.folders.items()
+    if not all(
         witness.identity(path) == identity or witness.listing(path) == listing
-        for path, (identity, listing) in head.folders.items()
-    )
+        for path, (identity, listing) in folders
+    ):
+        return None
+    return tuple(path for path, known in head.files.items() if not _same_file(path, *known))
 
 
 def _same_file(path: str, identity: Identity, content: str) -> bool:

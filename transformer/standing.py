@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from transformer.asking import Ask, How, Report
-from transformer.compile.nodes import Node, SourceBody
+from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.opening import Opened
 from transformer.remembering import mark_of, place
 from transformer.steps import EVERYTHING, Plan, Results, Skip
@@ -40,36 +40,79 @@ def unchanged(ask: Ask, how: How, env: Mapping[str, str], now: float) -> Report 
     """The report of a build that has nothing to do, when that is certain."""
     if not _is_plain(ask, how):
         return None
-    try:
-        found = _DECODER.decode(_file(ask).read_bytes())
-    except (OSError, msgspec.DecodeError):
-        return None
-    stands = (
-        (found.expires is None or found.expires >= now)
-        and found.identities == _identities(Path(found.live))
-        and all(version_of(name) == version for name, version in found.files.items())
-        and found.mark == mark_of(ask, env)
-    )
-    if not stands:
+    found = _read(ask)
+    if found is None or not _stands(found, now) or found.mark != mark_of(ask, env):
         return None
     skips = tuple(Skip(node_id, name, "unchanged") for node_id, name in found.skips)
     return Report(Plan((), skips), Results(), path=found.path)
 
 
+def narrowed(ask: Ask, how: How, opened: Opened, now: float) -> Opened:
+    """The project with a graph of only what may have to be done: all else stood when the last
+    build ended, and nothing that it was made of has changed since. The project as it is, where
+    that is not certain."""
+    found = _read(ask) if opened.mark and _is_plain(ask, how) else None
+    if found is None or found.mark not in opened.since or not _stands(found, now):
+        return opened
+    graph = opened.graph
+    below = graph.below_all(opened.since[found.mark])
+    context = _context(graph, below)
+    nodes = {
+        i: replace(graph[i], needs=()) if i in context and not _is_through(graph[i]) else graph[i]
+        for i in graph.nodes
+        if i in below or i in context
+    }
+    left = tuple(Skip(i, name, "unchanged") for i, name in found.skips if i not in below)
+    part = Graph(nodes)
+    return replace(opened, graph=part, whole=graph, context=frozenset(context), left=left)
+
+
+def _context(graph: Graph, inside: set[str]) -> set[str]:
+    """What is read by these and is none of them; of what is read through, what that reads too."""
+    found: set[str] = set()
+    front = {need for i in inside for need in graph[i].needs} - inside
+    while front:
+        found |= front
+        through = {i for i in front if _is_through(graph[i])}
+        front = {need for i in through for need in graph[i].needs} - inside - found
+    return found
+
+
+def _is_through(node: Node) -> bool:
+    return node.view or node.ephemeral
+
+
 def stands(ask: Ask, how: How, opened: Opened, expires: float | None) -> None:
     """Notes that a build of everything ended well, where the next can know it."""
     place_ = opened.workplace
-    files = watched(opened) if opened.mark and _is_plain(ask, how) else None
+    files = _watched(ask, opened) if opened.mark and _is_plain(ask, how) else None
     if files is None or place_.in_place or place_.target.publish.models:
         _file(ask).unlink(missing_ok=True)
         return
-    skips = [(n.id, n.name) for n in opened.graph if _is_work(n)]
+    part = [n for n in opened.graph if n.id not in opened.context and _is_work(n)]
+    skips = [(each.id, each.label) for each in opened.left] + [(n.id, n.name) for n in part]
     live = place_.warehouse.live
     made = _Standing(
         opened.mark, place_.target.path, str(live), _identities(live), files, expires, skips
     )
     with contextlib.suppress(OSError):
         _file(ask).write_bytes(msgspec.msgpack.encode(made))
+
+
+def _read(ask: Ask) -> _Standing | None:
+    try:
+        return _DECODER.decode(_file(ask).read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _stands(found: _Standing, now: float) -> bool:
+    """Whether the warehouse, and the files that it was made of, are as the build left them."""
+    return (
+        (found.expires is None or found.expires >= now)
+        and found.identities == _identities(Path(found.live))
+        and all(version_of(name) == version for name, version in found.files.items())
+    )
 
 
 def _is_plain(ask: Ask, how: How) -> bool:
@@ -81,21 +124,23 @@ def _is_plain(ask: Ask, how: How) -> bool:
 
 def _is_work(node: Node) -> bool:
     """Whether a plan speaks of it."""
-    body = node.body
-    loaded = not isinstance(body, SourceBody) or body.table.load is not None
-    return node.kind != "analysis" and not node.ephemeral and loaded
+    if node.kind == "source":
+        return isinstance(node.body, SourceBody) and node.body.table.load is not None
+    return node.kind != "analysis" and (node.kind != "model" or not node.ephemeral)
 
 
-def watched(opened: Opened) -> dict[str, str] | None:
+def _watched(ask: Ask, opened: Opened) -> dict[str, str] | None:
     """The files that the warehouse was made of, beside the project's own, each with what tells
     whether it changed; None where there is more to look at than files."""
     if opened.project.open:
         return None
+    before = _read(ask) if opened.whole else None
+    looked = [node for node in opened.graph if node.id not in opened.context]
     try:
-        names = [name for node in opened.graph for name in _names(node, opened)]
+        names = [name for node in looked for name in _names(node, opened)]
     except LookupError:
         return None
-    return {name: version_of(name) for name in names}
+    return {name: version_of(name) for name in (*(before.files if before else ()), *names)}
 
 
 def _names(node: Node, opened: Opened) -> Iterator[str]:

@@ -8,6 +8,7 @@ build runs.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from transformer.errors import TransformError, WarehouseError
 
@@ -163,18 +164,16 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
     discard(warehouse)
     live = Identity.of(warehouse.live)
     if live is not None:
-        held = opener.connect(warehouse.live, read_only=True)
-        try:
-            partial = warehouse.private.with_suffix(".copying")
-            _clone(warehouse.live, partial)
-            partial.replace(warehouse.private)
-        except OSError as error:
-            raise WarehouseError(
-                f"`{warehouse.live.name}` cannot be copied: {error.strerror}",
-                hint="a build works on a copy beside the file: it needs that much room",
-            ) from None
-        finally:
-            held.close()
+        with _held(warehouse, opener):
+            try:
+                partial = warehouse.private.with_suffix(".copying")
+                _clone(warehouse.live, partial)
+                partial.replace(warehouse.private)
+            except OSError as error:
+                raise WarehouseError(
+                    f"`{warehouse.live.name}` cannot be copied: {error.strerror}",
+                    hint="a build works on a copy beside the file: it needs that much room",
+                ) from None
     warehouse.base.write_text(json.dumps({"live": asdict(live) if live else None}))
     return False
 
@@ -184,7 +183,21 @@ def _clone(source: Path, target: Path) -> None:
         try:
             fcntl.ioctl(writing, _FICLONE, reading.fileno())
         except OSError:
-            shutil.copyfileobj(reading, writing, 16 << 20)
+            _copied(reading, writing)
+
+
+def _copied(reading: BinaryIO, writing: BinaryIO) -> None:
+    """Copies inside the kernel where it can: the file never passes through this process."""
+    left = os.fstat(reading.fileno()).st_size
+    try:
+        while left > 0 and (done := os.copy_file_range(reading.fileno(), writing.fileno(), left)):
+            left -= done
+    except (AttributeError, OSError) as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
+        reading.seek(0)
+        writing.seek(0)
+        shutil.copyfileobj(reading, writing, 16 << 20)
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -221,7 +234,7 @@ def publish(warehouse: Warehouse, opener: Opener) -> None:
     if wal(made).exists():
         raise WarehouseError("the private copy was not closed cleanly; run the build again")
     _fsync(made)
-    with _held(warehouse, opener):
+    with _published(warehouse, opener):
         if not base_is_current(warehouse):
             discard(warehouse)
             raise WarehouseError(
@@ -235,19 +248,31 @@ def publish(warehouse: Warehouse, opener: Opener) -> None:
 
 
 @contextlib.contextmanager
-def _held(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
-    """Holds the live file for reading: nobody can begin to write to it."""
+def _published(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
+    """Holds the live file, if there is one, until another stands in its place."""
     if not warehouse.live.exists():
         yield
         return
     try:
-        held = opener.connect(warehouse.live, read_only=True)
+        holding = _held(warehouse, opener)
+        holding.__enter__()
     except TransformError as error:
         raise WarehouseError(f"not published: {error.what}", error.where, error.hint) from None
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.push(holding.__exit__)
         yield
-    finally:
-        held.close()
+
+
+@contextlib.contextmanager
+def _held(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
+    """Holds the live file for reading: nobody can begin to write to it. It is DuckDB's own lock,
+    taken without opening the database. Who stands in the way is DuckDB's to say."""
+    with warehouse.live.open("rb") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            opener.connect(warehouse.live, read_only=True).close()
+        yield
 
 
 def _fsync(path: Path) -> None:

@@ -33,6 +33,14 @@ class Seen:
     folders: dict[str, tuple[Identity, str]] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
+    def and_then(self, later: Seen) -> Seen:
+        """Both together; what was seen later counts."""
+        return Seen(
+            {**self.files, **later.files},
+            {**self.folders, **later.folders},
+            {**self.env, **later.env},
+        )
+
 
 _LISTENING: ContextVar[Seen | None] = ContextVar("witness", default=None)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transformer import ledger
+from transformer.compile.nodes import Graph
 from transformer.errors import TransformError
 from transformer.names import Name
 from transformer.project.values import Target
@@ -159,10 +160,12 @@ class Workplace:
     def _extract(self) -> Path:
         return self.warehouse.room / "extract" / self.shown.name
 
-    def publish(self) -> int:
-        """Puts what was built in place, in one instant; the size of the file that is shown."""
+    def publish(self, *, bloated: bool = True) -> int:
+        """Puts what was built in place, in one instant; the size of the file that is shown. One
+        that may be `bloated` is looked at first."""
         if not self.in_place:
-            self.engine.compact_if_bloated(self.warehouse.private)
+            if bloated:
+                self.engine.compact_if_bloated(self.warehouse.private)
             publish(self.warehouse, self.engine)
         if self.target.publish.models:
             replace_file(self._extract, self.shown)
@@ -196,8 +199,11 @@ def _last(engine: Any) -> Any:
         return session.rows("select max(ended_at) from _transform.runs")
 
 
-def state_of(engine: Any) -> State:
-    """What an open warehouse holds, and what its ledger says."""
+def state_of(engine: Any, graph: Graph | None = None) -> State:
+    """What an open warehouse holds, and what its ledger says: all of it, or what the graph is
+    concerned with."""
+    ids = None if graph is None else graph.nodes.keys()
+    names = None if graph is None else [node.relation for node in graph if node.relation]
     with engine.session() as session:
-        nodes = ledger.nodes(session)
-    return State(engine.relations(), nodes)
+        nodes = ledger.nodes(session, ids)
+    return State(engine.relations(names), nodes)

@@ -7,7 +7,7 @@ known, for contracts, checks and comments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -66,12 +66,21 @@ def forgiven(bound: Bound) -> Bound:
     return Bound(bound.columns, bound.increments, late, notices=bound.mistakes)
 
 
-def bind(graph: Graph, known: Mapping[str, Columns], catalog: Catalog) -> Bound:
-    """Binds the graph in its order. `known` are the columns of sources, seeds and Python models."""
+def bind(
+    graph: Graph,
+    known: Mapping[str, Columns],
+    catalog: Catalog,
+    context: Container[str] = frozenset(),
+) -> Bound:
+    """Binds the graph in its order. `known` are the columns of sources, seeds and Python models,
+    and those of the `context`, which is there already and is only read."""
     bound = Bound()
     failed = bound.failed
     for node in graph:
-        if any(need in failed for need in node.needs):
+        if node.id in context:
+            if node.id in known:
+                _settle(_Task(node, graph, known, catalog, bound), known[node.id])
+        elif any(need in failed for need in node.needs):
             failed.add(node.id)  # its own mistakes cannot be told from its parent's
         elif any(need in bound.late for need in node.needs):
             bound.late.add(node.id)

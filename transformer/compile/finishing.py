@@ -56,6 +56,18 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
     return Finished(Graph(nodes), texts)
 
 
+def finished(
+    node: Node, queries: Queries, graph: Graph, texts: Mapping[str, str], scope: Scope
+) -> Node:
+    """One node of a graph that is complete, with its query."""
+    whole, increment = queries
+    chain = ephemeral_chain(whole.needs, graph)
+    if any(graph[each].late for each in chain):
+        return _late(node, whole, scope)
+    parents = [(graph[each].name, texts[each]) for each in chain]
+    return _with_query(node, whole, increment, parents, scope)
+
+
 def _late(node: Node, whole: Query, scope: Scope) -> Node:
     if isinstance(node.body, ModelBody):
         code = f"{node.body.code}{code_of(whole, scope)}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 from typing import Any
 
 from transformer.compile.checks import Checked, checks_of, sql_check
 from transformer.compile.config import option_place
 from transformer.compile.conflicts import Clashes, circle
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
-from transformer.compile.finishing import Queries, with_queries
+from transformer.compile.finishing import Queries, finished, with_queries
 from transformer.compile.freshness import with_query
 from transformer.compile.hooks import hook_needs
 from transformer.compile.index import DisabledError, Index, Referable
@@ -32,6 +33,7 @@ from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
     Graph,
+    ModelBody,
     Node,
 )
 from transformer.compile.python_models import python_code, python_needs
@@ -99,20 +101,11 @@ def compile_project(
 ) -> CompiledProject:
     """Compiles everything. Nothing is raised: mistakes are in the value. References to the nodes
     in `far` lead there."""
-    library, wrong = read_library(
-        project.macros,
-        undefined=Forgiving if project.open else Strict,
-        root=project.name,
-        dispatch=project.dispatch,
-    )
     packages = frozenset(project.packages)
     disabled = frozenset(project.disabled)
     index = Index(project.name, open=project.open, packages=packages, disabled=disabled)
-    vars_of = {name: package.vars for name, package in project.packages.items()}
-    sample = sampled(world.flags.get("SAMPLE"), world.now)
-    scope = Scope(
-        index, library, project.target, project.vars, world, dialect, vars_of, sample=sample
-    )
+    scope, wrong = scope_of(project, index, world, dialect)
+    library = scope.library
     draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread, far=far or {})
     models = list(_configured(project, draft))
     snapshots = (configured(each, scope) for each in project.snapshots)
@@ -137,6 +130,45 @@ def compile_project(
     mistakes = tuple(each for each in draft.mistakes if each.what not in silent)
     finished = with_queries(graph, draft.queries, scope)
     return CompiledProject(finished.graph, scope, mistakes, finished.texts)
+
+
+def scope_of(
+    project: Project, index: Index, world: World, dialect: str
+) -> tuple[Scope, list[TransformError]]:
+    """What every rendering of the project shares, and the mistakes in its macros."""
+    library, wrong = read_library(
+        project.macros,
+        undefined=Forgiving if project.open else Strict,
+        root=project.name,
+        dispatch=project.dispatch,
+    )
+    vars_of = {name: package.vars for name, package in project.packages.items()}
+    sample = sampled(world.flags.get("SAMPLE"), world.now)
+    target = project.target
+    made = Scope(index, library, target, project.vars, world, dialect, vars_of, sample=sample)
+    return made, wrong
+
+
+def remade(node: Node, text: str, known: CompiledProject) -> Node | None:
+    """A model of a compiled project with another text; None where more than the model may change
+    with it, or where it has a mistake: then everything has to be compiled anew."""
+    body = node.body
+    if not isinstance(body, ModelBody) or body.model.language != "sql" or node.ephemeral:
+        return None
+    model = replace(body.model, text=text)
+    config, mistakes = configure(model, known.scope)
+    if mistakes or config != body.config or node.kind != "model":
+        return None
+    draft = _Draft(known.scope)
+    draft.placed[node.id] = Placed(node.relation or Name("", ""), node.database)
+    _guard(draft, lambda: _model(model, config, draft))
+    made = draft.nodes.get(node.id)
+    before = set(takewhile(lambda each: each != node.id, known.graph.nodes))
+    if draft.mistakes or made is None or not set(made.needs) <= before:
+        return None
+    if node.id in draft.queries:
+        return finished(made, draft.queries[node.id], known.graph, known.texts, known.scope)
+    return made
 
 
 def _guard(draft: _Draft, work: Callable[[], None]) -> None:

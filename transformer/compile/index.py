@@ -46,6 +46,19 @@ class Referable:
         return f"{quoted(self.database)}." * bool(self.database) + self.relation.sql()
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An index as plain values: each node once, and under which names."""
+
+    nodes: tuple[Referable, ...]
+    named: tuple[tuple[str, str, str | None, int], ...]
+    plain: tuple[tuple[str, int], ...]
+    sourced: tuple[tuple[str, str, str, int], ...]
+    sources: tuple[tuple[str, str, int], ...]
+    functions: tuple[tuple[str, int], ...]
+    disabled: frozenset[str]
+
+
 def cte_name(name: str) -> str:
     """The name of the CTE that an ephemeral model becomes (dbt's own form)."""
     return f"__dbt__cte__{name}"
@@ -99,6 +112,35 @@ class Index:
             return self.functions[node.name]
         self.functions.setdefault(node.name, node)
         return None
+
+    def listed(self) -> Listed:
+        """All of it as plain values."""
+        held = (self._named, self._sourced, self.nodes, self.sources, self.functions)
+        every = {id(node): node for names in held for node in names.values()}
+        at = {known: place for place, known in enumerate(every)}
+        return Listed(
+            tuple(every.values()),
+            tuple((*key, at[id(node)]) for key, node in self._named.items()),
+            tuple((name, at[id(node)]) for name, node in self.nodes.items()),
+            tuple((*key, at[id(node)]) for key, node in self._sourced.items()),
+            tuple((*key, at[id(node)]) for key, node in self.sources.items()),
+            tuple((name, at[id(node)]) for name, node in self.functions.items()),
+            self.disabled,
+        )
+
+    def filled(self, listed: Listed) -> Index:
+        """The same index with what was listed."""
+        nodes = listed.nodes
+        self._named = {(p, n, v): nodes[at] for p, n, v, at in listed.named}
+        self.nodes = {name: nodes[at] for name, at in listed.plain}
+        self._sourced = {(p, s, t): nodes[at] for p, s, t, at in listed.sourced}
+        self.sources = {(s, t): nodes[at] for s, t, at in listed.sources}
+        self.functions = {name: nodes[at] for name, at in listed.functions}
+        self.disabled = listed.disabled
+        for node in (*self._named.values(), *self._sourced.values()):
+            if not node.ephemeral:
+                self.relations.setdefault(node.relation.key(), node)
+        return self
 
     def function(self, *words: str) -> Referable:
         """What `function('name')` or `function('package', 'name')` means. Raises GraphError."""

@@ -283,6 +283,14 @@ class Graph:
         """Everything the node stands on, at most `depth` edges away (-1: any)."""
         return _reach(lambda at: self.nodes[at].needs, node_id, depth)
 
+    def below_all(self, ids: Iterable[str]) -> set[str]:
+        """These, and everything that stands on one of them."""
+        found = set(ids)
+        for node in self:  # in its order what is read comes first
+            if not found.isdisjoint(node.needs):
+                found.add(node.id)
+        return found & set(self.nodes)
+
     def below(self, node_id: str, depth: int = -1) -> set[str]:
         """Everything that stands on the node."""
         return _reach(self.children().__getitem__, node_id, depth)

@@ -276,7 +276,7 @@ class Nodes(Mapping[str, Node]):
         self, heads: Iterable[StoredNode], texts: Mapping[str, str], made: Mapping[str, Node]
     ) -> None:
         self.heads = {head.id: head for head in heads}
-        self.texts, self._read = texts, dict(made)
+        self.texts, self.made, self._read = texts, made, dict(made)
 
     def __getitem__(self, node_id: str) -> Node:
         if node_id not in self._read:

@@ -80,8 +80,10 @@ class Engine(Protocol):
     def apart(self) -> AbstractContextManager[Session]:
         """A session that sees what is committed, whatever others have not committed yet."""
 
-    def relations(self) -> Mapping[tuple[str, str], RelationState]:
-        """Everything that is there, by folded schema and name."""
+    def relations(
+        self, names: Sequence[Name] | None = None
+    ) -> Mapping[tuple[str, str], RelationState]:
+        """Everything that is there, or what has one of these names, by folded schema and name."""
 
     def relation(self, name: Name) -> RelationState | None:
         """One of them, when it is there."""

@@ -154,6 +154,8 @@ class DuckEngine:
         self._guard = threading.Lock()
         self._most: int | None = None
         self._hurried = True
+        # Whether a large share of the file was free space when it was closed.
+        self.bloated = False
 
     def hurry(self, wanted: bool) -> None:
         """Whether statements are spread over all threads, or done by one. Over few rows a second
@@ -202,19 +204,19 @@ class DuckEngine:
         """A session that sees what is committed, whatever the caller has not committed yet."""
         return self.session()
 
-    def relations(self) -> Mapping[tuple[str, str], RelationState]:
-        """Every table and view of the file."""
-        return self._relations()
-
     def relation(self, name: Name) -> RelationState | None:
         """One of them, when it is there."""
-        return self._relations(name).get(name.key())
+        return self.relations([name]).get(name.key())
 
-    def _relations(self, name: Name | None = None) -> dict[tuple[str, str], RelationState]:
-        narrowed, parameters = "", []
-        if name is not None:
-            narrowed = " and lower(c.schema_name) = ? and lower(c.table_name) = ?"
-            parameters = list(name.key())
+    def relations(
+        self, names: Sequence[Name] | None = None
+    ) -> Mapping[tuple[str, str], RelationState]:
+        """Every table and view of the file, or those of these names."""
+        narrowed = ""
+        if names is not None:
+            keys = [f"({literal(s)}, {literal(t)})" for s, t in (name.key() for name in names)]
+            listed = ", ".join(keys) or "(null, null)"
+            narrowed = f" and (lower(c.schema_name), lower(c.table_name)) in ({listed})"
         with self.session() as session:
             found = session.rows(
                 "select lower(c.schema_name), lower(c.table_name),"
@@ -224,8 +226,7 @@ class DuckEngine:
                 " from duckdb_columns() c left join duckdb_views() v"
                 "  on v.database_oid = c.database_oid and v.view_oid = c.table_oid"
                 " where c.database_name = current_database() and not c.internal"
-                f"{narrowed} group by all",
-                parameters,
+                f"{narrowed} group by all"
             )
         return {
             (schema, table): RelationState(kind, tuple(zip(columns, types, strict=True)))
@@ -249,12 +250,21 @@ class DuckEngine:
             for cursor in self._open:
                 cursor.interrupt()
 
+    def _has_room(self) -> bool:
+        """Whether a large share of the file is free space."""
+        found = self._connection.execute(
+            "select free_blocks >= 0.5 * total_blocks from pragma_database_size()"
+            f" where database_name = {literal(self._catalog)}"
+        ).fetchone()
+        return bool(found and found[0])
+
     def close(self) -> None:
         """Writes everything to the file and lets go of it."""
         with faults():
             self._connection.execute("use memory")
             if not self._read_only:
                 self._connection.execute(f"checkpoint {quoted(self._catalog)}")
+                self.bloated = self._has_room()
             self._connection.execute(f"detach {quoted(self._catalog)}")
         self._connection.close()
 

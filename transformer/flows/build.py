@@ -30,7 +30,7 @@ from transformer.run.loading import probe, touch, with_external
 from transformer.run.schedule import Pace, follow
 from transformer.run.together import Together
 from transformer.run.tools import Event, Tools
-from transformer.standing import stands
+from transformer.standing import narrowed, stands
 from transformer.steps import EVERYTHING, Action, Plan, Results, State
 from transformer.warehouse import building
 from transformer.workplace import Workplace, state_of
@@ -44,10 +44,11 @@ def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None
         on_event(Event("notice", text, ""))
     warehouse = opened.workplace.warehouse
     with building(warehouse, f"transform {ask.command}", outside.clock(), how.wait):
-        report = _Build(opened, ask, how, outside, on_event).run()
+        part = narrowed(ask, how, opened, outside.clock().timestamp())
+        report = _Build(part, ask, how, outside, on_event).run()
     leave(opened, ask, outside, (report.plan, report.results))
     if report.well and (report.published or not report.plan.steps):
-        stands(ask, how, opened, report.expires)
+        stands(ask, how, part, report.expires)
     return report
 
 
@@ -94,22 +95,25 @@ class _Build:
             return Report(made, Results(), path=self.place.target.path, expires=self.expires)
         with self.place.working() as engine:
             report = self.work(engine, made, columns)
-            standing = reckoning.standing(engine, self.opened.graph)
+            standing = reckoning.standing(engine, self.opened.everything)
             if self.place.may_publish(failed=not report.ok or bool(standing)):
                 path = self.place.target.path
-                counted = reckoning.counted(engine, self.opened.graph, path)
+                counted = reckoning.counted(engine, self.opened.everything, path)
                 report = replace(report, published=counted)
                 self.extract(engine)
-        return self.ended(replace(report, resumed=resumes, standing=standing))
+        return self.ended(
+            replace(report, resumed=resumes, standing=standing), bloated=engine.bloated
+        )
 
     @property
     def partial(self) -> bool:
         return not self.ask.selection.everything or self.how.actions != EVERYTHING
 
-    def ended(self, report: Report) -> Report:
+    def ended(self, report: Report, *, bloated: bool) -> Report:
         if report.published is None:
             return replace(report, since=self.place.last_good())
-        return replace(report, published=replace(report.published, size=self.place.publish()))
+        size = self.place.publish(bloated=bloated)
+        return replace(report, published=replace(report.published, size=size))
 
     def extract(self, engine: Any) -> None:
         there = [n for n in self.shown_names if engine.relation(n)]
@@ -144,7 +148,8 @@ class _Build:
     def state(self, engine: Any) -> State:
         with engine.session() as session:
             self.expires = ledger.expires(session)
-            return with_external(session, self.opened.graph, state_of(engine))
+            held = state_of(engine, self.opened.graph if self.opened.whole else None)
+            return with_external(session, self.opened.graph, held)
 
     @property
     def way(self) -> tuple[Any, Any]:
@@ -154,7 +159,7 @@ class _Build:
         made, mistakes = plan(self.opened.graph, state, wish, facts)
         if not self.opened.project.open:  # there each step fails by itself
             refuse_mistakes(mistakes)
-        return made
+        return replace(made, skips=(*made.skips, *self.opened.left))
 
     @cached_property
     def chosen(self) -> frozenset[str]:
@@ -253,7 +258,7 @@ class _Build:
             ledger.record_run(session, reckoning.entry(results, self.begun, now))
             held = ledger.quarantined(session)
             self.expires = ledger.expires(session)
-        graph = self.opened.graph
+        graph = self.opened.everything
         return Report(
             made,
             replace(results, seconds=(now - self.started).total_seconds()),

@@ -1,23 +1,30 @@
-"""Who performs each action of a plan."""
+"""Who performs each action of a plan. Each is loaded when it is first needed: what sends to
+targets takes as long to load as many a build takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
-from transformer.run.activating import activate
-from transformer.run.building import build
-from transformer.run.checking import check
-from transformer.run.freshness import freshness
-from transformer.run.loading import load
 from transformer.steps import Action
 
+
+def _later(module: str, name: str) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        return getattr(import_module(f"transformer.run.{module}"), name)(*arguments)
+
+    return call
+
+
 PERFORM: Mapping[Action, Callable[..., Any]] = {
-    "load": load,
-    "freshness": freshness,
-    "seed": build,
-    "build": build,
-    "snapshot": build,
-    "check": check,
-    "activate": activate,
+    "load": _later("loading", "load"),
+    "freshness": _later("freshness", "freshness"),
+    "seed": _later("building", "build"),
+    "build": _later("building", "build"),
+    "snapshot": _later("building", "build"),
+    "check": _later("checking", "check"),
+    "activate": _later("activating", "activate"),
 }
+# Which targets lost what was sent.
+lost = _later("activating", "lost")

@@ -14,7 +14,7 @@ from transformer.compile.nodes import Graph
 from transformer.engines import Engine
 from transformer.plan.work import Facts
 from transformer.project.paths import Places
-from transformer.run.activating import lost
+from transformer.run.actions import lost
 
 
 def facts(
@@ -26,7 +26,7 @@ def facts(
         expired = ledger.expired(session, now.timestamp())
     return Facts(
         bound.columns,
-        probes=lost(graph, *at),
+        probes=lost(graph, *at) if any(n.kind == "activation" for n in graph) else {},
         expired=frozenset(expired),
         late=frozenset(bound.late),
         increments=bound.increments,

@@ -1,0 +1,283 @@
+"""A project that has not changed is not compiled again, and whatever changes is noticed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.projects import Bench, contents, environment, transform, write
+from transformer.asking import Ask, How, Outside
+from transformer.opening import Opened, open_project
+from transformer.standing import unchanged
+
+FILES = {
+    "transform.yml": "name: shop\nvars: {least: 2}\n",
+    "seeds/raw.csv": "id,name\n1,a\n2,b\n3,c\n",
+    "macros/twice.sql": "{% macro twice(x) %}({{ x }} * 2){% endmacro %}",
+    "models/a.sql": "select id, name from {{ ref('raw') }} where id >= {{ var('least') }}",
+    "models/b.sql": "{{ config(materialized='table') }} select {{ twice('id') }} as id from a",
+    "models/c.sql": "{{ config(materialized='table') }} select id from b\n",
+    "models/inner.sql": "{{ config(materialized='ephemeral') }} select id from b",
+    "models/d.sql": "select * from {{ ref('inner') }}",
+    "models/all.yml": """
+        version: 2
+        models:
+          - name: b
+            columns:
+              - {name: id, data_tests: [not_null, unique]}
+        """,
+}
+HEAVY = ("jinja2", "sqlglot", "yaml", "duckdb", "polars", "pyarrow", "rich", "httpx")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path)
+    made.write(FILES)
+    return made
+
+
+def opened(root: Path, env: dict[str, str] | None = None, **words: Any) -> Opened:
+    return open_project(Ask(root, **words), Outside(env or {}))
+
+
+def is_remembered(made: Opened) -> bool:
+    return type(made.graph.nodes).__name__ == "Nodes"
+
+
+def facts(made: Opened) -> dict[str, dict[str, Any]]:
+    """Every node as plain values, whichever way it came."""
+    names = next(iter(made.graph)).__dataclass_fields__
+    return {node.id: {name: getattr(node, name) for name in names} for node in made.graph}
+
+
+def test_what_is_remembered_is_what_was_compiled(bench: Bench) -> None:
+    first = opened(bench.root)
+    again = opened(bench.root)
+    assert not is_remembered(first)
+    assert is_remembered(again)
+    assert facts(again) == facts(first)
+    assert again.texts == first.texts
+
+
+@pytest.mark.parametrize("words", [("ls",), ("build",)], ids=" ".join)
+def test_a_project_that_has_not_changed_loads_nothing_that_reads_it(
+    bench: Bench, words: tuple[str, ...]
+) -> None:
+    transform(bench.root, "build")
+    script = (
+        "import sys, json\n"
+        "sys.argv = ['transform', *sys.argv[1:]]\n"
+        "from transformer.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        cwd=bench.root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stderr.splitlines()[-1]) == []
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a model": lambda root: write(root, {"models/c.sql": "select id + 1 as id from b"}),
+    "a new model": lambda root: write(root, {"models/deep/e.sql": "select id from b"}),
+    "a model that is gone": lambda root: (root / "models/d.sql").unlink(),
+    "a macro": lambda root: write(
+        root, {"macros/twice.sql": "{% macro twice(x) %}({{ x }} * 3){% endmacro %}"}
+    ),
+    "a description": lambda root: write(
+        root, {"models/all.yml": "models: [{name: b, description: new}]"}
+    ),
+    "a seed": lambda root: write(root, {"seeds/raw.csv": "id,name\n1,z\n"}),
+    "a new seed": lambda root: write(root, {"seeds/more.csv": "id\n1\n"}),
+    "a variable": lambda root: write(root, {"transform.yml": "name: shop\nvars: {least: 1}\n"}),
+    "a new check": lambda root: write(root, {"tests/none.sql": "select 1 from b where id < 0"}),
+    "a folder of macros": lambda root: write(
+        root, {"macros/more/m.sql": "{% macro m() %}1{% endmacro %}"}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_is_noticed(bench: Bench, change: str) -> None:
+    opened(bench.root)
+    before = facts(opened(bench.root))
+    CHANGES[change](bench.root)
+    after = opened(bench.root)
+    (bench.root / ".transform").rename(bench.root / "forgotten")
+    assert facts(after) == facts(opened(bench.root))
+    if change != "a folder of macros":
+        assert facts(after) != before
+
+
+def test_a_file_of_the_same_size_written_at_once_is_noticed(bench: Bench) -> None:
+    for number in range(5):
+        bench.write({"models/c.sql": f"select id + {number} as id from b\n"})
+        node = opened(bench.root).graph["model.shop.c"]
+        assert f"+ {number} as id" in node.code
+
+
+def test_variables_of_the_environment_count_when_they_are_asked_for(bench: Bench) -> None:
+    bench.write({"models/c.sql": "select {{ env_var('WHICH', '0') }} as id from b"})
+    opened(bench.root, {"WHICH": "1", "OTHER": "1"})
+    assert is_remembered(opened(bench.root, {"WHICH": "1", "OTHER": "2"}))
+    changed = opened(bench.root, {"WHICH": "2"})
+    assert "select 2 as id" in changed.graph["model.shop.c"].code
+    assert "select 0 as id" in opened(bench.root).graph["model.shop.c"].code
+
+
+def test_vars_of_the_command_line_are_another_project(bench: Bench) -> None:
+    opened(bench.root)
+    other = opened(bench.root, vars={"least": 9})
+    assert "id >= 9" in other.graph["model.shop.a"].code
+    assert "id >= 2" in opened(bench.root).graph["model.shop.a"].code
+
+
+@pytest.mark.parametrize("asked", ["run_started_at", "invocation_id", "modules.datetime.date"])
+def test_what_means_something_else_each_time_is_not_remembered(bench: Bench, asked: str) -> None:
+    bench.write({"models/c.sql": f"select '{{{{ {asked} }}}}' as id from b"})
+    opened(bench.root)
+    assert not is_remembered(opened(bench.root))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"something else", b"transform trace 1\n", b"transform trace 1\n" + b"\xff" * 99]
+)
+def test_a_file_that_is_damaged_or_foreign_is_passed_over(bench: Bench, data: bytes) -> None:
+    first = opened(bench.root)
+    (path,) = (bench.root / ".transform").glob("trace-*")
+    path.write_bytes(data)
+    assert facts(opened(bench.root)) == facts(first)
+
+
+def test_a_file_that_is_cut_short_is_passed_over(bench: Bench) -> None:
+    first = opened(bench.root)
+    (path,) = (bench.root / ".transform").glob("trace-*")
+    whole = path.read_bytes()
+    for length in range(0, len(whole), max(1, len(whole) // 23)):
+        path.write_bytes(whole[:length])
+        assert facts(opened(bench.root)) == facts(first)
+
+
+def test_a_secret_is_never_written_down(bench: Bench) -> None:
+    bench.write(
+        {
+            "models/all.yml": """
+            sources:
+              - name: crm
+                load:
+                  kind: postgres
+                  url: "postgres://me:{{ env_var('TRANSFORM_SECRET_PG') }}@nowhere/db"
+                tables: [{name: people}]
+            """
+        }
+    )
+    opened(bench.root, {"TRANSFORM_SECRET_PG": "hunter2hunter2"})
+    held = [p.read_bytes() for p in (bench.root / ".transform").glob("*") if p.is_file()]
+    assert all(b"hunter2" not in data for data in held)
+
+
+PATCHES = (
+    "select id * 7 as id from b\n",
+    "select b.id, a.name from b join a using (id)\n",
+    "-- nothing but a comment\nselect id from b\n",
+    "select id from {{ ref('inner') }}\n",
+    "select {{ twice('id') }} as id from {{ ref('b') }}\n",
+    "{{ config(materialized='view') }} select id from b\n",
+    "select id from d\n",
+)
+
+
+@pytest.mark.parametrize("text", PATCHES)
+def test_one_changed_model_is_compiled_as_if_all_were(bench: Bench, text: str) -> None:
+    opened(bench.root)
+    head = "" if "config" in text else "{{ config(materialized='table') }} "
+    bench.write({"models/c.sql": head + text})
+    after = facts(opened(bench.root))
+    again = facts(opened(bench.root))
+    (bench.root / ".transform").rename(bench.root / "forgotten")
+    assert after == again == facts(opened(bench.root))
+
+
+def test_a_changed_model_with_a_mistake_is_told_of_with_all_others(bench: Bench) -> None:
+    opened(bench.root)
+    bench.write({"models/c.sql": "select id from nowhere"})
+    assert [m.what for m in opened(bench.root).mistakes] == [
+        "there is no model, seed, source or CTE `nowhere`"
+    ]
+
+
+def certain(bench: Bench) -> bool:
+    """Whether the files alone say that there is nothing to do."""
+    return unchanged(Ask(bench.root), How(), bench.env, bench.now.timestamp()) is not None
+
+
+def test_a_build_with_nothing_to_do_says_what_one_that_plans_says(bench: Bench) -> None:
+    bench.build()
+    known = unchanged(Ask(bench.root), How(), bench.env, bench.now.timestamp())
+    assert known is not None
+    planned = bench.build()
+    assert not planned.plan.steps
+    assert {(s.id, s.reason) for s in known.plan.skips} == {
+        (s.id, s.reason) for s in planned.plan.skips
+    }
+
+
+def test_what_others_do_to_the_warehouse_is_looked_at(bench: Bench) -> None:
+    bench.build()
+    assert certain(bench)
+    with duckdb.connect(str(bench.root / "warehouse.duckdb")) as con:
+        con.execute("create table main.theirs as select 1 as x")
+    assert not certain(bench)
+    bench.build()
+    assert certain(bench)
+    (bench.root / "warehouse.duckdb").unlink()
+    assert not certain(bench)
+    assert len(bench.build().plan) > 3
+
+
+def test_a_query_that_asks_for_the_time_is_built_each_time(bench: Bench) -> None:
+    bench.write({"models/c.sql": "{{ config(materialized='table') }} select now() as t from b"})
+    bench.build()
+    assert not certain(bench)
+    assert [s.label for s in bench.build().plan.of("build")] == ["c"]
+
+
+def test_a_file_that_a_query_names_is_watched(bench: Bench) -> None:
+    path = bench.root / "given.csv"
+    path.write_text("id\n1\n")
+    bench.write({"models/c.sql": f"{{{{ config(materialized='table') }}}} select id from '{path}'"})
+    bench.build()
+    assert certain(bench)
+    path.write_text("id\n1\n2\n")
+    assert not certain(bench)
+    report = bench.build()
+    assert [s.label for s in report.plan.of("build")] == ["c"]
+    assert bench.rows("select count(*) from c") == [(2,)]
+
+
+def test_only_what_stands_on_a_changed_model_is_looked_at(bench: Bench) -> None:
+    bench.build()
+    bench.write({"models/b.sql": "{{ config(materialized='table') }} select id * 5 as id from a"})
+    report = bench.build()
+    assert [s.label for s in report.plan.of("build")] == ["b", "c", "d"]
+    assert {s.label for s in report.plan.skips} >= {"raw", "a"}
+    fresh = Bench(bench.root.parent / f"{bench.root.name}-full")
+    fresh.write(FILES)
+    fresh.write({"models/b.sql": "{{ config(materialized='table') }} select id * 5 as id from a"})
+    fresh.build()
+    live = "warehouse.duckdb"
+    assert contents(bench.root / live) == contents(fresh.root / live)
+    assert certain(bench)
