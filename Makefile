@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: build test soak dbt-suite lint types format lock bench docs clean
+.PHONY: build test soak dbt-suite lint types format lock bench bench-heavy bench-spine docs clean
 
 build: $(READY)  ## build the repository's own warehouse
 	@$(BIN)/transform build
@@ -35,7 +35,15 @@ format: $(READY)  ## put the code in its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## measure against plain DuckDB
+N ?= 1000
+PEERS ?=
+bench: $(READY)  ## measure against plain DuckDB; PEERS=dbt-core,sqlmesh measures others too, N=100 is quick
+	$(BIN)/python benchmarks/run.py --models $(N) --peers "$(PEERS)"
+
+bench-heavy: $(READY)  ## the same with 20 models over 20 million rows
+	$(BIN)/python benchmarks/run.py --heavy --peers "$(PEERS)"
+
+bench-spine: $(READY)  ## a build of the repository's own warehouse against plain DuckDB
 	$(BIN)/python benchmarks/spine.py
 
 docs: $(READY)  ## write the reference anew from the code

@@ -83,15 +83,19 @@ def _looped(line: str) -> str:
     return f"    {{%- for status in [{listed}] %}}\n{body}\n    {{%- endfor %}}\n"
 
 
+def _text(name: str, value: object) -> str:
+    return f"'{value}'" if isinstance(VARS[name], str) else str(value)
+
+
 def _money(value: str) -> str:
     return f"cast(round({value}, 2) as decimal(14, 2))"
 
 
-PLAIN = Words(lambda name: name, _money, lambda name: str(VARS[name]), _expanded)
+PLAIN = Words(lambda name: name, _money, lambda name: _text(name, VARS[name]), _expanded)
 JINJA = Words(
     lambda name: f"{{{{ ref('{name}') }}}}",
     lambda value: f"{{{{ money('{value}') }}}}",
-    lambda name: f"{{{{ var('{name}') }}}}",
+    lambda name: _text(name, f"{{{{ var('{name}') }}}}"),
     _looped,
 )
 # Native, every other model: a plain name is an edge.
@@ -177,7 +181,7 @@ select
         when status = 'paid' and amount < {m.dials[1]} then 'open'
         else status
     end as status,
-    happened_on >= date '{w.var("cutoff")}' as is_recent
+    happened_on >= cast({w.var("cutoff")} as date) as is_recent
 from typed
 """
 
@@ -653,7 +657,7 @@ def _properties(project: Project) -> dict[str, str]:
 
 
 MACROS = "{% macro money(value) %}cast(round({{ value }}, 2) as decimal(14, 2)){% endmacro %}\n"
-LISTED = "".join(f'  {name}: "{value}"\n' for name, value in VARS.items())
+LISTED = "".join(f"  {name}: {_text(name, value)}\n" for name, value in VARS.items())
 
 
 def _native(project: Project) -> dict[str, str]:
