@@ -5,7 +5,7 @@
 
 Figures are CPU seconds (user and system) of the whole process tree of a command, the median of so
 many runs; tools take turns. A wall clock says little on a machine that others use too. Memory is
-the largest resident set of one process in the tree. After a cold build the tables of every tool
+the largest resident set of one process in the tree. After the first turn the tables of every tool
 are compared with those of the floor.
 """
 
@@ -60,6 +60,7 @@ class Stand:
     runs: int
     costs: dict[str, list[Cost]] = field(default_factory=dict)
     note: str = ""
+    compared: str = ""
 
     def median(self, row: str, of: str = "cpu") -> float | None:
         """The median of a row; None when it was not measured."""
@@ -124,6 +125,8 @@ def measure_all(stands: list[Stand], rows: list[str], limit: float) -> None:
         for row in _needed(rows, first=turn == 0):
             for stand in [s for s in stands if turn < s.runs and not s.note]:
                 _take(stand, row, turn, limit, kept=row in rows)
+        if turn == 0 and rows != ["start"] and not stands[0].project.heavy:
+            compare(stands)
 
 
 def _needed(rows: list[str], *, first: bool) -> list[str]:
@@ -148,10 +151,15 @@ def _take(stand: Stand, row: str, turn: int, limit: float, *, kept: bool) -> Non
         print(f"  {turn + 1}  {row:<7} {stand.tool.name:<10} {shown}", file=sys.stderr)
 
 
-def differing(stand: Stand, floor: dict[str, object]) -> int:
-    """How many tables are not what the floor made."""
-    made = digest(stand.root)
-    return sum(made.get(name) != value for name, value in floor.items())
+def compare(stands: list[Stand]) -> None:
+    """Notes whether every tool made the floor's tables, the changed leaf with them."""
+    floor = digest(stands[1].root)
+    for stand in [each for each in stands if not each.note]:
+        made = digest(stand.root)
+        wrong = [name for name, value in floor.items() if made.get(name) != value]
+        stand.compared = f"{len(wrong)} of {len(floor)} tables differ from the floor's"
+        if not wrong:
+            stand.compared = f"all {len(floor)} tables as the floor's"
 
 
 def digest(root: Path) -> dict[str, object]:
@@ -199,7 +207,7 @@ def facts(stands: list[Stand]) -> dict[str, str]:
         "python": platform.python_version(),
     }
     for stand in stands:
-        made[stand.tool.name] = f"{stand.tool.version or '–'} (n = {stand.runs})"
+        made[stand.tool.name] = f"{stand.tool.version} (n = {stand.runs}) {stand.compared}"
     return made
 
 
@@ -282,20 +290,9 @@ def main() -> None:
         print(f"\n{len(stands[0].project.models)} models")
         for name, fact in known.items():
             print(f"{name:<10} {fact}")
-        if not given.heavy and rows != ["start"]:
-            compare(stands)
         print(f"\n{table(stands, rows)}")
     if given.json:
         write_json(given.json, stands, known)
-
-
-def compare(stands: list[Stand]) -> None:
-    """Says whether every tool made the floor's tables."""
-    floor = digest(stands[1].root)
-    for stand in [each for each in stands if each is not stands[1] and not each.note]:
-        wrong = differing(stand, floor)
-        shown = f"{wrong} of {len(floor)} tables differ" if wrong else f"all {len(floor)} tables"
-        print(f"{'':<10} {shown} as the floor's: {stand.tool.name}")
 
 
 if __name__ == "__main__":

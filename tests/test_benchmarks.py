@@ -84,6 +84,6 @@ def test_the_table_is_printed_with_ours_the_floor_and_their_ratio(tmp_path: Path
     out = tmp_path / "out.json"
     said = script("run.py", "--models", 8, "--runs", 1, "--only", "start,cold", "--json", out)
     assert "| CPU seconds | ours | floor | ratio |" in said
-    assert "all 8 tables as the floor's: ours" in said
+    assert "(n = 1) all 8 tables as the floor's" in said
     costs = json.loads(out.read_text())["costs"]
     assert set(costs["ours"]) == set(costs["floor"]) == {"start", "cold"}
