@@ -10,8 +10,9 @@ READY := $(VENV)/.ready
 build: $(READY)  ## build the repository's own warehouse
 	@$(BIN)/transform build
 
-test: $(READY) lint types  ## lint, types, the whole test suite
+test: $(READY) lint types  ## lint, types, the whole test suite, and what a build costs beside DuckDB alone
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python benchmarks/gate.py
 
 soak: $(READY)  ## long runs: many kills, many random projects
 	$(BIN)/python -m pytest -m soak

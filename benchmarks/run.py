@@ -131,7 +131,7 @@ def measure_all(stands: list[Stand], rows: list[str], limit: float) -> None:
 
 def _needed(rows: list[str], *, first: bool) -> list[str]:
     """The rows in the order of the table, but what needs a warehouse comes after one is built."""
-    order = ("start", "cold", "same", "ls-new", "ls", "leaf")
+    order = ("start", "cold", "same", "leaf", "ls-new", "ls")
     wanted: list[str] = [row for row in order if row in rows]
     if first and "cold" not in wanted and wanted != ["start"]:
         wanted.insert(0, "cold")

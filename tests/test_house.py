@@ -53,8 +53,18 @@ HOMES = {
 }
 # Only these doors load something when they are opened: drivers that may not be there, the command
 # line, whose start must be quick, and what opens a project, which is mostly found as it was, and
-# what draws, where there is no terminal to draw on.
-LAZY_DOORS = ("cli/", "targets/", "engines/", "sources/", "__main__.py", "opening.py", "console.py")
+# what draws, where there is no terminal to draw on; and what others have
+# installed is looked up when nothing here has the name.
+LAZY_DOORS = (
+    "cli/",
+    "targets/",
+    "engines/",
+    "sources/",
+    "__main__.py",
+    "opening.py",
+    "console.py",
+    "plugins.py",
+)
 
 
 def place(path: Path) -> str:

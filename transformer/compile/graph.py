@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import takewhile
 from typing import Any
 
+from transformer.compile.activations import activation_node
 from transformer.compile.checks import Checked, checks_of, sql_check
 from transformer.compile.config import option_place
 from transformer.compile.conflicts import Clashes, circle
@@ -30,7 +31,6 @@ from transformer.compile.models import (
 )
 from transformer.compile.naming import Asked, Placed
 from transformer.compile.nodes import (
-    ActivationBody,
     CheckBody,
     Graph,
     ModelBody,
@@ -47,7 +47,6 @@ from transformer.compile.world import World
 from transformer.errors import GraphError, TransformError, Where, did_you_mean
 from transformer.names import Name
 from transformer.project.values import (
-    Activation,
     Model,
     Project,
     Seed,
@@ -123,7 +122,7 @@ def compile_project(
     for analysis in project.analyses:
         _guard(draft, lambda a=analysis: _analysis(a, draft))  # type: ignore[misc]
     for activation in project.activations:
-        _guard(draft, lambda a=activation: _activation(a, draft))  # type: ignore[misc]
+        _guard(draft, lambda a=activation: draft.add(activation_node(a, index)))  # type: ignore[misc]
     _checks(project, draft)
     graph = _ordered(draft)
     silent = {f"`{name}` is undefined" for name in library.broken}
@@ -354,36 +353,6 @@ def _analysis(model: Model, draft: _Draft) -> None:
         return
     draft.queries[node.id] = (whole, None)
     draft.add(replace(node, needs=whole.needs))
-
-
-def _activation(activation: Activation, draft: _Draft) -> None:
-    index = draft.scope.index
-    found = index.nodes.get(activation.model)
-    if found is None:
-        raise GraphError(
-            f"there is no model `{activation.model}`",
-            activation.where,
-            hint=did_you_mean(activation.model, index.nodes),
-        )
-    if found.ephemeral:
-        raise GraphError(
-            f"`{activation.model}` is ephemeral: there is no relation to send",
-            activation.where,
-            hint="materialize it as a view or a table",
-        )
-    draft.add(
-        Node(
-            id=f"activation.{index.project}.{activation.name}",
-            kind="activation",
-            name=activation.name,
-            path=activation.where.path,
-            body=ActivationBody(activation),
-            needs=(found.id,),
-            tags=activation.tags,
-            options={"target": activation.kind, "mode": activation.mode},
-            where=activation.where,
-        )
-    )
 
 
 def _checks(project: Project, draft: _Draft) -> None:

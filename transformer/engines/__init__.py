@@ -105,6 +105,8 @@ def kinds() -> tuple[str, ...]:
 
 def find(kind: str) -> Any:
     """The engine's module: `DIALECT`, `connect(path, settings)`, `scratch()`, `loose()` …"""
-    if kind not in kinds():
-        raise UsageError(f"unknown type of target `{kind}`", hint=did_you_mean(kind, kinds()))
-    return plugins.find(__name__, kind)
+    try:
+        return plugins.find(__name__, kind)
+    except KeyError:
+        hint = did_you_mean(kind, kinds())
+        raise UsageError(f"unknown type of target `{kind}`", hint=hint) from None

@@ -136,10 +136,12 @@ def _config(node: Node, kind: str) -> Mapping[str, Any]:
 
 def _kept(project: Project, graph: Graph) -> Iterator[Thing]:
     """Exposures, metrics, semantic models and saved queries, with what they stand on."""
+    listed = [kept for kept in project.kept if kept.kind in _KEPT]
+    if not listed:
+        return  # which names there are is known only from what all nodes say
     names = _Names(project, graph)
-    for kept in project.kept:
-        if kept.kind in _KEPT:
-            yield kept_thing(kept, project.name, names.needs(kept))
+    for kept in listed:
+        yield kept_thing(kept, project.name, names.needs(kept))
 
 
 def kept_id(kept: Kept, root: str) -> str:
