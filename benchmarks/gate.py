@@ -2,7 +2,7 @@
 
     python benchmarks/gate.py [--models 150]
 
-The sides take turns, so that a slow machine slows both, and CPU seconds are compared, not the clock.
+The sides take turns, so that a slow machine slows both; CPU seconds are compared, not the clock.
 A ratio may be a third worse than it was when it was last written down here: so much do they differ
 from run to run on a busy machine. Of so few models much is start-up, so the ratios are not those
 of `docs/performance.md`.
