@@ -1,0 +1,223 @@
+"""Whatever is edited, a build that does only what is needed gives what a full one gives.
+
+A small random project is edited again and again. After each round the warehouse is compared with
+that of the same project built in an empty folder: every relation, its columns, their types, its
+rows, and the verdict of every check. A second build then has nothing to do. What can be told
+beforehand to need no work gets none.
+
+`MINIMAL_EDITS` says how many edits the long run makes, `MINIMAL_SEED` which ones.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.changing import Changing
+from tests.projects import Bench
+from transformer.asking import Ask, How, Outside, Report
+from transformer.errors import Mistakes
+from transformer.flows.build import preview
+
+EDITS = int(os.environ.get("MINIMAL_EDITS", "10000"))
+SEED = int(os.environ.get("MINIMAL_SEED", "1"))
+Relation = tuple[tuple[tuple[str, str], ...], list[str]]
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder in memory, where there is one: thousands of builds wait for no disk."""
+    memory = Path("/dev/shm")  # noqa: S108 - a name of its own is made in it
+    made = tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None)
+    try:
+        yield Path(made)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a warehouse holds of a project."""
+
+    relations: dict[str, Relation]
+    verdicts: dict[str, tuple[str, int | None]]
+
+
+def held(root: Path, names: list[str]) -> Held:
+    """The relations of these names with types and rows, and how the checks ended."""
+    relations: dict[str, Relation] = {}
+    with duckdb.connect(str(root / "warehouse.duckdb"), read_only=True) as con:
+        for name in names:
+            made = con.execute(f'from "main"."{name}"')
+            columns = tuple((c[0], str(c[1])) for c in made.description or ())
+            relations[name] = columns, sorted(repr(row) for row in made.fetchall())
+        verdicts = con.execute(
+            "select id, status, failures from _transform.nodes where kind = 'check'"
+        ).fetchall()
+    return Held(relations, {row[0]: (row[1], row[2]) for row in verdicts})
+
+
+@dataclass(slots=True)
+class Story:
+    """A project, its warehouse, and what was done to it."""
+
+    root: Path
+    seed: int
+    chance: random.Random = field(init=False)
+    project: Changing = field(init=False)
+    told: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    known: Held | None = None
+    # The texts of models when they were last compared.
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        self.root.mkdir(parents=True)
+        self.project = Changing(self.chance, self.root / "numbers.csv")
+        self.project.write_data()
+        self.project.start()
+        self.project.write(self.here)
+
+    @property
+    def here(self) -> Path:
+        return self.root / "here"
+
+    def build(self, *select: str, **words: Any) -> Report | None:
+        """Builds; None where the project is refused."""
+        self.project.write(self.here)
+        try:
+            return Bench(self.here).build(*select, **words)
+        except Mistakes as refused:
+            self.told.append(f"    refused: {refused.errors[0]}")
+            return None
+
+    def round(self) -> None:
+        """Some edits, perhaps a build of a part, then all, compared."""
+        quiet = self.known is not None and self.chance.random() < 0.2
+        for _ in range(self.chance.randint(1, 3)):
+            self.told.append(self.project.touch_up() if quiet else self.project.change())
+            self.counts["edits"] += 1
+            if not quiet and self.chance.random() < 0.12:
+                self.part()
+        self.compare(quiet=quiet)
+
+    def part(self) -> None:
+        """A build of something else than all that is needed."""
+        name = self.chance.choice(self.project.names())
+        kind = self.chance.choice(["select", "select", "below", "run", "refresh", "models"])
+        self.told.append(f"  {kind} {name}")
+        only = How(actions=frozenset({"build"}), always=True)
+        made = {
+            "select": lambda: self.build(name),
+            "below": lambda: self.build(f"{name}+"),
+            "run": lambda: self.build(name, command="run", how=only),
+            "models": lambda: self.build(command="run", how=only),
+            "refresh": lambda: self.build(full_refresh=True),
+        }[kind]()
+        self.counts[kind] += 1
+        self.known = None if made is None or made.plan.steps else self.known
+
+    def compare(self, *, quiet: bool) -> None:
+        """The minimal build against a full one."""
+        report = self.build()
+        wanted = self.anew()
+        if wanted is None:
+            assert report is None or not report.ok, self.story("only the full build fails")
+            self.counts["failed"] += 1
+            self.known = None
+            self.told.append(self.project.mend())
+            self.project.settle()
+            return
+        assert report is not None, self.story("only the minimal build is refused")
+        assert report.ok, self.story(f"only the minimal build fails: {report.results.bad}")
+        found = held(self.here, list(wanted.relations))
+        self.same(found, wanted)
+        self.counts["compared"] += 1
+        for outcome in report.results.outcomes:
+            self.counts[f"{outcome.action} {outcome.status}"] += 1
+        again = preview(Ask(self.here), Outside({}))[1]
+        assert not again.steps, self.story(f"done again: {[(s.id, s.reason) for s in again]}")
+        if quiet:
+            assert not report.plan.steps, self.story(f"{[(s.id, s.reason) for s in report.plan]}")
+            self.counts["quiet"] += 1
+        self.known = found
+
+    def same(self, found: Held, wanted: Held) -> None:
+        for name, (columns, rows) in wanted.relations.items():
+            assert found.relations[name][0] == columns, self.story(f"columns of {name}")
+            if found.relations[name][1] != rows:
+                pytest.fail(self.story(f"{name}: {found.relations[name][1]} is not {rows}"))
+        verdicts = {i: v for i, v in found.verdicts.items() if i in wanted.verdicts}
+        assert verdicts == wanted.verdicts, self.story(f"{verdicts} is not {wanted.verdicts}")
+
+    def anew(self) -> Held | None:
+        """What a full build in an empty folder gives; None where it fails."""
+        place = self.root / "anew"
+        shutil.rmtree(place, ignore_errors=True)
+        self.project.write(place)
+        try:
+            report = Bench(place).build()
+        except Mistakes:
+            return None
+        names = [
+            n
+            for n in self.project.names()
+            if n not in self.project.models
+            or self.project.models[n].kept in ("table", "view")
+            or self.project.models[n].shape == "tallied"
+        ]
+        return held(place, names) if report.ok else None
+
+    def story(self, what: str) -> str:
+        """All that is needed to see what happened."""
+        files = "\n".join(f"--- {name}\n{text}" for name, text in self.project.files().items())
+        done = "\n".join(self.told[-12:])
+        return f"{what}\nseed {self.seed}, round {self.counts['compared']}\n{done}\n{files}"
+
+
+def stories(edits: int, first: int, rounds: int) -> Counter[str]:
+    """Stories until so many edits are made; what they came to."""
+    counts: Counter[str] = Counter()
+    number = first
+    while counts["edits"] < edits:
+        with folder() as root:
+            story = Story(root / "story", number)
+            story.compare(quiet=False)
+            for _ in range(rounds):
+                story.round()
+            counts += story.counts
+        counts["stories"] += 1
+        number += 1
+    return counts
+
+
+def not_in_vain(counts: Counter[str]) -> None:
+    """What is to be tested really happened."""
+    assert counts["build skipped"] > counts["compared"] // 20, counts
+    assert counts["build success"] > counts["compared"] // 2, counts
+    assert counts["failed"] < counts["compared"], counts
+    assert counts["quiet"] > counts["compared"] // 20, counts
+
+
+@pytest.mark.parametrize("first", [100, 200])
+def test_a_minimal_build_gives_what_a_full_one_gives(first: int) -> None:
+    not_in_vain(stories(60, first, rounds=8))
+
+
+@pytest.mark.soak
+def test_ten_thousand_edits() -> None:
+    counts = stories(EDITS, SEED * 100_000, rounds=25)
+    print(dict(counts))
+    not_in_vain(counts)
