@@ -19,7 +19,8 @@ def _named(text: str) -> frozenset[str]:
 # A token: where it begins, and its text.
 Word = tuple[int, str]
 
-# Keywords that cannot be names, but behind `as` and a dot: their case says nothing.
+# Keywords that cannot be names, but behind `as` and a dot, or before `:=`: their case says
+# nothing.
 _KEYWORDS = _named(
     "all and any as asc case cast cross desc distinct else end except false from full group"
     " having in inner intersect into is join lateral left like limit natural not null offset on or"
@@ -40,7 +41,8 @@ def _plain(words: Sequence[Word], replaced: Sequence[tuple[int, int, str]]) -> I
     """The tokens with what stands in their place, and keywords in lower case."""
     splices = sorted(replaced)
     before, at = "", 0
-    for start, text in words:
+    behind = [*(text for _, text in words[1:]), ""]
+    for (start, text), after in zip(words, behind, strict=False):
         while at < len(splices) and splices[at][1] <= start:
             if splices[at][0] == splices[at][1]:
                 yield splices[at][2]  # it was put in, in place of nothing
@@ -50,7 +52,9 @@ def _plain(words: Sequence[Word], replaced: Sequence[tuple[int, int, str]]) -> I
                 yield splices[at][2]
             continue
         lowered = text.lower()
-        yield lowered if lowered in _KEYWORDS and before not in ("as", ".") else text
+        named = before in ("as", ".") or after == ":="
+        said = lowered in _KEYWORDS or (lowered == "exists" and after == "(")
+        yield lowered if said and not named else text
         before = lowered
     for _, _, text in splices[at:]:
         yield text

@@ -17,7 +17,7 @@ from transformer.compile.context import Trace
 from transformer.compile.hooks import hook_statements, statements_of
 from transformer.compile.models import code_of, rendered_now
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
-from transformer.compile.rendering import finish, resolve
+from transformer.compile.rendering import Parent, finish, resolve
 from transformer.compile.scope import Query, Scope
 from transformer.compile.snapshots import snapshot_now
 from transformer.compile.spans import Span
@@ -40,17 +40,19 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
     """Every query with its ephemeral parents put in; parents come first in the graph's order."""
     nodes: dict[str, Node] = {}
     texts: dict[str, str] = {}
+    said: dict[str, str] = {}
     for node in graph:
         made = node
         if node.id in queries:
             whole, increment = queries[node.id]
             if node.ephemeral:
                 texts[node.id] = finish(whole, node.path, "", ()).text
+                said[node.id] = whole.canonical
             chain = ephemeral_chain(whole.needs, graph)
             if any(nodes[each].late for each in chain):
                 made = _late(node, whole, scope)
             elif texts.keys() >= set(chain):  # else a parent has a mistake, which is told of
-                parents = [(graph[each].name, texts[each]) for each in chain]
+                parents = [Parent(graph[e].name, texts[e], said[e]) for e in chain]
                 made = _with_query(node, whole, increment, parents, scope)
         nodes[node.id] = made
     return Finished(Graph(nodes), texts)
@@ -83,7 +85,7 @@ def _with_query(
     node: Node,
     whole: Query,
     increment: Query | None,
-    parents: list[tuple[str, str]],
+    parents: list[Parent],
     scope: Scope,
 ) -> Node:
     body = node.body
@@ -99,7 +101,7 @@ def _with_query(
     return node
 
 
-def _compiled(node: Node, query: Query, parents: list[tuple[str, str]], scope: Scope) -> Compiled:
+def _compiled(node: Node, query: Query, parents: list[Parent], scope: Scope) -> Compiled:
     compiled = finish(query, node.path, _template(node, query), parents)
     files = dict.fromkeys(query.trace.macros.values())
     called = {path: scope.library.texts.get(path, "") for path in files}
@@ -198,12 +200,12 @@ class Late:
         query = resolve(rendered, scope, trace, lambda _: Where("--inline", 1, 1, 1, text))
         return finish(query, "--inline", "", self._parents(query.needs, scope)).text
 
-    def _parents(self, needs: Iterable[str], scope: Scope) -> list[tuple[str, str]]:
+    def _parents(self, needs: Iterable[str], scope: Scope) -> list[Parent]:
         made = []
         for each in ephemeral_chain(needs, self.graph):
             parent = self.graph[each]
             text = self.texts.get(each)
             if text is None:
                 text = finish(rendered_now(parent, scope), parent.path, "", ()).text
-            made.append((parent.name, text))
+            made.append(Parent(parent.name, text))
         return made

@@ -225,8 +225,8 @@ class Node:
         """What its queries depend on beside the content of the tables they read."""
         body = self.body
         if isinstance(body, ModelBody):
-            both = (body.query, body.increment)
-            return reduce(or_, (query.steadiness for query in both if query), STEADY)
+            both = [query.steadiness for query in (body.query, body.increment) if query]
+            return reduce(or_, both, STEADY) if both else Steadiness(order=True)
         query = body.query if isinstance(body, CheckBody | SnapshotBody) else None
         return query.steadiness if query else STEADY
 

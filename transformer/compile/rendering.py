@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from transformer.compile.canonical import said
 from transformer.compile.context import Trace
@@ -15,7 +15,7 @@ from transformer.compile.nodes import Compiled
 from transformer.compile.scope import Query, Scope, Template
 from transformer.compile.splicing import Splice, spliced
 from transformer.compile.sql import TableUse, read, without_end
-from transformer.compile.steadiness import steadiness
+from transformer.compile.steadiness import UNKNOWN, steadiness
 from transformer.errors import RenderError, SqlError, TransformError
 from transformer.names import quoted
 
@@ -112,7 +112,7 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
         trace,
         reading.parsed,
         canonical=said(reading.words, replaced) if reading.words else text,
-        steadiness=steadiness([word for _, word in reading.words]),
+        steadiness=steadiness([w for _, w in reading.words]) if reading.words else UNKNOWN,
     )
 
 
@@ -135,10 +135,16 @@ def _resolved(use: TableUse, index: Index, place: Any) -> tuple[Splice | None, s
     return Splice(use.start, use.end, found.relation.sql() + alias_text), found.id
 
 
-def finish(
-    query: Query, model_path: str, template: str, parents: Sequence[tuple[str, str]]
-) -> Compiled:
-    """The query that runs. `parents` are the ephemeral models it stands on: (name, text)."""
+class Parent(NamedTuple):
+    """An ephemeral model that a query stands on; what it says, whatever its layout."""
+
+    name: str
+    text: str
+    canonical: str = ""
+
+
+def finish(query: Query, model_path: str, template: str, parents: Sequence[Parent]) -> Compiled:
+    """The query that runs. `parents` are the ephemeral models it stands on."""
     splices = (*query.splices, *_injected(query, parents))
     text = spliced(query.rendered, splices)
     return Compiled(
@@ -149,15 +155,17 @@ def finish(
         splices=tuple(splices),
         macros=query.trace.macros,
         steadiness=query.steadiness,
-        canonical=" ".join([query.canonical, *(f"{name}: {text}" for name, text in parents)]),
+        canonical=" ".join(
+            [query.canonical, *(f"{each.name}: {each.canonical or each.text}" for each in parents)]
+        ),
     )
 
 
-def _injected(query: Query, parents: Sequence[tuple[str, str]]) -> list[Splice]:
+def _injected(query: Query, parents: Sequence[Parent]) -> list[Splice]:
     if not parents:
         return []
     # Comments at the end of a parent must not swallow the bracket, hence the new line.
-    ctes = ", ".join(f"{quoted(cte_name(name))} as ({text}\n)" for name, text in parents)
+    ctes = ", ".join(f"{quoted(cte_name(name))} as ({text}\n)" for name, text, _ in parents)
     if query.with_end is None:
         return [Splice(0, 0, f"with {ctes} ")]
     return [Splice(query.with_end, query.with_end, f" {ctes},")]

@@ -6,6 +6,7 @@ place (`Splice`) and everything else stays as it was written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ _STATEMENTS = (
     " EXPORT GRANT IMPORT INSERT INSTALL LOAD MERGE PRAGMA ROLLBACK SET TRUNCATE UPDATE USE"
     " VACUUM"
 )
+_SEVERAL = re.compile(r"\w+(\s+\w+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def read(text: str, dialect: str) -> Reading:
     try:
         trees = [tree for tree in speaks.parser().parse(tokens, text) if tree]
     except (ParseError, TokenError, RecursionError):
-        return Reading(parsed=False)
+        return Reading(parsed=False, words=_words(tokens, text))
     uses = [
         use
         for tree in trees
@@ -80,9 +82,15 @@ def read(text: str, dialect: str) -> Reading:
 
 
 def _words(tokens: Sequence[Any], text: str) -> tuple[Word, ...]:
-    return tuple(
-        (start, text[start : token.end + 1]) for token in tokens for start in (token.start,)
-    )
+    """The tokens, each with its place. A keyword of several words (`group by`) is as many."""
+    found: list[Word] = []
+    for token in tokens:
+        start, word = token.start, text[token.start : token.end + 1]
+        if _SEVERAL.fullmatch(word):
+            found += [(start + m.start(), m[0].lower()) for m in re.finditer(r"\w+", word)]
+        else:
+            found.append((start, word))
+    return tuple(found)
 
 
 def _refused(tokens: Sequence[Any], text: str) -> Refused | None:

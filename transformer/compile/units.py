@@ -17,7 +17,7 @@ from transformer.compile.dbt.adapter import Warehouse
 from transformer.compile.index import Index, Referable
 from transformer.compile.models import template_of
 from transformer.compile.nodes import CheckBody, Compiled, Graph, Node
-from transformer.compile.rendering import finish, render
+from transformer.compile.rendering import Parent, finish, render
 from transformer.compile.scope import Scope
 from transformer.errors import GraphError, RenderError, TransformError, Where, did_you_mean
 from transformer.names import Name, literal, quoted
@@ -209,18 +209,17 @@ class _Unit:
         query = render(template, scope, incremental=incremental)
         return finish(query, self.model.path, "", parents).text
 
-    def inputs(self) -> tuple[dict[str, _Fixture], list[tuple[str, str]]]:
+    def inputs(self) -> tuple[dict[str, _Fixture], list[Parent]]:
         """What is given, by node id, and the subqueries of it."""
         fixtures: dict[str, _Fixture] = {}
-        parents: list[tuple[str, str]] = []
+        parents: list[Parent] = []
         for each in self.body.args.get("given") or ():
             found = self.input(str(each.get("input") or ""))
             fixture = _fixture(each, self.body.where)
             key, label = (found.id, _label(found)) if found.id != _THIS else (_THIS, _THIS)
             fixtures[key] = fixture
-            parents.append(
-                (label, fixture.query or _rows(found.name, fixture.rows, self.types(found)))
-            )
+            query = fixture.query or _rows(found.name, fixture.rows, self.types(found))
+            parents.append(Parent(label, query))
         return fixtures, parents
 
     def input(self, written: str) -> Referable:
