@@ -41,7 +41,8 @@ class Session(Protocol):
         """Names and types of a query's columns."""
 
     def reads(self, sql: str, name: Name) -> frozenset[str] | None:
-        """The columns of the relation that the query reads; None where that cannot be told."""
+        """The columns of the relation that the query reads; None where that cannot be told. It
+        may only be asked while no other session runs a statement."""
 
     def arrow(self, sql: str) -> Any:
         """The result as an Arrow table."""

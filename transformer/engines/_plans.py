@@ -12,14 +12,16 @@ from transformer.names import Name
 def columns_read(plan: str, name: Name) -> frozenset[str] | None:
     """The columns of a relation that a plan in JSON reads; None where it does not stand in it.
 
+    A plan writes a name of several lines as several, and a field as `column.field`: of the first
+    each line is told, of the second the column as well. Rather too many than one too few.
     Raises ValueError and LookupError for what is no plan.
     """
-    place = f".{name.schema}.{name.table}".lower()
+    place = f".{name.schema}.{name.table}".lower().replace('"', "")
     scans = [
         scan
         for root in json.loads(plan)
         for scan in _scans(root)
-        if str(scan["Table"]).lower().endswith(place)
+        if str(scan["Table"]).lower().replace('"', "").endswith(place)
     ]
     if not scans:
         return None
@@ -36,4 +38,6 @@ def _scans(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _columns(scan: Mapping[str, Any]) -> Iterator[str]:
     told = scan.get("Projections", "")
-    yield from (each for each in ([told] if isinstance(told, str) else told) if each)
+    for each in [told] if isinstance(told, str) else told:
+        parts = each.split(".")
+        yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1) if each)

@@ -77,13 +77,14 @@ class DuckSession:
     def reads(self, sql: str, name: Name) -> frozenset[str] | None:
         """The columns of the relation that the query reads, as the engine's own planner finds
         them; None where that cannot be told. Raises nothing: a query that does not bind reads
-        what nobody knows."""
+        what nobody knows. The planner is set for all sessions meanwhile."""
         try:
+            before = self.rows("select current_setting('disabled_optimizers')")[0][0]
             self.run(f"set disabled_optimizers = '{_all_but('unused_columns')}'")
             try:
                 told = self.rows(f"explain (format json)\n{sql}")
             finally:
-                self.run("reset disabled_optimizers")
+                self.run(f"set disabled_optimizers = {literal(before)}")
             return columns_read(str(told[0][1]), name)
         except (Fault, LookupError, ValueError):
             return None
@@ -135,6 +136,8 @@ def _all_but(kept: str) -> str:
     made = duckdb.connect()
     with made:
         names = [row[0] for row in made.execute("select name from duckdb_optimizers()").fetchall()]
+    if kept not in names:
+        raise LookupError(kept)
     return ",".join(name for name in names if name != kept)
 
 

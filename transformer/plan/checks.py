@@ -95,6 +95,10 @@ class Check:
     where: Where
     shown: tuple[str, ...] = ()
     stored: Name | None = None
+    # The files that its query names, each with what tells whether it changed.
+    files: Mapping[str, str] = field(default_factory=dict)
+    # Nothing but what it reads is a reason to measure it.
+    only_moved: bool = False
 
 
 def not_null(subject: Subject) -> Measure:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from transformer.compile.dbt import constraints
 from transformer.compile.nodes import (
     ActivationBody,
     CheckBody,
@@ -21,6 +22,7 @@ from transformer.compile.nodes import (
     SnapshotBody,
     SourceBody,
 )
+from transformer.names import quoted
 
 # What `config()` says of when and where, not of what is made.
 _IRRELEVANT = frozenset({"tags", "meta", "enabled", "full_refresh"})
@@ -75,11 +77,30 @@ def _types(node: Node) -> list[tuple[str, str]]:
     return [(c.name, c.data_type) for c in node.described.columns if c.data_type]
 
 
-def _model(_: Node, body: ModelBody) -> Any:
+def _model(node: Node, body: ModelBody) -> Any:
     texts = [_said(query) for query in (body.query, body.increment) if query]
     options = {name: getattr(body.config, name) for name in body.config.__dataclass_fields__}
     options["written"] = _relevant(body.config.written)
-    return texts, body.code, _relevant(options)
+    made = texts, body.code, _relevant(options)
+    held = shape(node, body)
+    return (*made, held) if held else made
+
+
+def shape(node: Node, body: ModelBody) -> tuple[str, ...]:
+    """The columns of a contract that has constraints, as they stand in `create table`."""
+    described = node.described
+    ruled = described.constraints or any(c.constraints for c in described.columns)
+    if not body.config.contract or not ruled:
+        return ()
+    raw = {
+        c.name: {
+            "name": quoted(c.name),
+            "data_type": c.data_type,
+            "constraints": list(c.constraints),
+        }
+        for c in described.columns
+    }
+    return (*constraints.columns(raw), *constraints.table(described.constraints))
 
 
 def _relevant(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 from transformer.compile.config import option_place
-from transformer.compile.dbt import constraints
 from transformer.compile.keys import keyed
 from transformer.compile.nodes import (
     CheckBody,
@@ -20,8 +19,9 @@ from transformer.compile.nodes import (
     from_text,
 )
 from transformer.errors import TransformError, Where
-from transformer.names import quoted
 from transformer.plan.checked import check_of
+from transformer.plan.checks import Check
+from transformer.plan.fingerprint import shape
 from transformer.plan.materialize import Material, Statement, brings_new, statements
 from transformer.plan.snapshots import Record, snapshot
 from transformer.plan.versions import (
@@ -241,7 +241,7 @@ class _Planner:
             inputs=self.inputs[node.id],
             material=self.material(node) if late else None,
             record=self.record(node) if late else None,
-            checks=tuple(check_of(self.graph[c], self.graph, self.prints[c]) for c in checks),
+            checks=tuple(self.check(c) for c in checks),
             rows=self.rows(node),
             reads={
                 self.graph[need].name: relation
@@ -258,12 +258,18 @@ class _Planner:
             only_if_changed=only and node.kind in ("model", "snapshot", "check", "activation"),
         )
 
+    def check(self, check_id: str) -> Check:
+        made = check_of(self.graph[check_id], self.graph, self.prints[check_id])
+        only = check_id in self.only_moved and not self.wish.always
+        return replace(made, files=self.facts.files.get(check_id, {}), only_moved=only)
+
     def certain(self, node: Node) -> bool:
         """Whether a query that was bound over empty tables gives the same columns over full ones.
         `pivot` makes columns of values, and what is read past the graph may change."""
         if not isinstance(node.body, ModelBody) or node.body.config.materialized != "table":
             return False
         outside = any(self.graph[need].elsewhere for need in node.needs)
+        outside = outside or bool(self.steady[node.id].files)
         return not outside and bool(node.code) and not _SHIFTING.search(node.code)
 
     def waiting(self, node: Node) -> tuple[Node, ...]:
@@ -273,8 +279,15 @@ class _Planner:
         return tuple(
             self.graph[reader]
             for reader in self.readers.get(node.id, ())
-            if reader in self.state.nodes and self.may_stay(reader, node.id)
+            if self.stands_on(reader, node.id) and self.may_stay(reader, node.id)
         )
+
+    def stands_on(self, reader: str, node_id: str) -> bool:
+        """Whether the reader, as it is now, was made from the node as it is now: only then does it
+        follow from what the node held that nothing moves for it."""
+        known, made_of = self.state.nodes.get(reader), self.state.nodes[node_id].version
+        is_same = known is not None and known.fingerprint == self.prints[reader]
+        return is_same and known is not None and known.inputs.get(node_id) == made_of
 
     def may_stay(self, reader: str, node_id: str) -> bool:
         """Whether nothing but what it reads can be a reason to do the reader again. A check of the
@@ -330,7 +343,7 @@ class _Planner:
             existing=self.state.relation(node.relation),
             full_refresh=self.wish.full_refresh,
             place=partial(_columns_place, body),
-            shape=_shape(node, body),
+            shape=shape(node, body),
             names=tuple(c.name for c in node.described.columns),
         )
 
@@ -341,23 +354,6 @@ def _readers(inputs: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
         for need in needs:
             found.setdefault(need, []).append(reader)
     return found
-
-
-def _shape(node: Node, body: ModelBody) -> tuple[str, ...]:
-    """The columns of a contract that has constraints, as they stand in `create table`."""
-    described = node.described
-    ruled = described.constraints or any(c.constraints for c in described.columns)
-    if not body.config.contract or not ruled:
-        return ()
-    raw = {
-        c.name: {
-            "name": quoted(c.name),
-            "data_type": c.data_type,
-            "constraints": list(c.constraints),
-        }
-        for c in described.columns
-    }
-    return (*constraints.columns(raw), *constraints.table(described.constraints))
 
 
 def _has_query(node: Node) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transformer.compile.nodes import CheckBody, Graph, Node, from_text
+from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node, from_text
 from transformer.compile.steadiness import Steadiness
 from transformer.plan.fingerprint import digest, fingerprint
 from transformer.steps import State
@@ -11,10 +11,15 @@ from transformer.steps import State
 def print_of(node: Node, graph: Graph) -> str:
     """The node's fingerprint; that of a check holds the query of the ephemeral model it reads."""
     own = fingerprint(node)
-    inlined = [from_text(graph[need], graph) for need in node.needs if graph[need].ephemeral]
+    inlined = [_said(graph[need], graph) for need in node.needs if graph[need].ephemeral]
     if isinstance(node.body, CheckBody) and node.body.before:
         return digest(own, fingerprint(graph[node.body.before]))
     return digest(own, inlined) if node.kind == "check" and inlined else own
+
+
+def _said(node: Node, graph: Graph) -> str:
+    query = node.body.query if isinstance(node.body, ModelBody) else None
+    return query.canonical if query and query.canonical else from_text(node, graph)
 
 
 def current_versions(graph: Graph, state: State) -> dict[str, str]:

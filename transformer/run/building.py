@@ -4,7 +4,7 @@ rolls it back, and the old one stays."""
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from transformer.compile.complaints import is_about_sql
@@ -25,6 +25,7 @@ from transformer.run.checking import (
     Measured,
     cannot_run,
     keep_failures,
+    left,
     measure,
     one_by_one,
 )
@@ -53,13 +54,15 @@ class _Attempt:
 
     measured: Measured = NOTHING
     made: Made | None = None
+    # The readers of what was made, for whom nothing moved.
+    unmoved: list[str] = field(default_factory=list)
 
 
 def build(tools: Tools, step: Step) -> Outcome:
     """Performs a model, a seed or a snapshot."""
     work: Work = step.work
     if tools.unchanged(work):
-        return Outcome(step.id, step.action, step.label, "skipped")
+        return left(tools, step)
     attempt = _Attempt()
     with tools.engine.session() as session:
         try:
@@ -67,6 +70,7 @@ def build(tools: Tools, step: Step) -> Outcome:
                 work = late.now(tools, session, work)
                 _make(tools, session, work)
                 _settle(tools, session, work, attempt)
+            _tell(tools, session, work, attempt)
         except _Unmeasured:
             return _apart(tools, step, work)
         except Fault as fault:
@@ -147,13 +151,22 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
             raise _Kept
     rows = None if node.view else _rows(session, node.relation, attempt.measured)
     tools.settle(node.id, version, rows)
-    for reader in unmoved(tools, session, work, columns):
-        restate(session, reader, tools.advance(reader, node.id, version))
+    attempt.unmoved = unmoved(tools, session, work, columns)
     describe(tools, session, node, columns)
     attempt.made = Made(version, columns=columns, rows=rows)
     status: Status = "fail" if attempt.measured.failed else "success"
     entry = tools.entry(work, replace(attempt.made, status=status))
     note(session, [entry, *attempt.measured.entries])
+
+
+def _tell(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> None:
+    """Writes that some readers stand on what was made now. Two steps at the same time may have
+    the same reader: one writes after the other."""
+    if attempt.made is None or not attempt.unmoved:
+        return
+    with tools.telling, session.transaction():
+        for reader in attempt.unmoved:
+            restate(session, reader, tools.advance(reader, work.node.id, attempt.made.version))
 
 
 def _columns(session: Session, work: Work) -> Columns:

@@ -46,14 +46,25 @@ def check(tools: Tools, step: Step) -> Outcome:
     work: Work = step.work
     if tools.unchanged(work):
         return Outcome(step.id, "check", step.label, "skipped")
+    first, *rest = _measured(tools, work).outcomes
+    return replace(first, parts=tuple(rest))
+
+
+def left(tools: Tools, step: Step) -> Outcome:
+    """A step that has nothing to do but some of its checks: those that are new or read something
+    else that moved."""
+    checks = tuple(check for check in step.work.checks if not tools.unmoved(check))
+    found = _measured(tools, replace(step.work, checks=checks)) if checks else NOTHING
+    return Outcome(step.id, step.action, step.label, "skipped", parts=found.outcomes)
+
+
+def _measured(tools: Tools, work: Work) -> Measured:
     try:
-        measured = _in_transaction(tools, work)
+        return _in_transaction(tools, work)
     except Fault:
         # One of them cannot run, and DuckDB gives up the transaction: each is measured alone.
         with tools.alone():
-            measured = one_by_one(tools, work)
-    first, *rest = measured.outcomes
-    return replace(first, parts=tuple(rest))
+            return one_by_one(tools, work)
 
 
 def _in_transaction(tools: Tools, work: Work) -> Measured:
@@ -204,7 +215,7 @@ def _store(tools: Tools, session: Session, each: Check) -> str:
 
 def _entry(tools: Tools, each: Check, outcome: Outcome, expiry: float | None) -> Entry:
     with tools.guard:
-        inputs = {need: tools.versions.get(need, "") for need in each.needs}
+        inputs = {need: tools.versions.get(need, "") for need in each.needs} | dict(each.files)
     state = NodeState(each.fingerprint, outcome.status, inputs, outcome.status)
     failures = outcome.facts.get("failures")
     return Entry(each.id, "check", None, state, tools.run_id, tools.clock(), failures, expiry)

@@ -6,15 +6,19 @@ told of the new version without being built again: that is what stops work below
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
+from transformer.compile.config import hook_texts
 from transformer.compile.nodes import ModelBody, Node
 from transformer.engines import Session
 from transformer.names import Name, quoted
 from transformer.plan.work import Work
 from transformer.run.tools import Tools
 from transformer.steps import Columns
+
+_LOOSE = re.compile(r"\b(FLOAT|DOUBLE|INTERVAL|VARIANT|TIME WITH TIME ZONE)\b")
 
 
 def unmoved(tools: Tools, session: Session, work: Work, columns: Columns) -> list[str]:
@@ -25,16 +29,16 @@ def unmoved(tools: Tools, session: Session, work: Work, columns: Columns) -> lis
         return []
     if held.kind != "table" or not known.version:
         return []
-    wanted = {
-        reader.id: read
-        for reader in work.readers
-        if (read := _compared(_read(session, reader, node), columns, held.columns)) is not None
-    }
-    sets = sorted(set(wanted.values()))
-    if not sets:
-        return []
-    after = _digests(session, node.relation, sets)
     with tools.engine.apart() as other:  # which sees the table as it was
+        wanted = {}
+        for reader in work.readers:
+            now = _read(tools, session, (reader, node), columns)
+            if now == _read(tools, other, (reader, node), held.columns):
+                wanted[reader.id] = now
+        sets = sorted(set(wanted.values()))
+        if not sets:
+            return []
+        after = _digests(session, node.relation, sets)
         before = _digests(other, node.relation, sets)
     if after[0] != before[0]:
         return []
@@ -42,30 +46,46 @@ def unmoved(tools: Tools, session: Session, work: Work, columns: Columns) -> lis
     return [reader for reader, read in wanted.items() if read in same]
 
 
-def _read(session: Session, reader: Node, node: Node) -> frozenset[str] | None:
-    """The columns of the node's table that the reader's queries read; None for all of them."""
+def _read(tools: Tools, session: Session, pair: tuple[Node, Node], columns: Columns) -> Columns:
+    """Those of the columns of a node's table that a reader's queries read, all of them where that
+    cannot be told. Which these are can change with the table: `*`, `natural join`, a name that
+    then means another table's column."""
+    reader, node = pair
+    # Steps at the same time would be planned as this question is.
+    found = _told(session, reader, node) if tools.together else None
+    if found is None:
+        return columns
+    return tuple(each for each in columns if all(line in found for line in each[0].split("\n")))
+
+
+def _told(session: Session, reader: Node, node: Node) -> frozenset[str] | None:
+    """What the engine says that the reader's queries read; None where nobody can tell."""
     if not isinstance(reader.body, ModelBody) or node.relation is None:
         return None
+    if any(hook_texts(reader.options.get(key)) for key in ("pre_hook", "post_hook")):
+        return None  # which read what they like
     queries = [query.text for query in (reader.body.query, reader.body.increment) if query]
-    if not queries:
-        return None
-    found = [session.reads(query, node.relation) for query in queries]
-    return frozenset().union(*[each for each in found if each]) if None not in found else None
+    told = [session.reads(query, node.relation) for query in queries]
+    known = [each for each in told if each is not None]
+    return frozenset().union(*known) if known and len(known) == len(told) else None
 
 
-def _compared(read: frozenset[str] | None, now: Columns, before: Columns) -> tuple[str, ...] | None:
-    """The columns that are compared for a reader, in their order; None where they are not the
-    columns that were there: then there is nothing to compare."""
-    wanted = [column for column in now if read is None or column[0] in read]
-    there = [column for column in before if read is None or column[0] in read]
-    return tuple(name for name, _ in wanted) if wanted == there else None
-
-
-def _digests(session: Session, relation: Name, sets: Iterable[tuple[str, ...]]) -> tuple[Any, ...]:
+def _digests(session: Session, relation: Name, sets: Iterable[Columns]) -> tuple[Any, ...]:
     """The number of rows, and for each set of columns a sum of its rows' hashes: order does not
     count, and which values stand in a row together does."""
     sums = [
-        f"coalesce(sum(hash({', '.join(map(quoted, names))})::hugeint), 0)" if names else "0"
-        for names in sets
+        f"coalesce(sum(hash({', '.join(_hashed(*each) for each in columns)})::hugeint), 0)"
+        if columns
+        else "0"
+        for columns in sets
     ]
     return session.rows(f"select count(*), {', '.join(sums)} from {relation.sql()}")[0]
+
+
+def _hashed(name: str, kind: str) -> str:
+    """What is hashed of a column: of values that are equal and yet differ (0.0 and -0.0, a month
+    and 30 days) what tells them apart too."""
+    column = quoted(name)
+    if kind in ("FLOAT", "DOUBLE"):
+        return f"{column}, signbit({column})"
+    return f"{column}, {column}::varchar" if _LOOSE.search(kind) else column

@@ -12,6 +12,7 @@ from transformer import ledger
 from transformer.compile.bind import Bound
 from transformer.compile.nodes import Graph
 from transformer.engines import Engine
+from transformer.plan.versions import steadiness_of
 from transformer.plan.work import Facts
 from transformer.project.paths import Places
 from transformer.run.actions import lost
@@ -35,11 +36,11 @@ def facts(
 
 
 def files_of(graph: Graph) -> Iterator[tuple[str, dict[str, str]]]:
-    """For every node whose query names files: each of them with what tells whether it changed."""
-    for node in graph:
-        named = node.steadiness.files
-        if named:
-            yield node.id, {f"file:{name}": _version(name) for name in named}
+    """For every node whose query names files, or a view's that it reads: each of them with what
+    tells whether it changed."""
+    for node_id, steadiness in steadiness_of(graph).items():
+        if steadiness.files:
+            yield node_id, {f"file:{name}": _version(name) for name in steadiness.files}
 
 
 def _version(name: str) -> str:

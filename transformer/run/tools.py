@@ -16,6 +16,7 @@ from transformer.compile.finishing import Late
 from transformer.engines import Engine, Session
 from transformer.ledger import Entry
 from transformer.names import Name, quoted
+from transformer.plan.checks import Check
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
@@ -53,6 +54,7 @@ class Tools:
     # How many rows a node has, where that is known.
     sizes: dict[str, int | None] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
+    telling: threading.Lock = field(default_factory=threading.Lock)
     late: Late | None = None
     # What has to be done whatever its inputs turn out to be.
     outdated: set[str] = field(default_factory=set)
@@ -108,6 +110,12 @@ class Tools:
         if work.node.id in self.outdated or work.node.id not in self.state.nodes:
             return False
         return work.only_if_changed and self._stands_on(work.node.id) == self.inputs(work)
+
+    def unmoved(self, check: Check) -> bool:
+        """Whether what the check reads turned out to be what it was when it was last measured."""
+        with self.guard:
+            now = {need: self.versions.get(need, "") for need in check.needs} | dict(check.files)
+            return check.only_moved and self._stands_on(check.id) == now
 
     def entry(self, work: Work, made: Made) -> Entry:
         """What the ledger keeps of a step that was done."""
