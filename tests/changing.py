@@ -102,7 +102,7 @@ class Pen:
     def pick(self, key: str, among: Sequence[str]) -> str:
         if not among:
             raise Unfit
-        known = self.model.picks.get(key)
+        known = self.model.picks.get(key, "")
         if known not in among:
             known = random.Random(f"{self.seed}{key}").choice(list(among))
             self.model.picks[key] = known
@@ -231,7 +231,7 @@ def natural(pen: Pen, over: Sequence[Parent]) -> Made:
     shared = [c for c in p.flat if c in q.flat]
     if not shared or p.rows * q.rows > MOST or STRUCT in p.columns:
         raise Unfit
-    text = f"select * from {p.name} natural join {q.name}"
+    text = f"select * from {p.name} p natural join {q.name} q"
     return Made(text, (*p.columns, *(c for c in q.columns if c not in p.columns)), p.rows * q.rows)
 
 
@@ -241,7 +241,9 @@ def using(pen: Pen, over: Sequence[Parent]) -> Made:
     if p.rows * q.rows > MOST:
         raise Unfit
     one = pen.pick("one", shared)
-    text = f"select {one}, count(*)::int as {pen.free('new', [one])} from {p.name} join {q.name}"
+    text = (
+        f"select {one}, count(*)::int as {pen.free('new', [one])} from {p.name} p join {q.name} q"
+    )
     text += f" using ({one}) group by {one}"
     return Made(text, (one, pen.free("new", [one])), p.rows)
 
@@ -484,7 +486,7 @@ TWO: tuple[Shape, ...] = (
 )  # fmt: skip
 SHAPES = {shape.__name__: shape for shape in (*ONE, *TWO)}
 PAIRED = {shape.__name__ for shape in TWO}
-KEPT = ("table", "table", "table", "view", "ephemeral", "table_function")
+KEPT = ("table", "table", "table", "view", "ephemeral")
 # Shapes that many star readers hang on are made more often.
 WEIGHTS = {"star": 4, "select": 4, "without": 2, "imported": 2, "natural": 2, "captured": 2}
 WORDS = re.compile(
@@ -540,8 +542,6 @@ class Changing:
         known = {n: (tuple(s.columns), len(s.rows)) for n, s in self.seeds.items()}
         for name, model in self.models.items():
             made = self.drawn(name, model, known)
-            if model.kept == "table_function" and model.shape == "tallied":
-                model.kept = "table"
             self.made[name] = made
             known[name] = (made.columns, made.rows)
 
@@ -560,9 +560,7 @@ class Changing:
             return star(pen, over)
 
     def parent(self, name: str, model: Model, made: tuple[tuple[str, ...], int]) -> Parent:
-        called = name in self.models and self.models[name].kept == "table_function"
-        written = f"{{{{ ref('{name}') }}}}" if model.refs or called else name
-        return Parent(f"{written}(0)" if called else written, *made, bare=name)
+        return Parent(f"{{{{ ref('{name}') }}}}" if model.refs else name, *made, bare=name)
 
     def text(self, name: str) -> str:
         model, made = self.models[name], self.made[name]
@@ -584,8 +582,7 @@ class Changing:
     def config(model: Model) -> str:
         if model.shape == "tallied":
             return "{{ config(materialized='incremental', unique_key='a') }}"
-        given = ", parameters=['least']" if model.kept == "table_function" else ""
-        return f"{{{{ config(materialized='{model.kept}'{given}) }}}}"
+        return f"{{{{ config(materialized='{model.kept}') }}}}"
 
     def files(self) -> dict[str, str]:
         """Every file of the project."""
@@ -596,13 +593,9 @@ class Changing:
             f"{note}{{% macro plus(x) %}}({{{{ x }}}} + {self.plus}){{% endmacro %}}\n"
         )
         made["transform.yml"] = f"name: changing\nvars: {{k: {self.k}}}\n"
-        listed_ = [self.described(name) for name, m in self.models.items() if self.checked(m)]
+        listed_ = [self.described(name) for name, model in self.models.items() if model.check]
         made["models/_m.yml"] = "models:\n" + "".join(listed_) if listed_ else "models: []\n"
         return made
-
-    @staticmethod
-    def checked(model: Model) -> bool:
-        return bool(model.check) and model.kept != "table_function"
 
     def described(self, name: str) -> str:
         """The check of a model; it only warns, for a failure is no difference."""

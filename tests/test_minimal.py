@@ -106,7 +106,7 @@ class Story:
     def round(self) -> None:
         """Some edits, perhaps a build of a part, then all, compared."""
         quiet = self.known is not None and self.chance.random() < 0.2
-        for _ in range(self.chance.randint(1, 3)):
+        for _ in range(self.chance.randint(1, 6)):
             self.told.append(self.project.touch_up() if quiet else self.project.change())
             self.counts["edits"] += 1
             if not quiet and self.chance.random() < 0.12:
@@ -132,7 +132,7 @@ class Story:
     def compare(self, *, quiet: bool) -> None:
         """The minimal build against a full one."""
         report = self.build()
-        wanted = self.anew()
+        wanted = self.known if quiet else self.anew()
         if wanted is None:
             assert report is None or not report.ok, self.story("only the full build fails")
             self.counts["failed"] += 1

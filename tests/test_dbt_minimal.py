@@ -1,0 +1,62 @@
+"""What a minimal build may not overlook in a dbt project: hooks, contracts, what queries call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.test_dbt_build import project, rows, run
+
+TABLE = "{{ config(materialized='table') }} "
+
+
+def test_what_a_hook_reads_is_read(tmp_path: Path) -> None:
+    hook = "insert into {{ this }} select b from {{ ref('p') }}"
+    text = f"{{{{ config(materialized='table', post_hook=\"{hook}\") }}}} select a from ref_p"
+    text = text.replace("ref_p", "{{ ref('p') }}")
+    for value in (1, 2):
+        made = {"models/m.sql": text, "models/p.sql": TABLE + f"select 0 as a, {value} as b"}
+        root = project(tmp_path, **made)
+        run(root, "build")
+        assert rows(root, "select a from m order by a") == [(0,), (value,)]
+
+
+CONTRACT = """
+    models:
+      - name: m
+        config: {contract: {enforced: true}}
+        columns:
+          - {name: a, data_type: integer, constraints: [{type: not_null}]}
+          - {name: b, data_type: integer, constraints: [{type: not_null}]}
+"""
+
+
+def test_the_columns_and_constraints_of_a_contract_are_part_of_the_model(tmp_path: Path) -> None:
+    lines = CONTRACT.splitlines()
+    turned = "\n".join([*lines[:-2], lines[-1], lines[-2]])
+    loose = turned.replace(", constraints: [{type: not_null}]", "")
+    for text, names in ((CONTRACT, ["a", "b"]), (turned, ["b", "a"]), (loose, ["b", "a"])):
+        root = project(
+            tmp_path, **{"models/m.sql": TABLE + "select 1 as a, 2 as b", "models/m.yml": text}
+        )
+        report = run(root, "build", "m")
+        assert "m" in [step.label for step in report.plan]
+        told = rows(root, "describe m")
+        if text is not loose:
+            assert [row[0] for row in told] == names
+
+
+def test_a_table_function_lets_through_what_it_reads(tmp_path: Path) -> None:
+    files = {
+        "models/f.sql": "{{ config(materialized='table_function', parameters=['n']) }}"
+        " select a, b from {{ ref('p') }} where c > n",
+        "models/m.sql": TABLE + "select a from {{ ref('f') }}(0)",
+    }
+    ended = []
+    for b, c in ((1, 1), (2, 1), (2, 0)):
+        values = f"select 1 as a, {b} as b, {c} as c"
+        root = project(tmp_path, **files, **{"models/p.sql": TABLE + values})
+        report = run(root, "build", "p+")
+        ended += [o.status for o in report.results.outcomes if o.label == "m"]
+        assert not run(root, "build").plan.steps or b == 1
+    assert ended == ["success", "skipped", "success"]
+    assert rows(root, "from m") == []

@@ -1,0 +1,359 @@
+"""What a build that does only what is needed may not overlook, and what it may leave alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Bench, contents, done
+from transformer.asking import How
+
+TABLE = "{{ config(materialized='table') }} "
+EPHEMERAL = "{{ config(materialized='ephemeral') }} "
+MODELS = How(actions=frozenset({"build"}), always=True)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "here")
+
+
+def ended(bench: Bench, *select: str, how: How = How()) -> dict[str, str]:  # noqa: B008 - frozen
+    """How the steps of a good build ended; there is nothing left to do after it."""
+    report = bench.build(*select, how=how)
+    assert report.ok, report.results.bad
+    if not select:
+        assert not bench.build().plan.steps
+    return done(report)
+
+
+def same_as_anew(bench: Bench) -> None:
+    """The warehouse holds what a build in an empty folder makes of the project."""
+    anew = Bench(bench.root.parent / "anew")
+    shutil.rmtree(anew.root, ignore_errors=True)
+    anew.write({str(p.relative_to(bench.root)): p.read_text() for p in sources(bench.root)})
+    anew.build()
+    name = "warehouse.duckdb"
+    assert contents(bench.root / name) == contents(anew.root / name)
+
+
+def sources(root: Path) -> list[Path]:
+    kinds = (".sql", ".csv", ".yml", ".py")
+    return [p for p in root.rglob("*") if p.suffix in kinds and ".transform" not in p.parts]
+
+
+# ------------------------------------------------------------------ columns that are read
+
+
+def test_a_model_whose_columns_did_not_move_is_left_alone(bench: Bench) -> None:
+    bench.write({"seeds/s.csv": "a,b\n1,1\n2,2\n", "models/m.sql": TABLE + "select a from s"})
+    bench.write({"models/below.sql": TABLE + "select * from m"})
+    bench.build()
+    bench.write({"seeds/s.csv": "a,b\n2,7\n1,8\n"})
+    assert ended(bench) == {"s": "success", "m": "skipped", "below": "skipped"}
+    bench.write({"seeds/s.csv": "a,b\n2,7\n3,8\n"})
+    assert ended(bench) == {"s": "success", "m": "success", "below": "success"}
+    same_as_anew(bench)
+
+
+READERS = {
+    "a_star": "select * from p",
+    "a_star_without_a_column": "select * exclude (a) from p",
+    "a_pattern": "select columns('a|c') from p",
+    "a_natural_join": "select * from p natural join q",
+    "a_row_as_a_value": "select p::varchar as row_ from p",
+    "a_star_in_a_count": "select count(*) as n from (select distinct * from p)",
+    "names_of_columns": "select * from (unpivot p on columns(*) into name k value v)",
+    "a_summary": "select column_name, max from (summarize p)",
+    "rows_put_under_rows": "select * from p union all by name select * from q",
+    "a_CTE": "with x as (select * from p) select * from x",
+    "an_alias_that_stood_behind_a_column": "select a as c, c + 1 as d from p",
+    "a_name_that_then_means_another_table": (
+        "select a from q where exists (select 1 from p where c > 1)"
+    ),
+}
+
+
+@pytest.mark.parametrize("kept", ["table", "view", "ephemeral"])
+def test_columns_that_go_come_and_change_places_are_seen(bench: Bench, kept: str) -> None:
+    bench.write({"seeds/q.csv": "a,c\n1,1\n2,9\n"})
+    for name, query in READERS.items():
+        text = f"{{{{ config(materialized='{kept}') }}}} {query}"
+        bench.write({f"models/{name}.sql": text, f"models/{name}_.sql": TABLE + f"from {name}"})
+    whole, narrow, turned = "a,b,c\n1,1,3\n2,2,3\n", "a,b\n1,1\n2,2\n", "c,b,a\n3,1,1\n3,2,2\n"
+    for text in (whole, narrow, whole, turned):
+        bench.write({"seeds/p.csv": text})
+        bench.build()
+        same_as_anew(bench)
+
+
+def test_a_column_of_another_case_is_seen(bench: Bench) -> None:
+    bench.write({"models/m.sql": TABLE + "select a from s"})
+    for text in ("a\n1\n", "A\n1\n"):
+        bench.write({"seeds/s.csv": text})
+        bench.build()
+        same_as_anew(bench)
+
+
+def test_a_field_of_a_column_is_part_of_it(bench: Bench) -> None:
+    for n, read in enumerate(["s.x as v", "s.*", "unnest(s)", "struct_extract(s, 'x') as v"]):
+        bench.write({f"models/m{n}.sql": TABLE + f"select {read} from p"})
+    for value in (1, 2):
+        bench.write({"models/p.sql": TABLE + f"select {{'x': {value}, 'y': 0}} as s, 1 as n"})
+        bench.build()
+        same_as_anew(bench)
+
+
+def test_names_that_need_quotes_are_columns_too(bench: Bench) -> None:
+    query = 'select "a b", "d.e", "two\nlines" from "s t"'
+    bench.write({"models/m.sql": TABLE + query})
+    for i in range(4):
+        values = ", ".join(
+            f'{int(i == n)} as "{name}"'
+            for n, name in enumerate(["a b", "d.e", "two\nlines", "rest"])
+        )
+        bench.write({"models/s t.sql": TABLE + f"select {values}"})
+        told = ended(bench)
+        same_as_anew(bench)
+    assert told == {"s t": "success", "m": "success"}
+
+
+EQUAL = (
+    ("0.0::double", "-0.0::double"),
+    ("interval '1 month'", "interval '30 days'"),
+    ("{'x': -0.0::double}", "{'x': 0.0::double}"),
+    ("[interval '24 hours']", "[interval '1 day']"),
+)
+
+
+def test_values_that_are_equal_but_not_the_same_are_seen(bench: Bench) -> None:
+    for n in range(len(EQUAL)):
+        bench.write({f"models/m{n}.sql": TABLE + f"select v::varchar as v from p{n}"})
+    for turn in (0, 1):
+        for n, values in enumerate(EQUAL):
+            bench.write({f"models/p{n}.sql": TABLE + f"select {values[turn]} as v"})
+        bench.build()
+        same_as_anew(bench)
+
+
+# ------------------------------------------------------------------ builds of a part
+
+
+def test_what_was_behind_already_is_not_up_to_date_when_its_parent_stays(bench: Bench) -> None:
+    bench.write({"models/m.sql": TABLE + "select a from p"})
+    for value, other in ((1, 1), (2, 1), (2, 2)):
+        bench.write({"models/p.sql": TABLE + f"select {value} as a, {other} as b"})
+        bench.build(*(["p"] if value == 2 else []))
+    assert ended(bench) == {"m": "success"}
+    same_as_anew(bench)
+
+
+def test_a_query_that_is_as_it_was_follows_what_moved_meanwhile(bench: Bench) -> None:
+    bench.write({"models/m.sql": TABLE + "select a from p"})
+    bench.write({"models/p.sql": TABLE + "select 1 as a, 1 as b"})
+    bench.build()
+    bench.write({"models/m.sql": TABLE + "select b from p"})
+    bench.write({"models/p.sql": TABLE + "select 2 as a, 1 as b"})
+    bench.build("p")
+    bench.write({"models/m.sql": TABLE + "select a from p"})
+    bench.build()
+    same_as_anew(bench)
+
+
+def test_a_failure_between_two_changes_leaves_nothing_behind(bench: Bench) -> None:
+    bench.write({"models/m.sql": TABLE + "select p.a, q.a as b from p, q"})
+    bench.write({"models/q.sql": TABLE + "select 1 as a"})
+    for value, other, q in ((1, 1, "1"), (2, 1, "error('no')"), (2, 2, "1")):
+        bench.write({"models/p.sql": TABLE + f"select {value} as a, {other} as b"})
+        bench.write({"models/q.sql": TABLE + f"select {q} as a"})
+        bench.build()
+    same_as_anew(bench)
+
+
+# ------------------------------------------------------------------ checks
+
+
+CHECKED = {
+    "seeds/s.csv": "a,b\n1,1\n",
+    "models/m.sql": TABLE + "select a from s",
+    "models/_m.yml": "models: [{name: m, columns: [{name: a, data_tests: [not_null]}]}]\n",
+}
+
+
+def test_a_new_check_of_a_table_that_stays_is_measured(bench: Bench) -> None:
+    bench.write(CHECKED)
+    bench.build()
+    text = CHECKED["models/_m.yml"].replace("[not_null]", "[not_null, {accepted_values: VALUES}]")
+    bench.write({"seeds/s.csv": "a,b\n1,2\n"})
+    bench.write({"models/_m.yml": text.replace("VALUES", "{values: [5]}")})
+    report = bench.build()
+    assert {o.label: o.status for o in report.results.every()} == {
+        "s": "success",
+        "m": "skipped",
+        "accepted_values m.a": "fail",
+    }
+    assert not report.ok
+    bench.write({"models/_m.yml": text.replace("VALUES", "{values: [1]}")})
+    ended(bench)
+
+
+@pytest.mark.parametrize("kept", ["table", "view"])
+def test_a_check_that_reads_more_than_its_model_follows_that(bench: Bench, kept: str) -> None:
+    bench.write(CHECKED)
+    rule = "{relationships: {to: ref('s'), field: b}}"
+    bench.write({"models/_m.yml": CHECKED["models/_m.yml"].replace("not_null", rule)})
+    bench.write({"models/m.sql": f"{{{{ config(materialized='{kept}') }}}} select a from s"})
+    assert bench.build().ok
+    bench.write({"seeds/s.csv": "a,b\n1,2\n"})
+    report = bench.build()
+    assert [o.status for o in report.results.every() if o.action == "check"] == ["fail"]
+    bench.write({"seeds/s.csv": "a,b\n1,1\n"})
+    ended(bench)
+
+
+def test_a_failed_check_of_a_table_that_stayed_stops_what_stands_on_it(bench: Bench) -> None:
+    bench.write(CHECKED)
+    bench.write({"models/below.sql": TABLE + "select a, b from m, (select b from s)"})
+    bench.build()
+    text = CHECKED["models/_m.yml"].replace("not_null", "{accepted_values: {values: [5]}}")
+    bench.write({"seeds/s.csv": "a,b\n1,2\n", "models/_m.yml": text})
+    assert done(bench.build()) == {"s": "success", "m": "skipped", "below": "skipped"}
+    bench.write(CHECKED)
+    assert ended(bench)["below"] == "success"
+
+
+# ------------------------------------------------------------------ files that queries name
+
+
+@pytest.mark.parametrize("kept", ["table", "view", "ephemeral"])
+@pytest.mark.parametrize("query", ["from read_csv('FILE')", "select * from range(1), 'FILE'"])
+def test_a_file_is_watched_through_views(bench: Bench, kept: str, query: str) -> None:
+    file = bench.root / "x.csv"
+    bench.write({"models/v.sql": f"{{{{ config(materialized='{kept}') }}}} " + query})
+    text = (bench.root / "models" / "v.sql").read_text().replace("FILE", str(file))
+    bench.write({"models/v.sql": text, "models/m.sql": TABLE + "select * from v"})
+    bench.write({"models/below.sql": TABLE + "select * from m"})
+    for rows in ("a\n1\n", "a\n2\n", "a,b\n2,3\n"):
+        file.write_text(rows)
+        ended(bench)
+        same_as_anew(bench)
+
+
+def test_a_check_follows_the_file_that_it_names(bench: Bench) -> None:
+    file = bench.root / "x.csv"
+    bench.write({"tests/c.sql": f"select * from read_csv('{file}') where a > 1"})
+    bench.write({"models/m.sql": TABLE + "select 1 as a"})
+    file.write_text("a\n1\n")
+    ended(bench)
+    file.write_text("a\n2\n")
+    assert not bench.build().ok
+
+
+# ------------------------------------------------------------------ time, chance, order
+
+
+@pytest.mark.parametrize("kept", ["view", "ephemeral"])
+def test_time_and_chance_are_seen_through_views(bench: Bench, kept: str) -> None:
+    bench.write({"models/v.sql": f"{{{{ config(materialized='{kept}') }}}} select random() as r"})
+    bench.write({"models/m.sql": TABLE + "select r from v"})
+    bench.build()
+    first = bench.rows("from m")
+    assert done(bench.build())["m"] == "success"
+    assert bench.rows("from m") != first
+
+
+def test_a_query_that_only_the_engine_can_read_is_built(bench: Bench) -> None:
+    bench.write({"models/m.sql": TABLE + "select x'ff' as b, random() as r"})
+    assert bench.build().ok
+    assert done(bench.build()) == {"m": "success"}
+
+
+ORDERED = {
+    "a_row_place": "select rowid as n, a from s",
+    "rows_beside_rows": "select * from range(2) t(n) positional join s",
+    "a_list_of_a_query": "select array(select a from s) as l",
+    "the_first_of_a_group": "select first(a) as a from s",
+    "ties": "select a from s order by b limit 1",
+    "ties_in_a_window": "select a, row_number() over (order by b) as n from s",
+    "rows_before_a_row": "select a, sum(a) over (order by b rows unbounded preceding) as n from s",
+}
+
+
+@pytest.mark.parametrize("kept", ["table", "ephemeral"])
+def test_what_depends_on_the_order_of_rows_is_built_again(bench: Bench, kept: str) -> None:
+    for name, query in ORDERED.items():
+        text = f"{{{{ config(materialized='{kept}') }}}} {query}"
+        bench.write({f"models/{name}.sql": text, f"models/{name}_.sql": TABLE + f"from {name}"})
+    for text in ("a,b\n1,1\n2,1\n", "a,b\n2,1\n1,1\n"):
+        bench.write({"seeds/s.csv": text})
+        ended(bench)
+        same_as_anew(bench)
+
+
+def test_a_python_model_may_depend_on_the_order_of_rows(bench: Bench) -> None:
+    text = "def model(project):\n    return project.ref('s').head(1)\n"
+    bench.write({"models/m.py": text})
+    for rows in ("a\n1\n2\n", "a\n2\n1\n"):
+        bench.write({"seeds/s.csv": rows})
+        ended(bench)
+        same_as_anew(bench)
+
+
+# ------------------------------------------------------------------ edits that say nothing
+
+
+@pytest.mark.parametrize("kept", ["table", "view", "ephemeral"])
+def test_comments_layout_and_case_of_keywords_are_no_work(bench: Bench, kept: str) -> None:
+    head = f"{{{{ config(materialized='{kept}') }}}} "
+    query = (
+        "with x as (select a, count(*) as n from s group by a order by a), y as (from s)"
+        " select x.a, rank() over (partition by n order by x.a) as r from x join y on x.a = y.a"
+    )
+    turned = (
+        "-- why\nWITH y AS (FROM s), /* first */ x AS (SELECT a, count(*) AS n FROM s\n"
+        "GROUP   BY a ORDER\n\tBY a)\nSELECT x.a, rank() over (PARTITION  BY n ORDER BY x.a) AS r"
+        " FROM x JOIN y ON x.a = y.a\n;\n"
+    )
+    bench.write({"seeds/s.csv": "a\n1\n2\n", "models/m.sql": head + query})
+    bench.write({"models/below.sql": TABLE + "select * from m"})
+    text = "models: [{name: m, columns: [{name: a, data_tests: [not_null]}]}]\n"
+    bench.write({"models/_m.yml": text})
+    bench.build()
+    bench.write({"models/m.sql": head + turned})
+    assert not bench.build().plan.steps
+
+
+def test_a_cte_that_hides_a_table_does_so_only_behind_it(bench: Bench) -> None:
+    parts = ["s as (select 5 as a)", "x as (select sum(a) as n from s)"]
+    bench.write({"seeds/s.csv": "a\n1\n2\n"})
+    for ordered in (parts, parts[::-1], parts):
+        bench.write({"models/m.sql": TABLE + f"with {', '.join(ordered)} select n from x"})
+        assert ended(bench)["m"] == "success"
+        same_as_anew(bench)
+
+
+# ------------------------------------------------------------------ steps at the same time
+
+
+def test_many_parents_at_once_tell_the_same_reader(bench: Bench) -> None:
+    names = [f"p{i}" for i in range(12)]
+    joined = " union all ".join(f"select a from {name}" for name in names)
+    bench.write({"models/m.sql": TABLE + joined})
+    for value in range(4):
+        bench.write({f"models/{n}.sql": TABLE + f"select 1 as a where {value} < 9" for n in names})
+        report = bench.build(how=How(threads=8))
+        assert report.ok, report.results.bad
+        same_as_anew(bench)
+    assert done(report)["m"] == "skipped"
+
+
+def test_columns_are_read_rightly_while_other_steps_run(bench: Bench) -> None:
+    """A column that stands in a filter only is read, whatever the planner makes of it."""
+    names = [f"p{i}" for i in range(8)]
+    for value in range(3):
+        bench.write({f"models/{n}.sql": TABLE + f"select 1 as a, {value} as b" for n in names})
+        bench.write({f"models/r_{n}.sql": TABLE + f"select a from {n} where b = 1" for n in names})
+        assert bench.build(how=How(threads=8)).ok
+        same_as_anew(bench)
