@@ -710,6 +710,9 @@ class Changing:
         model.shape, model.picks = self.chance.choice(list(SHAPES)), {}
         if model.shape in PAIRED:
             model.parents = [self.chance.choice(self.above(name)) for _ in range(2)]
+        if model.shape == "tallied":
+            # It is to begin with no rows: what was a table would go on as it is.
+            name = self.called_anew(name)
         return f"{name} becomes {model.shape}"
 
     def any_seed(self) -> Seed:
@@ -798,12 +801,15 @@ class Changing:
 
     def rename(self) -> str:
         name, _ = self.any_model()
+        return f"{name} is called {self.called_anew(name)}"
+
+    def called_anew(self, name: str) -> str:
         self.count += 1
         new = f"n{self.count}"
         self.models = {new if n == name else n: m for n, m in self.models.items()}
         for model in self.models.values():
             model.parents = [new if p == name else p for p in model.parents]
-        return f"{name} is called {new}"
+        return new
 
     def remove(self) -> str:
         if len(self.models) < 3:

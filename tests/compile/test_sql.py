@@ -56,6 +56,11 @@ def test_what_sqlglot_cannot_read_has_no_uses_and_says_so() -> None:
     assert not read("select from where group", "duckdb").parsed
 
 
+def test_a_semicolon_in_quotes_ends_nothing() -> None:
+    assert read("select ';' from a", "duckdb").refused is None
+    assert read("select 1; select 2", "duckdb").refused is not None
+
+
 def test_only_the_name_changes() -> None:
     text = "select x ~ 'a.*b' -- from a\nfrom  a  t /* a */"
     use = read(text, "duckdb").uses[0]

@@ -98,7 +98,7 @@ def _refused(tokens: Sequence[Any], text: str) -> Refused | None:
         return Refused("there is no query here", 0)
     if tokens[0].text.upper() in _STATEMENTS.split():
         return Refused(f"`{tokens[0].text.lower()} …` is no query", int(tokens[0].start))
-    end = next((t for t in tokens[:-1] if t.text == ";"), None) if ";" in text else None
+    end = next((t for t in tokens[:-1] if text[t.start] == ";"), None) if ";" in text else None
     return Refused("there is more than one statement here", int(end.start)) if end else None
 
 
