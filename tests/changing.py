@@ -565,7 +565,7 @@ class Changing:
     def text(self, name: str) -> str:
         model, made = self.models[name], self.made[name]
         query = made.text
-        if model.broken:
+        if model.broken and model.kept == "table":
             query = f"select * from ({query}) where error('broken') is null"
         pieces = _FIXED.split(query)
         for i in range(0, len(pieces), 2):
