@@ -172,6 +172,19 @@ def test_a_failure_between_two_changes_leaves_nothing_behind(bench: Bench) -> No
     same_as_anew(bench)
 
 
+def test_a_relation_that_another_node_made_meanwhile_is_made_again(bench: Bench) -> None:
+    model = {"models/p.sql": TABLE + "select 1 as a"}
+    bench.write({**model, "models/m.sql": TABLE + "select a from p"})
+    bench.build()
+    (bench.root / "models/p.sql").unlink()
+    bench.write({"seeds/p.csv": "a\n2\n"})
+    ended(bench)
+    (bench.root / "seeds/p.csv").unlink()
+    bench.write(model)
+    ended(bench)
+    same_as_anew(bench)
+
+
 # ------------------------------------------------------------------ checks
 
 
@@ -299,6 +312,16 @@ def test_a_python_model_may_depend_on_the_order_of_rows(bench: Bench) -> None:
         bench.write({"seeds/s.csv": rows})
         ended(bench)
         same_as_anew(bench)
+
+
+def test_a_check_that_asks_for_the_time_is_measured_in_each_build(bench: Bench) -> None:
+    rules = "{expression_is_true: {expression: '< now()'}}, {not_null: {where: 'a < now()'}}"
+    text = f"models: [{{name: m, columns: [{{name: a, data_tests: [{rules}, unique]}}]}}]\n"
+    bench.write({"models/m.sql": TABLE + "select date '2020-01-01' as a", "models/_m.yml": text})
+    bench.build()
+    steps = {step.label for step in bench.build().plan}
+    assert len(steps) == 1
+    assert len(list(bench.build().results.every())) == 2
 
 
 # ------------------------------------------------------------------ edits that say nothing

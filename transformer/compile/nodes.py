@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from transformer.compile.locate import in_macro, in_template, in_text
 from transformer.compile.model_config import ModelConfig
 from transformer.compile.splicing import Splice, unspliced
-from transformer.compile.steadiness import STEADY, Steadiness
+from transformer.compile.steadiness import STEADY, Steadiness, steadiness
 from transformer.errors import TransformError, Where
 from transformer.names import Name, quoted
 from transformer.project.values import (
@@ -228,6 +229,9 @@ class Node:
             both = [query.steadiness for query in (body.query, body.increment) if query]
             return reduce(or_, both, STEADY) if both else Steadiness(order=True)
         query = body.query if isinstance(body, CheckBody | SnapshotBody) else None
+        if query is None and isinstance(body, CheckBody):
+            written = f"{body.args.get('expression') or ''} {body.config.where or ''}"
+            return steadiness(re.findall(r"'[^']*'|\w+|\S", written))
         return query.steadiness if query else STEADY
 
     @property

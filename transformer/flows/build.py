@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -200,10 +200,18 @@ class _Build:
         with engine.session() as session:
             with session.transaction():
                 ledger.prepare(session)
+                made = {n.relation.key() for n in self.opened.graph if n.relation}
+                ledger.forget(session, self.replaced(ledger.relations(session), made))
                 for name in sorted(names):
                     session.run(f"create schema if not exists {quoted(name)}")
             if "load" in self.how.actions:
                 touch(session, self.opened.graph, *self.way)
+
+    def replaced(self, known: Mapping[str, Name], made: set[tuple[str, str]]) -> list[str]:
+        """The nodes that are gone, and whose relations others make now: should they come back,
+        these do not hold what they made."""
+        nodes = self.opened.graph.nodes
+        return [i for i, name in known.items() if i not in nodes and name.key() in made]
 
     def tools(self, engine: Any, state: State) -> Tools:
         sizes = {i: known.rows for i, known in state.nodes.items()}

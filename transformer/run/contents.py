@@ -6,19 +6,16 @@ told of the new version without being built again: that is what stops work below
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from transformer.compile.config import hook_texts
 from transformer.compile.nodes import ModelBody, Node
 from transformer.engines import Session
-from transformer.names import Name, quoted
+from transformer.names import Name
 from transformer.plan.work import Work
-from transformer.run.tools import Tools
+from transformer.run.tools import Tools, hashed
 from transformer.steps import Columns
-
-_LOOSE = re.compile(r"\b(FLOAT|DOUBLE|INTERVAL|VARIANT|TIME WITH TIME ZONE)\b")
 
 
 def unmoved(tools: Tools, session: Session, work: Work, columns: Columns) -> list[str]:
@@ -62,8 +59,12 @@ def _told(session: Session, reader: Node, node: Node) -> frozenset[str] | None:
     """What the engine says that the reader's queries read; None where nobody can tell."""
     if not isinstance(reader.body, ModelBody) or node.relation is None:
         return None
-    if any(hook_texts(reader.options.get(key)) for key in ("pre_hook", "post_hook")):
-        return None  # which read what they like
+    if (
+        reader.body.config.custom
+        or reader.body.strategy
+        or any(hook_texts(reader.options.get(key)) for key in ("pre_hook", "post_hook"))
+    ):
+        return None  # macros and hooks read what they like
     queries = [query.text for query in (reader.body.query, reader.body.increment) if query]
     told = [session.reads(query, node.relation) for query in queries]
     known = [each for each in told if each is not None]
@@ -74,18 +75,9 @@ def _digests(session: Session, relation: Name, sets: Iterable[Columns]) -> tuple
     """The number of rows, and for each set of columns a sum of its rows' hashes: order does not
     count, and which values stand in a row together does."""
     sums = [
-        f"coalesce(sum(hash({', '.join(_hashed(*each) for each in columns)})::hugeint), 0)"
+        f"coalesce(sum(hash({', '.join(hashed(*each) for each in columns)})::hugeint), 0)"
         if columns
         else "0"
         for columns in sets
     ]
     return session.rows(f"select count(*), {', '.join(sums)} from {relation.sql()}")[0]
-
-
-def _hashed(name: str, kind: str) -> str:
-    """What is hashed of a column: of values that are equal and yet differ (0.0 and -0.0, a month
-    and 30 days) what tells them apart too."""
-    column = quoted(name)
-    if kind in ("FLOAT", "DOUBLE"):
-        return f"{column}, signbit({column})"
-    return f"{column}, {column}::varchar" if _LOOSE.search(kind) else column

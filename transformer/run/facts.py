@@ -49,7 +49,8 @@ def _version(name: str) -> str:
     if "://" in name:
         return ""
     found = []
-    for path in sorted(glob(name, recursive=True)):  # noqa: PTH207 - it may be absolute
+    # It may be absolute, or in somebody's home.
+    for path in sorted(glob(str(Path(name).expanduser()), recursive=True)):  # noqa: PTH207
         stat = Path(path).stat()
         found.append(f"{path}:{stat.st_size}:{stat.st_mtime_ns}")
     return hashlib.blake2b("\n".join(found).encode(), digest_size=8).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -22,6 +23,9 @@ from transformer.project.paths import Places
 from transformer.project.values import Project
 from transformer.run.together import Together
 from transformer.steps import Columns, NodeState, Outcome, State, Status
+
+# Types, nested ones too, whose values may be equal and yet differ.
+_LOOSE = re.compile(r"\b(FLOAT|DOUBLE|INTERVAL|VARIANT|TIME WITH TIME ZONE)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +153,9 @@ class Made:
 
 def content(session: Session, relation: Name, columns: Columns) -> tuple[str, int]:
     """The version of a table's content, and its number of rows. Order does not count."""
-    names = [quoted(n) for n, _ in columns]
-    hashed = f"hash({', '.join(names)})" if names else "0"
+    rows = f"hash({', '.join(hashed(*each) for each in columns)})" if columns else "0"
     found = session.rows(
-        f"select count(*), coalesce(sum({hashed}::hugeint), 0) from {relation.sql()}"
+        f"select count(*), coalesce(sum({rows}::hugeint), 0) from {relation.sql()}"
     )[0]
     shape = ",".join(f"{n} {k}" for n, k in columns)
     return f"{found[0]}:{found[1]:x}:{_short(shape)}", int(found[0])
@@ -162,6 +165,15 @@ def raw_content(session: Session, relation: Name, columns: Columns) -> tuple[str
     """The same of a raw table: when and in which batch a row came is no content."""
     kept = tuple(c for c in columns if c[0] not in ("_loaded_at", "_batch"))
     return content(session, relation, kept)
+
+
+def hashed(name: str, kind: str) -> str:
+    """What is hashed of a column: of values that are equal and yet differ (0.0 and -0.0, a month
+    and 30 days) what tells them apart too."""
+    column = quoted(name)
+    if kind in ("FLOAT", "DOUBLE"):
+        return f"{column}, signbit({column})"
+    return f"{column}, {column}::varchar" if _LOOSE.search(kind) else column
 
 
 def _short(text: str) -> str:
