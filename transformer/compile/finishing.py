@@ -58,16 +58,15 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
     return Finished(Graph(nodes), texts)
 
 
-def finished(
-    node: Node, queries: Queries, graph: Graph, texts: Mapping[str, str], scope: Scope
-) -> Node:
-    """One node of a graph that is complete, with its query."""
+def finished(node: Node, queries: Queries, graph: Graph, scope: Scope) -> Node | None:
+    """One node of a graph that is complete, with its query; None where ephemeral models belong to
+    it, which is for `with_queries`."""
     whole, increment = queries
-    chain = ephemeral_chain(whole.needs, graph)
-    if any(graph[each].late for each in chain):
-        return _late(node, whole, scope)
-    parents = [(graph[each].name, texts[each]) for each in chain]
-    return _with_query(node, whole, increment, parents, scope)
+    return (
+        None
+        if ephemeral_chain(whole.needs, graph)
+        else _with_query(node, whole, increment, [], scope)
+    )
 
 
 def _late(node: Node, whole: Query, scope: Scope) -> Node:

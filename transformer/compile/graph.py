@@ -166,7 +166,7 @@ def remade(node: Node, text: str, known: CompiledProject) -> Node | None:
     if draft.mistakes or made is None or not set(made.needs) <= before:
         return None
     if node.id in draft.queries:
-        return finished(made, draft.queries[node.id], known.graph, known.texts, known.scope)
+        return finished(made, draft.queries[node.id], known.graph, known.scope)
     return made
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from transformer.compile.config import hook_texts
+from transformer.compile.model_config import hook_texts
 from transformer.compile.nodes import ModelBody, Node
 from transformer.engines import Session
 from transformer.names import Name
