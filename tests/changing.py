@@ -811,6 +811,18 @@ class Changing:
             model.parents = [new if p == name else p for p in model.parents]
         return new
 
+    def swap(self) -> str:
+        """Two models take each other's names, and so each other's tables."""
+        free = [n for n, m in self.models.items() if m.shape != "tallied"]
+        if len(free) < 2:
+            return self.repick()
+        one, other = self.chance.sample(free, 2)
+        told = {one: other, other: one}
+        self.models = {told.get(n, n): m for n, m in self.models.items()}
+        for model in self.models.values():
+            model.parents = [told.get(p, p) for p in model.parents]
+        return f"{one} and {other} change names"
+
     def remove(self) -> str:
         if len(self.models) < 3:
             return self.add_model()
@@ -889,6 +901,7 @@ EDITS: dict[Callable[[Changing], str], int] = {
     Changing.variable: 1,
     Changing.keep: 4,
     Changing.rename: 2,
+    Changing.swap: 1,
     Changing.remove: 2,
     Changing.grow: 3,
     Changing.check: 2,

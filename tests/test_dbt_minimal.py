@@ -20,6 +20,14 @@ def test_what_a_hook_reads_is_read(tmp_path: Path) -> None:
         assert rows(root, "select a from m order by a") == [(0,), (value,)]
 
 
+def test_a_model_that_asks_the_warehouse_is_read_for_time_and_chance(tmp_path: Path) -> None:
+    text = "select {{ run_query('select 7').columns[0][0] }} as a"
+    for more, labels in ((", random() as r", ["m"]), ("", [])):
+        root = project(tmp_path, **{"models/m.sql": TABLE + text + more})
+        run(root, "build")
+        assert [step.label for step in run(root, "build").plan] == labels
+
+
 CONTRACT = """
     models:
       - name: m

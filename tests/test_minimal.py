@@ -29,6 +29,8 @@ from tests.projects import Bench
 from transformer.asking import Ask, How, Outside, Report
 from transformer.errors import Mistakes
 from transformer.flows.build import preview
+from transformer.plan.work import EVERYTHING
+from transformer.steps import Action
 
 EDITS = int(os.environ.get("MINIMAL_EDITS", "10000"))
 SEED = int(os.environ.get("MINIMAL_SEED", "1"))
@@ -94,11 +96,14 @@ class Story:
     def here(self) -> Path:
         return self.root / "here"
 
-    def build(self, *select: str, **words: Any) -> Report | None:
-        """Builds; None where the project is refused."""
+    def build(self, *select: str, always: bool = False, **words: Any) -> Report | None:
+        """Builds, or runs the models `always`; None where the project is refused. In some stories
+        steps go on at the same time."""
+        actions: frozenset[Action] = frozenset({"build"}) if always else EVERYTHING
+        how = How(actions=actions, always=always, threads=3 if self.seed % 4 == 3 else None)
         self.project.write(self.here)
         try:
-            return Bench(self.here).build(*select, **words)
+            return Bench(self.here).build(*select, how=how, **words)
         except Mistakes as refused:
             self.told.append(f"    refused: {refused.errors[0]}")
             return None
@@ -118,12 +123,11 @@ class Story:
         name = self.chance.choice(self.project.names())
         kind = self.chance.choice(["select", "select", "below", "run", "refresh", "models"])
         self.told.append(f"  {kind} {name}")
-        only = How(actions=frozenset({"build"}), always=True)
         made = {
             "select": lambda: self.build(name),
             "below": lambda: self.build(f"{name}+"),
-            "run": lambda: self.build(name, command="run", how=only),
-            "models": lambda: self.build(command="run", how=only),
+            "run": lambda: self.build(name, command="run", always=True),
+            "models": lambda: self.build(command="run", always=True),
             "refresh": lambda: self.build(full_refresh=True),
         }[kind]()
         self.counts[kind] += 1

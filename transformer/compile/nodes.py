@@ -227,11 +227,11 @@ class Node:
         body = self.body
         if isinstance(body, ModelBody):
             both = [query.steadiness for query in (body.query, body.increment) if query]
-            return reduce(or_, both, STEADY) if both else Steadiness(order=True)
+            return reduce(or_, both, STEADY) if both else _unwritten(body)
         query = body.query if isinstance(body, CheckBody | SnapshotBody) else None
         if query is None and isinstance(body, CheckBody):
             written = f"{body.args.get('expression') or ''} {body.config.where or ''}"
-            return steadiness(re.findall(r"'[^']*'|\w+|\S", written))
+            return steadiness(_WORD.findall(written))
         return query.steadiness if query else STEADY
 
     @property
@@ -261,6 +261,16 @@ class Node:
     def solid(self) -> bool:
         """Whether it has a relation of its own."""
         return self.relation is not None and not self.ephemeral
+
+
+# The tokens of a text that is no query, roughly.
+_WORD = re.compile(r"'[^']*'|\w+|\S")
+
+
+def _unwritten(body: ModelBody) -> Steadiness:
+    """What a model depends on whose query is not known yet, or that has none."""
+    said = steadiness(_WORD.findall(body.model.text)) if body.late else STEADY
+    return said | Steadiness(order=True)
 
 
 @dataclass(frozen=True, slots=True)
