@@ -29,8 +29,7 @@ from tests.projects import Bench
 from transformer.asking import Ask, How, Outside, Report
 from transformer.errors import Mistakes
 from transformer.flows.build import preview
-from transformer.plan.work import EVERYTHING
-from transformer.steps import Action
+from transformer.steps import EVERYTHING, Action
 
 EDITS = int(os.environ.get("MINIMAL_EDITS", "10000"))
 SEED = int(os.environ.get("MINIMAL_SEED", "1"))

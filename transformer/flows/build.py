@@ -24,7 +24,7 @@ from transformer.plan.planner import plan
 from transformer.plan.versions import current_versions
 from transformer.plan.work import Facts, Wish
 from transformer.run.actions import PERFORM
-from transformer.run.facts import facts, files_of
+from transformer.run.facts import facts
 from transformer.run.late import run_hooks
 from transformer.run.loading import probe, touch, with_external
 from transformer.run.schedule import Pace, follow
@@ -133,17 +133,13 @@ class _Build:
             columns = bound(self.opened, state)
             refuse_mistakes(columns.mistakes)
             wish = self.wish(self.how.actions)
-            known = self.facts(engine, columns) if engine else self.nothing(columns)
+            known = self.facts(engine, columns)
             if engine and "load" in wish.actions:
                 with engine.session() as session:
                     probes, mistakes = probe(session, self.opened.graph, wish.chosen, *self.way)
                 refuse_mistakes(mistakes)
                 known = replace(known, probes={**known.probes, **probes})
         return self.planned(state, wish, known), columns
-
-    def nothing(self, columns: Bound) -> Facts:
-        """What is known where there is no warehouse yet."""
-        return replace(Facts.of(columns), files=dict(files_of(self.opened.graph)))
 
     def state(self, engine: Any) -> State:
         with engine.session() as session:

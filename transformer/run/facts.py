@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from glob import glob
 from pathlib import Path
@@ -19,20 +20,17 @@ from transformer.run.actions import lost
 
 
 def facts(
-    engine: Engine, graph: Graph, bound: Bound, at: tuple[Places, Path], now: datetime
+    engine: Engine | None, graph: Graph, bound: Bound, at: tuple[Places, Path], now: datetime
 ) -> Facts:
     """Columns, what time has undone, which targets lost what was sent, which files are there.
-    `at` is where targets lie, and the sync ledger."""
+    `at` is where targets lie, and the sync ledger. Without a warehouse nothing was ever sent."""
+    made = replace(Facts.of(bound), files=dict(files_of(graph)))
+    if engine is None:
+        return made
     with engine.session() as session:
         expired = ledger.expired(session, now.timestamp())
-    return Facts(
-        bound.columns,
-        probes=lost(graph, *at) if any(n.kind == "activation" for n in graph) else {},
-        expired=frozenset(expired),
-        late=frozenset(bound.late),
-        increments=bound.increments,
-        files=dict(files_of(graph)),
-    )
+    sent = any(node.kind == "activation" for node in graph)
+    return replace(made, probes=lost(graph, *at) if sent else {}, expired=frozenset(expired))
 
 
 def files_of(graph: Graph) -> Iterator[tuple[str, dict[str, str]]]:
