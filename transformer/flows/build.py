@@ -180,13 +180,10 @@ class _Build:
         rest = self.rest(engine, first, columns) if loads.steps else made
         results = self.follow(rest, tools, first)
         whole = Plan((*loads.steps, *rest.steps), made.skips)
-        words = partial(end_words, (whole, results), self.opened.graph, project, self.call)
+        call = Call(self.ask.command, self.started, self.outside.invocation)
+        words = partial(end_words, (whole, results), self.opened.graph, project, call)
         after = run_hooks(tools, project.on_run_end, words)
         return self.report(engine, whole, Results((*results.outcomes, *after)))
-
-    @property
-    def call(self) -> Call:
-        return Call(self.ask.command, self.started, self.outside.invocation)
 
     def prepare(self, engine: Any) -> None:
         names = {n.relation.schema for n in self.opened.graph if n.relation}
