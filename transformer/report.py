@@ -36,6 +36,7 @@ def show_report(report: Report, console: Console, command: str) -> None:
             console.say(f"{'kept':<10}{_kept(outcome, report.since)}")
     _skipped(report, console)
     _done(report, console)
+    _left(report, console)
     _published(report, console)
     if report.left_over:
         names = ", ".join(report.left_over)
@@ -94,6 +95,18 @@ def _skipped(report: Report, console: Console) -> None:
              "seed": "seed", "load": "source", "freshness": "freshness check"}  # fmt: skip
     shown = ", ".join(plural(count, words[action]) for action, count in kinds.items())
     console.say(f"{'skipped':<10}{shown}: {skipped[0].message}")
+
+
+def _left(report: Report, console: Console) -> None:
+    """What was not done: it had not changed, or what it reads turned out to be the same."""
+    unchanged = [skip for skip in report.plan.skips if skip.reason == "unchanged"]
+    same = [o for o in report.results.outcomes if o.status == "skipped" and not o.message]
+    said = [f"{len(unchanged):,} unchanged"] if unchanged else []
+    if same:
+        who = "it reads" if len(same) == 1 else "they read"
+        said.append(f"{len(same):,} with the same in what {who}")
+    if said:
+        console.say(f"{'left':<10}{', '.join(said)}")
 
 
 def _done(report: Report, console: Console) -> None:
