@@ -281,3 +281,13 @@ def test_only_what_stands_on_a_changed_model_is_looked_at(bench: Bench) -> None:
     live = "warehouse.duckdb"
     assert contents(bench.root / live) == contents(fresh.root / live)
     assert certain(bench)
+
+
+def test_another_version_of_the_engine_builds_everything(bench: Bench) -> None:
+    bench.build()
+    with duckdb.connect(str(bench.root / "warehouse.duckdb")) as con:
+        con.execute("update _transform.meta set value = 'DuckDB 0.1' where key = 'engine'")
+    report = bench.build()
+    assert {s.reason for s in report.plan.of("build")} == {"it was built by DuckDB 0.1"}
+    assert len(report.plan.of("build")) == 4
+    assert not bench.build().plan.steps

@@ -243,6 +243,21 @@ def expired(session: Writer, now: float) -> set[str]:
     return {row[0] for row in found}
 
 
+def engine(session: Writer) -> str:
+    """The engine's version when all was last built; nothing where that was never noted."""
+    if not exists(session):
+        return ""
+    found = session.rows("select value from _transform.meta where key = 'engine'")
+    return str(found[0][0]) if found else ""
+
+
+def note_engine(session: Writer, version: str) -> None:
+    """Notes that all is built by this version of the engine."""
+    if engine(session) != version:
+        session.run("delete from _transform.meta where key = 'engine'")
+        session.run(f"insert into _transform.meta values ('engine', {literal(version)})")
+
+
 def expires(session: Writer) -> float | None:
     """When the next verdict would be another one because time passes, in seconds since 1970."""
     if not exists(session):

@@ -74,6 +74,7 @@ class Engine(Protocol):
     """A warehouse that is open."""
 
     dialect: Dialect
+    version: str
 
     def session(self) -> AbstractContextManager[Session]:
         """A connection of its own."""

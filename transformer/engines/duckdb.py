@@ -145,6 +145,7 @@ class DuckEngine:
     """A warehouse file that is open for building."""
 
     dialect = DIALECT
+    version = f"DuckDB {duckdb.__version__}"
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, catalog: str, *, read_only: bool = False

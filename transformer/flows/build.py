@@ -116,8 +116,7 @@ class _Build:
         return replace(report, published=replace(report.published, size=size))
 
     def extract(self, engine: Any) -> None:
-        there = [n for n in self.shown_names if engine.relation(n)]
-        self.place.extract(engine, there)
+        self.place.extract(engine, [n for n in self.shown_names if engine.relation(n)])
 
     @property
     def shown_names(self) -> list[Name]:
@@ -167,7 +166,7 @@ class _Build:
         return Wish(self.chosen, self.started, actions, self.ask.full_refresh, self.how.always)
 
     def facts(self, engine: Any, columns: Bound) -> Facts:
-        at = (self.opened.places, self.place.synced)
+        at = self.opened.places, self.place.synced
         return facts(engine, self.opened.graph, columns, at, self.started)
 
     def work(self, engine: Any, made: Plan, columns: Bound) -> Report:
@@ -236,8 +235,7 @@ class _Build:
 
     @property
     def threads(self) -> int:
-        """How many steps go on at the same time. The engine spreads each query over all cores, so
-        more than one is only done where it is asked for; what a profile says is for dbt."""
+        """Steps at the same time; a profile's are dbt's: here each query is on all cores."""
         own = 1 if self.opened.project.open else self.place.target.threads
         return max(1, self.how.threads or own)
 
@@ -259,6 +257,8 @@ class _Build:
             ledger.record_run(session, reckoning.entry(results, self.begun, now))
             held = ledger.quarantined(session)
             self.expires = ledger.expires(session)
+            if not (self.partial or results.bad):
+                ledger.note_engine(session, engine.version)
         graph = self.opened.everything
         return Report(
             made,

@@ -121,6 +121,8 @@ class _Planner:
             "time has passed": node.id in self.facts.expired,
             "it asks for the time or for chance": self.steady[node.id].time and node.kind in _MADE,
         }
+        if self.facts.anew and node.kind in ("model", "seed", "check"):
+            reasons[self.facts.anew] = True
         probe = self.facts.probes.get(node.id, Probe())
         first = next((reason for reason, holds in reasons.items() if holds), probe.reason)
         moved = "" if first else self.moved(node)

@@ -50,6 +50,8 @@ class Facts:
     increments: Mapping[str, Columns] = field(default_factory=dict)
     # The files that a node's query names, each with what tells whether it changed.
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # Why everything has to be built again: another version of the engine.
+    anew: str = ""
 
     @classmethod
     def of(cls, bound: Bound) -> Facts:

@@ -29,8 +29,14 @@ def facts(
         return made
     with engine.session() as session:
         expired = ledger.expired(session, now.timestamp())
+        before = ledger.engine(session)
     sent = any(node.kind == "activation" for node in graph)
-    return replace(made, probes=lost(graph, *at) if sent else {}, expired=frozenset(expired))
+    return replace(
+        made,
+        probes=lost(graph, *at) if sent else {},
+        expired=frozenset(expired),
+        anew=f"it was built by {before}" if before not in ("", engine.version) else "",
+    )
 
 
 def files_of(graph: Graph) -> Iterator[tuple[str, dict[str, str]]]:
