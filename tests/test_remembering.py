@@ -189,6 +189,29 @@ def test_a_secret_is_never_written_down(bench: Bench) -> None:
     assert all(b"hunter2" not in data for data in held)
 
 
+def test_a_password_of_a_profile_is_never_written_down(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "dbt_project.yml": "name: shop\nversion: '1'\nprofile: shop\n",
+            "profiles.yml": """
+            shop:
+              target: dev
+              outputs:
+                dev:
+                  type: duckdb
+                  path: shop.duckdb
+                  attach:
+                    - {path: "postgres://me:opensesame@nowhere/db", alias: crm}
+            """,
+            "models/a.sql": "select 1 as id",
+        },
+    )
+    opened(tmp_path, profiles_dir=tmp_path)
+    held = [p.read_bytes() for p in (tmp_path / ".transform").glob("*") if p.is_file()]
+    assert all(b"opensesame" not in data for data in held)
+
+
 PATCHES = (
     "select id * 7 as id from b\n",
     "select b.id, a.name from b join a using (id)\n",

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -44,6 +45,8 @@ _PASSING = frozenset(
 )  # fmt: skip
 # Names that tell how the tool was called.
 _CALLED = frozenset(("flags", "invocation_args_dict"))
+# A password in a URL or in what connects to a database.
+_PASSWORD = re.compile(rb"://[^:/@\s]*:[^@\s/]+@|password\s*=", re.IGNORECASE)
 _SECRET = ("pass", "token", "secret", "key", "credential")
 # So many files are kept: one for each way in which the project is asked for.
 _MOST = 8
@@ -134,8 +137,11 @@ def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> R
     kept = replace(made, mark=token_hex(8), since=_since(made), called=called)
     head = _Head(kept.mark, seen.files, seen.folders, seen.env, _secret_names(os.environ), called)
     try:
+        project = encode(_slim(made.project))
+        if _PASSWORD.search(project):
+            return None
         body = _Body(
-            msgspec.Raw(encode(_slim(made.project))),
+            msgspec.Raw(project),
             _stored(made.graph),
             dict(made.texts),
             msgspec.Raw(made.index),
