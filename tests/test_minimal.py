@@ -216,7 +216,7 @@ def not_in_vain(counts: Counter[str]) -> None:
 
 @pytest.mark.parametrize("first", [100, 200])
 def test_a_minimal_build_gives_what_a_full_one_gives(first: int) -> None:
-    not_in_vain(stories(60, first, rounds=8))
+    not_in_vain(stories(45, first, rounds=8))
 
 
 @pytest.mark.soak

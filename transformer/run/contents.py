@@ -29,17 +29,19 @@ def unmoved(tools: Tools, session: Session, work: Work, columns: Columns) -> lis
     with tools.engine.apart() as other:  # which sees the table as it was
         wanted = {}
         for reader in work.readers:
-            now = _read(tools, session, (reader, node), columns)
-            if now == _read(tools, other, (reader, node), held.columns):
+            now = before = _read(tools, session, (reader, node), columns)
+            if columns != held.columns:
+                before = _read(tools, other, (reader, node), held.columns)
+            if now == before:
                 wanted[reader.id] = now
         sets = sorted(set(wanted.values()))
         if not sets:
             return []
-        after = _digests(session, node.relation, sets)
-        before = _digests(other, node.relation, sets)
-    if after[0] != before[0]:
+        rows = _digests(session, node.relation, sets)
+        were = _digests(other, node.relation, sets)
+    if rows[0] != were[0]:
         return []
-    same = {each for each, a, b in zip(sets, after[1:], before[1:], strict=True) if a == b}
+    same = {each for each, a, b in zip(sets, rows[1:], were[1:], strict=True) if a == b}
     return [reader for reader, read in wanted.items() if read in same]
 
 
