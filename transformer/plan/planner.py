@@ -287,9 +287,10 @@ class _Planner:
     def stands_on(self, reader: str, node_id: str) -> bool:
         """Whether the reader, as it is now, was made from the node as it is now: only then does it
         follow from what the node held that nothing moves for it."""
-        known, made_of = self.state.nodes.get(reader), self.state.nodes[node_id].version
-        is_same = known is not None and known.fingerprint == self.prints[reader]
-        return is_same and known is not None and known.inputs.get(node_id) == made_of
+        known = self.state.nodes.get(reader)
+        if known is None or known.fingerprint != self.prints[reader]:
+            return False
+        return known.inputs.get(node_id) == self.state.nodes[node_id].version
 
     def may_stay(self, reader: str, node_id: str) -> bool:
         """Whether nothing but what it reads can be a reason to do the reader again. A check of the
