@@ -172,6 +172,18 @@ def test_a_failure_between_two_changes_leaves_nothing_behind(bench: Bench) -> No
     same_as_anew(bench)
 
 
+def test_a_model_that_failed_and_is_ephemeral_now_holds_nothing_back(bench: Bench) -> None:
+    bench.write({"models/e.sql": TABLE + "select 1 as a", "models/m.sql": TABLE + "from e"})
+    to = "{name: out, model: m, key: a, to: {kind: files, path: out.csv}}"
+    bench.write({"models/_m.yml": f"activations: [{to}]\n"})
+    bench.build()
+    bench.write({"models/e.sql": TABLE + "select error('no')::int as a"})
+    assert not bench.build().ok
+    bench.write({"models/e.sql": EPHEMERAL + "select 2 as a"})
+    assert ended(bench) == {"m": "success", "out": "success"}
+    assert bench.rows("from m") == [(2,)]
+
+
 def test_a_relation_that_another_node_made_meanwhile_is_made_again(bench: Bench) -> None:
     model = {"models/p.sql": TABLE + "select 1 as a"}
     bench.write({**model, "models/m.sql": TABLE + "select a from p"})

@@ -41,10 +41,11 @@ def entry(results: Results, begun: Begun, now: datetime) -> ledger.Run:
 
 
 def standing(engine: Any, graph: Graph) -> tuple[str, ...]:
-    """What failed in this warehouse and was not put right since, whichever command it was."""
+    """What failed in this warehouse and was not put right since, whichever command it was. A
+    model that is ephemeral by now makes nothing that could fail."""
     with engine.session() as session:
         failed = [i for i in ledger.bad(session) if i in graph.nodes]
-    return tuple(graph[i].name for i in failed)
+    return tuple(graph[i].name for i in failed if not graph[i].ephemeral)
 
 
 def left_over(engine: Any, graph: Graph) -> tuple[str, ...]:

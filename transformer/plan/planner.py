@@ -91,7 +91,9 @@ class _Planner:
         reading = {n.id for n in self.graph if n.kind == "check" and set(n.needs) & above}
         known = self.state.nodes
         return any(
-            i in known and known[i].status in BAD and i not in self.due for i in above | reading
+            i in known and known[i].status in BAD and i not in self.due
+            for i in above | reading
+            if not self.graph[i].ephemeral
         )
 
     def asked(self, node: Node) -> bool:
