@@ -60,9 +60,13 @@ def held(root: Path, names: list[str]) -> Held:
     relations: dict[str, Relation] = {}
     with duckdb.connect(str(root / "warehouse.duckdb"), read_only=True) as con:
         for name in names:
-            made = con.execute(f'from "main"."{name}"')
-            columns = tuple((c[0], str(c[1])) for c in made.description or ())
-            relations[name] = columns, sorted(repr(row) for row in made.fetchall())
+            described = con.execute(f'describe from "main"."{name}"').fetchall()
+            columns = tuple((str(c[0]), str(c[1])) for c in described)
+            try:
+                rows = sorted(map(repr, con.execute(f'from "main"."{name}"').fetchall()))
+            except duckdb.Error as error:
+                rows = [type(error).__name__]  # a view over values that it cannot cast
+            relations[name] = columns, rows
         verdicts = con.execute(
             "select id, status, failures from _transform.nodes where kind = 'check'"
         ).fetchall()
