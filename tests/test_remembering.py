@@ -278,10 +278,15 @@ def test_a_query_that_asks_for_the_time_is_built_each_time(bench: Bench) -> None
     assert [s.label for s in bench.build().plan.of("build")] == ["c"]
 
 
-def test_a_file_that_a_query_names_is_watched(bench: Bench) -> None:
+@pytest.mark.parametrize("home", ["", "~/"])
+def test_a_file_that_a_query_names_is_watched(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.setenv("HOME", str(bench.root))
     path = bench.root / "given.csv"
+    name = f"{home}given.csv" if home else str(path)
     path.write_text("id\n1\n")
-    bench.write({"models/c.sql": f"{{{{ config(materialized='table') }}}} select id from '{path}'"})
+    bench.write({"models/c.sql": f"{{{{ config(materialized='table') }}}} select id from '{name}'"})
     bench.build()
     assert certain(bench)
     path.write_text("id\n1\n2\n")

@@ -9,7 +9,6 @@ neither YAML, nor Jinja, nor SQL.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import os
 import re
@@ -155,12 +154,6 @@ def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> R
     return None
 
 
-def forget(root: Path) -> None:
-    """Removes everything that was remembered of the project."""
-    for path in _all(root / FOLDER):
-        path.unlink(missing_ok=True)
-
-
 def _slim(project: Project) -> Project:
     """The project without what stands in the nodes of its graph."""
     return replace(
@@ -211,7 +204,7 @@ def _key(ask: Ask) -> str:
         ask.profile,
         sorted(ask.flags.items(), key=str),
     )
-    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+    return witness.digest(repr(parts).encode())
 
 
 @cache

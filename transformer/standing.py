@@ -9,15 +9,14 @@ What cannot be told so cheaply (databases, targets, queries that ask for the tim
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from glob import glob
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from transformer import witness
 from transformer.asking import Ask, How, Report
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.opening import Opened
@@ -111,7 +110,7 @@ def _stands(found: _Standing, now: float) -> bool:
     return (
         (found.expires is None or found.expires >= now)
         and found.identities == _identities(Path(found.live))
-        and all(version_of(name) == version for name, version in found.files.items())
+        and all(witness.named(name) == version for name, version in found.files.items())
     )
 
 
@@ -140,7 +139,7 @@ def _watched(ask: Ask, opened: Opened) -> dict[str, str] | None:
         names = [name for node in looked for name in _names(node, opened)]
     except LookupError:
         return None
-    return {name: version_of(name) for name in (*(before.files if before else ()), *names)}
+    return {name: witness.named(name) for name in (*(before.files if before else ()), *names)}
 
 
 def _names(node: Node, opened: Opened) -> Iterator[str]:
@@ -160,15 +159,6 @@ def _names(node: Node, opened: Opened) -> Iterator[str]:
         yield str(opened.places.root / path)
 
 
-def version_of(name: str) -> str:
-    """What tells whether the files that a name means have changed: their sizes and times."""
-    found = []
-    for path in sorted(glob(name, recursive=True)):  # noqa: PTH207 - it may be absolute
-        stat = Path(path).stat()
-        found.append(f"{path}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}")
-    return hashlib.blake2b("\n".join(found).encode(), digest_size=8).hexdigest()
-
-
 def _identities(live: Path) -> dict[str, Any]:
     """The files of a warehouse as they are: its own, its log, and what a build left unfinished."""
     warehouse = Warehouse(live)
@@ -181,7 +171,8 @@ def _plain(identity: Identity | None) -> Any:
 
 
 def _file(ask: Ask) -> Path:
-    return place(ask).with_name(place(ask).name.replace("trace-", "standing-"))
+    trace = place(ask)
+    return trace.with_name(trace.name.replace("trace-", "standing-"))
 
 
 _DECODER = msgspec.msgpack.Decoder(_Standing)

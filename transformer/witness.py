@@ -13,6 +13,7 @@ from collections.abc import ItemsView, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 
 # Size, time of content, time of the entry itself, number: what tells one state of a file from
@@ -94,6 +95,16 @@ def listing(path: Path | str) -> str:
         return digest("\n".join(sorted(os.listdir(path))).encode())  # noqa: PTH208
     except OSError:
         return "-"
+
+
+def named(name: str) -> str:
+    """What tells whether the files that a name in a query means have changed: their sizes and
+    times. What lies elsewhere is not looked at: it is what `load:` is for."""
+    if "://" in name:
+        return ""
+    # It may be absolute, or in somebody's home.
+    found = sorted(glob(str(Path(name).expanduser()), recursive=True))  # noqa: PTH207
+    return digest("\n".join(f"{path}:{identity(path)[:3]}" for path in found).encode())
 
 
 def digest(data: bytes) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from glob import glob
 from pathlib import Path
 
-from transformer import ledger
+from transformer import ledger, witness
 from transformer.compile.bind import Bound
 from transformer.compile.nodes import Graph
 from transformer.engines import Engine
@@ -44,17 +42,4 @@ def files_of(graph: Graph) -> Iterator[tuple[str, dict[str, str]]]:
     tells whether it changed."""
     for node_id, steadiness in steadiness_of(graph).items():
         if steadiness.files:
-            yield node_id, {f"file:{name}": _version(name) for name in steadiness.files}
-
-
-def _version(name: str) -> str:
-    """The files that a name means, with the size and time of each. What lies elsewhere is not
-    looked at: it is what `load:` is for."""
-    if "://" in name:
-        return ""
-    found = []
-    # It may be absolute, or in somebody's home.
-    for path in sorted(glob(str(Path(name).expanduser()), recursive=True)):  # noqa: PTH207
-        stat = Path(path).stat()
-        found.append(f"{path}:{stat.st_size}:{stat.st_mtime_ns}")
-    return hashlib.blake2b("\n".join(found).encode(), digest_size=8).hexdigest()
+            yield node_id, {f"file:{name}": witness.named(name) for name in steadiness.files}
