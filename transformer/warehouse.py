@@ -250,16 +250,13 @@ def publish(warehouse: Warehouse, opener: Opener) -> None:
 @contextlib.contextmanager
 def _published(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
     """Holds the live file, if there is one, until another stands in its place."""
-    if not warehouse.live.exists():
-        yield
-        return
-    try:
-        holding = _held(warehouse, opener)
-        holding.__enter__()
-    except TransformError as error:
-        raise WarehouseError(f"not published: {error.what}", error.where, error.hint) from None
     with contextlib.ExitStack() as stack:
-        stack.push(holding.__exit__)
+        if warehouse.live.exists():
+            try:
+                stack.enter_context(_held(warehouse, opener))
+            except TransformError as error:
+                what = f"not published: {error.what}"
+                raise WarehouseError(what, error.where, error.hint) from None
         yield
 
 
