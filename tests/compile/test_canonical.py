@@ -108,10 +108,10 @@ def test_what_is_put_in_counts() -> None:
 
 def test_a_query_that_cannot_be_read_is_its_text() -> None:
     assert canonical("select 'open", "duckdb") != canonical("select  'open", "duckdb")
-    assert not read("select 'open", "duckdb").words
+    assert not read("select 'open", "duckdb").words.texts
 
 
 def test_a_query_that_only_the_engine_understands_has_words() -> None:
     reading = read("select x'ff' order /* by what */ by 1", "duckdb")
     assert not reading.parsed
-    assert [word for _, word in reading.words] == ["select", "x", "'ff'", "order", "by", "1"]
+    assert list(reading.words.texts) == ["select", "x", "'ff'", "order", "by", "1"]

@@ -9,16 +9,24 @@ noted, since a name means a table where its CTE comes later.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 
 def _named(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# A token: where it begins, and its text.
-Word = tuple[int, str]
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The tokens of a text in their order: where each begins, and its text."""
 
+    starts: Sequence[int] = ()
+    texts: Sequence[str] = ()
+
+
+NO_WORDS = Words()
 # Keywords that cannot be names, but behind `as` and a dot, or before `:=`: their case says
 # nothing.
 _KEYWORDS = _named(
@@ -28,36 +36,27 @@ _KEYWORDS = _named(
 )
 
 
-def said(words: Sequence[Word], replaced: Sequence[tuple[int, int, str]] = ()) -> str:
+def said(words: Words, replaced: Sequence[tuple[int, int, str]] = ()) -> str:
     """The canonical form, as a short digest. In the text of the words `[start, end)` of each of
     `replaced` is other text."""
-    tokens = list(_plain(words, replaced))
+    tokens = _plain(words, replaced)
     parts = _by_name(tokens)
     text = "\n".join(parts) if parts is not None else " ".join(tokens)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _plain(words: Sequence[Word], replaced: Sequence[tuple[int, int, str]]) -> Iterator[str]:
+def _plain(words: Words, replaced: Sequence[tuple[int, int, str]]) -> list[str]:
     """The tokens with what stands in their place, and keywords in lower case."""
-    splices = sorted(replaced)
-    before, at = "", 0
-    behind = [*(text for _, text in words[1:]), ""]
-    for (start, text), after in zip(words, behind, strict=False):
-        while at < len(splices) and splices[at][1] <= start:
-            if splices[at][0] == splices[at][1]:
-                yield splices[at][2]  # it was put in, in place of nothing
-            at += 1
-        if at < len(splices) and splices[at][0] <= start < splices[at][1]:
-            if start == splices[at][0]:
-                yield splices[at][2]
-            continue
-        lowered = text.lower()
-        named = before in ("as", ".") or after == ":="
-        said = lowered in _KEYWORDS or (lowered == "exists" and after == "(")
-        yield lowered if said and not named else text
-        before = lowered
-    for _, _, text in splices[at:]:
-        yield text
+    tokens, lowered = list(words.texts), list(map(str.lower, words.texts))
+    for at in [at for at, token in enumerate(tokens) if token != lowered[at]]:
+        before = lowered[at - 1] if at else ""
+        after = words.texts[at + 1] if at + 1 < len(tokens) else ""
+        keyword = lowered[at] in _KEYWORDS or (lowered[at] == "exists" and after == "(")
+        if keyword and before not in ("as", ".") and after != ":=":
+            tokens[at] = lowered[at]
+    for start, end, text in sorted(replaced, reverse=True):
+        tokens[bisect_left(words.starts, start) : bisect_left(words.starts, end)] = [text]
+    return tokens
 
 
 def _by_name(tokens: list[str]) -> list[str] | None:
@@ -65,10 +64,11 @@ def _by_name(tokens: list[str]) -> list[str] | None:
     where their order may mean something."""
     if len(tokens) < 2 or tokens[0] != "with" or tokens[1].lower() == "recursive":
         return None
+    closing = _brackets(tokens)
     found: list[tuple[str, list[str]]] = []
     at = 1
     while True:
-        end = _end_of_cte(tokens, at)
+        end = _end_of_cte(tokens, at, closing)
         if end is None:
             return None
         found.append((tokens[at].strip('"').lower(), tokens[at:end]))
@@ -81,17 +81,29 @@ def _by_name(tokens: list[str]) -> list[str] | None:
         return None
     made = []
     for i, (name, inside) in enumerate(found):
-        mentioned = {token.strip('"').lower() for token in inside[1:]}
-        earlier = [each for each in names[:i] if each in mentioned]
+        mentioned = set(map(str.lower, inside[1:]))
+        earlier = [n for n in names[:i] if n in mentioned or f'"{n}"' in mentioned]
         made.append(f"{name}: {' '.join(inside)} -- {sorted(earlier)}")
     return [*sorted(made), " ".join(tokens[at:])]
 
 
-def _end_of_cte(tokens: list[str], at: int) -> int | None:
+def _brackets(tokens: Sequence[str]) -> Mapping[int, int]:
+    """Where each round bracket is closed; one that never is, at the end."""
+    opened: list[int] = []
+    closing: dict[int, int] = {}
+    for at in [at for at, token in enumerate(tokens) if token in ("(", ")")]:
+        if tokens[at] == "(":
+            opened.append(at)
+        elif opened:
+            closing[opened.pop()] = at
+    return closing | dict.fromkeys(opened, len(tokens) - 1)
+
+
+def _end_of_cte(tokens: Sequence[str], at: int, closing: Mapping[int, int]) -> int | None:
     """Where `name [(columns)] as [not materialized] ( … )` ends; None where it is not that."""
     at += 1
     if at < len(tokens) and tokens[at] == "(":
-        at = _closed(tokens, at)
+        at = closing[at] + 1
     if at >= len(tokens) or tokens[at] != "as":
         return None
     at += 1
@@ -99,14 +111,4 @@ def _end_of_cte(tokens: list[str], at: int) -> int | None:
         at += 1
     if at >= len(tokens) or tokens[at] != "(":
         return None
-    return _closed(tokens, at)
-
-
-def _closed(tokens: list[str], at: int) -> int:
-    """The place behind the bracket that closes the one at the place."""
-    depth = 0
-    for place in range(at, len(tokens)):
-        depth += (tokens[place] == "(") - (tokens[place] == ")")
-        if depth == 0:
-            return place + 1
-    return len(tokens)
+    return closing[at] + 1

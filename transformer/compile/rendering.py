@@ -111,8 +111,8 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
         reading.with_end,
         trace,
         reading.parsed,
-        canonical=said(reading.words, replaced) if reading.words else text,
-        steadiness=steadiness([w for _, w in reading.words]) if reading.words else UNKNOWN,
+        canonical=said(reading.words, replaced) if reading.words.texts else text,
+        steadiness=steadiness(reading.words.texts) if reading.words.texts else UNKNOWN,
     )
 
 

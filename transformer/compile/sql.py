@@ -15,7 +15,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 
-from transformer.compile.canonical import Word, said
+from transformer.compile.canonical import NO_WORDS, Words, said
 
 # Statements that do something; a model, a check or `--inline` is a query.
 _STATEMENTS = (
@@ -24,6 +24,7 @@ _STATEMENTS = (
     " VACUUM"
 )
 _SEVERAL = re.compile(r"\w+(\s+\w+)+")
+_SHORT = 4  # letters: a keyword of several words has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,7 @@ class Reading:
     with_end: int | None = None
     parsed: bool = True
     refused: Refused | None = None
-    # The query's tokens, each with its place.
-    words: tuple[Word, ...] = ()
+    words: Words = NO_WORDS
 
 
 def read(text: str, dialect: str) -> Reading:
@@ -81,16 +81,20 @@ def read(text: str, dialect: str) -> Reading:
     return Reading(tuple(uses), _with_end(tokens), words=_words(tokens, text))
 
 
-def _words(tokens: Sequence[Any], text: str) -> tuple[Word, ...]:
-    """The tokens, each with its place. A keyword of several words (`group by`) is as many."""
-    found: list[Word] = []
-    for token in tokens:
-        start, word = token.start, text[token.start : token.end + 1]
-        if _SEVERAL.fullmatch(word):
-            found += [(start + m.start(), m[0].lower()) for m in re.finditer(r"\w+", word)]
-        else:
-            found.append((start, word))
-    return tuple(found)
+def _words(tokens: Sequence[Any], text: str) -> Words:
+    """The tokens. A keyword of several words (`group by`) is as many."""
+    starts = [token.start for token in tokens]
+    texts = [text[token.start : token.end + 1] for token in tokens]
+    several = [
+        at
+        for at, each in enumerate(texts)
+        if len(each) > _SHORT and not each.isidentifier() and _SEVERAL.fullmatch(each)
+    ]
+    for at in reversed(several):
+        parts = list(re.finditer(r"\w+", texts[at]))
+        texts[at : at + 1] = [part[0].lower() for part in parts]
+        starts[at : at + 1] = [starts[at] + part.start() for part in parts]
+    return Words(starts, texts)
 
 
 def _refused(tokens: Sequence[Any], text: str) -> Refused | None:

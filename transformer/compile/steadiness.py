@@ -44,41 +44,52 @@ _ORDERED = _named(
 # `summarize` is about: half of its figures are estimates.
 _IN_TURN = _named("limit offset fetch rowid positional asof rows summarize")
 _PAIRS = frozenset((("distinct", "on"), ("using", "key")))
+_QUERIES = _named("query query_table")
+_QUOTES = ("'", '"')
 _FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet|xlsx?)(\.\w+)?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
     """What a query depends on beside the content of its tables: `time`, or chance; the `order` of
-    their rows; `files` by the names the query gives them."""
+    their rows; `files` by the names the query gives them. With `shape` its columns are made of
+    what it reads (`pivot`, files): over other rows they may be others."""
 
     time: bool = False
     order: bool = False
     files: tuple[str, ...] = ()
+    shape: bool = False
 
     def __or__(self, other: Steadiness) -> Steadiness:
         return Steadiness(
             self.time or other.time,
             self.order or other.order,
             tuple(dict.fromkeys((*self.files, *other.files))),
+            self.shape or other.shape,
         )
 
 
 STEADY = Steadiness()
 # Of what cannot be read nothing is known.
-UNKNOWN = Steadiness(time=True, order=True)
+UNKNOWN = Steadiness(time=True, order=True, shape=True)
 
 
 def steadiness(words: Sequence[str]) -> Steadiness:
     """What the query of these tokens depends on."""
-    lowered = [word.lower() for word in words]
+    lowered = list(map(str.lower, words))
     pairs = set(pairwise(lowered))
     there = set(lowered)
     called = {word for word, after in pairs if after == "("}
     time = bool(called & _CHANCE or _BARE & there)
     time = time or any(word.startswith(_ABOUT) for word in called)
     order = bool(called & _ORDERED or _IN_TURN & there or _PAIRS & pairs)
-    return Steadiness(time, order, tuple(dict.fromkeys(_files(words, lowered))))
+    readers = {word for word in called if _reads_files(word)}
+    quoted = [word for word in there if word.startswith(_QUOTES)]
+    named = readers or any(_FILE.search(word[:-1]) for word in quoted)
+    named = named or any((word, each) in pairs for each in quoted for word in ("from", "join"))
+    files = tuple(dict.fromkeys(_files(words, lowered))) if named else ()
+    shape = bool(files or readers or called & _QUERIES) or any("pivot" in word for word in there)
+    return Steadiness(time, order, files, shape)
 
 
 def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:
@@ -100,7 +111,7 @@ def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:
             before in ("from", "join") or (inside and before in ("(", ",", "["))
         ):
             found.append(words[at].strip("'").replace("''", "'"))
-        elif word.startswith(("'", '"')) and _FILE.search(word[:-1]):
+        elif word.startswith(_QUOTES) and _FILE.search(word[:-1]):
             found.append(words[at].strip("'\"").replace("''", "'"))
     return found
 

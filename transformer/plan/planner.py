@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -44,9 +43,6 @@ _ACTIONS: Mapping[str, Action] = {
 }
 # What holds rows of its own that it made at some time.
 _MADE = ("model", "snapshot", "check")
-_SHIFTING = re.compile(
-    r"pivot|\bquery|_scan\b|sniff_|\bglob\b|read_|(from|join)\s*'", re.IGNORECASE
-)
 
 
 def plan(graph: Graph, state: State, wish: Wish, facts: Facts) -> tuple[Plan, list[TransformError]]:
@@ -273,8 +269,7 @@ class _Planner:
         if not isinstance(node.body, ModelBody) or node.body.config.materialized != "table":
             return False
         outside = any(self.graph[need].elsewhere for need in node.needs)
-        outside = outside or bool(self.steady[node.id].files)
-        return not outside and bool(node.code) and not _SHIFTING.search(node.code)
+        return not outside and bool(node.code) and not self.steady[node.id].shape
 
     def waiting(self, node: Node) -> tuple[Node, ...]:
         """Those who read the node, were made before, and are not made anew for another reason."""
