@@ -6,13 +6,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from tests.postgres import new_database
 from tests.sources.lab import lab

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.asking import Ask, Outside
 from transformer.compile.dbt.graph import full_name, node_facts
@@ -41,8 +42,7 @@ def _timing(moment: str) -> list[dict[str, str]]:
     return [{"name": n, "started_at": moment, "completed_at": moment} for n in names]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call of the tool: which command, when, with what."""
 
     command: str
@@ -162,8 +162,7 @@ def manifest(graph: Graph, project: Project, call: Call) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A column of a relation as the warehouse holds it."""
 
     database: str
@@ -230,8 +229,7 @@ def _relation(node_id: str, columns: Sequence[Held]) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Aged:
+class Aged(Struct, frozen=True):
     """How old a source is: `status` is pass, warn, error, or runtime error with its `error`."""
 
     id: str

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from msgspec import Struct
+from msgspec import field as of
+from msgspec.structs import replace
 
 from transformer.compile.world import secrets_of
 from transformer.plan.asked import Selection
 from transformer.steps import EVERYTHING, Action, Plan, Results
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(Struct, frozen=True):
     """A relation that another target holds: `kind` is what made it."""
 
     database: str
@@ -29,13 +32,12 @@ class Elsewhere:
         return self.database, self.schema, self.table
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """What a user asks for on the command line, whatever the command."""
 
     root: Path = Path()
     target: str | None = None
-    vars: Mapping[str, Any] = field(default_factory=dict)
+    vars: Mapping[str, Any] = of(default_factory=dict)
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     full_refresh: bool = False
@@ -43,12 +45,12 @@ class Ask:
     profiles_dir: Path | None = None
     profile: str | None = None
     # Flags of the command line that templates may ask for, by dbt's names.
-    flags: Mapping[str, Any] = field(default_factory=dict)
+    flags: Mapping[str, Any] = of(default_factory=dict)
     # What narrows the choice beside `select` and `exclude`.
-    only: Selection = field(default_factory=Selection)
+    only: Selection = of(default_factory=Selection)
     # Where nodes lie that were built elsewhere, by id: what is not chosen is read there, even
     # where it is built here too when `favors` says so.
-    deferred: Mapping[str, Elsewhere] = field(default_factory=dict)
+    deferred: Mapping[str, Elsewhere] = of(default_factory=dict)
     favors: bool = False
 
     @property
@@ -74,8 +76,7 @@ class Outside:
         self.secrets.update(secrets_of(self.env))
 
 
-@dataclass(frozen=True, slots=True)
-class How:
+class How(Struct, frozen=True):
     """How a build is done, beside what is asked for."""
 
     actions: frozenset[Action] = EVERYTHING
@@ -87,8 +88,7 @@ class How:
     wait: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """What was put in place: the file, its size in bytes, its models and their rows."""
 
     path: str
@@ -97,8 +97,7 @@ class Published:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a build came to. Without `published` the file is the one from before (`since`)."""
 
     plan: Plan
@@ -106,7 +105,7 @@ class Report:
     published: Published | None = None
     resumed: bool = False
     since: datetime | None = None
-    quarantine: Mapping[str, int] = field(default_factory=dict)
+    quarantine: Mapping[str, int] = of(default_factory=dict)
     path: str = ""
     # What failed in an earlier build of the same copy and keeps it from being published.
     standing: tuple[str, ...] = ()

@@ -4,9 +4,11 @@ of every query over them."""
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.compile.bind import Bound, bind, forgiven
 from transformer.compile.nodes import ModelBody, Node, SeedBody, SourceBody
@@ -72,8 +74,7 @@ def _others(opened: Opened, state: State, catalog: Any) -> None:
             catalog.create(Name(schema, table), held.columns)
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """How sources and seeds are looked at: by which session, and whether at all their rows."""
 
     session: Any

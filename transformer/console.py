@@ -7,9 +7,10 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from os import environ
 from typing import TYPE_CHECKING, Any, TextIO
+
+from msgspec import Struct, field
 
 from transformer.errors import Mistakes, TransformError, Where
 from transformer.lines import Line
@@ -42,8 +43,7 @@ _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+@")
 HIDDEN = "•••"
 
 
-@dataclass(slots=True)
-class Console:
+class Console(Struct):
     """Prints data to `out` and all else to `err`. `secrets` are values that never appear."""
 
     out: TextIO

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """An engine's SQL. The planner asks abilities, never names.
 
     `transactional_ddl`: a table can be replaced and rolled back, so that checks run before

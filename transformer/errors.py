@@ -21,11 +21,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(Struct, frozen=True):
     """A place in a user's file: 1-based line and column, `width` characters wide.
 
     `text` is the line itself, kept here so that showing an error reads no file.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from transformer.errors import Fault, WarehouseError
 from transformer.names import Name, literal
@@ -21,8 +22,7 @@ FAILURES = "_transform_failures"
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table of the ledger: what it is for, and its columns."""
 
     name: str
@@ -115,8 +115,7 @@ class Writer(Protocol):
         """Rows of a small result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What is written of a node when its step has ended."""
 
     id: str
@@ -129,8 +128,7 @@ class Entry:
     expires: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One part of a source that was landed: a file, or a table up to a cursor."""
 
     name: str
@@ -139,8 +137,7 @@ class Part:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run of the tool over this warehouse."""
 
     run_id: str
@@ -380,7 +377,7 @@ def forget_loads(session: Writer, node_id: str) -> None:
 
 def record_run(session: Writer, run: Run) -> None:
     """Writes that a run ended."""
-    values = [getattr(run, name) for name in Run.__dataclass_fields__]
+    values = [getattr(run, name) for name in Run.__struct_fields__]
     session.run(f"insert into _transform.runs values ({', '.join('?' * len(values))})", values)
 
 

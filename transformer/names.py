@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
@@ -18,8 +19,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Name:
+class Name(Struct, frozen=True, order=True):
     """A relation in the warehouse: schema and table, both as the user wrote them."""
 
     schema: str
@@ -42,8 +42,7 @@ class Name:
         return f"{self.schema}.{self.table}"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class ColumnName:
+class ColumnName(Struct, frozen=True, order=True):
     """A column of a relation."""
 
     relation: Name

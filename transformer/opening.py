@@ -6,10 +6,13 @@ What reads, renders and parses is loaded when it is needed: most calls find a pr
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.asking import Ask, Outside
 from transformer.compile.nodes import Graph
@@ -31,8 +34,7 @@ if TYPE_CHECKING:
     from transformer.compile.scope import Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A project, compiled. With `mistakes` the graph must not be run.
 
     The `scope` of a project that was only remembered is made when it is asked for: few commands
@@ -103,12 +105,12 @@ def open_project(ask: Ask, outside: Outside) -> Opened:
     none."""
     root = ask.root.resolve()
     if is_dbt_project(root):
-        outside = replace(outside, env=with_dotenv(root, outside.env))
+        outside = dataclasses.replace(outside, env=with_dotenv(root, outside.env))
     known = None if ask.deferred else remembered(ask, outside.env)
     if known is not None and not known.files:
         return _again(ask, outside, known.known)
     with watching() as seen:
-        watched = replace(outside, env=Watched(outside.env))
+        watched = dataclasses.replace(outside, env=Watched(outside.env))
         made = _patched(ask, watched, known) if known else None
         opened = made or _compiled(ask, watched)
     if opened.mistakes or ask.deferred or not outside.secrets <= secrets_of(outside.env):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from transformer.asking import Ask, Outside
 from transformer.compile.graph import CompiledProject, remade, scope_of

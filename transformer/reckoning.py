@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from transformer import __version__, ledger
 from transformer.asking import Published
@@ -12,8 +13,7 @@ from transformer.compile.nodes import Graph
 from transformer.steps import Results
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(Struct, frozen=True):
     """A run when it began."""
 
     run_id: str

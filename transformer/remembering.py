@@ -13,12 +13,13 @@ import importlib.util
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer import __version__, witness
 from transformer.asking import Ask
@@ -70,8 +71,7 @@ class _Body(msgspec.Struct, array_like=True):
     since: dict[str, list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Struct, frozen=True):
     """A project as it was compiled; `texts` are those of ephemeral models, `index` its names."""
 
     project: Project
@@ -84,8 +84,7 @@ class Remembered:
     called: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Nearly:
+class Nearly(Struct, frozen=True):
     """A remembered project of which only some files have changed."""
 
     known: Remembered

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict, replace
 
 from transformer import witness
 from transformer.asking import Ask, How, Report
@@ -57,7 +57,7 @@ def narrowed(ask: Ask, how: How, opened: Opened, now: float) -> Opened:
     below = graph.below_all(opened.since[found.mark])
     context = _context(graph, below)
     nodes = {
-        i: replace(graph[i], needs=()) if i in context and not _is_through(graph[i]) else graph[i]
+        i: graph[i].having(needs=()) if i in context and not _is_through(graph[i]) else graph[i]
         for i in graph.nodes
         if i in below or i in context
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from transformer.names import Name
 
@@ -18,16 +19,14 @@ Status = Literal["success", "warn", "fail", "error", "skipped"]
 BAD: tuple[Status, ...] = ("fail", "error")
 
 
-@dataclass(frozen=True, slots=True)
-class RelationState:
+class RelationState(Struct, frozen=True):
     """A relation that is there: table or view, and its columns with their types."""
 
     kind: Literal["table", "view"]
     columns: Columns = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NodeState:
+class NodeState(Struct, frozen=True):
     """What the ledger knows of a node.
 
     `version` names the content of its relation; `inputs` are the versions it was made from.
@@ -41,8 +40,7 @@ class NodeState:
     rows: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """A warehouse as it is: its relations, and what the ledger says of the nodes."""
 
     relations: Mapping[tuple[str, str], RelationState] = field(default_factory=dict)
@@ -53,8 +51,7 @@ class State:
         return self.relations.get(name.key()) if name else None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One thing to do, why, and after which other steps. `work` is what its action needs."""
 
     id: str
@@ -65,8 +62,7 @@ class Step:
     after: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(Struct, frozen=True):
     """A node that needs nothing done, and why."""
 
     id: str
@@ -74,8 +70,7 @@ class Skip:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Steps in an order that can be followed, and what is left alone."""
 
     steps: tuple[Step, ...] = ()
@@ -92,16 +87,14 @@ class Plan:
         return tuple(step for step in self.steps if step.action == action)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A few rows to show: column names and values as text."""
 
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of a step. `facts` are figures by name, such as `quarantined`.
 
     `parts` are the outcomes of checks that ran inside the step; `error` is what went wrong.
@@ -128,8 +121,7 @@ class Outcome:
         return self.status in BAD
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(Struct, frozen=True):
     """All outcomes of a run, in the order in which they ended."""
 
     outcomes: tuple[Outcome, ...] = ()

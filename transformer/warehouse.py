@@ -15,10 +15,12 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from transformer.errors import TransformError, WarehouseError
 
@@ -35,8 +37,7 @@ class Opener(Protocol):
         """The warehouse file, open."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """What tells one state of a file from another without reading it."""
 
     inode: int
@@ -53,8 +54,7 @@ class Identity:
         return Identity(stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Warehouse:
+class Warehouse(Struct, frozen=True):
     """The paths of one warehouse."""
 
     live: Path

@@ -12,9 +12,10 @@ import time
 from collections.abc import ItemsView, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
+
+from msgspec import Struct, field
 
 # Size, time of content, time of the entry itself, number: what tells one state of a file from
 # another. All are 0 for what is not there.
@@ -25,8 +26,7 @@ ABSENT: Identity = (0, 0, 0, 0)
 _FRESH = 50_000_000
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """What was looked at. Files and folders have their identity, and what they hold where that is
     not enough; variables have a digest of their value, none where they are not set."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from transformer import ledger
 from transformer.compile.nodes import Graph
@@ -28,8 +29,7 @@ from transformer.warehouse import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Workplace:
+class Workplace(Struct, frozen=True):
     """One target's warehouse and the engine's module that opens it.
 
     `shown` is the file that BI tools open. Where the target shows only some models it is an

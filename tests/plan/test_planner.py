@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from transformer.compile.model_config import ModelConfig
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from transformer import ledger, sources
 from transformer.compile.nodes import Graph, Node, SourceBody
@@ -71,7 +73,7 @@ class Lab:
         body = SourceBody(self.table)
         relation = Name("raw", "things")
         made = Node("source.raw.things", "source", "raw.things", "", body, relation=relation)
-        return replace(made, described=body.table.described)
+        return made.having(described=body.table.described)
 
     def change(self, **options: Any) -> Lab:
         """Other options from now on."""

@@ -8,8 +8,9 @@ known, for contracts, checks and comments.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from transformer.compile.complaints import complaint, placed
 from transformer.compile.config import option_place
@@ -44,8 +45,7 @@ class Catalog(Protocol):
         """The columns of a query. Raises Fault."""
 
 
-@dataclass(slots=True)
-class Bound:
+class Bound(Struct):
     """Columns by node id, and the mistakes. A node whose columns nobody knows before it runs
     (a Python model without declared types) is in `late`, and so is all that reads it."""
 
@@ -89,8 +89,7 @@ def bind(
     return bound
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(Struct, frozen=True):
     node: Node
     graph: Graph
     known: Mapping[str, Columns]

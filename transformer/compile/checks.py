@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.compile.context import Trace, Words
 from transformer.compile.index import DisabledError, Referable
@@ -31,8 +33,7 @@ _NATIVE_OF_PACKAGES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """A node that has checks: what they need of it."""
 
     node: Node
@@ -245,8 +246,7 @@ def _relationship(spec: CheckSpec, scope: Scope, trace: Trace) -> Name | None:
     return found.relation
 
 
-@dataclass(frozen=True, slots=True)
-class _Called:
+class _Called(Struct, frozen=True):
     """A macro that is called for a check of a node."""
 
     node: Node
@@ -355,7 +355,7 @@ def _with_written(config: CheckConfig, trace: Trace, given: Container[str]) -> C
     known = {
         name: value
         for name, value in trace.config.items()
-        if name in config.__dataclass_fields__ and name not in given
+        if name in config.__struct_fields__ and name not in given
     }
     if "tags" in known:
         tags = known["tags"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.compile.nodes import Compiled
 from transformer.errors import Fault, SqlError, Where, did_you_mean, nearest
@@ -17,8 +19,7 @@ _WORDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """A complaint in our words. `word` is what the mark goes under, when it is known."""
 
     what: str

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
+
+from msgspec import Struct, field
 
 from transformer.compile.index import Referable
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import GraphError, TransformError, Where
 
 
-@dataclass(slots=True)
-class Clashes:
+class Clashes(Struct):
     """Notes names and relations that are wanted twice; knows where the first one stands."""
 
     mistakes: list[TransformError]

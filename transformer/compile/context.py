@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn
+
+from msgspec import Struct, field
 
 from transformer.compile.dbt.adapter import Warehouse
 from transformer.compile.dbt.relation import Relation
@@ -26,8 +27,7 @@ from transformer.project.values import Target
 _MISSING = object()
 
 
-@dataclass(slots=True)
-class Trace:
+class Trace(Struct):
     """What a rendering consulted: edges, configuration, variables, environment, macros."""
 
     needs: list[str] = field(default_factory=list)
@@ -40,8 +40,7 @@ class Trace:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Words:
+class Words(Struct):
     """The words of one rendering, which is of a file of `package`.
 
     Without `execute` it only finds out what is referred to. `node` is what `model` says.

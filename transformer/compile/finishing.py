@@ -7,9 +7,12 @@ there.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.compile.calling import call_materialization, call_strategy
 from transformer.compile.checks import late_query
@@ -28,8 +31,7 @@ from transformer.steps import Columns
 Queries = tuple[Query, Query | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """The graph with its queries, and the texts of ephemeral models without their own parents."""
 
     graph: Graph
@@ -72,11 +74,11 @@ def finished(node: Node, queries: Queries, graph: Graph, scope: Scope) -> Node |
 def _late(node: Node, whole: Query, scope: Scope) -> Node:
     if isinstance(node.body, ModelBody):
         code = f"{node.body.code}{code_of(whole, scope)}"
-        return replace(node, body=replace(node.body, late=True, code=code))
+        return node.having(body=replace(node.body, late=True, code=code))
     if isinstance(node.body, CheckBody):
-        return replace(node, body=replace(node.body, late=True))
+        return node.having(body=replace(node.body, late=True))
     if isinstance(node.body, SnapshotBody):
-        return replace(node, body=replace(node.body, late=True, code=code_of(whole, scope)))
+        return node.having(body=replace(node.body, late=True, code=code_of(whole, scope)))
     return node
 
 
@@ -91,12 +93,12 @@ def _with_query(
     made = _compiled(node, whole, parents, scope)
     if isinstance(body, ModelBody):
         more = _compiled(node, increment, parents, scope) if increment else None
-        return replace(node, body=replace(body, query=made, increment=more))
+        return node.having(body=replace(body, query=made, increment=more))
     if isinstance(body, CheckBody):
         placed = made if body.kind == "sql" else replace(made, where=body.where)
-        return replace(node, body=replace(body, query=placed))
+        return node.having(body=replace(body, query=placed))
     if isinstance(body, SnapshotBody):
-        return replace(node, body=replace(body, query=made))
+        return node.having(body=replace(body, query=made))
     return node
 
 
@@ -125,8 +127,7 @@ def ephemeral_chain(needs: Iterable[str], graph: Graph) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
+class Late(Struct, frozen=True):
     """Makes late nodes, while the build goes on."""
 
     graph: Graph
@@ -136,7 +137,7 @@ class Late:
 
     def of(self, chosen: Iterable[str]) -> Late:
         """The same for a run of what is chosen, which templates may ask for."""
-        world = replace(self.scope.world, selected=tuple(sorted(chosen)))
+        world = dataclasses.replace(self.scope.world, selected=tuple(sorted(chosen)))
         return replace(self, scope=replace(self.scope, world=world))
 
     def asking(self, warehouse: Any) -> Scope:
@@ -148,7 +149,7 @@ class Late:
         scope = self.asking(warehouse)
         if isinstance(node.body, CheckBody) and node.body.before:
             query = unit_query(node, self.graph, scope)
-            return replace(node, body=replace(node.body, late=False, query=query))
+            return node.having(body=replace(node.body, late=False, query=query))
         if isinstance(node.body, CheckBody):
             whole = late_query(node, self.graph, scope)
         elif isinstance(node.body, ModelBody):
@@ -158,7 +159,7 @@ class Late:
         else:
             raise TypeError(node.id)
         parents = self._parents((*node.needs, *whole.needs), scope)
-        now = replace(node, body=replace(node.body, late=False))
+        now = node.having(body=replace(node.body, late=False))
         return _with_query(now, whole, None, parents, scope)
 
     def batch(self, node: Node, warehouse: Any, batch: Span, *, incremental: bool) -> Node:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import takewhile
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.compile.activations import activation_node
 from transformer.compile.checks import Checked, checks_of, sql_check
@@ -56,8 +58,7 @@ from transformer.project.values import (
 )
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(Struct):
     """Nodes before they are in order, with the queries that still miss their ephemeral parents."""
 
     scope: Scope
@@ -83,8 +84,7 @@ class _Draft:
         self.nodes[node.id] = node
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledProject:
+class CompiledProject(Struct, frozen=True):
     """The graph, the scope it was rendered in, and all mistakes: the project's own, and those
     found on the way. With mistakes the graph holds what could be understood."""
 
@@ -331,14 +331,14 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
         draft.add(with_code(node, needs, code_of(whole, scope), late=True))
         return
     draft.queries[node_id] = (whole, increment)
-    draft.add(replace(node, needs=needs))
+    draft.add(node.having(needs=needs))
 
 
 def _snapshot(snapshot: Snapshot, draft: _Draft) -> None:
     node_id = id_of("snapshot", snapshot, draft.scope.index.project)
     node, query = snapshot_node(snapshot, draft.scope, draft.placed[node_id])
     hooked = hook_needs(node, draft.scope)
-    draft.add(replace(node, needs=tuple(dict.fromkeys((*node.needs, *hooked)))))
+    draft.add(node.having(needs=tuple(dict.fromkeys((*node.needs, *hooked)))))
     if query and not query.late:
         draft.queries[node_id] = (query, None)
 
@@ -352,7 +352,7 @@ def _analysis(model: Model, draft: _Draft) -> None:
         draft.add(with_code(node, whole.needs, code_of(whole, draft.scope), late=True))
         return
     draft.queries[node.id] = (whole, None)
-    draft.add(replace(node, needs=whole.needs))
+    draft.add(node.having(needs=whole.needs))
 
 
 def _checks(project: Project, draft: _Draft) -> None:
@@ -392,4 +392,4 @@ def _ordered(draft: _Draft) -> Graph:
     except CycleError as error:
         draft.mistakes.append(circle([known[i] for i in reversed(error.args[1])]))
         return Graph({})
-    return Graph({i: replace(known[i], needs=tuple(edges[i])) for i in order})
+    return Graph({i: known[i].having(needs=tuple(edges[i])) for i in order})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from transformer.errors import GraphError, Where, did_you_mean
 from transformer.names import Name, quoted
@@ -16,8 +17,7 @@ class DisabledError(GraphError):
     """Something refers to what is switched off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Referable:
+class Referable(Struct, frozen=True):
     """A node that others can read. An ephemeral one has no relation of its own: it is a CTE.
 
     `database` is set where it lies in another catalog, `reads` where it is no table but a call
@@ -46,8 +46,7 @@ class Referable:
         return f"{quoted(self.database)}." * bool(self.database) + self.relation.sql()
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """An index as plain values: each node once, and under which names."""
 
     nodes: tuple[Referable, ...]
@@ -64,8 +63,7 @@ def cte_name(name: str) -> str:
     return f"__dbt__cte__{name}"
 
 
-@dataclass(slots=True)
-class Index:
+class Index(Struct):
     """All referable nodes by the names they go by.
 
     In an `open` project a name in SQL that nobody knows is left to the engine.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, StrictUndefined, Undefined, nodes
@@ -14,6 +13,7 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
+from msgspec.structs import replace
 
 from transformer.compile.plain import Call, parts
 from transformer.errors import RenderError, Where

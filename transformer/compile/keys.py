@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from transformer.compile.context import Trace
 from transformer.compile.nodes import Graph, Node
@@ -40,7 +41,7 @@ def with_keys(node: Node, scope: Scope) -> Node:
             for column in node.described.columns
         ),
     )
-    return replace(node, described=described, needs=(*node.needs, *trace.needs))
+    return node.having(described=described, needs=(*node.needs, *trace.needs))
 
 
 def keyed(graph: Graph) -> dict[str, tuple[Node, ...]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.project.values import Options
 
@@ -14,8 +15,7 @@ OWN_MATERIALIZATIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
+class ModelConfig(Struct, frozen=True):
     """How a model becomes a relation; the fields are those of `schema.MODEL_CONFIG`."""
 
     materialized: str = "view"
@@ -49,7 +49,7 @@ class ModelConfig:
 
 def options_of(config: ModelConfig) -> Mapping[str, Any]:
     """The options of a model's node: what was written, and what it comes to."""
-    own = {n: getattr(config, n) for n in config.__dataclass_fields__ if n != "written"}
+    own = {n: getattr(config, n) for n in config.__struct_fields__ if n != "written"}
     return {**config.written, **own}
 
 

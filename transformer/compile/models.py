@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from transformer.compile.config import model_config, open_config, twice_said
 from transformer.compile.context import Trace
@@ -153,7 +154,7 @@ def with_code(node: Node, needs: tuple[str, ...], code: str, *, late: bool = Fal
     if not isinstance(node.body, ModelBody):
         raise TypeError(node.id)
     made = replace(node.body, code=f"{node.body.code}{code}", late=late)
-    return replace(node, needs=needs, body=made)
+    return node.having(needs=needs, body=made)
 
 
 def analysis_node(model: Model, config: ModelConfig, project: str) -> Node:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec import field as of
 
 from transformer.compile.locate import in_macro, in_template, in_text
 from transformer.compile.model_config import ModelConfig
@@ -33,8 +36,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """A query that runs, and the way back from a place in it to the user's line.
 
     `text` is what runs; `rendered` what Jinja made; `splices` what stands between the two;
@@ -43,14 +45,14 @@ class Compiled:
 
     text: str
     path: str
-    template: str = field(repr=False, default="")
-    rendered: str = field(repr=False, default="")
-    splices: tuple[Splice, ...] = field(repr=False, default=())
-    canonical: str = field(repr=False, default="")
-    steadiness: Steadiness = field(repr=False, default=STEADY)
-    macros: Mapping[str, str] = field(repr=False, default_factory=dict)
+    template: str = ""
+    rendered: str = ""
+    splices: tuple[Splice, ...] = ()
+    canonical: str = ""
+    steadiness: Steadiness = STEADY
+    macros: Mapping[str, str] = {}
     # The texts of the files whose macros it called, for messages.
-    called: Mapping[str, str] = field(repr=False, default_factory=dict)
+    called: Mapping[str, str] = {}
     # Place of the template's first line in its file, for text that is only part of one.
     where: Where | None = None
 
@@ -71,8 +73,7 @@ class Compiled:
         return (*[place for place in written if place], made)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelBody:
+class ModelBody(Struct, frozen=True):
     """A model: `query` builds it whole, `increment` brings only what is new.
 
     A Python model has neither, and neither has a `late` one, whose template asks the warehouse:
@@ -92,8 +93,7 @@ class ModelBody:
     strategy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SeedBody:
+class SeedBody(Struct, frozen=True):
     """A seed and its types."""
 
     seed: Seed
@@ -104,8 +104,7 @@ class SeedBody:
 RECORD = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted")
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotBody:
+class SnapshotBody(Struct, frozen=True):
     """A snapshot of one relation. `reads` is that relation."""
 
     snapshot: Snapshot
@@ -136,22 +135,19 @@ class SnapshotBody:
         return tuple(str(named.get(name) or name) for name in names)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceBody:
+class SourceBody(Struct, frozen=True):
     """A source table, loaded by the build where it says how."""
 
     table: SourceTable
 
 
-@dataclass(frozen=True, slots=True)
-class FreshnessBody:
+class FreshnessBody(Struct, frozen=True):
     """How old the newest row of a source may be."""
 
     table: SourceTable
 
 
-@dataclass(frozen=True, slots=True)
-class CheckBody:
+class CheckBody(Struct, frozen=True):
     """A check of one relation, or a SQL file of failing rows (`on` is then None).
 
     `query` gives the failing rows of checks that are SQL; `to` is the relation that a
@@ -178,8 +174,7 @@ class CheckBody:
     refused: TransformError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ActivationBody:
+class ActivationBody(Struct, frozen=True):
     """An activation of one relation."""
 
     activation: Activation
@@ -208,6 +203,10 @@ class Node:
     fqn: tuple[str, ...] = ()
     version: str | None = None
     database: str = ""
+
+    def having(self, **changes: Any) -> Node:
+        """The node with other values in these fields."""
+        return replace(self, **changes)
 
     @property
     def late(self) -> bool:
@@ -273,11 +272,10 @@ def _unwritten(body: ModelBody) -> Steadiness:
     return said | Steadiness(order=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Struct, frozen=True):
     """All nodes in an order in which everything comes after what it needs."""
 
-    nodes: Mapping[str, Node] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = of(default_factory=dict)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 _STRING = r"'[^'\\]*'|\"[^\"\\]*\""
 _CONSTANT = rf"(?:{_STRING}|\d+|true|false|none|True|False|None)"
@@ -25,8 +26,7 @@ _NOT = frozenset({"print", "log", "return", "caller", "self", "super", "varargs"
 _WORDS = {"true": True, "false": False, "none": None}
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """`name(…)` with its constants, or `name` alone."""
 
     name: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.compile.context import Trace, Words
 from transformer.compile.dbt.adapter import Warehouse
@@ -20,8 +22,7 @@ from transformer.names import Name
 from transformer.project.values import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What every rendering of a project shares."""
 
     index: Index
@@ -70,7 +71,7 @@ class Scope:
             return by_rule(asked, self.target)
         if asked.options.get("target_schema"):  # a snapshot says where it lies, and that is that
             own = {"schema": asked.options["target_schema"], "alias": asked.options.get("alias")}
-            return by_rule(Asked(asked.name, own), replace(self.target, schema="main"))
+            return by_rule(Asked(asked.name, own), dataclasses.replace(self.target, schema="main"))
         session = self.session(Trace(), node=asked.facts, options=asked.options)
 
         def call(name: str, *arguments: Any) -> str:
@@ -79,8 +80,7 @@ class Scope:
         return by_macros(asked, self.target, call)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """A query before ephemeral parents are put in: `needs` are ids, `ephemeral` among them."""
 
     rendered: str
@@ -96,8 +96,7 @@ class Query:
     steadiness: Steadiness = STEADY
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A template of a node: its text and file, what it is called with, and what it may know."""
 
     text: str

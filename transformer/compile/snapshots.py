@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from transformer.compile.config import hooks_named
 from transformer.compile.context import Trace

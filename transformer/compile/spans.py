@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from transformer.errors import UsageError
 from transformer.names import expression
@@ -15,8 +16,7 @@ _AGO = re.compile(r"\s*(?P<count>\d+)\s*(?P<unit>hour|day|month|year)s?\s*\Z", r
 _HINT = "write `--sample '3 days'`, or `--sample \"{start: 2024-07-01, end: 2024-07-08}\"`"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A span of time: from `start`, to before `end`, both in UTC."""
 
     start: datetime

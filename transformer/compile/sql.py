@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
@@ -27,8 +27,7 @@ _SEVERAL = re.compile(r"\w+(\s+\w+)+")
 _SHORT = 4  # letters: a keyword of several words has more
 
 
-@dataclass(frozen=True, slots=True)
-class TableUse:
+class TableUse(Struct, frozen=True):
     """A table name in a query that is no CTE: its parts, its place, and whether it has an alias."""
 
     parts: tuple[str, ...]
@@ -37,16 +36,14 @@ class TableUse:
     aliased: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """Why a text is not one query, and at which character."""
 
     why: str
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What sqlglot sees in a query. `parsed` is False where it understands less than the engine:
     then there are no uses, and only `ref()` and `source()` make edges."""
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 
 def _named(text: str) -> frozenset[str]:
@@ -49,8 +50,7 @@ _QUOTES = ("'", '"')
 _FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet|xlsx?)(\.\w+)?\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Steadiness:
+class Steadiness(Struct, frozen=True):
     """What a query depends on beside the content of its tables: `time`, or chance; the `order` of
     their rows; `files` by the names the query gives them. With `shape` its columns are made of
     what it reads (`pivot`, files): over other rows they may be others."""

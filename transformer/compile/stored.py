@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import is_dataclass
+from dataclasses import replace as replace_dataclass
 from functools import cache, partial
 from typing import Any, get_origin, get_type_hints
 
 import msgspec
+from msgspec.structs import replace
 
 from transformer.compile.model_config import options_of
 from transformer.compile.nodes import (
@@ -208,13 +210,16 @@ _REST = msgspec.msgpack.Decoder(_Rest, ext_hook=_ext)
 def loosened(value: Any) -> Any:
     """The value with everything that a type says nothing about made exact: a tuple among options
     would be read as a list. It is the same object where nothing had to be done."""
-    if is_dataclass(value) and not isinstance(value, type):
+    is_struct = isinstance(value, msgspec.Struct)
+    if is_struct or (is_dataclass(value) and not isinstance(value, type)):
         changed = {
             name: made
-            for name, exact in _loose(type(value))
+            for name, exact in _loose(value.__class__)
             if (made := exact(old := getattr(value, name))) is not old
         }
-        return replace(value, **changed) if changed else value
+        if not changed:
+            return value
+        return replace(value, **changed) if is_struct else replace_dataclass(value, **changed)
     if isinstance(value, tuple):
         made = tuple(map(loosened, value))
         return value if all(a is b for a, b in zip(made, value, strict=True)) else made
@@ -223,16 +228,14 @@ def loosened(value: Any) -> Any:
 
 @cache
 def _loose(kind: type) -> list[tuple[str, Callable[[Any], Any]]]:
-    """The fields of a dataclass that may hold anything, and those that hold dataclasses."""
-    hints = get_type_hints(kind)
+    """The fields of a value that may hold anything, and those that hold values of ours."""
     found: list[tuple[str, Callable[[Any], Any]]] = []
-    for each in fields(kind):
-        shown = str(hints[each.name])
+    for name, hint in get_type_hints(kind).items():
+        shown = str(hint)
         if "typing.Any" in shown:
-            is_tuple = get_origin(hints[each.name]) is tuple
-            found.append((each.name, _exact_each if is_tuple else _exact))
+            found.append((name, _exact_each if get_origin(hint) is tuple else _exact))
         elif "transformer." in shown:
-            found.append((each.name, loosened))
+            found.append((name, loosened))
     return found
 
 

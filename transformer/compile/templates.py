@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
 from jinja2.utils import missing
+from msgspec import Struct, field
 
 from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.compile.jinja import (
@@ -38,8 +38,7 @@ class Returned(Exception):  # noqa: N818 - a way out of a macro, not an error
         self.value = value
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """One rendering: its context, and the macros it used (name -> path)."""
 
     library: Library

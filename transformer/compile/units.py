@@ -7,11 +7,14 @@ relations they stand for; so the query is made late, when these are there.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.compile.dbt.adapter import Warehouse
 from transformer.compile.index import Index, Referable
@@ -84,15 +87,13 @@ def _node(kept: Kept, model: Node, project: Project) -> Node:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Fixture:
+class _Fixture(Struct, frozen=True):
     """Rows given for an input: as mappings, or as a query."""
 
     rows: Sequence[Mapping[str, Any]] = ()
     query: str = ""
 
 
-@dataclass(slots=True)
 class _Given(Index):
     """An index in which the inputs of a unit test stand for what they are given for."""
 
@@ -138,8 +139,7 @@ def unit_query(node: Node, graph: Graph, scope: Scope) -> Compiled:
     return Compiled(text, node.path, where=body.where)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(Struct, frozen=True):
     body: CheckBody
     model: Node
     scope: Scope
@@ -200,7 +200,7 @@ class _Unit:
             self.scope,
             index=given,
             vars_of={**self.scope.vars_of, package: {**known, **(overrides.get("vars") or {})}},
-            world=replace(world, env={**world.env, **env}),
+            world=dataclasses.replace(world, env={**world.env, **env}),
             replaced=macros,
         )
         template = template_of(self.model, scope)

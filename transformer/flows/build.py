@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from transformer import ledger, reckoning
 from transformer.artifacts import Call, end_words
@@ -100,7 +102,7 @@ class _Build:
                 path = self.place.target.path
                 counted = reckoning.counted(engine, self.opened.everything, path)
                 report = replace(report, published=counted)
-                self.extract(engine)
+                self.place.extract(engine, [n for n in self.shown_names if engine.relation(n)])
         return self.ended(
             replace(report, resumed=resumes, standing=standing), bloated=engine.bloated
         )
@@ -114,9 +116,6 @@ class _Build:
             return replace(report, since=self.place.last_good())
         size = self.place.publish(bloated=bloated)
         return replace(report, published=replace(report.published, size=size))
-
-    def extract(self, engine: Any) -> None:
-        self.place.extract(engine, [n for n in self.shown_names if engine.relation(n)])
 
     @property
     def shown_names(self) -> list[Name]:

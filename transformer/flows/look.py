@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from transformer.asking import Ask, Outside
 from transformer.compile.nodes import ModelBody, Node
@@ -97,8 +98,7 @@ def _place(node: Node) -> str:
     return node.path
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What to show: a node's rows, a check's failing rows, or a query's. One of the three, or
     what the selectors choose. A `plain` query is no template. No `limit`: all rows."""
 
@@ -109,8 +109,7 @@ class Wanted:
     plain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Rows as values, under the name of what they are of."""
 
     name: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from transformer.asking import Ask, Outside
 from transformer.compile.context import Trace
@@ -53,7 +55,9 @@ def _macro(opened: Opened, name: str) -> Macro:
 
 def _called(opened: Opened, session: Any, macro: Macro, args: Mapping[str, Any]) -> list[str]:
     scope, name = opened.late.asking(Asked(session)), macro.qualified
-    scope = replace(scope, world=replace(scope.world, hear=str))  # it is told at the end
+    scope = replace(
+        scope, world=dataclasses.replace(scope.world, hear=str)
+    )  # it is told at the end
     trace = Trace()
     try:
         scope.session(trace, macro.package).call(name, args, macro.path)

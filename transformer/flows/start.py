@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+
+from msgspec import Struct
 
 from transformer.errors import UsageError
 
@@ -14,8 +15,7 @@ PARTS = ("transform.yml", "models", "seeds", "macros", "data", "tests/checks")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """What was made: the folder, and how many files of each kind."""
 
     path: Path

@@ -8,8 +8,9 @@ from contextlib import suppress
 from csv import QUOTE_NONE
 from csv import Error as CsvError
 from csv import reader as csv_reader
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from transformer.errors import Fault, LoadError
 from transformer.landing.given import Given
@@ -23,8 +24,7 @@ _HEAD = 50
 _KEPT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(Struct, frozen=True):
     """What a file of delimited text looks like: names, and blank lines before them."""
 
     names: tuple[str, ...]

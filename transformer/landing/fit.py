@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.errors import LoadError
 from transformer.landing.staged import OWN, UNKNOWN, Cursor, Session, Staged
@@ -16,8 +18,7 @@ from transformer.steps import Columns
 _OWN_NAMES = frozenset(name for name, _ in OWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(Struct, frozen=True):
     """One landing: into which table, by which rules, and what stands there already.
 
     `relanded` are parts that were landed before and are read whole again: their rows are
@@ -43,8 +44,7 @@ class Landing:
         return self.load.mode == "replace" or not self.existing
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Struct, frozen=True):
     """The columns as they will be: target types, what has to be altered, what is refused.
 
     `recast` are columns whose declared type is not the one they have. `sure` are those of
@@ -60,8 +60,7 @@ class Fitted:
     sure: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """Every offered column: its name in the table, and the type that is declared or held."""
 
     held: Mapping[str, tuple[str, str]]

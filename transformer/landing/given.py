@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.landing.staged import path_literal
 from transformer.names import literal, quoted
@@ -13,8 +15,7 @@ from transformer.names import literal, quoted
 LONGEST_LINE = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """One file to stage: its number among the files, its name in messages, its path, options.
 
     `declared` are column names from YAML, for files without a header. `limit` bounds the rows

@@ -7,7 +7,9 @@ duplicates are settled in SQL.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.errors import LoadError, did_you_mean
 from transformer.landing.fit import Fitted, Landing, fit
@@ -18,8 +20,7 @@ from transformer.names import literal, quoted
 from transformer.steps import Columns
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(Struct, frozen=True):
     """What was landed. `new` are the rows that the table did not hold before."""
 
     read: int
@@ -30,8 +31,7 @@ class Landed:
     changes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(Struct, frozen=True):
     """Why a row may be refused: the condition, the column, the reason."""
 
     condition: str

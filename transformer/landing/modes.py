@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from transformer.landing.fit import Fitted, Landing
 from transformer.landing.staged import PART, ROW, Session, Staged
@@ -13,8 +14,7 @@ from transformer.names import literal, quoted
 _INCOMING = quoted("__incoming")
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """The rows that are good, as SQL."""
 
     staged: Staged

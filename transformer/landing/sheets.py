@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import zipfile
-from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
+
+from msgspec import Struct
 
 from transformer.errors import LoadError, did_you_mean
 from transformer.landing.given import Given
@@ -29,8 +30,7 @@ _STYLED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Sheet:
+class _Sheet(Struct, frozen=True):
     """The part of a sheet that is read: how, from which row, which columns."""
 
     given: Given

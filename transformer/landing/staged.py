@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from transformer.names import literal, quoted
 from transformer.steps import Columns
@@ -36,16 +37,14 @@ class Session(Protocol):
         """Names and types of a query's columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """How far a table was read: the last value, and the type it has in the raw table."""
 
     value: str
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """What a source offers, as SQL.
 
     `rows` selects the columns, then `__part` and `__row`. `columns` are the types that the

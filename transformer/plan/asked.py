@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+
+class Earlier(Struct, frozen=True):
     """Artifacts of an earlier run (`--state`), and the present `sources.json`; None where there
     is none."""
 
@@ -18,8 +18,7 @@ class Earlier:
     present: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """What is asked for. `only` narrows it to these ids, as when a run is tried again."""
 
     select: tuple[str, ...] = ()

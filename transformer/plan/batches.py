@@ -7,9 +7,10 @@ begins at `begin`, a later one goes `lookback` batches back from the one that is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from transformer.compile.spans import Span, moment
 from transformer.errors import ConfigError, Where, did_you_mean
@@ -19,8 +20,7 @@ from transformer.plan.materialize import DELTA, Statement
 SIZES = ("hour", "day", "month", "year")
 
 
-@dataclass(frozen=True, slots=True)
-class Batch(Span):
+class Batch(Span, frozen=True):
     """The span of time of one batch."""
 
     def words(self) -> dict[str, Any]:
@@ -29,8 +29,7 @@ class Batch(Span):
         return {"id": shown, "event_time_start": self.start, "event_time_end": self.end}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What is asked of a microbatch model: when it is, whether its table is there, and from when
     to when on the command line."""
 

@@ -7,8 +7,9 @@ side does not say, and dbt takes for granted, is no difference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from transformer.errors import UsageError
 
@@ -43,8 +44,7 @@ _USUAL: Facts = {
 _APART = ("database", "schema", "alias", "enabled")
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """Two manifests, before and now. A thing is modified when it is new, or any of its parts is:
     `body`, `configs`, `relation`, `persisted_descriptions`, `macros`, `contract`."""
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.errors import ConfigError, Where
 from transformer.names import Name, expression, literal, quoted
@@ -21,8 +22,7 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 60480
             "month": 2629800, "quarter": 7889400, "year": 31557600}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What a check looks at: `rows` is what stands behind FROM, `where` narrows it."""
 
     rows: str
@@ -47,8 +47,7 @@ class Subject:
         return f"{self.rows} where ({self.where}\n)" if self.where else self.rows
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(Struct, frozen=True):
     """How a check is measured.
 
     `figure` is an expression over one scan of the rows; 0 means that nothing fails. Unless it
@@ -66,8 +65,7 @@ class Measure:
     kept: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckKind:
+class CheckKind(Struct, frozen=True):
     """A kind of check: its arguments, what it measures, and its docs (the docstring)."""
 
     measure: Callable[[Subject], Measure]
@@ -79,8 +77,7 @@ class CheckKind:
         return self.measure.__doc__ or ""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A check that is ready to be measured. `shown` are the columns to show of failing rows:
     what identifies a row, then what was checked."""
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from transformer.compile.dbt.external import read_location, write_options
 from transformer.compile.library import strategy_macro
@@ -24,16 +25,14 @@ _OLD, _NEW = "DBT_INTERNAL_DEST", "DBT_INTERNAL_SOURCE"
 _NAME = re.compile(r"\w+\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """SQL to run. `own` is where the user's text begins in it, to place the engine's complaints."""
 
     sql: str
     own: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
+class Material(Struct, frozen=True):
     """What a materialization has to work with.
 
     `columns` are those the query gives, None when nobody can know before it runs. `existing` is

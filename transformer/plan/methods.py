@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.compile.nodes import CheckBody, ModelBody
 from transformer.errors import UsageError, did_you_mean
@@ -26,8 +27,7 @@ _KINDS = {"check": "test", "tests": "test", "models": "model", "seeds": "seed"}
 _NAMED = ("model", "seed", "snapshot", "test", "unit_test", "analysis")
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """What methods look at. In an `open` project they mean what dbt means by them."""
 
     things: Things

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.errors import UsageError, did_you_mean
 
@@ -26,8 +28,7 @@ _KEYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(Struct, frozen=True):
     """One word: what it matches, and what comes along from above and below (-1: everything).
 
     `written` is the word itself, for messages. `around` is `@`: what stands below, with all that
@@ -43,8 +44,7 @@ class Criterion:
     indirect: str = "eager"
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Several together: all of them added up, only what is in each, or the first without the
     rest."""
 
@@ -94,8 +94,7 @@ def _usual(value: str) -> str:
     return "file" if value.lower().endswith(_FILES) else "fqn"
 
 
-@dataclass(frozen=True, slots=True)
-class Definitions:
+class Definitions(Struct, frozen=True):
     """The selectors of `selectors.yml`, by name, as they are written there."""
 
     written: Mapping[str, Any]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from transformer.compile.nodes import SnapshotBody
 from transformer.errors import SqlError
@@ -13,8 +14,7 @@ from transformer.plan.materialize import DELTA, Statement, fits
 from transformer.steps import Columns, RelationState
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """What a snapshot is brought up to date with, but for the columns that it reads."""
 
     relation: Name

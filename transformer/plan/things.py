@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.compile.dbt.facts import within
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
@@ -22,8 +24,7 @@ _CALL = re.compile(r"\b(ref|source)\s*\(([^)]*)\)")
 _WORD = re.compile(r"""['"]([^'"]*)['"]""")
 
 
-@dataclass(frozen=True, slots=True)
-class Thing:
+class Thing(Struct, frozen=True):
     """One thing that can be selected. `fqn` begins with its package; `needs` are ids."""
 
     id: str
@@ -49,8 +50,7 @@ class Thing:
         return self.kind in TESTS
 
 
-@dataclass(frozen=True, slots=True)
-class Things:
+class Things(Struct, frozen=True):
     """All of them by id, with their edges both ways."""
 
     by_id: Mapping[str, Thing]
@@ -126,7 +126,7 @@ def _of_node(node: Node, root: str) -> Thing:
 def _config(node: Node, kind: str) -> Mapping[str, Any]:
     body = node.body
     if isinstance(body, CheckBody):
-        own = {name: getattr(body.config, name) for name in body.config.__dataclass_fields__}
+        own = {name: getattr(body.config, name) for name in body.config.__struct_fields__}
         return {**own, "materialized": kind, **node.options}
     if isinstance(body, ModelBody):
         return node.options

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from transformer.compile.bind import Bound
 from transformer.compile.nodes import Node
@@ -16,15 +17,13 @@ from transformer.plan.snapshots import Record
 from transformer.steps import EVERYTHING, Action, Columns
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """What is known of a node's input from outside: a reason to do it now, or none."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What is asked for: which nodes, which actions, and how.
 
     `always` does what is chosen even where nothing changed, as `transform run` does.
@@ -37,8 +36,7 @@ class Wish:
     always: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What the world says: columns as bound, sources as probed, what time has undone, and what
     has `failed` already in this run. Of a `late` node nobody knows the columns before it runs."""
 
@@ -59,8 +57,7 @@ class Facts:
         return cls(bound.columns, late=frozenset(bound.late), increments=bound.increments)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """What a step needs to be done.
 
     `inputs` are the ids whose versions it is made from. `checks` are measured inside the step,

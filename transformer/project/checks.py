@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from transformer.errors import Where, did_you_mean
@@ -20,7 +19,7 @@ _RESERVED: Fields = (
     Field("config", "block", "How its result counts", fields=CHECK_CONFIG),
     Field("arguments", "map", "Its arguments, when you like them apart"),
 )
-_CONFIG_NAMES = {f.name for f in dataclass_fields(CheckConfig)}
+_CONFIG_NAMES = frozenset(CheckConfig.__struct_fields__)
 
 
 def custom_tests(files: tuple[MacroFile, ...]) -> frozenset[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from transformer.errors import ConfigError, UsageError, Where, did_you_mean
 from transformer.project.checks import CheckReader, custom_tests
@@ -44,8 +45,7 @@ YamlRenderer = Callable[[str, Where, Mapping[str, Any]], str]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What the command line says of the project."""
 
     root: Path

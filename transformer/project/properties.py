@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.errors import TransformError, Where, did_you_mean
 from transformer.project.checks import CheckReader
@@ -23,8 +24,7 @@ from transformer.project.values import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """What YAML says of a node that has a file: its description and configuration."""
 
     name: str
@@ -33,8 +33,7 @@ class Patch:
     where: Where
 
 
-@dataclass(slots=True)
-class Properties:
+class Properties(Struct):
     """Everything read from the property files, in the order of the files."""
 
     reader: Reader

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.errors import ConfigError, TransformError, Where, did_you_mean, nearest
 from transformer.project.schema import Field, Fields
@@ -38,8 +39,7 @@ _EXAMPLES = {
 }
 
 
-@dataclass(slots=True)
-class Reader:
+class Reader(Struct):
     """Collects mistakes while it reads; `render` fills in the Jinja of strings."""
 
     render: Renderer
@@ -104,8 +104,7 @@ class Reader:
         return self.text(item)
 
 
-@dataclass(slots=True)
-class Block:
+class Block(Struct):
     """A mapping that was read: values by field, the places of keys, and the raw items."""
 
     where: Where

@@ -7,8 +7,9 @@ all read the same tables.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 Kind = Literal[
     "text",  # one string
@@ -29,8 +30,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One key of a YAML mapping: what it holds, what it is for, what it is when absent."""
 
     name: str
@@ -46,8 +46,7 @@ class Field:
 Fields = tuple[Field, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Struct, frozen=True):
     """The open ends of the YAML: what each kind of source, target and check understands.
 
     The flows fill it from the folders `sources/` and `targets/` and from the check table,

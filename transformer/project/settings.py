@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from transformer.errors import ConfigError, Mistakes, UsageError, Where, did_you_mean
 from transformer.names import slug
@@ -18,8 +19,7 @@ from transformer.witness import saw
 FILE = "transform.yml"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """`transform.yml`, read. `block` keeps the raw configuration trees."""
 
     name: str
@@ -107,8 +107,7 @@ def _targets(block: Block) -> Where:
     return block.place("targets")
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigTree:
+class ConfigTree(Struct, frozen=True):
     """Configuration by folder: `models: {staging: {+materialized: view}}`.
 
     A key with `+` is configuration; without it, configuration too when it is a known key

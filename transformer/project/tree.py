@@ -7,10 +7,10 @@ beside every key and value, so that a mistake can be shown where it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from transformer.errors import ConfigError, Where
 
@@ -18,8 +18,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """A YAML value and its place. `value` is a scalar, a tuple of items, or a dict of entries."""
 
     value: Any

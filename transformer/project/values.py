@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import Struct
+from msgspec import field as of
+
 from transformer.errors import TransformError, Where
 
 Options = Mapping[str, Any]
@@ -15,8 +18,7 @@ Options = Mapping[str, Any]
 COMPARISON = re.compile(r"\s*(!=|<>|==|=|>=|<=|>|<)\s*(\d+)\s*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class CheckConfig:
+class CheckConfig(Struct, frozen=True):
     """How a check's result counts; the fields are dbt's."""
 
     severity: str = "error"
@@ -29,7 +31,7 @@ class CheckConfig:
     enabled: bool = True
     fail_calc: str = "count(*)"
     schema: str | None = None
-    meta: Options = field(default_factory=dict)
+    meta: Options = of(default_factory=dict)
     store_failures_as: str | None = None
     alias: str | None = None
     database: str | None = None
@@ -37,8 +39,7 @@ class CheckConfig:
     sql_header: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckSpec:
+class CheckSpec(Struct, frozen=True):
     """A check as written under a node or a column: `kind` and its arguments.
 
     A kind of a package is written `package.kind`. `package` is whose file it stands in, and
@@ -61,8 +62,7 @@ class CheckSpec:
     given: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """What is written of a column."""
 
     name: str
@@ -71,19 +71,18 @@ class Column:
     data_type: str | None = None
     checks: tuple[CheckSpec, ...] = ()
     tags: tuple[str, ...] = ()
-    meta: Options = field(default_factory=dict)
+    meta: Options = of(default_factory=dict)
     quote: bool = False
     constraints: tuple[Options, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Struct, frozen=True):
     """What YAML says of a node that has a file of its own, or nothing."""
 
     description: str = ""
     columns: tuple[Column, ...] = ()
     checks: tuple[CheckSpec, ...] = ()
-    meta: Options = field(default_factory=dict)
+    meta: Options = of(default_factory=dict)
     where: Where | None = None
     constraints: tuple[Options, ...] = ()
 
@@ -91,8 +90,7 @@ class Described:
 NOTHING = Described()
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """A model file. `config` is folder tree and YAML merged; `config()` in the file comes later.
 
     `package` is the package it comes from, empty for the project itself. `fqn` are its folders
@@ -104,27 +102,26 @@ class Model:
     path: str
     text: str
     language: Literal["sql", "python"] = "sql"
-    config: Options = field(default_factory=dict)
+    config: Options = of(default_factory=dict)
     described: Described = NOTHING
     package: str = ""
     fqn: tuple[str, ...] = ()
     version: str | None = None
     latest: bool = True
     # What the project says of a package's model: it beats `config()` in the file.
-    over: Options = field(default_factory=dict)
+    over: Options = of(default_factory=dict)
     # A user-defined function is made like a model, and called instead of read; an analysis is
     # compiled only.
     resource: Literal["model", "function", "analysis"] = "model"
 
 
-@dataclass(frozen=True, slots=True)
-class Seed:
+class Seed(Struct, frozen=True):
     """A CSV file of the project that becomes a table."""
 
     name: str
     path: str
     digest: str
-    config: Options = field(default_factory=dict)
+    config: Options = of(default_factory=dict)
     described: Described = NOTHING
     package: str = ""
     fqn: tuple[str, ...] = ()
@@ -132,24 +129,22 @@ class Seed:
     plain_types: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """A record of how a relation changed (SCD2). `relation` is a Jinja expression: `ref('x')`; or
     there is none, and `text` is the template of a query, the body of a `{% snapshot %}` block."""
 
     name: str
     relation: str
     where: Where
-    config: Options = field(default_factory=dict)
+    config: Options = of(default_factory=dict)
     described: Described = NOTHING
     package: str = ""
     fqn: tuple[str, ...] = ()
     text: str = ""
-    over: Options = field(default_factory=dict)
+    over: Options = of(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(Struct, frozen=True):
     """How old the newest row may be, in seconds: a column says how old one is, or a `query` gives
     the newest moment."""
 
@@ -182,8 +177,7 @@ class Load:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTable:
+class SourceTable(Struct, frozen=True):
     """A table of a silo, as it lies in the warehouse."""
 
     source: str
@@ -201,7 +195,7 @@ class SourceTable:
     # is no table but a file: `read_parquet('…')`.
     database: str = ""
     reads: str = ""
-    config: Options = field(default_factory=dict)
+    config: Options = of(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +226,7 @@ class Activation:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class SqlCheck:
+class SqlCheck(Struct, frozen=True):
     """A SQL file that returns failing rows."""
 
     name: str
@@ -247,8 +240,7 @@ class SqlCheck:
     given: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class MacroFile:
+class MacroFile(Struct, frozen=True):
     """A file of macros and `{% test %}` blocks."""
 
     path: str
@@ -256,8 +248,7 @@ class MacroFile:
     package: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """SQL, as a template, that runs before or after a build."""
 
     text: str
@@ -265,8 +256,7 @@ class Hook:
     package: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What is read and kept for others, and not acted on: an exposure, a metric, a group …"""
 
     kind: str
@@ -276,19 +266,17 @@ class Kept:
     package: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """What a package says of itself, and what is said of it. `vars` are those that its own files
     see; `folder` is where it lies, relative to the project."""
 
     name: str
     folder: str = ""
     version: str = ""
-    vars: Options = field(default_factory=dict)
+    vars: Options = of(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """When the file is replaced, and which models it then shows (none: all). With `keep_failed`
     a table whose check fails stays as it was built."""
 
@@ -306,7 +294,7 @@ class Target:
     path: str = "warehouse.duckdb"
     schema: str = "main"
     threads: int = 1
-    publish: Publish = Publish()
+    publish: Publish = field(default_factory=Publish)
     settings: Options = field(default_factory=dict)
     # The name that queries may give the warehouse itself, as in `warehouse.main.orders`.
     catalog: str = ""
@@ -321,8 +309,7 @@ class Target:
     secrets: tuple[Options, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """Everything the user wrote. `mistakes` are those of its files, found while reading; `unread`
     are the paths of files that could not be read at all; `notices` is what is to be said once.
 
@@ -341,24 +328,24 @@ class Project:
     activations: tuple[Activation, ...] = ()
     sql_checks: tuple[SqlCheck, ...] = ()
     macros: tuple[MacroFile, ...] = ()
-    vars: Options = field(default_factory=dict)
+    vars: Options = of(default_factory=dict)
     allowed_paths: tuple[str, ...] = ()
     mistakes: tuple[TransformError, ...] = ()
     unread: frozenset[str] = frozenset()
     notices: tuple[str, ...] = ()
     # What a build says first: which project it is, where that is not plain.
     heading: str = ""
-    packages: Mapping[str, Package] = field(default_factory=dict)
-    dispatch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    packages: Mapping[str, Package] = of(default_factory=dict)
+    dispatch: Mapping[str, tuple[str, ...]] = of(default_factory=dict)
     on_run_start: tuple[Hook, ...] = ()
     on_run_end: tuple[Hook, ...] = ()
     analyses: tuple[Model, ...] = ()
     kept: tuple[Kept, ...] = ()
     disabled: tuple[str, ...] = ()
-    selectors: Options = field(default_factory=dict)
+    selectors: Options = of(default_factory=dict)
     open: bool = False
     # The folder of artifacts for other tools; none are written where there is no name.
     target_path: str = ""
     # Folders that documentation shows files of.
     asset_paths: tuple[str, ...] = ()
-    flags: Options = field(default_factory=dict)
+    flags: Options = of(default_factory=dict)

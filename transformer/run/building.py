@@ -4,8 +4,10 @@ rolls it back, and the old one stays."""
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.compile.complaints import is_about_sql
 from transformer.compile.complaints import placed as in_words
@@ -48,8 +50,7 @@ class _Kept(Exception):  # noqa: N818 - a way out of a transaction, not an error
     """Leaves the transaction so that the old table stays."""
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(Struct):
     """What one attempt at a step has come to."""
 
     measured: Measured = NOTHING

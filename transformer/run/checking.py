@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault
@@ -22,8 +24,7 @@ _SHOWN = 5
 _HELD = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """The outcomes of some checks, what the ledger keeps of them, and the number of rows."""
 
     outcomes: tuple[Outcome, ...]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.compile.contracts import contract
 from transformer.compile.finishing import Late
@@ -30,8 +32,7 @@ from transformer.steps import Columns, Outcome, State
 _QUERY = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|from|values)\b", re.I | re.S)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """The warehouse as templates ask it, through a session: reading and doing."""
 
     session: Session

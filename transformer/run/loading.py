@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from os import environ
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer import ledger
 from transformer.compile.nodes import Graph, Node, SourceBody
@@ -36,8 +38,7 @@ class _Kept(Exception):  # noqa: N818 - a way out of a transaction, not an error
     """Leaves the transaction so that the old table stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrivals:
+class Arrivals(Struct, frozen=True):
     """What is new at a source: parts that were never landed, or have changed since."""
 
     parts: tuple[Part, ...]
@@ -151,8 +152,7 @@ def _declared(session: Session, table: SourceTable) -> dict[str, str]:
     return made
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(Struct):
     """What one attempt at a load has come to. `said` is what the summary should not keep back."""
 
     landed: Landed | None = None
@@ -161,8 +161,7 @@ class _Attempt:
     said: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
+class _Choice(Struct, frozen=True):
     """Which parts are read, and how much of each: `relanded` anew, of `retried` only what is in
     quarantine, and from `since` on what is narrowed by a cursor."""
 

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.errors import BuildError, Fault, TransformError
 from transformer.run.together import Together
@@ -19,8 +21,7 @@ Perform = Callable[[Step], Outcome]
 Watch = Callable[[Event], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How many steps at the same time, and whether the first failure ends it all. Steps that
     follow each other may share transactions: `together` is then the engine they work with."""
 

@@ -8,10 +8,11 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.compile.finishing import Late
 from transformer.engines import Engine, Session
@@ -28,8 +29,7 @@ from transformer.steps import Columns, NodeState, Outcome, State, Status
 _LOOSE = re.compile(r"\b(FLOAT|DOUBLE|INTERVAL|VARIANT|TIME WITH TIME ZONE)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something a watcher may want to show: a step begins, moves on, or has ended."""
 
     kind: str
@@ -40,8 +40,7 @@ class Event:
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(Struct, frozen=True):
     """The hands of a run. `versions` are the contents of relations as they are by now, and
     `state` what the warehouse held when the run began: each relation is made once in a run."""
 
@@ -139,8 +138,7 @@ class Tools:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """What a step has made: its content's version, its size, its columns, how it ended."""
 
     version: str

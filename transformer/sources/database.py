@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+
+from msgspec import Struct
 
 from transformer.errors import Fault, LoadError
 from transformer.landing.staged import PART, ROW, UNKNOWN, Cursor, Session, Staged, distinct, picked
@@ -71,8 +72,7 @@ def connect(request: Request) -> DatabaseReader:
     return DatabaseReader(request, scheme, url, path)
 
 
-@dataclass(slots=True)
-class DatabaseReader:
+class DatabaseReader(Struct):
     """One table. Only a file's identity can be told from outside; servers are asked."""
 
     request: Request

@@ -8,9 +8,10 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from transformer.errors import Fault, TransformError
 from transformer.landing.formats import FORMATS
@@ -81,8 +82,7 @@ def connect(request: Request) -> FileReader:
     return FileReader(request)
 
 
-@dataclass(slots=True)
-class FileReader:
+class FileReader(Struct):
     """The files of one source table."""
 
     request: Request

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from msgspec import Struct
+
 from transformer.errors import ActivateError
 from transformer.sync.ledger import Ledger
 from transformer.targets import Batch, Refused, Rejection, Session, Transient
@@ -25,8 +27,7 @@ MOST_REFUSALS = 1_000  # in a row with nothing landing between: then it is not s
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """What a sync needs of the world outside: the time, patience, chance, and who looks on."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

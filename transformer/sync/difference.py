@@ -15,7 +15,8 @@ refused exactly this content before).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from transformer.names import literal
 from transformer.sync.mapping import Sending, document, in_key_text, key_text, keys_of
@@ -23,8 +24,7 @@ from transformer.sync.mapping import Sending, document, in_key_text, key_text, k
 TO_SEND = "('added', 'changed', 'removed')"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """The statements of one activation. `ledger` is the alias of the attached sync ledger."""
 
     activation: str

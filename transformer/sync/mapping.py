@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from transformer.errors import ConfigError, did_you_mean
 from transformer.names import literal, quoted
@@ -23,8 +24,7 @@ _NESTED = re.compile(r"(STRUCT|MAP|UNION|JSON|VARIANT)\b|.*\]\Z", re.DOTALL)
 _ISO = "%Y-%m-%dT%H:%M:%S.%f"
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(Struct, frozen=True):
     """One field at the target. `slot` is its column in our tables: names may collide."""
 
     name: str

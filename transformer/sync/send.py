@@ -11,12 +11,12 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from msgspec import Struct, field
 
 from transformer.errors import ActivateError
 from transformer.names import literal, quoted
@@ -32,8 +32,7 @@ SAMPLES = 5
 WHOLE = 2**62  # rows of a batch that is never cut
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What to send: the activation, SQL that selects its model's rows, and where the ledger is."""
 
     activation: Activation
@@ -42,8 +41,7 @@ class Job:
     places: Places
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """How a sync went, in rows.
 
     `rejected` were refused by the target now; `quarantined` are in quarantine when it ends.
@@ -60,8 +58,7 @@ class Sent:
     quarantined: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """What a sync would send, in rows, and up to five of each class.
 
     A sample has `key`, `before` (as sent last, or None) and `after` (as it would be sent, or None).
@@ -130,8 +127,7 @@ def quarantined(con: duckdb.DuckDBPyConnection, ledger: Path) -> pa.Table:
         return rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Sync:
+class _Sync(Struct, frozen=True):
     """A compared model, ready to be sent."""
 
     con: duckdb.DuckDBPyConnection

@@ -20,9 +20,12 @@ A file whose name begins with `_` is a part of a target, not a kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer import plugins
 from transformer.errors import ConfigError, Where, did_you_mean
@@ -37,8 +40,7 @@ if TYPE_CHECKING:
 ATTEMPTS = Field("attempts", "integer", "How often a batch is tried before the sync stops", 5)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """What every batch of a sync looks like: the fields, which of them are the key, the mode."""
 
     activation: str
@@ -63,8 +65,7 @@ class To:
     clock: Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Rows to put and rows to take away.
 
     `id` is the same whenever the same rows are sent again. `rows` has the shape's schema,
@@ -110,8 +111,7 @@ class Batch:
         return [] if held is None else [str(text) for text in held.to_pylist()]
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Struct, frozen=True):
     """A row that the target does not take. `row` counts removed rows first, then the others.
 
     `again` says that the fault may pass: the next sync tries the row again unasked.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from transformer.names import Name, literal, quoted
 from transformer.targets import Shape
@@ -36,8 +37,7 @@ ROWS = "transformer_rows"
 KEYS = "transformer_keys"
 
 
-@dataclass(frozen=True, slots=True)
-class Statements:
+class Statements(Struct, frozen=True):
     """All statements of one session. `updates` when a row that exists is overwritten."""
 
     table: str

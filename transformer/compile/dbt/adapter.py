@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from transformer.compile.dbt import constraints, external
 from transformer.compile.dbt.column import Column
 from transformer.compile.dbt.inert import Inert
@@ -80,8 +82,7 @@ class Here:
     warn: Callable[[str], object] = field(default=str, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """What came of a statement."""
 
     message: str = "OK"

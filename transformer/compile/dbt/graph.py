@@ -80,7 +80,7 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
     body = node.body
     if not isinstance(body, CheckBody):
         raise TypeError(node.id)
-    config = {n: getattr(body.config, n) for n in body.config.__dataclass_fields__}
+    config = {n: getattr(body.config, n) for n in body.config.__struct_fields__}
     config["schema"] = config["schema"] or "dbt_test__audit"
     if config["severity"] == "error":
         config["severity"] = "ERROR"  # dbt's default, and how it writes it

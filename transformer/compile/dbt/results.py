@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from msgspec import Struct
+
 from transformer.errors import RenderError, did_you_mean
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """What a column's values are: Integer, Number, Boolean, Date, DateTime or Text."""
 
     name: str

@@ -7,8 +7,9 @@ rendering is then done again when the warehouse is open, just before its result 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.compile.dbt import words
 from transformer.compile.dbt.adapter import Adapter, Here, NeedsWarehouse, Warehouse
@@ -25,8 +26,7 @@ GRAPH = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What the surface of one rendering is made of. `own` are the words that stand behind
     `builtins`; `node` is what `model` says."""
 

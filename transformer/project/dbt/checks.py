@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from transformer.project.dbt.configs import cleaned, options, united
 from transformer.project.dbt.files import File
@@ -25,8 +26,7 @@ _KIND = re.compile(r"(?:(?P<package>[A-Za-z_]\w*)\.)?(?P<name>[A-Za-z_]\w*)\Z")
 _LONGEST = 63
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What checks are attached to: its name in theirs, and how their `model` calls it."""
 
     name: str
@@ -46,8 +46,7 @@ def source_subject(source: str, table: str) -> Subject:
     return Subject(f"{source}_{table}", f"source('{source}', '{table}')", "source_")
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """A test as it is written, its parts told apart."""
 
     kind: str
@@ -58,8 +57,7 @@ class Written:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReader:
+class CheckReader(Struct, frozen=True):
     """Reads the test lists of one package's files."""
 
     project: ProjectFile

@@ -14,9 +14,10 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.errors import ConfigError, DataError
 from transformer.project.dbt.packages import INSTALLED, Entry, entries
@@ -38,16 +39,14 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(Struct, frozen=True):
     """A package that was installed: its name, and what it was taken from."""
 
     name: str
     source: Mapping[str, Any]
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(Struct):
     """One installation: where to, and what is there already."""
 
     folder: Path

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.project.dbt.checks import CheckReader, Subject
 from transformer.project.dbt.configs import with_top_level
@@ -17,8 +19,7 @@ from transformer.project.values import CheckSpec, Column, Described
 _TESTS = ("data_tests", "tests")
 
 
-@dataclass(frozen=True, slots=True)
-class Describer:
+class Describer(Struct, frozen=True):
     """Reads what is said of nodes in the files of one package. `package` is its name."""
 
     words: Words

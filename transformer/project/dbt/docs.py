@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from transformer.errors import TransformError
 from transformer.project.dbt.blocks import blocks
@@ -13,8 +14,7 @@ from transformer.project.dbt.words import Words
 from transformer.project.tree import Item
 
 
-@dataclass(slots=True)
-class Docs:
+class Docs(Struct):
     """Blocks of text by package and name. The project itself goes by its name here."""
 
     root: str

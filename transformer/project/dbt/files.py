@@ -6,8 +6,9 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from transformer.errors import ConfigError, Where
 from transformer.project.dbt.words import Notes
@@ -17,8 +18,7 @@ from transformer.witness import saw, saw_folder
 IGNORE = ".dbtignore"
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """A file: where it lies, how it is shown, and where it stands in its package.
 
     `local` is its path in the package, `inner` its path in the folder that was searched.
@@ -40,8 +40,7 @@ class File:
         return PurePosixPath(self.inner).parent.parts
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """The folder of a project or package, and how paths in it are shown."""
 
     root: Path

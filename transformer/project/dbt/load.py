@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec import field as of
+from msgspec.structs import replace
 
 from transformer.errors import TransformError, UsageError
 from transformer.project.dbt import profile, projectfile
@@ -104,8 +108,7 @@ def _target_path(env: Mapping[str, str], raw: Item) -> str:
     return env.get("DBT_TARGET_PATH") or (plain if "{" not in plain else "target")
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     """A package while it is read."""
 
     file: ProjectFile
@@ -116,8 +119,7 @@ class _Part:
     made: Nodes
 
 
-@dataclass(slots=True)
-class _Assembly:
+class _Assembly(Struct):
     """Joins the project and its packages into one value."""
 
     request: DbtRequest
@@ -125,7 +127,7 @@ class _Assembly:
     root: ProjectFile
     packages: tuple[ProjectFile, ...]
     words: Words
-    off: list[str] = field(default_factory=list)
+    off: list[str] = of(default_factory=list)
 
     def project(self) -> Project:
         docs = Docs(self.root.name)

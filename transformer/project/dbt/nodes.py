@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from transformer.errors import Where
 from transformer.project.dbt import functions
@@ -31,8 +32,7 @@ from transformer.project.values import (
 _APART = ("generic", "fixtures")
 
 
-@dataclass(slots=True)
-class Nodes:
+class Nodes(Struct):
     """What a package holds. `off` are the names of nodes that are switched off, by kind."""
 
     models: list[Model] = field(default_factory=list)
@@ -52,8 +52,7 @@ class Nodes:
         return {node.name for node in found[kind]} | {n for k, n in self.off if k == kind}
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """What is known of a node before its own text: configuration and description, and whether it
     is switched on, or may be by its own text."""
 
@@ -63,8 +62,7 @@ class _Said:
     stays: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NodeReader:
+class NodeReader(Struct, frozen=True):
     """Reads the nodes of one package."""
 
     project: ProjectFile

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.errors import TransformError, Where
 from transformer.project.dbt.files import Home, read_text
@@ -20,8 +21,7 @@ FILES = ("packages.yml", "dependencies.yml")
 INSTALLED = "dbt_packages"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One package that a project asks for, as written and filled in."""
 
     written: Mapping[str, Any]
@@ -43,8 +43,7 @@ class Entry:
         return tail.removesuffix(".git")
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct):
     """Packages by the folder they really lie in, in the order they were found."""
 
     homes: dict[str, tuple[Home, Item]] = field(default_factory=dict)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.errors import TransformError, UsageError, Where, did_you_mean
 from transformer.project.dbt.words import Words, child, mapping
@@ -31,8 +33,7 @@ class Veiled(dict[str, Any]):
         return f"{{{', '.join(f'{key}: …' for key in self)}}}"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is asked for: where profiles may lie, which profile, which of its targets."""
 
     folders: tuple[Path, ...]

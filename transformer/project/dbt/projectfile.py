@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from transformer.errors import ConfigError, Mistakes, TransformError
 from transformer.names import slug
@@ -49,8 +50,7 @@ _TREES: Mapping[str, tuple[str, ...]] = {
 _WATCHED = ("models", "seeds", "snapshots", "tests")
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectFile:
+class ProjectFile(Struct, frozen=True):
     """One `dbt_project.yml`, read. `package` is the name, empty for the project itself."""
 
     name: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from transformer.errors import TransformError, Where, did_you_mean
 from transformer.project.dbt.files import File
@@ -33,8 +34,7 @@ _FILES = ("model", "seed", "snapshot", "analysis", "test")
 _NAMELESS = ("saved_query", "metric", "semantic_model")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One entry of a property file: a kind, a name, and what is written below."""
 
     kind: str
@@ -48,8 +48,7 @@ class Entry:
         return child(self.item, *keys)
 
 
-@dataclass(slots=True)
-class Properties:
+class Properties(Struct):
     """All entries of a package's property files, in the order of the files."""
 
     entries: dict[str, list[Entry]] = field(default_factory=dict)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from string import Template
 from typing import Any
+
+from msgspec import Struct
 
 from transformer.project.dbt.checks import source_subject
 from transformer.project.dbt.configs import cleaned, options, united
@@ -21,8 +22,7 @@ _PERIODS = {"minute": 60, "hour": 3600, "day": 86400, "second": 1, "week": 60480
 _MISSING: Any = object()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceReader:
+class SourceReader(Struct, frozen=True):
     """Reads the sources of one package. `catalog` is the warehouse's own name."""
 
     project: ProjectFile

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from transformer.project.dbt.properties import Entry
 from transformer.project.dbt.words import child
 from transformer.project.tree import Item
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """One version of a model: its entry as it holds for this version, and its file's name."""
 
     name: str

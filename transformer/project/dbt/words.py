@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
+from msgspec import field as of
 
 from transformer.errors import (
     ConfigError,
@@ -28,13 +32,12 @@ _JINJA = re.compile(r"\{\{|\{%|\{#")
 _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(Struct):
     """What reading comes upon: mistakes, things to be said once, files that cannot be read."""
 
-    mistakes: list[TransformError] = field(default_factory=list)
-    said: dict[str, str] = field(default_factory=dict)
-    unread: set[str] = field(default_factory=set)
+    mistakes: list[TransformError] = of(default_factory=list)
+    said: dict[str, str] = of(default_factory=dict)
+    unread: set[str] = of(default_factory=set)
 
     def mistake(self, what: str, where: Where, hint: str = "") -> None:
         """Notes a mistake; reading goes on."""
@@ -86,7 +89,7 @@ class Words:
 
     def knowing(self, **more: Any) -> Words:
         """The same with further words."""
-        return replace(self, known={**self.known, **more}, held={})
+        return dataclasses.replace(self, known={**self.known, **more}, held={})
 
     def value(self, item: Item, later: Iterable[str] = LATER) -> Any:
         """The value without places, Jinja filled in except under the keys of `later`."""
