@@ -62,32 +62,41 @@ def _plain(words: Words, replaced: Sequence[tuple[int, int, str]]) -> list[str]:
 def _by_name(tokens: list[str]) -> list[str] | None:
     """The query's CTEs in the order of their names, and the rest; None where it has none, or
     where their order may mean something."""
-    if len(tokens) < 2 or tokens[0] != "with" or tokens[1].lower() == "recursive":
+    found = ctes(tokens)
+    if not found:
         return None
-    closing = _brackets(tokens)
-    found: list[tuple[str, list[str]]] = []
+    names = [name for name, _, _ in found]
+    if len(set(names)) < len(names):
+        return None
+    made = []
+    for i, (name, start, end) in enumerate(found):
+        mentioned = set(map(str.lower, tokens[start + 1 : end]))
+        earlier = [n for n in names[:i] if n in mentioned or f'"{n}"' in mentioned]
+        made.append(f"{name}: {' '.join(tokens[start:end])} -- {sorted(earlier)}")
+    return [*sorted(made), " ".join(tokens[found[-1][2] :])]
+
+
+def ctes(tokens: Sequence[str]) -> list[tuple[str, int, int]] | None:
+    """The CTEs that the query begins with: name, and the places of its first token and behind its
+    last. Keywords are in lower case. None where this is more than a plain `with`."""
+    if tokens[:1] != ["with"]:
+        return []
+    if tokens[1:2] and tokens[1].lower() == "recursive":
+        return None
+    closing = brackets(tokens)
+    found: list[tuple[str, int, int]] = []
     at = 1
     while True:
         end = _end_of_cte(tokens, at, closing)
         if end is None:
             return None
-        found.append((tokens[at].strip('"').lower(), tokens[at:end]))
-        at = end
-        if at >= len(tokens) or tokens[at] != ",":
-            break
-        at += 1
-    names = [name for name, _ in found]
-    if len(set(names)) < len(names):
-        return None
-    made = []
-    for i, (name, inside) in enumerate(found):
-        mentioned = set(map(str.lower, inside[1:]))
-        earlier = [n for n in names[:i] if n in mentioned or f'"{n}"' in mentioned]
-        made.append(f"{name}: {' '.join(inside)} -- {sorted(earlier)}")
-    return [*sorted(made), " ".join(tokens[at:])]
+        found.append((tokens[at].strip('"').lower(), at, end))
+        if tokens[end : end + 1] != [","]:
+            return found
+        at = end + 1
 
 
-def _brackets(tokens: Sequence[str]) -> Mapping[int, int]:
+def brackets(tokens: Sequence[str]) -> Mapping[int, int]:
     """Where each round bracket is closed; one that never is, at the end."""
     opened: list[int] = []
     closing: dict[int, int] = {}

@@ -15,8 +15,9 @@ from transformer.compile.locate import in_template
 from transformer.compile.nodes import Compiled
 from transformer.compile.scope import Query, Scope, Template
 from transformer.compile.splicing import Splice, spliced
-from transformer.compile.sql import TableUse, read, without_end
+from transformer.compile.sql import read, without_end
 from transformer.compile.steadiness import UNKNOWN, steadiness
+from transformer.compile.tables import TableUse
 from transformer.errors import RenderError, SqlError, TransformError
 from transformer.names import quoted
 

@@ -16,6 +16,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 
 from transformer.compile.canonical import NO_WORDS, Words, said
+from transformer.compile.tables import TableUse, tables
 
 # Statements that do something; a model, a check or `--inline` is a query.
 _STATEMENTS = (
@@ -25,15 +26,6 @@ _STATEMENTS = (
 )
 _SEVERAL = re.compile(r"\w+(\s+\w+)+")
 _SHORT = 4  # letters: a keyword of several words has more
-
-
-class TableUse(Struct, frozen=True):
-    """A table name in a query that is no CTE: its parts, its place, and whether it has an alias."""
-
-    parts: tuple[str, ...]
-    start: int
-    end: int
-    aliased: bool
 
 
 class Refused(Struct, frozen=True):
@@ -64,18 +56,26 @@ def read(text: str, dialect: str) -> Reading:
     wrong = _refused(tokens, text)
     if wrong:
         return Reading(refused=wrong)
+    words = _words(tokens, text)
+    found = tables(words)
+    if found is None:
+        found = parsed(text, dialect)
+    if found is None:
+        return Reading(parsed=False, words=words)
+    return Reading(tuple(found), _with_end(tokens), words=words)
+
+
+def parsed(text: str, dialect: str) -> list[TableUse] | None:
+    """The tables that a query names, as the parser finds them; None where it does not understand
+    the query."""
+    speaks = Dialect.get_or_raise(dialect)
     try:
-        trees = [tree for tree in speaks.parser().parse(tokens, text) if tree]
+        trees = [tree for tree in speaks.parser().parse(speaks.tokenize(text), text) if tree]
     except (ParseError, TokenError, RecursionError):
-        return Reading(parsed=False, words=_words(tokens, text))
-    uses = [
-        use
-        for tree in trees
-        for table in tree.find_all(exp.Table)
-        if (use := _use(table, text)) is not None
-    ]
-    uses.sort(key=lambda use: use.start)
-    return Reading(tuple(uses), _with_end(tokens), words=_words(tokens, text))
+        return None
+    named = (table for tree in trees for table in tree.find_all(exp.Table))
+    uses = [use for table in named if (use := _use(table, text)) is not None]
+    return sorted(uses, key=lambda use: use.start)
 
 
 def _words(tokens: Sequence[Any], text: str) -> Words:
