@@ -33,7 +33,7 @@ def vocabulary() -> Vocabulary:
     """Every kind of source, target and check there is, with its keys."""
     return Vocabulary(
         sources=sources.vocabulary(),
-        targets={kind: targets.find(kind).FIELDS for kind in targets.kinds()},
+        targets=targets.vocabulary(),
         checks={kind: check.fields for kind, check in CHECKS.items()},
     )
 

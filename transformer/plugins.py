@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,22 @@ def own(package: str) -> tuple[str, ...]:
 def kinds(package: str) -> tuple[str, ...]:
     """All kinds of a package; its name is the group of its entry points too."""
     return tuple(sorted({*own(package), *plugged(package)}))
+
+
+class Understood(Mapping[str, Any]):
+    """The `FIELDS` of every kind of a package; a kind is loaded when its own are asked for."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def __getitem__(self, kind: str) -> Any:
+        return find(self._package, kind).FIELDS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(kinds(self._package))
+
+    def __len__(self) -> int:
+        return len(kinds(self._package))
 
 
 def find(package: str, kind: str) -> Any:

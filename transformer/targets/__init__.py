@@ -196,6 +196,11 @@ def find(kind: str, where: Where | None = None) -> Kind:
     raise ConfigError(f"unknown kind of target `{kind}`", where, hint=did_you_mean(kind, kinds()))
 
 
+def vocabulary() -> Mapping[str, Fields]:
+    """What each kind understands under `to:`."""
+    return plugins.Understood(__name__)
+
+
 def with_defaults(fields: Fields, options: Options) -> Mapping[str, Any]:
     """The options with every absent one at its default."""
     given = {name: value for name, value in options.items() if value is not None}
