@@ -16,6 +16,7 @@ import duckdb
 
 from transformer.asking import Ask, How, Outside, Report
 from transformer.flows.build import build
+from transformer.run.tools import Event
 
 COMMAND = (sys.executable, "-m", "transformer")
 # What says when and how a row came: it differs between two runs that did the same.
@@ -104,6 +105,8 @@ class Bench:
     root: Path
     now: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)
     env: dict[str, str] = field(default_factory=dict)
+    # What was told while it was built.
+    notices: list[str] = field(default_factory=list)
 
     def write(self, files: Mapping[str, str]) -> None:
         """Writes or changes files."""
@@ -113,7 +116,11 @@ class Bench:
         """Builds; `words` are those of `Ask`."""
         ask = Ask(self.root, select=select, **words)
         outside = Outside(dict(self.env), clock=lambda: self.now)
-        return build(ask, how, outside, lambda _: None)
+        return build(ask, how, outside, self._hear)
+
+    def _hear(self, event: Event) -> None:
+        if event.kind == "notice":
+            self.notices.append(event.label)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of what is published."""

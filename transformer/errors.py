@@ -9,6 +9,7 @@
     ├── DataError               the data or the world said no (exit 1)
     │   ├── LoadError           a source could not be read or landed
     │   ├── BuildError          a statement failed in the warehouse
+    │   │   └── MemoryShortError    … for want of memory: it is tried again with less at a time
     │   └── ActivateError       a target could not be written
     ├── WarehouseError          the file is locked, foreign, damaged or changed under us (exit 1)
     └── UsageError              the command line asks for something that cannot be (exit 2)
@@ -119,6 +120,10 @@ class BuildError(DataError):
     """A statement failed in the warehouse."""
 
 
+class MemoryShortError(BuildError):
+    """A statement needed more memory than the engine may use."""
+
+
 class ActivateError(DataError):
     """A target could not be written."""
 
@@ -166,6 +171,11 @@ class Fault(Exception):  # noqa: N818 - not yet an error a user sees
         super().__init__(message)
         self.message, self.position, self.kind = message, position, kind
         self.name, self.candidates = name, tuple(candidates)
+
+    @property
+    def short_of_memory(self) -> bool:
+        """Whether it needed more memory than the engine may use."""
+        return self.kind == "Out of Memory"
 
 
 def refusal(fault: Fault) -> WarehouseError:

@@ -148,11 +148,20 @@ class DuckEngine:
     version = f"DuckDB {duckdb.__version__}"
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, catalog: str, *, read_only: bool = False
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        catalog: str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self._connection, self._catalog, self._read_only = connection, catalog, read_only
         # Many settings belong to a session: each cursor gets them anew.
-        self.settings: Mapping[str, Any] = {}
+        self._settings = {
+            name: value
+            for name, value in (settings or {}).items()
+            if str(name).lower() not in ("threads", "worker_threads")  # `hurry` sets them
+        }
         self._open: set[duckdb.DuckDBPyConnection] = set()
         self._extensions: set[str] = set()
         self._guard = threading.Lock()
@@ -193,7 +202,7 @@ class DuckEngine:
         """A cursor of its own: transactions and temporary tables belong to it."""
         cursor = self._connection.cursor()
         cursor.execute(f"{PER_CURSOR}; use {quoted(self._catalog)}")
-        for name, value in self.settings.items():
+        for name, value in self._settings.items():
             cursor.execute(f"set {name} = {literal(str(value))}")
         with self._guard:
             self._open.add(cursor)
@@ -319,9 +328,7 @@ def connect(
     except duckdb.Error as error:
         made.close()
         raise _cannot_open(path, fault(error).message) from None
-    engine = DuckEngine(made, catalog, read_only=read_only)
-    engine.settings = dict(settings or {})
-    return engine
+    return DuckEngine(made, catalog, settings, read_only=read_only)
 
 
 def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) -> bool:

@@ -229,7 +229,7 @@ class _Build:
             {action: partial(do, tools) for action, do in PERFORM.items()},
             self.on_event,
             before,
-            Pace(self.threads, self.how.fail_fast, tools.together),
+            Pace(self.threads, self.how.fail_fast, tools.together, tools.sparing),
         )
 
     @property

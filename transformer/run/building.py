@@ -15,7 +15,7 @@ from transformer.compile.dbt.relation import Relation
 from transformer.compile.model_config import hook_texts
 from transformer.compile.nodes import ModelBody, Node, SeedBody
 from transformer.engines import Session
-from transformer.errors import BuildError, Fault, TransformError, Where
+from transformer.errors import BuildError, Fault, MemoryShortError, TransformError, Where
 from transformer.names import Name
 from transformer.plan.materialize import DELTA, Statement
 from transformer.plan.versions import view_version
@@ -23,6 +23,7 @@ from transformer.plan.work import Work
 from transformer.python_model import Config, DbtProject, Hands, PythonProject, call
 from transformer.run import late
 from transformer.run.checking import (
+    MORE_MEMORY,
     NOTHING,
     Measured,
     cannot_run,
@@ -193,7 +194,7 @@ def _measured(tools: Tools, session: Session, work: Work) -> Measured:
     except Fault as fault:
         if tools.project.open:
             raise _Unmeasured from None
-        if len(work.checks) == 1:
+        if len(work.checks) == 1 or fault.short_of_memory:
             raise cannot_run(work.checks[0], fault) from None
         names = ", ".join(f"`{each.label}`" for each in work.checks)
         raise BuildError(
@@ -253,10 +254,11 @@ def placed(node: Node, fault: Fault) -> BuildError:
         at = max(0, fault.position)
         where, beside = body.query.locate(at), body.query.beside(at)
     what, *rest = fault.message.strip().splitlines()
-    return BuildError(
+    made = MemoryShortError if fault.short_of_memory else BuildError
+    return made(
         what.rstrip(".!"),
         where,
-        hint=_way_out(what),
+        hint=MORE_MEMORY if fault.short_of_memory else _way_out(what),
         detail=[line.strip() for line in rest if line.strip()][:6],
         beside=beside,
     )

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.engines import Session
-from transformer.errors import BuildError, Fault
+from transformer.errors import BuildError, Fault, MemoryShortError
 from transformer.ledger import FAILURES, Entry
 from transformer.names import Name, quoted
 from transformer.plan.checks import Check, aged, expires, scan, verdict
@@ -20,6 +20,11 @@ from transformer.run.tools import Tools
 from transformer.steps import NodeState, Outcome, Sample, Status, Step
 
 _SHOWN = 5
+# What helps where one thread alone had too little.
+MORE_MEMORY = (
+    "allow it more (`settings: {memory_limit: …}` of the target), or have it do less at a time"
+    " (`materialized: incremental`)"
+)
 # So many failing rows of a failed check are kept.
 _HELD = 100_000
 
@@ -95,10 +100,10 @@ def one_by_one(tools: Tools, work: Work) -> Measured:
 
 def cannot_run(each: Check, fault: Fault) -> BuildError:
     """What is said of a check whose query fails."""
-    what = fault.message.splitlines()[0]
-    return BuildError(
-        f"the check `{each.label}` cannot run: {what}", each.where, hint="look at its arguments"
-    )
+    what = f"the check `{each.label}` cannot run: {fault.message.splitlines()[0]}"
+    if fault.short_of_memory:
+        return MemoryShortError(what, each.where, hint=MORE_MEMORY)
+    return BuildError(what, each.where, hint="look at its arguments")
 
 
 def measure(tools: Tools, session: Session, work: Work) -> Measured:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from transformer.errors import BuildError, Fault, TransformError
+from transformer.errors import BuildError, Fault, MemoryShortError, TransformError
 from transformer.run.together import Together
 from transformer.run.tools import Event
 from transformer.steps import Action, Outcome, Plan, Results, Step
@@ -28,6 +28,8 @@ class Pace(Struct, frozen=True):
     threads: int = 1
     fail_fast: bool = False
     together: Together | None = None
+    # Around a step that ran out of memory, when it is tried again.
+    sparing: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def follow(
@@ -50,7 +52,9 @@ class _Following:
         self, plan: Plan, perform: Mapping[Action, Perform], on_event: Watch, pace: Pace
     ) -> None:
         self.perform, self.on_event, self.fail_fast = perform, on_event, pace.fail_fast
-        self.together = pace.together
+        self.together, self.sparing = pace.together, pace.sparing
+        # Steps that ran out of memory, and are tried a second time.
+        self.spared: set[str] = set()
         self.waiting = {step.id: step for step in plan}
         self.total = len(plan)
         self.count = 0
@@ -62,7 +66,7 @@ class _Following:
             self.joined(self.together)
         elif threads == 1:
             while step := self.next():
-                self.end(self.one(step))
+                self.ended_or_again(step, self.one(step))
         else:
             self.many(threads)
         if self.waiting:
@@ -81,8 +85,8 @@ class _Following:
                     self.ended[each.id] = self.done(each)
                 if step and lost:
                     self.waiting = {step.id: step, **self.waiting}
-                elif outcome:
-                    self.end(outcome)
+                elif step and outcome:
+                    self.ended_or_again(step, outcome)
                 elif not lost:
                     return
         finally:
@@ -96,20 +100,38 @@ class _Following:
 
     def many(self, threads: int) -> None:
         with ThreadPoolExecutor(threads, thread_name_prefix="step") as pool:
-            running: set[Future[Outcome]] = set()
+            running: dict[Future[Outcome], Step] = {}
             while True:
-                while len(running) < threads and (step := self.next()):
-                    running.add(pool.submit(self.one, step))
+                while self.has_room(running.values(), threads) and (
+                    step := self.next(alone=not running)
+                ):
+                    running[pool.submit(self.one, step)] = step
                 if not running:
                     return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    self.end(future.result())
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    self.ended_or_again(running.pop(future), future.result())
 
-    def next(self) -> Step | None:
-        """The next step that waits for nothing; those that never can are skipped on the way."""
+    def has_room(self, running: Collection[Step], threads: int) -> bool:
+        is_alone = any(step.id in self.spared for step in running)
+        return len(running) < threads and not is_alone
+
+    def ended_or_again(self, step: Step, outcome: Outcome) -> None:
+        """The step has ended; or it is tried once more, where it ran out of memory."""
+        if not isinstance(outcome.error, MemoryShortError) or step.id in self.spared:
+            self.end(outcome)
+            return
+        self.spared.add(step.id)
+        said = f"`{step.label}` ran out of memory: it is tried again, alone and with one thread"
+        self.on_event(Event("notice", said, ""))
+        self.waiting = {step.id: step, **self.waiting}
+
+    def next(self, *, alone: bool = True) -> Step | None:
+        """The next step that waits for nothing; those that never can are skipped on the way. One
+        that ran out of memory comes when nothing else runs."""
         while found := self.ready():
             step, why = found
+            if step.id in self.spared and not alone:
+                return None
             del self.waiting[step.id]
             if not why:
                 return step
@@ -135,7 +157,7 @@ class _Following:
     def done(self, step: Step) -> Outcome:
         started = time.monotonic()
         try:
-            with self.together.step(step) if self.together else nullcontext():
+            with self.around(step):
                 outcome = self.perform[step.action](step)
         except TransformError as error:
             outcome = Outcome(step.id, step.action, step.label, "error", error=error)
@@ -143,6 +165,11 @@ class _Following:
             said = BuildError(f"`{step.label}`: {fault.message.splitlines()[0]}", hint=_AS_IT_WAS)
             outcome = Outcome(step.id, step.action, step.label, "error", error=said)
         return replace(outcome, seconds=time.monotonic() - started)
+
+    def around(self, step: Step) -> AbstractContextManager[None]:
+        if step.id in self.spared:
+            return self.sparing()
+        return self.together.step(step) if self.together else nullcontext()
 
     def end(self, outcome: Outcome) -> None:
         self.ended[outcome.id] = outcome

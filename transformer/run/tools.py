@@ -22,7 +22,7 @@ from transformer.plan.checks import Check
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
-from transformer.run.together import Together
+from transformer.run.together import Together, sparing
 from transformer.steps import Columns, NodeState, Outcome, State, Status
 
 # Types, nested ones too, whose values may be equal and yet differ.
@@ -75,6 +75,10 @@ class Tools(Struct, frozen=True):
     def alone(self) -> AbstractContextManager[None]:
         """For transactions that are not to be shared."""
         return self.together.alone() if self.together else nullcontext()
+
+    def sparing(self) -> AbstractContextManager[None]:
+        """For a step that ran out of memory: by itself, and with one thread."""
+        return self.together.sparing() if self.together else sparing(self.engine)
 
     def inputs(self, work: Work) -> dict[str, str]:
         """The versions of what the step reads."""
