@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.projects import Bench, contents, done
@@ -42,6 +43,52 @@ def same_as_anew(bench: Bench) -> None:
 def sources(root: Path) -> list[Path]:
     kinds = (".sql", ".csv", ".yml", ".py")
     return [p for p in root.rglob("*") if p.suffix in kinds and ".transform" not in p.parts]
+
+
+# ------------------------------------------------------------------ what other tools write
+
+RAW = "sources: [{name: raw, tables: [{name: orders}]}]\n"
+
+
+def wrote(bench: Bench, *statements: str) -> None:
+    """Another tool writes to the warehouse."""
+    with duckdb.connect(str(bench.root / "warehouse.duckdb")) as con:
+        for each in statements:
+            con.execute(each)
+
+
+def inputs(bench: Bench, name: str) -> str:
+    """From which versions a model is made."""
+    return str(bench.rows(f"select inputs from _transform.nodes where id like '%.{name}'")[0][0])
+
+
+def test_a_raw_table_that_another_tool_wrote_is_noticed(bench: Bench) -> None:
+    bench.write({"models/_s.yml": RAW, "models/a.sql": TABLE + "select a from raw.orders"})
+    bench.write({"models/b.sql": TABLE + "select 1 as n"})
+    wrote(bench, "create schema raw", "create table raw.orders as select 1 as a")
+    assert ended(bench) == {"a": "success", "b": "success"}
+    wrote(bench, "insert into raw.orders values (2)")
+    assert ended(bench) == {"a": "success"}
+    wrote(bench, "create table raw.other as select 1 as a")
+    assert ended(bench) == {}
+    assert bench.rows("select a from a order by a") == [(1,), (2,)]
+
+
+def test_a_raw_table_has_one_version_for_all_who_read_it(bench: Bench) -> None:
+    bench.write({"models/_s.yml": RAW, "models/a.sql": TABLE + "select a from raw.orders"})
+    bench.write({"models/b.sql": TABLE + "select 1 as n"})
+    wrote(bench, "create schema raw", "create table raw.orders as select 1 as a")
+    bench.build()
+    before = inputs(bench, "a")
+    bench.write({"models/a.sql": TABLE + "select a + 1 as a from raw.orders"})
+    assert ended(bench) == {"a": "success"}
+    assert inputs(bench, "a") == before
+    bench.write({"models/new.sql": TABLE + "select a from raw.orders"})
+    assert ended(bench) == {"new": "success"}
+    assert inputs(bench, "new") == before
+    wrote(bench, "insert into raw.orders values (2)")
+    assert ended(bench) == {"a": "success", "new": "success"}
+    assert inputs(bench, "a") == inputs(bench, "new") != before
 
 
 # ------------------------------------------------------------------ columns that are read

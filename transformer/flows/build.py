@@ -142,8 +142,9 @@ class _Build:
     def state(self, engine: Any) -> State:
         with engine.session() as session:
             self.expires = ledger.expires(session)
-            held = state_of(engine, self.opened.graph if self.opened.whole else None)
-            return with_external(session, self.opened.graph, held)
+            part = self.opened.whole is not None
+            held = state_of(engine, self.opened.graph if part else None)
+            return with_external(session, self.opened.graph, held, stood=part)
 
     @property
     def way(self) -> tuple[Any, Any]:

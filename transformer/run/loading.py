@@ -370,14 +370,19 @@ def _outcome(step: Step, attempt: _Attempt) -> Outcome:
     )
 
 
-def with_external(session: Session, graph: Graph, state: State) -> State:
-    """The state, with the contents of raw tables that someone else loads as they are now."""
+def with_external(session: Session, graph: Graph, state: State, *, stood: bool = False) -> State:
+    """The state, with the contents of raw tables that someone else loads as they are now. Where
+    the file `stood` since the last build, what was made of them says what they hold."""
+    made = state.nodes.values() if stood else ()
+    told = {need: version for each in made for need, version in each.inputs.items()}
     found = {}
     for node in graph:
         held = state.relation(node.relation)
         body = node.body
         if isinstance(body, SourceBody) and body.table.load is None and held and node.relation:
-            version, rows = raw_content(session, node.relation, held.columns)
+            version, rows = told.get(node.id, ""), None
+            if not version:
+                version, rows = raw_content(session, node.relation, held.columns)
             found[node.id] = NodeState(fingerprint(node), version, rows=rows)
     return replace(state, nodes={**state.nodes, **found})
 
