@@ -72,6 +72,7 @@ class _Build:
     run_id: str = field(init=False)
     # When a verdict changes because time passes.
     expires: float | None = None
+    held: State = field(default_factory=State)
 
     def __post_init__(self) -> None:
         self.started = self.outside.clock()
@@ -79,8 +80,7 @@ class _Build:
 
     @property
     def begun(self) -> reckoning.Begun:
-        target = self.place.target.name
-        return reckoning.Begun(self.run_id, self.ask.command, target, self.started)
+        return reckoning.Begun(self.run_id, self.ask.command, self.place.target.name, self.started)
 
     @property
     def place(self) -> Workplace:
@@ -127,7 +127,7 @@ class _Build:
     def foreseen(self) -> tuple[Plan, Bound]:
         """The plan of everything, loads too, from the state as it is; and the columns in it."""
         with self.place.looking() as engine:
-            state = self.state(engine) if engine else State()
+            self.held = state = self.state(engine) if engine else State()
             columns = bound(self.opened, state)
             refuse_mistakes(columns.mistakes)
             wish = self.wish(self.how.actions)
@@ -152,8 +152,7 @@ class _Build:
 
     def planned(self, state: State, wish: Wish, facts: Facts) -> Plan:
         made, mistakes = plan(self.opened.graph, state, wish, facts)
-        if not self.opened.project.open:  # there each step fails by itself
-            refuse_mistakes(mistakes)
+        refuse_mistakes(() if self.opened.project.open else mistakes)  # there each step fails alone
         return replace(made, skips=(*made.skips, *self.opened.left))
 
     @cached_property
@@ -173,7 +172,7 @@ class _Build:
         """Loads first, since they may change types; then all the rest."""
         self.prepare(engine)
         loads = Plan(made.of("load"))
-        tools = self.tools(engine, self.state(engine))
+        tools = self.tools(engine, self.held)
         project = self.opened.project
         first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
         rest = self.rest(engine, first, columns) if loads.steps else made
