@@ -184,7 +184,7 @@ def table(stands: list[Stand], rows: list[str]) -> str:
         lines.append(_line(ROWS[row], [stand.median(row) for stand in stands], ".2f"))
     if "cold" in rows:
         peaks = [stand.median("cold", "peak") for stand in stands]
-        lines.append(_line("peak memory of the cold build, MB", peaks, ".0f"))
+        lines.append(_line("peak memory of the cold build, MiB", peaks, ".0f"))
     return "\n".join(lines)
 
 
