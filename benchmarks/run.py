@@ -1,7 +1,7 @@
 """The table of figures: ours, the floor, and other tools, on the same project.
 
     python benchmarks/run.py [--models 1000] [--runs 3] [--peers dbt-core,sqlmesh,lea,dbt2]
-        [--only start,ls-new,ls,cold,same,leaf] [--ours CMD] [--json OUT] [--heavy]
+        [--only start,ls-new,ls,cold,same,leaf] [--ours CMD] [--json OUT] [--heavy] [--instructions]
 
 Figures are CPU seconds (user and system) of the whole process tree of a command, the median of so
 many runs; tools take turns. A wall clock says little on a machine that others use too. Memory is
@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -94,8 +95,11 @@ def cost(command: Iterable[str], folder: Path, env: dict[str, str], limit: float
     return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
 
 
-def measure(stand: Stand, row: str, turn: int, limit: float) -> Cost | None:
-    """Brings the project into the state a row begins with, and measures the row's command."""
+def measure(
+    stand: Stand, row: str, turn: int, limit: float, under: Iterable[str] = ()
+) -> Cost | None:
+    """Brings the project into the state a row begins with, and measures the row's command; it
+    may run `under` another program."""
     command = getattr(stand.tool, {"ls-new": "ls", "cold": "build"}.get(row, row))
     if not command:
         return None
@@ -107,10 +111,22 @@ def measure(stand: Stand, row: str, turn: int, limit: float) -> Cost | None:
         stand.project = projects.change(stand.project, stand.root, stand.tool.form, turn + 2)
     leaf = stand.project.models[-1].name
     env = {k: v for k, v in os.environ.items() if k in KEPT} | dict(stand.tool.env)
-    made = cost((word.format(leaf=leaf) for word in command), stand.root, env, limit)
+    words = (*under, *(word.format(leaf=leaf) for word in command))
+    made = cost(words, stand.root, env, limit)
     if row == "cold":
         stand.tool.built(stand.root)
     return made
+
+
+def instructions(stand: Stand, rows: list[str], limit: float) -> Iterator[str]:
+    """The rows of ours counted by callgrind, where time is too noisy: in 10⁹ instructions."""
+    measure(stand, "same", 0, limit)  # what listing without a cache has thrown away
+    for row in _needed(rows, first=False):
+        with tempfile.NamedTemporaryFile() as said:
+            under = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+            measure(stand, row, stand.runs + 1, limit, (*under, f"--log-file={said.name}"))
+            found = re.search(rb"Collected : (\d+)", Path(said.name).read_bytes())
+        yield f"{ROWS[row]}: {int(found[1]) / 1e9:.2f}" if found else f"{ROWS[row]}: –"
 
 
 def _clear(stand: Stand) -> None:
@@ -245,6 +261,7 @@ def options() -> argparse.Namespace:
     words.add_argument("--ours", default="", help="the command to measure, if not this checkout's")
     words.add_argument("--json", type=Path, help="where every measurement is written")
     words.add_argument("--heavy", action="store_true", help="20 models over 20 million rows")
+    words.add_argument("--instructions", action="store_true", help="count ours by callgrind too")
     words.add_argument("--home", type=Path, help="where the projects are written")
     words.add_argument("--limit", type=float, default=3600, help="seconds a command may take")
     return words.parse_args()
@@ -291,6 +308,9 @@ def main() -> None:
         for name, fact in known.items():
             print(f"{name:<10} {fact}")
         print(f"\n{table(stands, rows)}")
+        if given.instructions:
+            print("\n10⁹ instructions, ours:")
+            print("\n".join(instructions(stands[0], rows, given.limit)))
     if given.json:
         write_json(given.json, stands, known)
 
