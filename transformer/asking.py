@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from msgspec import Struct
-from msgspec import field as of
 from msgspec.structs import replace
 
 from transformer.compile.world import secrets_of
@@ -37,7 +37,7 @@ class Ask(Struct, frozen=True):
 
     root: Path = Path()
     target: str | None = None
-    vars: Mapping[str, Any] = of(default_factory=dict)
+    vars: Mapping[str, Any] = {}
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     full_refresh: bool = False
@@ -45,12 +45,12 @@ class Ask(Struct, frozen=True):
     profiles_dir: Path | None = None
     profile: str | None = None
     # Flags of the command line that templates may ask for, by dbt's names.
-    flags: Mapping[str, Any] = of(default_factory=dict)
+    flags: Mapping[str, Any] = {}
     # What narrows the choice beside `select` and `exclude`.
-    only: Selection = of(default_factory=Selection)
+    only: Selection = msgspec.field(default_factory=Selection)
     # Where nodes lie that were built elsewhere, by id: what is not chosen is read there, even
     # where it is built here too when `favors` says so.
-    deferred: Mapping[str, Elsewhere] = of(default_factory=dict)
+    deferred: Mapping[str, Elsewhere] = {}
     favors: bool = False
 
     @property
@@ -105,7 +105,7 @@ class Report(Struct, frozen=True):
     published: Published | None = None
     resumed: bool = False
     since: datetime | None = None
-    quarantine: Mapping[str, int] = of(default_factory=dict)
+    quarantine: Mapping[str, int] = {}
     path: str = ""
     # What failed in an earlier build of the same copy and keeps it from being published.
     standing: tuple[str, ...] = ()

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sqlglot.dialects.dialect import Dialect
 
-from transformer.compile.sql import parsed, read
-from transformer.compile.tables import tables
+from transformer.compile import sql
+from transformer.compile.sql import read
+from transformer.compile.tables import TableUse, tables
+
+
+def parsed(text: str, dialect: str) -> list[TableUse] | None:
+    return sql.parsed(Dialect.get_or_raise(dialect).tokenize(text), text, dialect)
+
 
 # These the tokens tell.
 TOLD = [

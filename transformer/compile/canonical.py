@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 
-def _named(text: str) -> frozenset[str]:
+def listed(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
     return frozenset(text.split())
 
 
@@ -29,7 +30,7 @@ class Words(Struct, frozen=True):
 NO_WORDS = Words()
 # Keywords that cannot be names, but behind `as` and a dot, or before `:=`: their case says
 # nothing.
-_KEYWORDS = _named(
+_KEYWORDS = listed(
     "all and any as asc case cast cross desc distinct else end except false from full group"
     " having in inner intersect into is join lateral left like limit natural not null offset on or"
     " order outer qualify right select semi then true union using when where window with"

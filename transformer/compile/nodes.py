@@ -10,7 +10,6 @@ from operator import or_
 from typing import Any, Literal
 
 from msgspec import Struct
-from msgspec import field as of
 
 from transformer.compile.locate import in_macro, in_template, in_text
 from transformer.compile.model_config import ModelConfig
@@ -275,7 +274,7 @@ def _unwritten(body: ModelBody) -> Steadiness:
 class Graph(Struct, frozen=True):
     """All nodes in an order in which everything comes after what it needs."""
 
-    nodes: Mapping[str, Node] = of(default_factory=dict)
+    nodes: Mapping[str, Node] = {}
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())

@@ -36,8 +36,8 @@ class Refused(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True):
-    """What sqlglot sees in a query. `parsed` is False where it understands less than the engine:
-    then there are no uses, and only `ref()` and `source()` make edges."""
+    """What is seen in a query. `parsed` is False where only the engine understands it: then there
+    are no uses, and only `ref()` and `source()` make edges."""
 
     uses: tuple[TableUse, ...] = ()
     with_end: int | None = None
@@ -59,18 +59,18 @@ def read(text: str, dialect: str) -> Reading:
     words = _words(tokens, text)
     found = tables(words)
     if found is None:
-        found = parsed(text, dialect)
+        found = parsed(tokens, text, dialect)
     if found is None:
         return Reading(parsed=False, words=words)
     return Reading(tuple(found), _with_end(tokens), words=words)
 
 
-def parsed(text: str, dialect: str) -> list[TableUse] | None:
+def parsed(tokens: list[Any], text: str, dialect: str) -> list[TableUse] | None:
     """The tables that a query names, as the parser finds them; None where it does not understand
     the query."""
-    speaks = Dialect.get_or_raise(dialect)
     try:
-        trees = [tree for tree in speaks.parser().parse(speaks.tokenize(text), text) if tree]
+        parser = Dialect.get_or_raise(dialect).parser()
+        trees = [tree for tree in parser.parse(tokens, text) if tree]
     except (ParseError, TokenError, RecursionError):
         return None
     named = (table for tree in trees for table in tree.find_all(exp.Table))

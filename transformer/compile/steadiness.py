@@ -17,13 +17,10 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-
-def _named(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
+from transformer.compile.canonical import listed
 
 # DuckDB's own list of functions that are not CONSISTENT, without those that ask for settings.
-_CHANCE = _named(
+_CHANCE = listed(
     "now today get_current_time get_current_timestamp transaction_timestamp current_localtime"
     " current_localtimestamp random gen_random_uuid uuid uuidv4 uuidv7 nextval currval setseed"
     " txid_current current_query age statement_timestamp clock_timestamp current_connection_id"
@@ -31,11 +28,11 @@ _CHANCE = _named(
 )
 # What tells of the warehouse itself, whoever changed that.
 _ABOUT = ("duckdb_", "pragma_")
-_BARE = _named(
+_BARE = listed(
     "current_date current_time current_timestamp localtime localtimestamp sample tablesample"
     " information_schema pg_catalog"
 )
-_ORDERED = _named(
+_ORDERED = listed(
     "any_value arbitrary first last list array array_agg string_agg group_concat listagg mode"
     " json_group_array json_group_object json_group_structure histogram arg_max arg_min max_by"
     " min_by argmax argmin arg_max_null arg_min_null arg_max_nulls_last arg_min_nulls_last"
@@ -43,9 +40,9 @@ _ORDERED = _named(
     " lead first_value last_value nth_value fill"
 )
 # `summarize` is about: half of its figures are estimates.
-_IN_TURN = _named("limit offset fetch rowid positional asof rows summarize")
+_IN_TURN = listed("limit offset fetch rowid positional asof rows summarize")
 _PAIRS = frozenset((("distinct", "on"), ("using", "key")))
-_QUERIES = _named("query query_table")
+_QUERIES = listed("query query_table")
 _QUOTES = ("'", '"')
 _FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet|xlsx?)(\.\w+)?\Z", re.IGNORECASE)
 

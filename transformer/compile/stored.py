@@ -6,10 +6,9 @@ is not written at all (`UnstorableError`), and the project is then compiled each
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import is_dataclass
-from dataclasses import replace as replace_dataclass
 from functools import cache, partial
 from typing import Any, get_origin, get_type_hints
 
@@ -211,7 +210,7 @@ def loosened(value: Any) -> Any:
     """The value with everything that a type says nothing about made exact: a tuple among options
     would be read as a list. It is the same object where nothing had to be done."""
     is_struct = isinstance(value, msgspec.Struct)
-    if is_struct or (is_dataclass(value) and not isinstance(value, type)):
+    if is_struct or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
         changed = {
             name: made
             for name, exact in _loose(value.__class__)
@@ -219,7 +218,7 @@ def loosened(value: Any) -> Any:
         }
         if not changed:
             return value
-        return replace(value, **changed) if is_struct else replace_dataclass(value, **changed)
+        return replace(value, **changed) if is_struct else dataclasses.replace(value, **changed)
     if isinstance(value, tuple):
         made = tuple(map(loosened, value))
         return value if all(a is b for a, b in zip(made, value, strict=True)) else made

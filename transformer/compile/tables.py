@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from transformer.compile.canonical import Words, brackets, ctes
+from transformer.compile.canonical import Words, brackets, ctes, listed
 
 
 class TableUse(Struct, frozen=True):
@@ -23,25 +23,22 @@ class TableUse(Struct, frozen=True):
     aliased: bool
 
 
-def _named(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 # Words that bring tables in other ways.
-_MORE = _named(
+_MORE = listed(
     "recursive pivot unpivot pivot_wider pivot_longer summarize describe show table"
     " insert update delete into merge explain call"
 )
 # What may follow a table and its alias.
-_BEHIND = _named(
+_BEHIND = listed(
     ") ; on using where group order having limit offset union except intersect join inner left"
     " right full outer cross natural semi anti asof positional qualify window fetch select"
 )
+_AFTER = _BEHIND | {"", ","}
 # What is no name where it is not quoted.
 _RESERVED = (
     _BEHIND
     | _MORE
-    | _named(
+    | listed(
         "all analyse analyze and any array as asc asymmetric at both by case cast check collate"
         " column constraint create default deferrable desc distinct do else end false for foreign"
         " from glob grant ilike in initially is isnull lambda lateral leading like match_recognize"
@@ -50,7 +47,7 @@ _RESERVED = (
     )
 )
 # What ends the tables of a query.
-_ENDS = _named(
+_ENDS = listed(
     "where group order having limit offset union except intersect window qualify select ;"
 )
 _PARTS = 3  # catalog, schema, table
@@ -130,7 +127,7 @@ class _Reader:
         if explicit:
             self.name(place + 1)
         place += explicit + aliased
-        if self.at(place) not in ("", ",", *_BEHIND):
+        if self.at(place) not in _AFTER:
             raise _UnsureError
         return aliased, place
 

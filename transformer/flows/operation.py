@@ -55,9 +55,8 @@ def _macro(opened: Opened, name: str) -> Macro:
 
 def _called(opened: Opened, session: Any, macro: Macro, args: Mapping[str, Any]) -> list[str]:
     scope, name = opened.late.asking(Asked(session)), macro.qualified
-    scope = replace(
-        scope, world=dataclasses.replace(scope.world, hear=str)
-    )  # it is told at the end
+    world = dataclasses.replace(scope.world, hear=str)  # it is told at the end
+    scope = replace(scope, world=world)
     trace = Trace()
     try:
         scope.session(trace, macro.package).call(name, args, macro.path)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from msgspec import Struct
-from msgspec import field as of
 
 from transformer.errors import TransformError, Where
 
@@ -31,7 +30,7 @@ class CheckConfig(Struct, frozen=True):
     enabled: bool = True
     fail_calc: str = "count(*)"
     schema: str | None = None
-    meta: Options = of(default_factory=dict)
+    meta: Options = {}
     store_failures_as: str | None = None
     alias: str | None = None
     database: str | None = None
@@ -71,7 +70,7 @@ class Column(Struct, frozen=True):
     data_type: str | None = None
     checks: tuple[CheckSpec, ...] = ()
     tags: tuple[str, ...] = ()
-    meta: Options = of(default_factory=dict)
+    meta: Options = {}
     quote: bool = False
     constraints: tuple[Options, ...] = ()
 
@@ -82,7 +81,7 @@ class Described(Struct, frozen=True):
     description: str = ""
     columns: tuple[Column, ...] = ()
     checks: tuple[CheckSpec, ...] = ()
-    meta: Options = of(default_factory=dict)
+    meta: Options = {}
     where: Where | None = None
     constraints: tuple[Options, ...] = ()
 
@@ -102,14 +101,14 @@ class Model(Struct, frozen=True):
     path: str
     text: str
     language: Literal["sql", "python"] = "sql"
-    config: Options = of(default_factory=dict)
+    config: Options = {}
     described: Described = NOTHING
     package: str = ""
     fqn: tuple[str, ...] = ()
     version: str | None = None
     latest: bool = True
     # What the project says of a package's model: it beats `config()` in the file.
-    over: Options = of(default_factory=dict)
+    over: Options = {}
     # A user-defined function is made like a model, and called instead of read; an analysis is
     # compiled only.
     resource: Literal["model", "function", "analysis"] = "model"
@@ -121,7 +120,7 @@ class Seed(Struct, frozen=True):
     name: str
     path: str
     digest: str
-    config: Options = of(default_factory=dict)
+    config: Options = {}
     described: Described = NOTHING
     package: str = ""
     fqn: tuple[str, ...] = ()
@@ -136,12 +135,12 @@ class Snapshot(Struct, frozen=True):
     name: str
     relation: str
     where: Where
-    config: Options = of(default_factory=dict)
+    config: Options = {}
     described: Described = NOTHING
     package: str = ""
     fqn: tuple[str, ...] = ()
     text: str = ""
-    over: Options = of(default_factory=dict)
+    over: Options = {}
 
 
 class Freshness(Struct, frozen=True):
@@ -195,7 +194,7 @@ class SourceTable(Struct, frozen=True):
     # is no table but a file: `read_parquet('…')`.
     database: str = ""
     reads: str = ""
-    config: Options = of(default_factory=dict)
+    config: Options = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +272,7 @@ class Package(Struct, frozen=True):
     name: str
     folder: str = ""
     version: str = ""
-    vars: Options = of(default_factory=dict)
+    vars: Options = {}
 
 
 class Publish(Struct, frozen=True):
@@ -328,24 +327,24 @@ class Project(Struct, frozen=True):
     activations: tuple[Activation, ...] = ()
     sql_checks: tuple[SqlCheck, ...] = ()
     macros: tuple[MacroFile, ...] = ()
-    vars: Options = of(default_factory=dict)
+    vars: Options = {}
     allowed_paths: tuple[str, ...] = ()
     mistakes: tuple[TransformError, ...] = ()
     unread: frozenset[str] = frozenset()
     notices: tuple[str, ...] = ()
     # What a build says first: which project it is, where that is not plain.
     heading: str = ""
-    packages: Mapping[str, Package] = of(default_factory=dict)
-    dispatch: Mapping[str, tuple[str, ...]] = of(default_factory=dict)
+    packages: Mapping[str, Package] = {}
+    dispatch: Mapping[str, tuple[str, ...]] = {}
     on_run_start: tuple[Hook, ...] = ()
     on_run_end: tuple[Hook, ...] = ()
     analyses: tuple[Model, ...] = ()
     kept: tuple[Kept, ...] = ()
     disabled: tuple[str, ...] = ()
-    selectors: Options = of(default_factory=dict)
+    selectors: Options = {}
     open: bool = False
     # The folder of artifacts for other tools; none are written where there is no name.
     target_path: str = ""
     # Folders that documentation shows files of.
     asset_paths: tuple[str, ...] = ()
-    flags: Options = of(default_factory=dict)
+    flags: Options = {}

@@ -84,7 +84,7 @@ class _Following:
                 for each in lost:
                     self.ended[each.id] = self.done(each)
                 if step and lost:
-                    self.waiting = {step.id: step, **self.waiting}
+                    self.put_back(step)
                 elif step and outcome:
                     self.ended_or_again(step, outcome)
                 elif not lost:
@@ -123,6 +123,10 @@ class _Following:
         self.spared.add(step.id)
         said = f"`{step.label}` ran out of memory: it is tried again, alone and with one thread"
         self.on_event(Event("notice", said, ""))
+        self.put_back(step)
+
+    def put_back(self, step: Step) -> None:
+        """It is the next one again."""
         self.waiting = {step.id: step, **self.waiting}
 
     def next(self, *, alone: bool = True) -> Step | None:

@@ -73,12 +73,6 @@ class Together:
                 self._end(step)
 
     @contextmanager
-    def sparing(self) -> Iterator[None]:
-        """For a step that ran out of memory: by itself, and with one thread."""
-        with self.alone(), sparing(self._engine):
-            yield
-
-    @contextmanager
     def alone(self) -> Iterator[None]:
         """For what may fail and must leave what was done before: each transaction by itself."""
         self.settle()
@@ -156,16 +150,6 @@ class Together:
 
     def _forget(self) -> None:
         self._joined, self._entries, self._open = [], [], False
-
-
-@contextmanager
-def sparing(engine: Any) -> Iterator[None]:
-    """The engine, with as little at the same time as it can."""
-    engine.hurry(False)
-    try:
-        yield
-    finally:
-        engine.hurry(True)
 
 
 class _Shared:

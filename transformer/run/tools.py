@@ -7,7 +7,7 @@ import itertools
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from transformer.plan.checks import Check
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
-from transformer.run.together import Together, sparing
+from transformer.run.together import Together
 from transformer.steps import Columns, NodeState, Outcome, State, Status
 
 # Types, nested ones too, whose values may be equal and yet differ.
@@ -76,9 +76,15 @@ class Tools(Struct, frozen=True):
         """For transactions that are not to be shared."""
         return self.together.alone() if self.together else nullcontext()
 
-    def sparing(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
         """For a step that ran out of memory: by itself, and with one thread."""
-        return self.together.sparing() if self.together else sparing(self.engine)
+        with self.alone():
+            self.engine.hurry(False)
+            try:
+                yield
+            finally:
+                self.engine.hurry(True)
 
     def inputs(self, work: Work) -> dict[str, str]:
         """The versions of what the step reads."""

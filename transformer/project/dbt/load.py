@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from msgspec import field as of
 from msgspec.structs import replace
 
 from transformer.errors import TransformError, UsageError
@@ -127,7 +126,7 @@ class _Assembly(Struct):
     root: ProjectFile
     packages: tuple[ProjectFile, ...]
     words: Words
-    off: list[str] = of(default_factory=list)
+    off: list[str] = []
 
     def project(self) -> Project:
         docs = Docs(self.root.name)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import Struct
-from msgspec import field as of
 
 from transformer.errors import (
     ConfigError,
@@ -35,9 +34,9 @@ _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 class Notes(Struct):
     """What reading comes upon: mistakes, things to be said once, files that cannot be read."""
 
-    mistakes: list[TransformError] = of(default_factory=list)
-    said: dict[str, str] = of(default_factory=dict)
-    unread: set[str] = of(default_factory=set)
+    mistakes: list[TransformError] = []
+    said: dict[str, str] = {}
+    unread: set[str] = set()
 
     def mistake(self, what: str, where: Where, hint: str = "") -> None:
         """Notes a mistake; reading goes on."""
