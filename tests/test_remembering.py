@@ -48,6 +48,13 @@ def opened(root: Path, env: dict[str, str] | None = None, **words: Any) -> Opene
     return open_project(Ask(root, **words), Outside(env or {}))
 
 
+def told(root: Path) -> list[str]:
+    """What is said while the project is opened."""
+    lines: list[str] = []
+    open_project(Ask(root), Outside({}, say=lines.append))
+    return lines
+
+
 def is_remembered(made: Opened) -> bool:
     return type(made.graph.nodes).__name__ == "Nodes"
 
@@ -155,11 +162,20 @@ def test_what_means_something_else_each_time_is_not_remembered(bench: Bench, ask
 @pytest.mark.parametrize(
     "data", [b"", b"something else", b"transform trace 1\n", b"transform trace 1\n" + b"\xff" * 99]
 )
-def test_a_file_that_is_damaged_or_foreign_is_passed_over(bench: Bench, data: bytes) -> None:
+def test_what_is_damaged_or_foreign_is_named_and_passed_over(bench: Bench, data: bytes) -> None:
     first = opened(bench.root)
     (path,) = (bench.root / ".transform").glob("trace-*")
+    assert told(bench.root) == []
     path.write_bytes(data)
+    assert told(bench.root) == [
+        f"`.transform/{path.name}` cannot be read and is ignored: the project is compiled anew"
+    ]
     assert facts(opened(bench.root)) == facts(first)
+    assert told(bench.root) == []
+
+
+def test_nothing_is_said_where_nothing_was_written_down_yet(bench: Bench) -> None:
+    assert told(bench.root) == []
 
 
 def test_a_file_that_is_cut_short_is_passed_over(bench: Bench) -> None:

@@ -106,7 +106,7 @@ def open_project(ask: Ask, outside: Outside) -> Opened:
     root = ask.root.resolve()
     if is_dbt_project(root):
         outside = dataclasses.replace(outside, env=with_dotenv(root, outside.env))
-    known = None if ask.deferred else remembered(ask, outside.env)
+    known = None if ask.deferred else remembered(ask, outside.env, outside.say)
     if known is not None and not known.files:
         return _again(ask, outside, known.known)
     with watching() as seen:

@@ -12,7 +12,7 @@ import contextlib
 import importlib.util
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -92,9 +92,11 @@ class Nearly(Struct, frozen=True):
     seen: Seen
 
 
-def remembered(ask: Ask, env: Mapping[str, str]) -> Nearly | None:
+def remembered(
+    ask: Ask, env: Mapping[str, str], say: Callable[[str], object] = str
+) -> Nearly | None:
     """The project that is asked for, with the files of it that have changed; None where more has
-    changed than files."""
+    changed than files, or where what was written down cannot be read, which it says."""
     path = place(ask)
     try:
         head = _HEAD.decode(_section(path, 0) or b"")
@@ -104,6 +106,9 @@ def remembered(ask: Ask, env: Mapping[str, str]) -> Nearly | None:
         body = _BODY.decode(_section(path, 1) or b"")
         project = decode(body.project, Project)
     except (msgspec.DecodeError, ValueError):
+        if path.exists():
+            shown = f"{FOLDER}/{path.name}"
+            say(f"`{shown}` cannot be read and is ignored: the project is compiled anew")
         return None
     macros = {file.path: file.text for file in project.macros}
     graph = Graph(Nodes(body.nodes, macros, {}))
