@@ -138,13 +138,15 @@ KILLED = """
 import os, signal, sys
 from transformer.__main__ import main
 from transformer.engines.duckdb import DuckSession
-run, left = DuckSession.run, [int(sys.argv.pop(1))]
-def killing(self, sql, parameters=()):
-    left[0] -= sql.startswith(("create or replace table", "commit", "update _transform"))
-    if left[0] < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    run(self, sql, parameters)
-DuckSession.run = killing
+left = [int(sys.argv.pop(1))]
+def killing(done):
+    def wrapped(self, sql, parameters=()):
+        left[0] -= sql.startswith(("create or replace table", "commit", "update _transform"))
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done(self, sql, parameters)
+    return wrapped
+DuckSession.run, DuckSession.rows = killing(DuckSession.run), killing(DuckSession.rows)
 main()
 """
 

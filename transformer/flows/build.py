@@ -26,6 +26,7 @@ from transformer.plan.planner import plan
 from transformer.plan.versions import current_versions
 from transformer.plan.work import Facts, Wish
 from transformer.run.actions import PERFORM
+from transformer.run.beside import sweep
 from transformer.run.facts import facts
 from transformer.run.late import run_hooks
 from transformer.run.loading import probe, touch, with_external
@@ -99,8 +100,7 @@ class _Build:
             report = self.work(engine, made, columns)
             standing = reckoning.standing(engine, self.opened.everything)
             if self.place.may_publish(failed=not report.ok or bool(standing)):
-                path = self.place.target.path
-                counted = reckoning.counted(engine, self.opened.everything, path)
+                counted = reckoning.counted(engine, self.opened.everything, self.place.target.path)
                 report = replace(report, published=counted)
                 self.place.extract(engine, [n for n in self.shown_names if engine.relation(n)])
         return self.ended(
@@ -191,17 +191,18 @@ class _Build:
         with engine.session() as session:
             with session.transaction():
                 ledger.prepare(session)
-                made = {n.relation.key() for n in self.opened.graph if n.relation}
-                ledger.forget(session, self.replaced(ledger.relations(session), made))
+                sweep(session, self.held)
+                ledger.forget(session, self.replaced(ledger.relations(session)))
                 for name in sorted(names):
                     session.run(f"create schema if not exists {quoted(name)}")
             if "load" in self.how.actions:
                 touch(session, self.opened.graph, *self.way)
 
-    def replaced(self, known: Mapping[str, Name], made: set[tuple[str, str]]) -> list[str]:
+    def replaced(self, known: Mapping[str, Name]) -> list[str]:
         """The nodes that are gone, and whose relations others make now: should they come back,
         these do not hold what they made."""
         nodes = self.opened.graph.nodes
+        made = {n.relation.key() for n in self.opened.graph if n.relation}
         return [i for i, name in known.items() if i not in nodes and name.key() in made]
 
     def tools(self, engine: Any, state: State) -> Tools:

@@ -20,6 +20,8 @@ from transformer.steps import Columns, RelationState
 
 # Where the rows of this run stand before they reach an incremental table or a snapshot.
 DELTA = quoted("__transform_delta")
+# A table that is written and not yet in its place.
+_BESIDE = "__transform_new_"
 # What dbt calls the rows that are there and those that come: `incremental_predicates` do too.
 _OLD, _NEW = "DBT_INTERNAL_DEST", "DBT_INTERNAL_SOURCE"
 _NAME = re.compile(r"\w+\Z")
@@ -92,12 +94,41 @@ def view(material: Material) -> list[Statement]:
 def table(material: Material) -> list[Statement]:
     """A table, made anew each time."""
     made = [Statement(f"drop view {material.relation.sql()}")] if _is(material, "view") else []
-    head = f"create or replace table {material.relation.sql()} as\n"
+    head = _table_head(material.relation)
     if material.shape:
         return [*made, *_shaped(material)]
     if material.query is None:
         return [*made, Statement(f"{head}select * from {DELTA}")]
     return [*made, _with_text(head, material.query)]
+
+
+def _table_head(relation: Name) -> str:
+    return f"create or replace table {relation.sql()} as\n"
+
+
+def in_two(
+    made: Sequence[Statement], relation: Name | None
+) -> tuple[Name, Statement, tuple[Statement, ...]] | None:
+    """The making of a table as what writes it under another name, and what puts it in its place;
+    None where more than one statement makes it."""
+    head = _table_head(relation) if relation else ""
+    if relation is None or len(made) != 1 or not made[0].sql.startswith(head):
+        return None
+    name = relation.with_table(_BESIDE + relation.table)
+    there, other = relation.sql(), name.sql()
+    return (
+        name,
+        _with_text(_table_head(name), made[0].sql.removeprefix(head)),
+        (
+            Statement(f"drop table if exists {there}"),
+            Statement(f"alter table {other} rename to {quoted(relation.table)}"),
+        ),
+    )
+
+
+def is_beside(table: str) -> bool:
+    """Whether a table has the name of one that was not yet put in its place."""
+    return table.startswith(_BESIDE)
 
 
 def _shaped(material: Material) -> list[Statement]:

@@ -4,6 +4,7 @@ rolls it back, and the old one stays."""
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -22,6 +23,7 @@ from transformer.plan.versions import view_version
 from transformer.plan.work import Work
 from transformer.python_model import Config, DbtProject, Hands, PythonProject, call
 from transformer.run import late
+from transformer.run.beside import beside
 from transformer.run.checking import (
     MORE_MEMORY,
     NOTHING,
@@ -68,9 +70,13 @@ def build(tools: Tools, step: Step) -> Outcome:
     attempt = _Attempt()
     with tools.engine.session() as session:
         try:
-            with suppress(_Kept), session.transaction():
+            with (
+                suppress(_Kept),
+                beside(tools, session, step, partial(_run, session, work.node)) as rest,
+                session.transaction(),
+            ):
                 work = late.now(tools, session, work)
-                _make(tools, session, work)
+                _make(tools, session, replace(work, statements=rest) if rest else work)
                 _settle(tools, session, work, attempt)
             _tell(tools, session, work, attempt)
         except _Unmeasured:
@@ -231,15 +237,17 @@ def _leaves_rows(work: Work) -> bool:
     return is_python or any(DELTA in statement.sql for statement in work.statements)
 
 
-def _run(session: Session, node: Node, statement: Statement) -> None:
+def _run(session: Session, node: Node, statement: Statement) -> int:
+    """Runs the statement; the number of rows it tells of."""
     try:
-        session.run(statement.sql)
+        found = session.rows(statement.sql)
     except Fault as fault:
         if fault.position is None or statement.own is None:
             raise placed(node, Fault(fault.message, None, fault.kind)) from None
         at = fault.position - statement.own
         own = Fault(fault.message, at, fault.kind, fault.name, fault.candidates)
         raise placed(node, own) from None
+    return int(found[0][0]) if found and isinstance(found[0][0], int) else 0
 
 
 def placed(node: Node, fault: Fault) -> BuildError:

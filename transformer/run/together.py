@@ -24,7 +24,7 @@ from transformer.steps import Step
 _LONGEST, _MOST = 0.5, 128
 _PLAIN = ("table", "view", "incremental")
 # Over so few rows a second thread costs more than it brings.
-_SMALL = 20_000
+SMALL = 20_000
 
 
 class Together:
@@ -63,13 +63,17 @@ class Together:
     def step(self, step: Step) -> Iterator[None]:
         """Around a step: it joins those before it where it may."""
         self._alone = not may_join(step)
+        small = not self._alone and is_small(step, self._sizes)
         if self._alone:
             self.settle()
-        self._engine.hurry(not self._is_small(step))
+        self._engine.hurry(not small)
         yield
         if self._open:
             self._joined.append(step)
-            if time.monotonic() - self._since > _LONGEST or len(self._joined) >= self._room:
+            # Rows that are not committed are read by one thread.
+            large = (self._sizes.get(step.id) or 0) > SMALL
+            late = time.monotonic() - self._since > _LONGEST
+            if large or late or len(self._joined) >= self._room:
                 self._end(step)
 
     @contextmanager
@@ -85,13 +89,6 @@ class Together:
         except Fault:
             self._lost.remove(step)  # it is this step's failure
             raise
-
-    def _is_small(self, step: Step) -> bool:
-        """Whether what it reads is known, and little."""
-        if self._alone or not step.work.inputs:
-            return False
-        rows = [self._sizes.get(need) for need in step.work.inputs]
-        return None not in rows and sum(n or 0 for n in rows) <= _SMALL
 
     def settle(self) -> None:
         """Commits what was done together. Raises Fault: all of it is then lost."""
@@ -208,6 +205,14 @@ def restate(session: Any, node_id: str, inputs: Mapping[str, str]) -> None:
         session.restate(node_id, inputs)
     else:
         ledger.restate(session, node_id, inputs)
+
+
+def is_small(step: Step, sizes: Mapping[str, int | None]) -> bool:
+    """Whether what the step reads is known, and little."""
+    if not step.work.inputs:
+        return False
+    rows = [sizes.get(need) for need in step.work.inputs]
+    return None not in rows and sum(n or 0 for n in rows) <= SMALL
 
 
 def may_join(step: Step) -> bool:

@@ -76,6 +76,11 @@ class Tools(Struct, frozen=True):
         """For transactions that are not to be shared."""
         return self.together.alone() if self.together else nullcontext()
 
+    def commit(self) -> None:
+        """Ends the transaction that steps share, where they do."""
+        if self.together:
+            self.together.settle()
+
     @contextmanager
     def sparing(self) -> Iterator[None]:
         """For a step that ran out of memory: by itself, and with one thread."""
