@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sqlglot.dialects.dialect import Dialect
 
-from transformer.compile import sql
-from transformer.compile.sql import read
-from transformer.compile.tables import TableUse, tables
-
-
-def parsed(text: str, dialect: str) -> list[TableUse] | None:
-    return sql.parsed(Dialect.get_or_raise(dialect).tokenize(text), text, dialect)
-
+from transformer.compile.sql import parsed, read
+from transformer.compile.tables import tables
 
 # These the tokens tell.
 TOLD = [
@@ -49,20 +42,26 @@ TOLD = [
     "select e'\\'from' , $$ from z $$ from t",
     "select a.b.c, t.* from t",
     "select * from straße",
+    "select * from range(3)",
+    "select * from unnest([1]) join t on true",
+    "select * from t, unnest(t.l) as u(x), v",
+    "select * from t, range(t.a, (select max(b) from u)) r(i) where i",
+    "select * from read_csv('x.csv', header = true) as c join t using (a)",
+    "with r as (from range(3) r(i)) from r cross join generate_series(1, 2) s",
 ]
 # These it leaves to the parser.
 LEFT = [
+    "select * from main.f(1)",
+    "select * from t, lateral unnest(t.l) u(x)",
+    "select * from unnest([1]) with ordinality",
+    "select * from f(extract(year from a))",
     "with recursive r as (select 1 union select * from r) from r",
     "select (with x as (from t) select * from x) from u",
     "pivot t on a using sum(b)",
     "from t pivot (sum(a) for b in (1))",
     "select * from (pivot t on a)",
-    "select * from range(3)",
-    "select * from unnest([1])",
     "select * from t, lateral (select t.a)",
-    "select * from t, unnest(t.l) as u(x)",
     "select * from 'x.csv'",
-    "select * from read_csv('x.csv')",
     "select * from (values (1)) v(a)",
     "select * from (t join u on true)",
     "select * from t join u on t.a = u.a, v",

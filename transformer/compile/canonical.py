@@ -12,22 +12,8 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
+from transformer.compile.words import Words, listed
 
-
-def listed(text: str) -> frozenset[str]:
-    """The words of a text, as a set."""
-    return frozenset(text.split())
-
-
-class Words(Struct, frozen=True):
-    """The tokens of a text in their order: where each begins, and its text."""
-
-    starts: Sequence[int] = ()
-    texts: Sequence[str] = ()
-
-
-NO_WORDS = Words()
 # Keywords that cannot be names, but behind `as` and a dot, or before `:=`: their case says
 # nothing.
 _KEYWORDS = listed(

@@ -17,7 +17,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from transformer.compile.canonical import listed
+from transformer.compile.words import listed
 
 # DuckDB's own list of functions that are not CONSISTENT, without those that ask for settings.
 _CHANCE = listed(

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from transformer.compile.canonical import Words, brackets, ctes, listed
+from transformer.compile.canonical import brackets, ctes
+from transformer.compile.words import Words, listed
 
 
 class TableUse(Struct, frozen=True):
@@ -109,6 +110,8 @@ class _Reader:
             if self.at(place + 1) not in ("select", "from"):
                 raise _UnsureError
             return None, self.alias(self.closing[place] + 1)[1]
+        if self.at(place + 1) == "(" and self.is_name(place):
+            return None, self.called(place)
         parts = [self.name(place)]
         while self.at(place + 1) == ".":
             place += 2
@@ -119,6 +122,17 @@ class _Reader:
         end = self.words.starts[place] + len(self.words.texts[place])
         aliased, behind = self.alias(place + 1)
         return TableUse(tuple(parts), first, end, aliased), behind
+
+    def called(self, place: int) -> int:
+        """The place behind a function that gives rows and its alias, which may name columns."""
+        behind = self.closing[place + 1] + 1
+        named = behind + (self.at(behind) == "as")
+        if not (self.is_name(named) and self.at(named + 1) == "("):
+            return self.alias(behind)[1]
+        behind = self.closing[named + 1] + 1
+        if self.at(behind) not in _AFTER:
+            raise _UnsureError
+        return behind
 
     def alias(self, place: int) -> tuple[bool, int]:
         """Whether an alias stands at the place, and the place behind it."""

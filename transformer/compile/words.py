@@ -1,0 +1,90 @@
+"""The words of a query: its tokens, without comments and blanks.
+
+Those of DuckDB's SQL are read here by one expression, where nothing in the text could be meant in
+another way than it looks. All else, and other dialects, is left to the parser's own tokenizer,
+which is much to load and gives the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise
+
+from msgspec import Struct
+
+
+def listed(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
+
+
+class Words(Struct, frozen=True):
+    """The tokens of a text in their order: where each begins, and its text."""
+
+    starts: Sequence[int] = ()
+    texts: Sequence[str] = ()
+
+
+NO_WORDS = Words()
+# Of these operators are made. A run of them is one that is known, or nothing is read.
+_SIGN = r"[-+*/%=<>!|&^~:@#?\\]"
+_PIECE = re.compile(
+    rf"""
+      [ \t\r\n]+
+    | --[^\r\n]*
+    | /\*(?!\+) [^*/]* (?: (?: \*(?!/) | /(?!\*) ) [^*/]* )* \*/
+    | (?<![\w$]) [A-Za-z_][A-Za-z0-9_]* (?![\w$'"])
+    | (?<![\w.$]) [0-9]+ (?:\.[0-9]+)? (?![\w.$'"])
+    | (?<!['\w$]) ' [^']* (?:''[^']*)* ' (?!['\w])
+    | (?<!["\w$]) " [^"]+ (?:""[^"]*)* " (?!["\w])
+    | [(),;\[\]]
+    | (?<!\.) \. (?![.0-9])
+    | \{{ (?![{{%\#]) | (?<![}}%\-+]) \}}
+    | (?<!{_SIGN}) (?: :: | := | => | -> | ->> | <= | >= | <> | != | == | // | \*\* | \|\|
+        | [-+*/%=<>:] ) (?!{_SIGN}|\}})
+    """,
+    re.VERBOSE | re.ASCII,
+)
+_BLANK = (" ", "\t", "\r", "\n", "--", "/*")
+# What the parser's tokenizer takes for one keyword, in whatever case.
+_PAIRS = {
+    "by": listed("cluster connect distribute group order partition partitioned"),
+    "varying": listed("char character"),
+    "precision": listed("double"),
+    "key": listed("foreign primary"),
+    "sets": listed("grouping"),
+    "to": listed("similar"),
+    "security": listed("sql"),
+}
+# Where one of these begins a statement, it takes all the rest for one token.
+_COMMANDS = listed("call execute explain fetch optimize prepare rename reset vacuum")
+
+
+def duckdb_words(text: str) -> Words | None:
+    """The words of a text in DuckDB's SQL; None where this is not the place to tell them."""
+    pieces = _PIECE.findall(text)
+    ends = list(accumulate(map(len, pieces)))
+    if not ends or ends[-1] != len(text):
+        return None
+    kept = [at for at, piece in enumerate(pieces) if not piece.startswith(_BLANK)]
+    texts = [pieces[at] for at in kept]
+    lowered = list(map(str.lower, texts))
+    if not texts or lowered[0] in _COMMANDS or ";" in texts[:-1]:
+        return None
+    if "begin" in lowered or ("user" in lowered and "user-" in text.lower()):
+        return None  # `begin` is followed by commands too, and `user-defined` is one word
+    if lowered != texts:
+        _fold(texts, lowered, ["".join(pieces[a + 1 : b]) for a, b in pairwise([-1, *kept])])
+    return Words([ends[at] - len(pieces[at]) for at in kept], texts)
+
+
+def _fold(texts: list[str], lowered: list[str], before: list[str]) -> None:
+    """Keywords of two words are in lower case. `before` is what stands before each token."""
+    for at in [at for at, word in enumerate(lowered) if word in _PAIRS]:
+        if at and lowered[at - 1] in _PAIRS[lowered[at]] and before[at].isspace():
+            texts[at - 1 : at + 1] = lowered[at - 1 : at + 1]
+
+
+# The dialects whose words are told here.
+TOLD: Mapping[str, Callable[[str], Words | None]] = {"duckdb": duckdb_words}
