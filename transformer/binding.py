@@ -3,7 +3,7 @@ of every query over them."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
     catalog = opened.engine.scratch(opened.project.target.catalog)
     if opened.project.open:
         _others(opened, state, catalog)
-    with opened.engine.loose() as session:
+    with opened.engine.loose() if _looks(opened) else nullcontext() as session:
         for node in opened.graph:
             try:
                 columns = _known(opened, node, state, _Look(session, whole))
@@ -64,6 +64,12 @@ def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
     made = bind(opened.graph, known, catalog, opened.context)
     made = replace(made, mistakes=[*mistakes, *made.mistakes])
     return forgiven(made) if opened.project.open else made
+
+
+def _looks(opened: Opened) -> bool:
+    """Whether there may be files to look into."""
+    nodes = (node for node in opened.graph if node.id not in opened.context)
+    return any(isinstance(node.body, SourceBody | SeedBody) for node in nodes)
 
 
 def _others(opened: Opened, state: State, catalog: Any) -> None:

@@ -56,7 +56,7 @@ def left_over(engine: Any, graph: Graph) -> tuple[str, ...]:
     if not gone:
         return ()
     claimed = {n.relation.key() for n in graph if n.relation}
-    there = engine.relations()
+    there = engine.relations(gone)
     return tuple(sorted(str(n) for n in gone if n.key() in there and n.key() not in claimed))
 
 

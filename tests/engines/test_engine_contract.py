@@ -87,6 +87,36 @@ def test_relations_are_told_with_kind_and_columns(engine: Any) -> None:
     assert engine.relation(Name("S", "t")) == found["s", "t"]
 
 
+def test_relations_that_are_named_are_told_as_all_are(engine: Any) -> None:
+    with engine.session() as session:
+        session.run("create schema s")
+        session.run("create type mood as enum ('a', 'b')")
+        session.run(
+            'create table s.kinds (a decimal(12, 3), b varchar[], c struct(x int, "y z" text[3]),'
+            " d map(text, int), e mood, f enum('p', 'q'), g timestamptz, h union(n int, t text),"
+            " i double not null, j blob, k hugeint, l bit)"
+        )
+        session.run("create table gone (a int)")
+        session.run("create view looks as from gone")
+        session.run("create view s.kinds_too as from s.kinds")
+        session.run("drop table gone")
+    every = engine.relations()
+    asked = ["kinds", "KINDS_too", "missing"]
+    names = [*(Name("S", table) for table in asked), Name("main", "looks")]
+    assert engine.relations(names) == every
+    assert set(every) == {("s", "kinds"), ("s", "kinds_too"), ("main", "looks")}
+    assert engine.relations([Name("main", "kinds")]) == {}
+    assert engine.relations([]) == {}
+
+
+def test_a_file_is_no_relation(engine: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "x.csv").write_text("a\n1\n")
+    (tmp_path / "main.csv").write_text("a\n1\n")
+    monkeypatch.chdir(tmp_path)
+    names = [Name("main", "x.csv"), Name("main", "csv"), Name("x", "csv")]
+    assert engine.relations(names) == {}
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_from_outside_are_only_names(engine: Any, name: str) -> None:
     relation = Name("main", name)

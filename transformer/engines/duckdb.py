@@ -16,6 +16,7 @@ from transformer.dialect import Dialect
 from transformer.engines._connection import PER_CURSOR, connection, fault, faults
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
 from transformer.engines._plans import columns_read
+from transformer.engines._relations import relations
 from transformer.engines._scratch import CATALOG, scratch
 from transformer.errors import Fault, LoadError, WarehouseError
 from transformer.names import Name, literal, quoted
@@ -31,6 +32,8 @@ STORAGE = "v1.4.0"
 
 # So large may the write-ahead log grow before what is in it goes to its place.
 _LOG = "256MB"
+# So many bytes of it are put in their place by more than one thread.
+_MUCH = 128 << 20
 _LOCKED = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -150,12 +153,14 @@ class DuckEngine:
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
+        path: Path,
         catalog: str,
         settings: Mapping[str, Any] | None = None,
         *,
         read_only: bool = False,
     ) -> None:
-        self._connection, self._catalog, self._read_only = connection, catalog, read_only
+        self._connection, self._path = connection, path
+        self._catalog, self._read_only = catalog, read_only
         # Many settings belong to a session: each cursor gets them anew.
         self._settings = {
             name: value
@@ -225,26 +230,8 @@ class DuckEngine:
         self, names: Sequence[Name] | None = None
     ) -> Mapping[tuple[str, str], RelationState]:
         """Every table and view of the file, or those of these names."""
-        narrowed = ""
-        if names is not None:
-            keys = [f"({literal(s)}, {literal(t)})" for s, t in (name.key() for name in names)]
-            listed = ", ".join(keys) or "(null, null)"
-            narrowed = f" and (lower(c.schema_name), lower(c.table_name)) in ({listed})"
         with self.session() as session:
-            found = session.rows(
-                "select lower(c.schema_name), lower(c.table_name),"
-                " if(any_value(v.view_oid) is null, 'table', 'view'),"
-                " list(c.column_name order by c.column_index),"
-                " list(c.data_type order by c.column_index)"
-                " from duckdb_columns() c left join duckdb_views() v"
-                "  on v.database_oid = c.database_oid and v.view_oid = c.table_oid"
-                " where c.database_name = current_database() and not c.internal"
-                f"{narrowed} group by all"
-            )
-        return {
-            (schema, table): RelationState(kind, tuple(zip(columns, types, strict=True)))
-            for schema, table, kind, columns, types in found
-        }
+            return relations(session, names)
 
     def export(self, path: Path, names: Sequence[Name]) -> None:
         """Writes a new file of these relations only, views as tables, and how fresh it is."""
@@ -263,6 +250,11 @@ class DuckEngine:
             for cursor in self._open:
                 cursor.interrupt()
 
+    def _unwritten(self) -> int:
+        """The bytes of what is in the write-ahead log and not yet in its place."""
+        log = self._path.with_name(f"{self._path.name}.wal")
+        return log.stat().st_size if log.exists() else 0
+
     def _has_room(self) -> bool:
         """Whether a large share of the file is free space."""
         found = self._connection.execute(
@@ -276,6 +268,8 @@ class DuckEngine:
         with faults():
             self._connection.execute("use memory")
             if not self._read_only:
+                # One thread puts little in order as soon, and at less cost.
+                self.hurry(self._unwritten() > _MUCH)
                 self._connection.execute(f"checkpoint {quoted(self._catalog)}")
                 self.bloated = self._has_room()
             self._connection.execute(f"detach {quoted(self._catalog)}")
@@ -328,7 +322,7 @@ def connect(
     except duckdb.Error as error:
         made.close()
         raise _cannot_open(path, fault(error).message) from None
-    return DuckEngine(made, catalog, settings, read_only=read_only)
+    return DuckEngine(made, path, catalog, settings, read_only=read_only)
 
 
 def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) -> bool:

@@ -1,0 +1,60 @@
+"""The tables and views of a warehouse, with their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from transformer.errors import Fault
+from transformer.names import Name, literal
+from transformer.steps import RelationState
+
+# So many are looked up one by one: to list a thousand tables takes longer than that.
+_FEW = 16
+
+Found = dict[tuple[str, str], RelationState]
+
+
+def relations(session: Any, names: Sequence[Name] | None) -> Found:
+    """All that there are, or those of these names."""
+    if names is None:
+        return _listed(session, "")
+    found = _each(session, names) if len(names) <= _FEW else {}
+    rest = [name.key() for name in names if name.key() not in found]
+    if not rest:
+        return found
+    keys = ", ".join(f"({literal(schema)}, {literal(table)})" for schema, table in rest)
+    wanted = f" and (lower(c.schema_name), lower(c.table_name)) in ({keys})"
+    return {**found, **_listed(session, wanted)}
+
+
+def _each(session: Any, names: Sequence[Name]) -> Found:
+    """As many as are found before one is not."""
+    views = session.rows(
+        "select lower(schema_name), lower(view_name) from duckdb_views()"
+        " where database_name = current_database() and not internal"
+    )
+    found: Found = {}
+    with suppress(Fault):
+        for name in names:
+            told = session.rows(f"from pragma_table_info({literal(name.sql())})")
+            columns = tuple((str(row[1]), str(row[2])) for row in told)
+            found[name.key()] = RelationState("view" if name.key() in views else "table", columns)
+    return found
+
+
+def _listed(session: Any, wanted: str) -> Found:
+    found = session.rows(
+        "select lower(c.schema_name), lower(c.table_name),"
+        " if(any_value(v.view_oid) is null, 'table', 'view'),"
+        " list(c.column_name order by c.column_index),"
+        " list(c.data_type order by c.column_index)"
+        " from duckdb_columns() c left join duckdb_views() v"
+        "  on v.database_oid = c.database_oid and v.view_oid = c.table_oid"
+        f" where c.database_name = current_database() and not c.internal{wanted} group by all"
+    )
+    return {
+        (schema, table): RelationState(kind, tuple(zip(columns, types, strict=True)))
+        for schema, table, kind, columns, types in found
+    }
