@@ -30,7 +30,7 @@ FLOORS = (
     {"patching"},
     {"opening"},
     {"binding", "standing"},
-    {"leaving"},
+    {"leaving", "foreseeing"},
     {"flows"},
     {"report"},
     {"cli"},

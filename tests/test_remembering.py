@@ -14,6 +14,8 @@ import pytest
 
 from tests.projects import Bench, contents, environment, transform, write
 from transformer.asking import Ask, How, Outside
+from transformer.engines import duckdb as duckdb_engine
+from transformer.errors import Mistakes
 from transformer.opening import Opened, open_project
 from transformer.standing import unchanged
 
@@ -335,3 +337,66 @@ def test_another_version_of_the_engine_builds_everything(bench: Bench) -> None:
     assert {s.reason for s in report.plan.of("build")} == {"it was built by DuckDB 0.1"}
     assert len(report.plan.of("build")) == 4
     assert not bench.build().plan.steps
+
+
+def unfinished(bench: Bench) -> list[str]:
+    """What is in the builder's folder."""
+    return sorted(p.name for p in (bench.root / ".transform" / "warehouse.duckdb").iterdir())
+
+
+def test_a_changed_model_is_planned_on_the_copy_that_is_built_in(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.build()
+    bench.write({"models/c.sql": "{{ config(materialized='table') }} select id + 1 as id from b\n"})
+    connected, paths = duckdb_engine.connect, []
+
+    def noted(path: Path, *args: Any, **words: Any) -> Any:
+        paths.append(path)
+        return connected(path, *args, **words)
+
+    monkeypatch.setattr(duckdb_engine, "connect", noted)
+    assert bench.build().ok
+    private = bench.root / ".transform" / "warehouse.duckdb" / "warehouse.duckdb"
+    assert paths.count(private) == 1
+    assert bench.rows("select sum(id) from c") == [(12,)]
+
+
+def test_an_edit_that_needs_no_build_leaves_the_file_and_no_copy(bench: Bench) -> None:
+    bench.build()
+    live = bench.root / "warehouse.duckdb"
+    before = live.stat()
+    bench.write({"models/c.sql": FILES["models/c.sql"] + "-- but for this\n"})
+    report = bench.build()
+    assert not report.plan.steps
+    assert report.published is None
+    assert (live.stat().st_ino, live.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert unfinished(bench) == ["lock"]
+    assert unchanged(Ask(bench.root), How(), {}, bench.now.timestamp()) is not None
+
+
+def test_a_mistake_in_a_changed_model_leaves_the_file_and_no_copy(bench: Bench) -> None:
+    bench.build()
+    before = (bench.root / "warehouse.duckdb").stat().st_ino
+    bench.write({"models/c.sql": "select idd from b"})
+    with pytest.raises(Mistakes) as caught:
+        bench.build()
+    assert "idd" in caught.value.errors[0].what
+    assert (bench.root / "warehouse.duckdb").stat().st_ino == before
+    assert unfinished(bench) == ["lock"]
+    bench.write({"models/c.sql": "{{ config(materialized='table') }} select id + 2 as id from b\n"})
+    report = bench.build()
+    assert report.ok
+    assert not report.resumed
+    assert bench.rows("select sum(id) from c") == [(14,)]
+
+
+def test_a_build_of_a_changed_model_that_fails_is_gone_on_with(bench: Bench) -> None:
+    bench.build()
+    bench.write({"models/b.sql": "{{ config(materialized='table') }} select error('no') as id"})
+    assert not bench.build().ok
+    assert "warehouse.duckdb" in unfinished(bench)
+    bench.write({"models/b.sql": FILES["models/b.sql"]})
+    report = bench.build()
+    assert report.ok
+    assert report.resumed

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,29 +14,25 @@ from msgspec.structs import replace
 from transformer import ledger, reckoning
 from transformer.artifacts import Call, end_words
 from transformer.asking import Ask, How, Outside, Report
-from transformer.binding import bound, bound_after, no_mistakes
-from transformer.compile.bind import Bound
+from transformer.binding import no_mistakes
 from transformer.compile.nodes import CheckBody
-from transformer.errors import Mistakes
+from transformer.foreseeing import Foreseen, Foresight
 from transformer.leaving import leave
 from transformer.names import Name, quoted
-from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
+from transformer.opening import Opened, open_project
 from transformer.plan.choice import choose
-from transformer.plan.planner import plan
 from transformer.plan.versions import current_versions
-from transformer.plan.work import Facts, Wish
 from transformer.run.actions import PERFORM
 from transformer.run.beside import sweep
-from transformer.run.facts import facts
 from transformer.run.late import run_hooks
-from transformer.run.loading import probe, touch, with_external
+from transformer.run.loading import touch
 from transformer.run.schedule import Pace, follow
 from transformer.run.together import Together
 from transformer.run.tools import Event, Tools
 from transformer.standing import narrowed, stands
-from transformer.steps import EVERYTHING, Action, Plan, Results, State
+from transformer.steps import EVERYTHING, Plan, Results, State
 from transformer.warehouse import building
-from transformer.workplace import Workplace, state_of
+from transformer.workplace import Workplace
 
 
 def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None]) -> Report:
@@ -59,7 +55,8 @@ def preview(ask: Ask, outside: Outside) -> tuple[Opened, Plan]:
     """The plan of a build, and nothing done. Raises Mistakes."""
     opened = open_project(ask, outside)
     no_mistakes(opened)
-    return opened, _Build(opened, ask, How(), outside, lambda _: None).foreseen()[0]
+    with opened.workplace.looking() as engine:
+        return opened, Foresight(opened, ask, How(), outside, outside.clock()).of(engine).plan
 
 
 @dataclass
@@ -71,13 +68,12 @@ class _Build:
     on_event: Callable[[Event], None]
     started: datetime = field(init=False)
     run_id: str = field(init=False)
-    # When a verdict changes because time passes.
-    expires: float | None = None
-    held: State = field(default_factory=State)
+    foresight: Foresight = field(init=False)
 
     def __post_init__(self) -> None:
         self.started = self.outside.clock()
         self.run_id = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self.foresight = Foresight(self.opened, self.ask, self.how, self.outside, self.started)
 
     @property
     def begun(self) -> reckoning.Begun:
@@ -92,20 +88,43 @@ class _Build:
         if self.partial:
             # What a build of everything left half done is no ground for a part of it.
             self.place.forget_unfinished()
+        if self.opened.whole is not None:
+            return self.at_once()
         resumes = self.place.resumes
-        made, columns = self.foreseen()
-        if not made.steps and not resumes and self.place.complete(self.shown_names):
-            return Report(made, Results(), path=self.place.target.path, expires=self.expires)
+        with self.place.looking() as engine:
+            seen = self.foresight.of(engine)
+        if not seen.plan.steps and not resumes and self.place.complete(self.shown_names):
+            return self.nothing(seen)
         with self.place.working() as engine:
-            report = self.work(engine, made, columns)
-            standing = reckoning.standing(engine, self.opened.everything)
-            if self.place.may_publish(failed=not report.ok or bool(standing)):
-                counted = reckoning.counted(engine, self.opened.everything, self.place.target.path)
-                report = replace(report, published=counted)
-                self.place.extract(engine, [n for n in self.shown_names if engine.relation(n)])
-        return self.ended(
-            replace(report, resumed=resumes, standing=standing), bloated=engine.bloated
-        )
+            report = self.done(engine, seen)
+        return self.ended(replace(report, resumed=resumes), bloated=engine.bloated)
+
+    def at_once(self) -> Report:
+        """Of a project that changed since it was built, so there is work most likely: it is planned
+        on the copy in which it is then done."""
+        seen = None
+        try:
+            with self.place.working() as engine:
+                seen = self.foresight.of(engine)
+                report = self.done(engine, seen) if seen.plan.steps else self.nothing(seen)
+        finally:
+            if seen is None or not seen.plan.steps:
+                self.place.forget_unfinished()
+        return self.ended(report, bloated=engine.bloated) if seen.plan.steps else report
+
+    def nothing(self, seen: Foreseen) -> Report:
+        """The report of a build that has nothing to do."""
+        return Report(seen.plan, Results(), path=self.place.target.path, expires=seen.expires)
+
+    def done(self, engine: Any, seen: Foreseen) -> Report:
+        """Does it, and gets ready what is shown."""
+        report = self.work(engine, seen)
+        standing = reckoning.standing(engine, self.opened.everything)
+        if self.place.may_publish(failed=not report.ok or bool(standing)):
+            counted = reckoning.counted(engine, self.opened.everything, self.place.target.path)
+            report = replace(report, published=counted)
+            self.place.extract(engine, [n for n in self.shown_names if engine.relation(n)])
+        return replace(report, standing=standing)
 
     @property
     def partial(self) -> bool:
@@ -124,58 +143,15 @@ class _Build:
         chosen = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
         return sorted(n.relation for n in chosen if n.relation and n.solid)
 
-    def foreseen(self) -> tuple[Plan, Bound]:
-        """The plan of everything, loads too, from the state as it is; and the columns in it."""
-        with self.place.looking() as engine:
-            self.held = state = self.state(engine) if engine else State()
-            columns = bound(self.opened, state)
-            refuse_mistakes(columns.mistakes)
-            wish = self.wish(self.how.actions)
-            known = self.facts(engine, columns)
-            if engine and "load" in wish.actions:
-                with engine.session() as session:
-                    probes, mistakes = probe(session, self.opened.graph, wish.chosen, *self.way)
-                refuse_mistakes(mistakes)
-                known = replace(known, probes={**known.probes, **probes})
-        return self.planned(state, wish, known), columns
-
-    def state(self, engine: Any) -> State:
-        with engine.session() as session:
-            self.expires = ledger.expires(session)
-            part = self.opened.whole is not None
-            held = state_of(engine, self.opened.graph if part else None)
-            return with_external(session, self.opened.graph, held, stood=part)
-
-    @property
-    def way(self) -> tuple[Any, Any]:
-        return self.opened.places, self.opened.engine.load_extension
-
-    def planned(self, state: State, wish: Wish, facts: Facts) -> Plan:
-        made, mistakes = plan(self.opened.graph, state, wish, facts)
-        refuse_mistakes(() if self.opened.project.open else mistakes)  # there each step fails alone
-        return replace(made, skips=(*made.skips, *self.opened.left))
-
-    @cached_property
-    def chosen(self) -> frozenset[str]:
-        return chosen_of(self.opened, self.ask, self.outside)
-
-    def wish(self, actions: frozenset[Action]) -> Wish:
-        if self.opened.project.open:
-            actions -= {"freshness"}  # dbt looks at it by `source freshness` only
-        return Wish(self.chosen, self.started, actions, self.ask.full_refresh, self.how.always)
-
-    def facts(self, engine: Any, columns: Bound) -> Facts:
-        at = self.opened.places, self.place.synced
-        return facts(engine, self.opened.graph, columns, at, self.started)
-
-    def work(self, engine: Any, made: Plan, columns: Bound) -> Report:
+    def work(self, engine: Any, seen: Foreseen) -> Report:
         """Loads first, since they may change types; then all the rest."""
-        self.prepare(engine)
+        self.prepare(engine, seen.state)
+        made = seen.plan
         loads = Plan(made.of("load"))
-        tools = self.tools(engine, self.held)
+        tools = self.tools(engine, seen.state)
         project = self.opened.project
         first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
-        rest = self.rest(engine, first, columns) if loads.steps else made
+        rest = self.foresight.after(engine, first, seen) if loads.steps else made
         results = self.follow(rest, tools, first)
         whole = Plan((*loads.steps, *rest.steps), made.skips)
         call = Call(self.ask.command, self.started, self.outside.invocation)
@@ -183,7 +159,7 @@ class _Build:
         after = run_hooks(tools, project.on_run_end, words)
         return self.report(engine, whole, Results((*results.outcomes, *after)))
 
-    def prepare(self, engine: Any) -> None:
+    def prepare(self, engine: Any, state: State) -> None:
         names = {n.relation.schema for n in self.opened.graph if n.relation}
         bodies = [n.body for n in self.opened.graph if isinstance(n.body, CheckBody)]
         # Checks run side by side: none of them may have to make the schema of what is kept.
@@ -191,12 +167,12 @@ class _Build:
         with engine.session() as session:
             with session.transaction():
                 ledger.prepare(session)
-                sweep(session, self.held)
+                sweep(session, state)
                 ledger.forget(session, self.replaced(ledger.relations(session)))
                 for name in sorted(names):
                     session.run(f"create schema if not exists {quoted(name)}")
             if "load" in self.how.actions:
-                touch(session, self.opened.graph, *self.way)
+                touch(session, self.opened.graph, *self.foresight.way)
 
     def replaced(self, known: Mapping[str, Name]) -> list[str]:
         """The nodes that are gone, and whose relations others make now: should they come back,
@@ -219,7 +195,7 @@ class _Build:
             synced=self.place.synced,
             state=state,
             versions=current_versions(self.opened.graph, state),
-            late=self.opened.late.of(self.chosen),
+            late=self.opened.late.of(self.foresight.chosen),
             keep_failed=self.how.keep_failed or self.place.target.publish.keep_failed,
             retry_rejected=self.how.retry_rejected,
         )
@@ -239,24 +215,12 @@ class _Build:
         own = 1 if self.opened.project.open else self.place.target.threads
         return max(1, self.how.threads or own)
 
-    def rest(self, engine: Any, first: Results, foreseen: Bound) -> Plan:
-        """The plan of what comes after the loads, with the types that they really made."""
-        state = self.state(engine)
-        columns = bound_after(self.opened, state, foreseen)
-        if columns.mistakes:
-            loaded = first.count("load", "success")
-            verb = "source was" if loaded == 1 else "sources were"
-            raise Mistakes(columns.mistakes, f"{loaded} {verb} loaded, nothing was built")
-        failed = frozenset(o.id for o in first.outcomes if o.bad)
-        known = replace(self.facts(engine, columns), failed=failed)
-        return self.planned(state, self.wish(self.how.actions - {"load"}), known)
-
     def report(self, engine: Any, made: Plan, results: Results) -> Report:
         now = self.outside.clock()
         with engine.session() as session, session.transaction():
             ledger.record_run(session, reckoning.entry(results, self.begun, now))
             held = ledger.quarantined(session)
-            self.expires = ledger.expires(session)
+            expires = ledger.expires(session)
             if not (self.partial or results.bad):
                 ledger.note_engine(session, engine.version)
         graph = self.opened.everything
@@ -266,5 +230,5 @@ class _Build:
             quarantine={graph[i].name: n for i, n in held.items() if i in graph.nodes},
             path=self.place.target.path,
             left_over=reckoning.left_over(engine, graph),
-            expires=self.expires,
+            expires=expires,
         )

@@ -1,0 +1,105 @@
+"""What a build will do: planned from what the warehouse holds, what is asked for, and what is new
+at the sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from transformer import ledger
+from transformer.asking import Ask, How, Outside
+from transformer.binding import bound, bound_after
+from transformer.compile.bind import Bound
+from transformer.errors import Mistakes
+from transformer.opening import Opened, chosen_of, refuse_mistakes
+from transformer.plan.planner import plan
+from transformer.plan.work import Facts, Wish
+from transformer.run.facts import facts
+from transformer.run.loading import probe, with_external
+from transformer.steps import Action, Plan, Results, State
+from transformer.workplace import state_of
+
+
+class Foreseen(Struct, frozen=True):
+    """The plan, the columns in it and the state that it starts from. `expires` is when a verdict
+    changes because time passes, in seconds since 1970."""
+
+    plan: Plan
+    columns: Bound
+    state: State
+    expires: float | None
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """Plans the builds of a project."""
+
+    opened: Opened
+    ask: Ask
+    how: How
+    outside: Outside
+    started: datetime
+
+    def of(self, engine: Any) -> Foreseen:
+        """The plan of everything, loads too, from the warehouse as it is; `engine` is None where
+        there is none. Raises Mistakes."""
+        state, expires = self._state(engine) if engine else (State(), None)
+        columns = bound(self.opened, state)
+        refuse_mistakes(columns.mistakes)
+        wish = self._wish(self.how.actions)
+        known = self._facts(engine, columns)
+        if engine and "load" in wish.actions:
+            with engine.session() as session:
+                probes, mistakes = probe(session, self.opened.graph, wish.chosen, *self.way)
+            refuse_mistakes(mistakes)
+            known = replace(known, probes={**known.probes, **probes})
+        return Foreseen(self._planned(state, wish, known), columns, state, expires)
+
+    def after(self, engine: Any, loaded: Results, before: Foreseen) -> Plan:
+        """The plan of what comes after the loads, with the types that they really made. Raises
+        Mistakes."""
+        state, _ = self._state(engine)
+        columns = bound_after(self.opened, state, before.columns)
+        if columns.mistakes:
+            count = loaded.count("load", "success")
+            verb = "source was" if count == 1 else "sources were"
+            raise Mistakes(columns.mistakes, f"{count} {verb} loaded, nothing was built")
+        failed = frozenset(o.id for o in loaded.outcomes if o.bad)
+        known = replace(self._facts(engine, columns), failed=failed)
+        return self._planned(state, self._wish(self.how.actions - {"load"}), known)
+
+    @property
+    def way(self) -> tuple[Any, Any]:
+        """What opens sources: their places, and what loads an extension."""
+        return self.opened.places, self.opened.engine.load_extension
+
+    @cached_property
+    def chosen(self) -> frozenset[str]:
+        """The ids of what is asked for. Raises UsageError."""
+        return chosen_of(self.opened, self.ask, self.outside)
+
+    def _state(self, engine: Any) -> tuple[State, float | None]:
+        part = self.opened.whole is not None
+        with engine.session() as session:
+            expires = ledger.expires(session)
+            held = state_of(engine, self.opened.graph if part else None)
+            return with_external(session, self.opened.graph, held, stood=part), expires
+
+    def _planned(self, state: State, wish: Wish, known: Facts) -> Plan:
+        made, mistakes = plan(self.opened.graph, state, wish, known)
+        refuse_mistakes(() if self.opened.project.open else mistakes)  # there each step fails alone
+        return replace(made, skips=(*made.skips, *self.opened.left))
+
+    def _wish(self, actions: frozenset[Action]) -> Wish:
+        if self.opened.project.open:
+            actions -= {"freshness"}  # dbt looks at it by `source freshness` only
+        return Wish(self.chosen, self.started, actions, self.ask.full_refresh, self.how.always)
+
+    def _facts(self, engine: Any, columns: Bound) -> Facts:
+        at = self.opened.places, self.opened.workplace.synced
+        return facts(engine, self.opened.graph, columns, at, self.started)
