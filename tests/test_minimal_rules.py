@@ -441,3 +441,21 @@ def test_columns_are_read_rightly_while_other_steps_run(bench: Bench) -> None:
         bench.write({f"models/r_{n}.sql": TABLE + f"select a from {n} where b = 1" for n in names})
         assert bench.build(how=How(threads=8)).ok
         same_as_anew(bench)
+
+
+def test_a_reader_beside_a_view_with_ctes_sees_other_columns(bench: Bench) -> None:
+    """Of a table that is joined with such a view DuckDB's plan does not say what is read."""
+    bench.write(
+        {
+            "seeds/s.csv": "a,b,c\n1,2,3\n",
+            "models/t.sql": TABLE + "select 1 as a, 5 as d",
+            "models/v.sql": "with y as materialized (select max(d) as m from t)"
+            " select a, m from y, t",
+            "models/r.sql": TABLE + "select * from v natural join s",
+        }
+    )
+    ended(bench)
+    bench.write({"seeds/s.csv": "c,a,b\n3,1,2\n"})
+    assert ended(bench)["r"] == "success"
+    assert [name for name, *_ in bench.rows("describe r")] == ["a", "m", "c", "b"]
+    same_as_anew(bench)

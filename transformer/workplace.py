@@ -28,6 +28,9 @@ from transformer.warehouse import (
     replace_file,
 )
 
+# So many bytes are copied before mistakes are told: of more, they are looked for first.
+_SOON = 512 << 20
+
 
 class Workplace(Struct, frozen=True):
     """One target's warehouse and the engine's module that opens it.
@@ -61,6 +64,11 @@ class Workplace(Struct, frozen=True):
     def resumes(self) -> bool:
         """Whether there is the copy of a build that did not end, of the file as it is."""
         return not self.in_place and base_is_current(self.warehouse)
+
+    @property
+    def is_soon_copied(self) -> bool:
+        """Whether a copy costs less than to open the file once more."""
+        return not self.in_place and self.warehouse.live.stat().st_size < _SOON
 
     @property
     def reading(self) -> Path:

@@ -109,6 +109,25 @@ def test_relations_that_are_named_are_told_as_all_are(engine: Any) -> None:
     assert engine.relations([]) == {}
 
 
+def test_names_that_are_like_others_are_not_taken_for_them(engine: Any, tmp_path: Path) -> None:
+    views = ["ΟΔΟΣ", "İx"]
+    with engine.session() as session:
+        session.run("create table ab (other int)")
+        session.run(f"attach '{tmp_path / 'raw.duckdb'}' as raw")
+        session.run("create table raw.cust (a int)")
+        for view in views:
+            session.run(f'create view "{view}" as select 1 as a')
+        names = [Name("main", 'a"b"'), Name("raw", "cust"), Name("main", "duckdb_tables")]
+        names += [Name("information_schema", "tables"), Name("main", "sqlite_master")]
+        assert engine.relations(names) == {}
+        for name in [*names, *(Name("main", view) for view in views)]:
+            assert engine.relations([name]) == engine.relations([name] * 17)
+        session.run('create table "a""b""" (own int)')
+        found = engine.relation(names[0])
+        session.run("detach raw")
+    assert found == RelationState("table", (("own", "INTEGER"),))
+
+
 def test_a_file_is_no_relation(engine: Any, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "x.csv").write_text("a\n1\n")
     (tmp_path / "main.csv").write_text("a\n1\n")

@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from tests.projects import Bench, contents, done, environment
 from transformer.asking import How
-from transformer.errors import TransformError
+from transformer.engines.duckdb import DuckSession
+from transformer.errors import Fault, TransformError
 
 ROWS = 30_000
 TABLE = "{{ config(materialized='table') }}"
@@ -111,6 +113,51 @@ def test_a_view_that_stands_in_its_place_is_replaced(bench: Bench) -> None:
     bench.write({"models/big.sql": big(2)})
     assert bench.build().ok
     assert bench.rows("from after") == [(2 * ROWS,)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_commit_that_fails_leaves_the_old_table_and_nothing_beside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    bench.build()
+    bench.write({"models/big.sql": big(2)})
+    run, renamed = DuckSession.run, [False]
+
+    def failing(self: DuckSession, sql: str, parameters: tuple[object, ...] = ()) -> None:
+        if sql == "commit" and renamed[0]:
+            renamed[0] = False
+            raise Fault("no space left", None, "other")
+        run(self, sql, parameters)
+
+    rows = DuckSession.rows
+
+    def noted(self: DuckSession, sql: str, parameters: tuple[object, ...] = ()) -> Any:
+        renamed[0] = renamed[0] or sql.startswith("alter table")
+        return rows(self, sql, parameters)
+
+    monkeypatch.setattr(DuckSession, "run", failing)
+    monkeypatch.setattr(DuckSession, "rows", noted)
+    assert done(bench.build(how=How(threads=threads)))["big"] == "error"
+    monkeypatch.undo()
+    assert bench.rows("select any_value(value) from big") == [(1,)]
+    assert held(bench) == {"big", "after"}
+    assert bench.build().ok
+    assert bench.rows("from after") == [(2 * ROWS,)]
+
+
+def test_what_a_killed_build_left_beside_is_removed_where_the_file_itself_is_built_in(
+    bench: Bench,
+) -> None:
+    bench.write({"transform.yml": SHOWN.replace("always", "in_place")})
+    bench.build()
+    bench.write({"models/big.sql": big(2)})
+    killed(bench, 3)
+    with duckdb.connect(str(bench.root / "warehouse.duckdb")):
+        pass
+    assert "__transform_new_big" in held(bench)
+    bench.write({"models/big.sql": big(1)})
+    assert bench.build().ok
+    assert held(bench) == {"big", "after"}
 
 
 KILLED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,9 @@ from transformer.steps import RelationState
 
 # So many are looked up one by one: to list a thousand tables takes longer than that.
 _FEW = 16
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
+_NAMES = re.compile(r"[a-z_]\w*\.[a-z_]\w*\.[a-z_]\w*", re.IGNORECASE | re.ASCII)
 
 Found = dict[tuple[str, str], RelationState]
 
@@ -30,17 +34,26 @@ def relations(session: Any, names: Sequence[Name] | None) -> Found:
 
 
 def _each(session: Any, names: Sequence[Name]) -> Found:
-    """As many as are found before one is not."""
+    """As many as are found before one is not; only those with plain names, for DuckDB takes
+    quotation marks out of the name in `pragma_table_info`."""
+    catalog = str(session.rows("select current_database()")[0][0])
+    if not _PLAIN.fullmatch(catalog):
+        return {}
     views = session.rows(
-        "select lower(schema_name), lower(view_name) from duckdb_views()"
-        " where database_name = current_database() and not internal"
+        "select lower(schema_name), lower(view_name), internal from duckdb_views()"
+        " where database_name = current_database()"
     )
+    kinds = {(schema, view): "own" if internal else "view" for schema, view, internal in views}
     found: Found = {}
     with suppress(Fault):
         for name in names:
-            told = session.rows(f"from pragma_table_info({literal(name.sql())})")
+            whole = f"{catalog}.{name.schema}.{name.table}"
+            if not _NAMES.fullmatch(whole) or kinds.get(name.key()) == "own":
+                continue
+            told = session.rows(f"from pragma_table_info({literal(whole)})")
             columns = tuple((str(row[1]), str(row[2])) for row in told)
-            found[name.key()] = RelationState("view" if name.key() in views else "table", columns)
+            is_view = name.key() in kinds
+            found[name.key()] = RelationState("view" if is_view else "table", columns)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,12 @@ class DuckSession:
         except BaseException:
             self.connection.rollback()
             raise
-        self.run("commit")
+        try:
+            self.run("commit")
+        except Fault:
+            with suppress(duckdb.Error):  # DuckDB itself may have ended it
+                self.connection.rollback()
+            raise
 
 
 @cache

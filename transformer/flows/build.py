@@ -23,7 +23,7 @@ from transformer.opening import Opened, open_project
 from transformer.plan.choice import choose
 from transformer.plan.versions import current_versions
 from transformer.run.actions import PERFORM
-from transformer.run.beside import sweep
+from transformer.run.beside import sweep, unplaced
 from transformer.run.late import run_hooks
 from transformer.run.loading import touch
 from transformer.run.schedule import Pace, follow
@@ -88,12 +88,13 @@ class _Build:
         if self.partial:
             # What a build of everything left half done is no ground for a part of it.
             self.place.forget_unfinished()
-        if self.opened.whole is not None:
+        if self.opened.whole is not None and self.place.is_soon_copied:
             return self.at_once()
         resumes = self.place.resumes
         with self.place.looking() as engine:
             seen = self.foresight.of(engine)
-        if not seen.plan.steps and not resumes and self.place.complete(self.shown_names):
+        ended = not resumes and not unplaced(seen.state) and self.place.complete(self.shown_names)
+        if not seen.plan.steps and ended:
             return self.nothing(seen)
         with self.place.working() as engine:
             report = self.done(engine, seen)

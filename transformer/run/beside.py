@@ -35,10 +35,13 @@ def beside(
     name, first, rest = found
     with session.transaction():
         rows = write(first)
-    if rows > SMALL:
+    large = rows > SMALL
+    if large:
         tools.commit()
     try:
         yield rest
+        if large:
+            tools.commit()  # here, where its failure takes the new table with it
     except BaseException:
         with suppress(Fault):
             session.run(f"drop table if exists {name.sql()}")
@@ -52,8 +55,12 @@ def _is_large(tools: Tools, step: Step) -> bool:
     return bool(read) and may_join(step) and not is_small(step, tools.sizes)
 
 
+def unplaced(state: State) -> list[Name]:
+    """What a build that was killed has written beside the places of tables."""
+    return [Name(schema, table) for schema, table in state.relations if is_beside(table)]
+
+
 def sweep(session: Session, state: State) -> None:
-    """Removes what a build that was killed has written beside the place of a table."""
-    for schema, table in state.relations:
-        if is_beside(table):
-            session.run(f"drop table if exists {Name(schema, table).sql()}")
+    """Removes it."""
+    for name in unplaced(state):
+        session.run(f"drop table if exists {name.sql()}")
