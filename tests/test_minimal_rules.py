@@ -409,6 +409,26 @@ def test_comments_layout_and_case_of_keywords_are_no_work(bench: Bench, kept: st
     assert not bench.build().plan.steps
 
 
+@pytest.mark.parametrize("kept", ["table", "view", "ephemeral"])
+def test_ctes_over_ephemeral_models_have_no_order_either(bench: Bench, kept: str) -> None:
+    head = f"{{{{ config(materialized='{kept}') }}}} "
+    parts = ["x as (select a from e)", "y as (select max(b) as m from f)"]
+    bench.write(
+        {
+            "seeds/s.csv": "a,b\n1,2\n",
+            "models/e.sql": EPHEMERAL + "select a from s",
+            "models/f.sql": EPHEMERAL + "select b from s",
+            "models/below.sql": TABLE + "select * from m",
+        }
+    )
+    check = "with {} select * from x, y where m < a"
+    for ordered in (parts, parts[::-1]):
+        bench.write({"models/m.sql": head + f"with {', '.join(ordered)} select a, m from x, y"})
+        bench.write({"tests/t.sql": check.format(", ".join(ordered))})
+        report = bench.build()
+    assert not report.plan.steps
+
+
 def test_a_cte_that_hides_a_table_does_so_only_behind_it(bench: Bench) -> None:
     parts = ["s as (select 5 as a)", "x as (select sum(a) as n from s)"]
     bench.write({"seeds/s.csv": "a\n1\n2\n"})

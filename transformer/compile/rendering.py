@@ -148,18 +148,17 @@ class Parent(NamedTuple):
 def finish(query: Query, model_path: str, template: str, parents: Sequence[Parent]) -> Compiled:
     """The query that runs. `parents` are the ephemeral models it stands on."""
     splices = (*query.splices, *_injected(query, parents))
-    text = spliced(query.rendered, splices)
+    # Which of two the query names first says nothing.
+    said_by = sorted(f"{each.name}: {each.canonical or each.text}" for each in parents)
     return Compiled(
-        text=text,
+        text=spliced(query.rendered, splices),
         path=model_path,
         template=template,
         rendered=query.rendered,
         splices=tuple(splices),
         macros=query.trace.macros,
         steadiness=query.steadiness,
-        canonical=" ".join(
-            [query.canonical, *(f"{each.name}: {each.canonical or each.text}" for each in parents)]
-        ),
+        canonical=" ".join([query.canonical, *said_by]),
     )
 
 

@@ -11,7 +11,7 @@ from transformer.steps import State
 def print_of(node: Node, graph: Graph) -> str:
     """The node's fingerprint; that of a check holds the query of the ephemeral model it reads."""
     own = fingerprint(node)
-    inlined = [_said(graph[need], graph) for need in node.needs if graph[need].ephemeral]
+    inlined = [(n, _said(graph[n], graph)) for n in sorted(node.needs) if graph[n].ephemeral]
     if isinstance(node.body, CheckBody) and node.body.before:
         return digest(own, fingerprint(graph[node.body.before]))
     return digest(own, inlined) if node.kind == "check" and inlined else own
