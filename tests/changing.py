@@ -13,9 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import duckdb
+
 NUMBERS = tuple("abcdefgh")
 TEXTS = tuple("stu")
 STRUCT = "st"
+# The schema of tables that another tool writes.
+RAW = "ext"
 # More rows than this are not made by joins and unions.
 MOST = 400
 
@@ -26,10 +30,33 @@ class Unfit(Exception):  # noqa: N818 - a way out of a shape, not an error
 
 @dataclass(slots=True)
 class Seed:
-    """A table by hand: columns by name, rows of texts."""
+    """A table by hand: columns by name, rows of texts. One that is `raw` is no file: another tool
+    writes it into the warehouse."""
 
     columns: list[str]
     rows: list[list[str]]
+    raw: bool = False
+
+    def statements(self, name: str, told: str) -> list[str]:
+        """What that tool runs where it wrote `told` the last time: rows leave and come where it
+        can, now and then."""
+        columns = ", ".join(f"{c} {self.type_of(i)}" for i, c in enumerate(self.columns))
+        cells = [", ".join(f"'{v}'" if v else "null" for v in row) for row in self.rows]
+        rows = ", ".join(f"({row})" for row in cells)
+        make = [f"create schema if not exists {RAW}", f"create or replace table {name} ({columns})"]
+        stays = told.startswith(columns + "; ") and len(rows) % 2
+        first = [f"delete from {name}"] if stays else make
+        return [*first, f"insert into {name} values {rows}"]
+
+    def told(self) -> str:
+        """What a table of it holds."""
+        columns = ", ".join(f"{c} {self.type_of(i)}" for i, c in enumerate(self.columns))
+        return f"{columns}; {self.rows}"
+
+    def type_of(self, at: int) -> str:
+        if self.columns[at] in TEXTS:
+            return "varchar"
+        return "bigint" if any(len(row[at]) > 9 for row in self.rows) else "int"
 
     def text(self) -> str:
         return "\n".join([",".join(self.columns), *map(",".join, self.rows)]) + "\n"
@@ -380,6 +407,8 @@ def in_parts(pen: Pen, over: Sequence[Parent]) -> Made:
 def shadowing(pen: Pen, over: Sequence[Parent]) -> Made:
     """A CTE with the name of a table: what stands before it reads the table."""
     p, q = over
+    if not q.bare:
+        raise Unfit
     one = pen.pick("one", p.numbers)
     new = pen.free("new", [one])
     parts = [
@@ -510,13 +539,15 @@ class Changing:
     rows: list[int] = field(default_factory=lambda: [1, 2, 3])
     made: dict[str, Made] = field(default_factory=dict)
     count: int = 0
+    # What the other tool wrote into the warehouse of each folder.
+    wrote: dict[Path, str] = field(default_factory=dict)
 
     # ---------------------------------------------------------------- what it is
 
     def start(self) -> None:
         for name in ("raw", "base")[: self.chance.randint(1, 2)]:
             columns = self.chance.sample(NUMBERS[:5], 3) + self.chance.sample(TEXTS, 1)
-            self.seeds[name] = Seed(columns, [])
+            self.seeds[name] = Seed(columns, [], raw=self.chance.random() < 0.4)
             for _ in range(self.chance.randint(2, 4)):
                 self.seeds[name].rows.append([self.cell(c) for c in columns])
         for _ in range(self.chance.randint(3, 9)):
@@ -530,6 +561,18 @@ class Changing:
 
     def names(self) -> list[str]:
         return [*self.seeds, *self.models]
+
+    def selector(self, name: str) -> str:
+        """What means it on the command line."""
+        is_raw = name in self.seeds and self.seeds[name].raw
+        return f"source:{RAW}.{name}" if is_raw else name
+
+    def is_made(self, name: str) -> bool:
+        """Whether a build makes a relation of it."""
+        if name in self.seeds:
+            return not self.seeds[name].raw
+        model = self.models[name]
+        return model.kept in ("table", "view") or model.shape == "tallied"
 
     def above(self, name: str) -> list[str]:
         """What the model may read: seeds, and models before it."""
@@ -560,6 +603,9 @@ class Changing:
             return star(pen, over)
 
     def parent(self, name: str, model: Model, made: tuple[tuple[str, ...], int]) -> Parent:
+        if name in self.seeds and self.seeds[name].raw:
+            said = f"{{{{ source('{RAW}', '{name}') }}}}" if model.refs else f"{RAW}.{name}"
+            return Parent(said, *made, bare="")
         return Parent(f"{{{{ ref('{name}') }}}}" if model.refs else name, *made, bare=name)
 
     def text(self, name: str) -> str:
@@ -587,7 +633,10 @@ class Changing:
     def files(self) -> dict[str, str]:
         """Every file of the project."""
         made = {f"models/{name}.sql": self.text(name) for name in self.models}
-        made |= {f"seeds/{name}.csv": seed.text() for name, seed in self.seeds.items()}
+        made |= {f"seeds/{n}.csv": seed.text() for n, seed in self.seeds.items() if not seed.raw}
+        raw = [f"{{name: {name}}}" for name, seed in self.seeds.items() if seed.raw]
+        if raw:
+            made["models/_s.yml"] = f"sources: [{{name: {RAW}, tables: [{', '.join(raw)}]}}]\n"
         note = f"{{# {self.plus_note} #}}" if self.plus_note else ""
         made["macros/m.sql"] = (
             f"{note}{{% macro plus(x) %}}({{{{ x }}}} + {self.plus}){{% endmacro %}}\n"
@@ -612,7 +661,9 @@ class Changing:
         if kind == "relationships":
             if not able or not field_:
                 return f"  - name: {name}\n"
-            told = f"relationships: {{to: ref('{other}'), field: {field_}, {warn}}}"
+            is_raw = other in self.seeds and self.seeds[other].raw
+            to = f'"source({RAW!r}, {other!r})"' if is_raw else f"ref('{other}')"
+            told = f"relationships: {{to: {to}, field: {field_}, {warn}}}"
         return f"  - {{name: {name}, columns: [{{name: {column}, data_tests: [{{{told}}}]}}]}}\n"
 
     def write(self, root: Path) -> None:
@@ -627,6 +678,21 @@ class Changing:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_text() != text:
                 path.write_text(text)
+        self.write_raw(root / "warehouse.duckdb")
+
+    def write_raw(self, warehouse: Path) -> None:
+        """Another tool writes its tables, where they are other ones than it wrote before."""
+        if not warehouse.exists():
+            self.wrote = {k: v for k, v in self.wrote.items() if k.parent != warehouse.parent}
+        for name, seed in self.seeds.items():
+            place = warehouse.with_name(name)
+            before = self.wrote.get(place, "")
+            if not seed.raw or before == seed.told():
+                continue
+            with duckdb.connect(str(warehouse)) as con:
+                for statement in seed.statements(f"{RAW}.{name}", before):
+                    con.execute(statement)
+            self.wrote[place] = seed.told()
 
     # ---------------------------------------------------------------- how it changes
 

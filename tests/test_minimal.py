@@ -123,7 +123,7 @@ class Story:
 
     def part(self) -> None:
         """A build of something else than all that is needed."""
-        name = self.chance.choice(self.project.names())
+        name = self.project.selector(self.chance.choice(self.project.names()))
         kind = self.chance.choice(["select", "select", "below", "run", "refresh", "models"])
         self.told.append(f"  {kind} {name}")
         made = {
@@ -178,13 +178,7 @@ class Story:
             report = Bench(place).build()
         except Mistakes:
             return None
-        names = [
-            n
-            for n in self.project.names()
-            if n not in self.project.models
-            or self.project.models[n].kept in ("table", "view")
-            or self.project.models[n].shape == "tallied"
-        ]
+        names = [n for n in self.project.names() if self.project.is_made(n)]
         return held(place, names) if report.ok else None
 
     def story(self, what: str) -> str:

@@ -91,6 +91,125 @@ def test_a_raw_table_has_one_version_for_all_who_read_it(bench: Bench) -> None:
     assert inputs(bench, "a") == inputs(bench, "new") != before
 
 
+READ = {"a": "success", "all": "success"}
+CHANGES: dict[str, tuple[str, dict[str, str] | None]] = {
+    "a column that is not read": ("update raw.orders set b = b + 1", {"all": "success"}),
+    "a column that is read": ("update raw.orders set a = a + 1", READ),
+    "a column more": ("alter table raw.orders add c int default 7", {"all": "success"}),
+    "a column less": ("alter table raw.orders drop b", READ),
+    "values that changed places": ("update raw.orders set a = 3 - a", READ),
+    "another type of what is read": ("alter table raw.orders alter a type bigint", READ),
+    "another type of what is not": ("alter table raw.orders alter b type bigint", READ),
+    "a row more": ("insert into raw.orders values (1, 1)", READ),
+    "another order": ("create or replace table raw.orders as from raw.orders order by b desc", {}),
+    "another table": ("create table raw.other as select 1 as a", None),
+}
+# What changes a table that reads all columns, and has the same in `a`.
+FOR_MID = ("a column less", "values that changed places", "another type of what is not")
+
+
+@pytest.mark.parametrize("named", CHANGES)
+@pytest.mark.parametrize("kept", ["table", "view", "ephemeral"])
+def test_a_raw_table_moves_for_those_who_read_what_changed(
+    bench: Bench, kept: str, named: str
+) -> None:
+    statement, wanted = CHANGES[named]
+    head = f"{{{{ config(materialized='{kept}') }}}} "
+    bench.write({"models/_s.yml": RAW, "models/mid.sql": head + "select * from raw.orders"})
+    bench.write({"models/a.sql": TABLE + "select a from mid where a > 0"})
+    bench.write({"models/all.sql": TABLE + "select * from raw.orders"})
+    rows = "select (i % 2 + 1)::int as a, i::int as b from range(4) t(i)"
+    wrote(bench, "create schema raw", f"create table raw.orders as {rows}")
+    ended(bench)
+    wrote(bench, statement)
+    found = bench.build()
+    assert found.ok
+    made = {o.label: o.status for o in found.results.outcomes if o.label in ("a", "all")}
+    if kept == "table" and named in FOR_MID:
+        wanted = {**(wanted or {}), "a": "skipped"}  # `mid` is made anew, and has the same in `a`
+    assert made == ({} if wanted is None else {"a": "skipped", "all": "skipped"} | wanted)
+    assert not bench.build().plan.steps
+    other = Bench(bench.root.parent / "anew")
+    shutil.copytree(bench.root, other.root)
+    other.build(full_refresh=True)
+    assert contents(other.root / "warehouse.duckdb") == contents(bench.root / "warehouse.duckdb")
+
+
+def test_a_raw_table_in_another_order_moves_for_those_who_read_the_order(bench: Bench) -> None:
+    bench.write({"models/_s.yml": RAW, "models/a.sql": TABLE + "select first(a) as a from v"})
+    bench.write({"models/v.sql": "select a, b from raw.orders"})
+    bench.write({"models/other.sql": TABLE + "select first(c) as c from raw.orders"})
+    wrote(bench, "create schema raw", "create table raw.orders as select 1 as a, 1 as b, 1 as c")
+    wrote(bench, "insert into raw.orders values (2, 2, 1)")
+    ended(bench)
+    wrote(bench, "create or replace table raw.orders as from raw.orders order by a desc")
+    assert ended(bench) == {"a": "success", "other": "skipped", "v": "skipped"}
+    assert bench.rows("from a") == [(2,)]
+
+
+def test_a_raw_table_with_a_column_of_the_name_rowid_is_compared_whole(bench: Bench) -> None:
+    """`rowid` means the column then, and tells no row's place."""
+    bench.write({"models/_s.yml": RAW, "models/a.sql": TABLE + "select a, b from raw.orders"})
+    rows = "select 7 as RowId, i as a, i as b, 0 as c from range(2) t(i)"
+    wrote(bench, "create schema raw", f"create table raw.orders as {rows}")
+    ended(bench)
+    wrote(bench, "update raw.orders set b = 1 - b")
+    assert ended(bench) == {"a": "success"}
+    assert bench.rows("from a order by a") == [(0, 1), (1, 0)]
+    wrote(bench, "update raw.orders set c = 1")
+    assert ended(bench) == {"a": "success"}
+
+
+def test_a_reader_that_was_not_asked_for_is_told_of_what_it_missed(bench: Bench) -> None:
+    bench.write({"models/_s.yml": RAW, "models/a.sql": TABLE + "select a from raw.orders"})
+    bench.write({"models/b.sql": TABLE + "select b from raw.orders"})
+    wrote(bench, "create schema raw", "create table raw.orders as select 1 as a, 1 as b")
+    ended(bench)
+    wrote(bench, "update raw.orders set b = 2")
+    assert ended(bench, "b") == {"b": "success"}
+    wrote(bench, "update raw.orders set b = 3")
+    assert ended(bench, "b") == {"b": "success"}
+    assert ended(bench) == {"a": "skipped"}
+    wrote(bench, "update raw.orders set a = 3")
+    assert ended(bench) == {"a": "success", "b": "skipped"}
+
+
+def test_what_is_known_of_raw_tables_does_not_grow(bench: Bench) -> None:
+    bench.write({"models/_s.yml": RAW, "models/a.sql": TABLE + "select a from raw.orders"})
+    wrote(bench, "create schema raw", "create table raw.orders as select 1 as a, 1 as b")
+    for value in range(4):
+        wrote(bench, f"update raw.orders set b = {value}, a = {value // 2}")
+        bench.build()
+    assert bench.rows("select count(*) from _transform.contents") == [(1,)]
+
+
+def test_a_load_moves_for_those_who_read_what_changed(bench: Bench) -> None:
+    load = "load: {kind: files, path: data.csv}"
+    bench.write(
+        {
+            "models/_s.yml": f"sources: [{{name: raw, tables: [{{name: orders, {load}}}]}}]\n",
+            "models/a.sql": TABLE + "select a from raw.orders",
+            "models/b.sql": TABLE + "select a, b from raw.orders",
+            "models/first.sql": TABLE + "select first(a) as a from raw.orders",
+            "models/all.sql": TABLE + "select * from raw.orders",
+        }
+    )
+
+    def built(text: str) -> dict[str, str]:
+        bench.write({"data.csv": text})
+        found = ended(bench)
+        return {name: status for name, status in found.items() if status == "success"}
+
+    built("a,b\n1,1\n2,2\n")
+    every = {"raw.orders", "all", "first"}  # which reads when a row was loaded, or their order
+    assert set(built("a,b\n1,5\n2,2\n")) == every | {"b"}
+    assert bench.rows("from b order by a") == [(1, 5), (2, 2)]
+    assert set(built("a,b,c\n1,5,1\n2,2,1\n")) == every
+    assert set(built("a,b,c\n1,2,1\n2,5,1\n")) == every | {"b"}
+    assert set(built("a,b,c\n1,2,1\n")) == every | {"a", "b"}
+    assert set(built("a,b,c\n1.5,2,1\n")) == every | {"a", "b"}
+
+
 # ------------------------------------------------------------------ columns that are read
 
 

@@ -19,8 +19,9 @@ from transformer.errors import Mistakes
 from transformer.opening import Opened, chosen_of, refuse_mistakes
 from transformer.plan.planner import plan
 from transformer.plan.work import Facts, Wish
+from transformer.run.external import with_external
 from transformer.run.facts import facts
-from transformer.run.loading import probe, with_external
+from transformer.run.loading import probe
 from transformer.steps import Action, Plan, Results, State
 from transformer.workplace import state_of
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from transformer.errors import Fault, WarehouseError
 from transformer.names import Name, literal
-from transformer.steps import BAD, Columns, NodeState
+from transformer.steps import BAD, Columns, Contents, NodeState
 
 SCHEMA = "_transform"
 FAILURES = "_transform_failures"
@@ -52,6 +52,12 @@ TABLES = (
             ("run_id", "varchar"),
             ("noted_at", "timestamp with time zone"),
         ),
+    ),
+    Table(
+        "contents",
+        "What raw tables that someone else loads hold, and held when nodes were made of them: the"
+        " type of each column, and a digest of its values in the order of the rows.",
+        (("node", "varchar"), ("version", "varchar"), ("columns", "varchar")),
     ),
     Table(
         "loads",
@@ -242,9 +248,8 @@ def expired(session: Writer, now: float) -> set[str]:
 
 def engine(session: Writer) -> str:
     """The engine's version when all was last built; nothing where that was never noted."""
-    if not exists(session):
-        return ""
-    found = session.rows("select value from _transform.meta where key = 'engine'")
+    query = "select value from _transform.meta where key = 'engine'"
+    found = session.rows(query) if exists(session) else []
     return str(found[0][0]) if found else ""
 
 
@@ -259,8 +264,8 @@ def expires(session: Writer) -> float | None:
     """When the next verdict would be another one because time passes, in seconds since 1970."""
     if not exists(session):
         return None
-    found = session.rows("select min(expires) from _transform.nodes")
-    return None if found[0][0] is None else float(found[0][0])
+    ((first,),) = session.rows("select min(expires) from _transform.nodes")
+    return None if first is None else float(first)
 
 
 def record(session: Writer, entries: Iterable[Entry]) -> None:
@@ -326,6 +331,24 @@ def forget(session: Writer, node_ids: Iterable[str]) -> None:
         session.run("delete from _transform.nodes where id = ?", [node_id])
 
 
+def contents(session: Writer, node_id: str) -> dict[str, Contents]:
+    """What is known of the columns of someone else's table, by version."""
+    own = literal(node_id)
+    found = session.rows(f"select version, columns from _transform.contents where node = {own}")
+    return {row[0]: {n: (k, d) for n, (k, d) in json.loads(row[1]).items()} for row in found}
+
+
+def note_contents(session: Writer, node_id: str, version: str, held: Contents) -> None:
+    """Notes what someone else's table holds; of what it held before, what something stands on."""
+    own, said = literal(node_id), literal(version)
+    session.run(
+        f"delete from _transform.contents where node = {own} and (version = {said} or not exists"
+        " (from _transform.nodes n where contains(n.inputs, contents.version)))"
+    )
+    told = literal(json.dumps(dict(held)))
+    session.run(f"insert into _transform.contents values ({own}, {said}, {told})")
+
+
 def landed(session: Writer, node_id: str) -> dict[str, Part]:
     """The parts of a source that were landed, by name."""
     if not exists(session):
@@ -385,9 +408,8 @@ def last_run(session: Writer) -> tuple[datetime, str] | None:
     """When the last run that is in this file ended, and how."""
     if not exists(session):
         return None
-    found = session.rows(
-        "select ended_at, status from _transform.runs order by ended_at desc limit 1"
-    )
+    last = "select ended_at, status from _transform.runs order by ended_at desc limit 1"
+    found = session.rows(last)
     return (found[0][0], found[0][1]) if found else None
 
 
@@ -395,5 +417,4 @@ def quarantined(session: Writer) -> dict[str, int]:
     """How many rows of each node are in quarantine."""
     if not exists(session):
         return {}
-    found = session.rows("select node, count(*) from _transform.quarantine group by node")
-    return {row[0]: row[1] for row in found}
+    return dict(session.rows("select node, count(*) from _transform.quarantine group by node"))

@@ -40,11 +40,17 @@ class NodeState(Struct, frozen=True):
     rows: int | None = None
 
 
+# The type of each column, and a digest of its values in the order of the rows.
+Contents = Mapping[str, tuple[str, str]]
+
+
 class State(Struct, frozen=True):
-    """A warehouse as it is: its relations, and what the ledger says of the nodes."""
+    """A warehouse as it is: its relations, and what the ledger says of the nodes. `contents` are
+    those of raw tables that someone else loads, where they were looked at."""
 
     relations: Mapping[tuple[str, str], RelationState] = field(default_factory=dict)
     nodes: Mapping[str, NodeState] = field(default_factory=dict)
+    contents: Mapping[str, Contents] = field(default_factory=dict)
 
     def relation(self, name: Name | None) -> RelationState | None:
         """The relation of that name, when it is there."""

@@ -24,6 +24,7 @@ from transformer.plan.choice import choose
 from transformer.plan.versions import current_versions
 from transformer.run.actions import PERFORM
 from transformer.run.beside import sweep, unplaced
+from transformer.run.external import follow_external
 from transformer.run.late import run_hooks
 from transformer.run.loading import touch
 from transformer.run.schedule import Pace, follow
@@ -150,6 +151,7 @@ class _Build:
         made = seen.plan
         loads = Plan(made.of("load"))
         tools = self.tools(engine, seen.state)
+        follow_external(tools, self.opened.graph, made)
         project = self.opened.project
         first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
         rest = self.foresight.after(engine, first, seen) if loads.steps else made

@@ -34,11 +34,11 @@ from transformer.run.checking import (
     measure,
     one_by_one,
 )
-from transformer.run.contents import unmoved
+from transformer.run.contents import tell, unmoved
 from transformer.run.describing import describe
 from transformer.run.referring import put_aside
 from transformer.run.seeds import seed_error, seed_query
-from transformer.run.together import mark, note, restate
+from transformer.run.together import mark, note
 from transformer.run.tools import Made, Tools
 from transformer.steps import Columns, NodeState, Outcome, Status, Step
 
@@ -78,7 +78,8 @@ def build(tools: Tools, step: Step) -> Outcome:
                 work = late.now(tools, session, work)
                 _make(tools, session, replace(work, statements=rest) if rest else work)
                 _settle(tools, session, work, attempt)
-            _tell(tools, session, work, attempt)
+            if attempt.made is not None:
+                tell(tools, session, work.node.id, attempt.made.version, attempt.unmoved)
         except _Unmeasured:
             return _apart(tools, step, work)
         except Fault as fault:
@@ -165,16 +166,6 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
     status: Status = "fail" if attempt.measured.failed else "success"
     entry = tools.entry(work, replace(attempt.made, status=status))
     note(session, [entry, *attempt.measured.entries])
-
-
-def _tell(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> None:
-    """Writes that some readers stand on what was made now. Two steps at the same time may have
-    the same reader: one writes after the other."""
-    if attempt.made is None or not attempt.unmoved:
-        return
-    with tools.telling, session.transaction():
-        for reader in attempt.unmoved:
-            restate(session, reader, tools.advance(reader, work.node.id, attempt.made.version))
 
 
 def _columns(session: Session, work: Work) -> Columns:

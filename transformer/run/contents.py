@@ -1,4 +1,4 @@
-"""Whether a table that was made anew holds what it held, for each of those who read it.
+"""What a table holds, and whether that is what it held before, for each of those who read it.
 
 Every making gives a table a new version. A reader whose columns hold the same rows as before is
 told of the new version without being built again: that is what stops work below a change.
@@ -6,16 +6,24 @@ told of the new version without being built again: that is what stops work below
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from transformer.compile.model_config import hook_texts
 from transformer.compile.nodes import ModelBody, Node
 from transformer.engines import Session
-from transformer.names import Name
+from transformer.names import Name, quoted
 from transformer.plan.work import Work
-from transformer.run.tools import Tools, hashed
-from transformer.steps import Columns
+from transformer.run.together import restate
+from transformer.run.tools import Tools
+from transformer.steps import Columns, Contents
+
+# Types, nested ones too, whose values may be equal and yet differ.
+_LOOSE = re.compile(r"\b(FLOAT|DOUBLE|INTERVAL|VARIANT|TIME WITH TIME ZONE)\b")
+# The columns that a load adds: when and in which batch a row came.
+_OWN = ("_loaded_at", "_batch")
 
 
 def unmoved(tools: Tools, session: Session, work: Work, columns: Columns) -> list[str]:
@@ -51,13 +59,19 @@ def _read(tools: Tools, session: Session, pair: tuple[Node, Node], columns: Colu
     then means another table's column."""
     reader, node = pair
     # Steps at the same time would be planned as this question is.
-    found = _told(session, reader, node) if tools.together else None
+    found = told_columns(session, reader, node) if tools.together else None
     if found is None:
         return columns
-    return tuple(each for each in columns if all(line in found for line in each[0].split("\n")))
+    return tuple(each for each in columns if is_among(each[0], found))
 
 
-def _told(session: Session, reader: Node, node: Node) -> frozenset[str] | None:
+def is_among(column: str, told: frozenset[str]) -> bool:
+    """Whether a column is one of those that a plan has told: of a name of several lines it tells
+    each line."""
+    return all(line in told for line in column.split("\n"))
+
+
+def told_columns(session: Session, reader: Node, node: Node) -> frozenset[str] | None:
     """What the engine says that the reader's queries read; None where nobody can tell."""
     if not isinstance(reader.body, ModelBody) or node.relation is None:
         return None
@@ -73,13 +87,72 @@ def _told(session: Session, reader: Node, node: Node) -> frozenset[str] | None:
     return frozenset().union(*known) if known and len(known) == len(told) else None
 
 
+def tell(tools: Tools, session: Session, node_id: str, version: str, readers: list[str]) -> None:
+    """Writes that these readers stand on what was made now. Two steps at the same time may have
+    the same reader: one writes after the other."""
+    if not readers:
+        return
+    with tools.telling, session.transaction():
+        for reader in readers:
+            restate(session, reader, tools.advance(reader, node_id, version))
+
+
 def _digests(session: Session, relation: Name, sets: Iterable[Columns]) -> tuple[Any, ...]:
     """The number of rows, and for each set of columns a sum of its rows' hashes: order does not
     count, and which values stand in a row together does."""
-    sums = [
-        f"coalesce(sum(hash({', '.join(hashed(*each) for each in columns)})::hugeint), 0)"
-        if columns
-        else "0"
-        for columns in sets
-    ]
-    return session.rows(f"select count(*), {', '.join(sums)} from {relation.sql()}")[0]
+    sums = ", ".join(map(_sum, sets))
+    return session.rows(f"select count(*), {sums} from {relation.sql()}")[0]
+
+
+def raw_content(session: Session, relation: Name, columns: Columns) -> tuple[str, int]:
+    """The version of what a table that we loaded holds, and its number of rows. Order does not
+    count, nor when and in which batch a row came."""
+    kept = tuple(c for c in columns if c[0] not in _OWN)
+    rows, total = _digests(session, relation, [kept])
+    return _version(rows, total, kept), int(rows)
+
+
+def looked_at(
+    session: Session, relation: Name, columns: Columns, *, ordered: bool
+) -> tuple[str, int, Contents]:
+    """The version of what someone else's table holds, its number of rows, and a digest of each
+    column in the order of the rows, where these are `ordered`. All of it in one scan. The last
+    part of the version is the order's; the others are the same for the same rows."""
+    named = {name.lower() for name, _ in columns}
+    told = columns if ordered and "rowid" not in named else ()
+    # The hash of two values is no more than an xor of theirs: hashed again, a row's place counts.
+    by_row = [f"bit_xor(hash(hash(rowid, {_hashed(*each)})))" for each in told]
+    listed = ", ".join(["count(*)", _sum(columns), *by_row])
+    rows, total, *digests = session.rows(f"select {listed} from {relation.sql()}")[0]
+    made = {
+        name: (kind, f"{digest or 0:x}") for (name, kind), digest in zip(told, digests, strict=True)
+    }
+    return f"{_version(rows, total, columns)}:{_short(str(made))}", int(rows), made
+
+
+def same_rows(version: str, other: str) -> bool:
+    """Whether someone else's table holds the same rows in two versions, in whatever order."""
+    return version.rpartition(":")[0] == other.rpartition(":")[0]
+
+
+def _version(rows: int, total: int, columns: Columns) -> str:
+    shape = ",".join(f"{n} {k}" for n, k in columns)
+    return f"{rows}:{total:x}:{_short(shape)}"
+
+
+def _short(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _sum(columns: Columns) -> str:
+    hashes = ", ".join(_hashed(*each) for each in columns)
+    return f"coalesce(sum(hash({hashes})::hugeint), 0)" if columns else "0"
+
+
+def _hashed(name: str, kind: str) -> str:
+    """What is hashed of a column: of values that are equal and yet differ (0.0 and -0.0, a month
+    and 30 days) what tells them apart too."""
+    column = quoted(name)
+    if kind in ("FLOAT", "DOUBLE"):
+        return f"{column}, signbit({column})"
+    return f"{column}, {column}::varchar" if _LOOSE.search(kind) else column

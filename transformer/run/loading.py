@@ -20,14 +20,14 @@ from transformer.landing.staged import OWN, UNKNOWN, Cursor
 from transformer.landing.types import infer
 from transformer.ledger import Part
 from transformer.names import quoted
-from transformer.plan.fingerprint import fingerprint
 from transformer.plan.work import Probe, Work
 from transformer.project.paths import Places
 from transformer.project.values import Load, SourceTable
 from transformer.run.checking import NOTHING, Measured, keep_failures, measure
-from transformer.run.tools import Made, Tools, raw_content
+from transformer.run.contents import raw_content, tell, unmoved
+from transformer.run.tools import Made, Tools
 from transformer.sources import Reader, Request, find, hidden
-from transformer.steps import Columns, NodeState, Outcome, State, Step
+from transformer.steps import Columns, NodeState, Outcome, Step
 
 # Rows of each file that are looked at when only the types are wanted, before the first load.
 _LOOK = 500
@@ -159,6 +159,8 @@ class _Attempt(Struct):
     made: Made | None = None
     measured: Measured = NOTHING
     said: list[str] = field(default_factory=list)
+    # The readers of the table, for whom nothing moved.
+    unmoved: list[str] = field(default_factory=list)
 
 
 class _Choice(Struct, frozen=True):
@@ -187,6 +189,8 @@ def load(tools: Tools, step: Step) -> Outcome:
                 body.table.load.where,
                 hint="nothing of it was landed; the table is as it was",
             ) from None
+        if attempt.made:
+            tell(tools, session, work.node.id, attempt.made.version, attempt.unmoved)
         if attempt.measured.failed:
             with session.transaction():
                 ledger.mark(session, work.node.id, "fail")
@@ -329,6 +333,9 @@ def _settle(
         columns=landed.columns,
         rows=rows,
     )
+    known = tools.state.nodes.get(node.id, _UNKNOWN)
+    if known.rows == rows and known.version != version:  # else all of it moved, or none
+        attempt.unmoved = unmoved(tools, session, work, landed.columns)
     cursor = _cursor(session, node, node.body.table.load)
     counts = {"read": landed.read, "landed": landed.landed, "quarantined": landed.quarantined}
     batch = (tools.run_id, tools.clock())
@@ -368,23 +375,6 @@ def _outcome(step: Step, attempt: _Attempt) -> Outcome:
         facts=facts,
         parts=attempt.measured.outcomes,
     )
-
-
-def with_external(session: Session, graph: Graph, state: State, *, stood: bool = False) -> State:
-    """The state, with the contents of raw tables that someone else loads as they are now. Where
-    the file `stood` since the last build, what was made of them says what they hold."""
-    made = state.nodes.values() if stood else ()
-    told = {need: version for each in made for need, version in each.inputs.items()}
-    found = {}
-    for node in graph:
-        held = state.relation(node.relation)
-        body = node.body
-        if isinstance(body, SourceBody) and body.table.load is None and held and node.relation:
-            version, rows = told.get(node.id, ""), None
-            if not version:
-                version, rows = raw_content(session, node.relation, held.columns)
-            found[node.id] = NodeState(fingerprint(node), version, rows=rows)
-    return replace(state, nodes={**state.nodes, **found})
 
 
 def touch(session: Session, graph: Graph, places: Places, extension: Any) -> None:

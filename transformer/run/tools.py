@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,18 +13,14 @@ from typing import Any
 from msgspec import Struct, field
 
 from transformer.compile.finishing import Late
-from transformer.engines import Engine, Session
+from transformer.engines import Engine
 from transformer.ledger import Entry
-from transformer.names import Name, quoted
 from transformer.plan.checks import Check
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
 from transformer.run.together import Together
 from transformer.steps import Columns, NodeState, Outcome, State, Status
-
-# Types, nested ones too, whose values may be equal and yet differ.
-_LOOSE = re.compile(r"\b(FLOAT|DOUBLE|INTERVAL|VARIANT|TIME WITH TIME ZONE)\b")
 
 
 class Event(Struct, frozen=True):
@@ -162,32 +156,3 @@ class Made(Struct, frozen=True):
     rows: int | None = None
     failures: int | None = None
     expires: float | None = None
-
-
-def content(session: Session, relation: Name, columns: Columns) -> tuple[str, int]:
-    """The version of a table's content, and its number of rows. Order does not count."""
-    rows = f"hash({', '.join(hashed(*each) for each in columns)})" if columns else "0"
-    found = session.rows(
-        f"select count(*), coalesce(sum({rows}::hugeint), 0) from {relation.sql()}"
-    )[0]
-    shape = ",".join(f"{n} {k}" for n, k in columns)
-    return f"{found[0]}:{found[1]:x}:{_short(shape)}", int(found[0])
-
-
-def raw_content(session: Session, relation: Name, columns: Columns) -> tuple[str, int]:
-    """The same of a raw table: when and in which batch a row came is no content."""
-    kept = tuple(c for c in columns if c[0] not in ("_loaded_at", "_batch"))
-    return content(session, relation, kept)
-
-
-def hashed(name: str, kind: str) -> str:
-    """What is hashed of a column: of values that are equal and yet differ (0.0 and -0.0, a month
-    and 30 days) what tells them apart too."""
-    column = quoted(name)
-    if kind in ("FLOAT", "DOUBLE"):
-        return f"{column}, signbit({column})"
-    return f"{column}, {column}::varchar" if _LOOSE.search(kind) else column
-
-
-def _short(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
