@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the cellar up: a room imports rooms of lower floors, and files of its own folder.
 FLOORS = (
-    {"errors", "dialect", "plugins", "witness", "lines"},
+    {"errors", "dialect", "plugins", "witness", "lines", "cloning"},
     {"names"},
     {"steps", "project"},
     {"compile", "landing", "engines", "ledger", "targets", "warehouse", "console"},
@@ -49,7 +49,7 @@ HOMES = {
     "psycopg": {"targets/postgres.py"},
     "rich": {"console.py"},
     "typer": {"cli/"},
-    "fcntl": {"warehouse.py"},
+    "fcntl": {"warehouse.py", "cloning.py"},
 }
 # Only these doors load something when they are opened: drivers that may not be there, the command
 # line, whose start must be quick, and what opens a project, which is mostly found as it was, and

@@ -8,7 +8,6 @@ build runs.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -17,15 +16,13 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from transformer.cloning import clone, is_hollow
 from transformer.errors import TransformError, WarehouseError
-
-# Linux's FICLONE: the copy shares its blocks with the original where the file system can.
-_FICLONE = 0x40049409
 
 
 class Opener(Protocol):
@@ -167,7 +164,7 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
         with _held(warehouse, opener):
             try:
                 partial = warehouse.private.with_suffix(".copying")
-                _clone(warehouse.live, partial)
+                clone(warehouse.live, partial)
                 partial.replace(warehouse.private)
             except OSError as error:
                 raise WarehouseError(
@@ -178,32 +175,10 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
     return False
 
 
-def _clone(source: Path, target: Path) -> None:
-    with source.open("rb") as reading, target.open("wb") as writing:
-        try:
-            fcntl.ioctl(writing, _FICLONE, reading.fileno())
-        except OSError:
-            _copied(reading, writing)
-
-
-def _copied(reading: BinaryIO, writing: BinaryIO) -> None:
-    """Copies inside the kernel where it can: the file never passes through this process."""
-    left = os.fstat(reading.fileno()).st_size
-    try:
-        while left > 0 and (done := os.copy_file_range(reading.fileno(), writing.fileno(), left)):
-            left -= done
-    except (AttributeError, OSError) as error:
-        if getattr(error, "errno", None) == errno.ENOSPC:
-            raise
-        reading.seek(0)
-        writing.seek(0)
-        shutil.copyfileobj(reading, writing, 16 << 20)
-
-
 def copy_file(source: Path, target: Path) -> None:
     """A copy that is there whole or not at all."""
     partial = target.with_name(target.name + ".copying")
-    _clone(source, partial)
+    clone(source, partial)
     replace_file(partial, target)
 
 
@@ -233,6 +208,7 @@ def publish(warehouse: Warehouse, opener: Opener) -> None:
     made = warehouse.private
     if wal(made).exists():
         raise WarehouseError("the private copy was not closed cleanly; run the build again")
+    _thin(made)
     _fsync(made)
     with _published(warehouse, opener):
         if not base_is_current(warehouse):
@@ -245,6 +221,18 @@ def publish(warehouse: Warehouse, opener: Opener) -> None:
     wal(warehouse.live).unlink(missing_ok=True)
     _fsync(warehouse.live.parent)
     discard(warehouse)
+
+
+def _thin(made: Path) -> None:
+    """Gives back the room that zeros take, before it is written to the disk."""
+    if not is_hollow(made):
+        return
+    thin = made.with_suffix(".copying")
+    try:
+        clone(made, thin)
+        thin.replace(made)
+    except OSError:
+        thin.unlink(missing_ok=True)  # it is as good as it was
 
 
 @contextlib.contextmanager

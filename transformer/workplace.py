@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from transformer import ledger
+from transformer.cloning import occupied
 from transformer.compile.nodes import Graph
 from transformer.errors import TransformError
 from transformer.names import Name
@@ -29,7 +30,7 @@ from transformer.warehouse import (
 )
 
 # So many bytes are copied before mistakes are told: of more, they are looked for first.
-_SOON = 512 << 20
+_SOON = 2 << 30
 
 
 class Workplace(Struct, frozen=True):
@@ -68,7 +69,7 @@ class Workplace(Struct, frozen=True):
     @property
     def is_soon_copied(self) -> bool:
         """Whether a copy costs less than to open the file once more."""
-        return not self.in_place and self.warehouse.live.stat().st_size < _SOON
+        return not self.in_place and occupied(self.warehouse.live) < _SOON
 
     @property
     def reading(self) -> Path:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+
+import duckdb
+
 from transformer.engines._connection import connection, faults
 from transformer.errors import Fault
 from transformer.names import Name, quoted
@@ -10,6 +15,8 @@ from transformer.steps import Columns
 # What a warehouse is attached as, whatever its file is called: a file may have the name of one of
 # its schemas, or of one of DuckDB's own catalogs. Views name no catalog, so nobody sees it.
 CATALOG = "__warehouse"
+# What can be nothing but a query.
+_QUERY = re.compile(r"(?i)(\(|\s)*(select|with|from|values)\b")
 
 
 class DuckCatalog:
@@ -17,8 +24,11 @@ class DuckCatalog:
 
     def __init__(self, catalog: str = CATALOG) -> None:
         self._connection = connection()
-        # Nothing runs here, so nothing is to be gained by a better plan, or by more threads.
-        self._connection.execute("pragma disable_optimizer; set threads = 1")
+        # Nothing runs here, so nothing is to be gained by a better plan, or by more threads. A name
+        # that is no table is not looked for among Python's.
+        self._connection.execute(
+            "pragma disable_optimizer; set threads = 1; set python_enable_replacements = false"
+        )
         self._connection.execute(f"attach ':memory:' as {quoted(catalog)}")
         self._connection.execute(f"use {quoted(catalog)}")
         self._schemas = {"main"}
@@ -34,6 +44,10 @@ class DuckCatalog:
 
     def describe(self, sql: str) -> Columns:
         """The columns the query would give. Raises Fault, its position counted in `sql`."""
+        if _QUERY.match(sql):
+            with suppress(duckdb.Error):  # what is wrong, and where, is asked for below
+                told = self._connection.sql(sql)  # binds it: two thirds of what `describe` costs
+                return tuple(zip(told.columns, map(str, told.types), strict=True))
         prefix = "describe\n"
         try:
             with faults():
