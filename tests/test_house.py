@@ -26,6 +26,7 @@ FLOORS = (
     {"plan", "sources", "sync", "python_model", "workplace"},
     {"run"},
     {"asking"},
+    {"seeing"},
     {"remembering", "compiling", "reckoning", "artifacts"},
     {"patching"},
     {"opening"},
@@ -53,8 +54,8 @@ HOMES = {
 }
 # Only these doors load something when they are opened: drivers that may not be there, the command
 # line, whose start must be quick, and what opens a project, which is mostly found as it was, and
-# what draws, where there is no terminal to draw on; and what others have
-# installed is looked up when nothing here has the name.
+# what draws, where there is no terminal to draw on, YAML, where there is none to read; and what
+# others have installed is looked up when nothing here has the name.
 LAZY_DOORS = (
     "cli/",
     "targets/",
@@ -62,7 +63,9 @@ LAZY_DOORS = (
     "sources/",
     "__main__.py",
     "opening.py",
+    "project/tree.py",
     "compile/sql.py",
+    "compile/dbt/words.py",
     "console.py",
     "plugins.py",
 )

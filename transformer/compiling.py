@@ -15,7 +15,6 @@ from transformer.compile.graph import CompiledProject, compile_project
 from transformer.compile.naming import Placed
 from transformer.compile.nodes import Graph
 from transformer.compile.templates import render_text
-from transformer.compile.world import World
 from transformer.engines import find
 from transformer.names import Name
 from transformer.plan.checks import CHECKS
@@ -26,6 +25,7 @@ from transformer.project.load import Request, load_project
 from transformer.project.paths import places_of
 from transformer.project.schema import Vocabulary
 from transformer.project.values import Project
+from transformer.seeing import world_of
 from transformer.workplace import Workplace
 
 
@@ -49,20 +49,6 @@ def compiled(ask: Ask, outside: Outside) -> tuple[Project, CompiledProject]:
         return project, made
     far = _far(project, made.graph, ask)
     return project, compile_project(project, world, dialect, far)
-
-
-def world_of(ask: Ask, outside: Outside) -> World:
-    """The world as templates of this call see it."""
-    return World(
-        outside.env,
-        outside.clock(),
-        ask.full_refresh,
-        ask.command,
-        outside.invocation,
-        ask.flags,
-        {"select": ask.select, "exclude": ask.exclude, "vars": ask.vars},
-        hear=outside.say,
-    )
 
 
 def _far(project: Project, graph: Graph, ask: Ask) -> dict[str, Placed]:

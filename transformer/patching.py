@@ -13,11 +13,11 @@ from transformer.compile.index import Index, Listed
 from transformer.compile.nodes import Graph, Node
 from transformer.compile.scope import Scope
 from transformer.compile.stored import Nodes, decode
-from transformer.compiling import world_of
 from transformer.engines import find
 from transformer.errors import TransformError
 from transformer.project.settings import read_file
 from transformer.remembering import Nearly, Remembered
+from transformer.seeing import world_of
 
 # Where more have changed, compiling everything is as quick.
 _MOST = 40

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import yaml
 from msgspec import Struct
 
 from transformer.errors import ConfigError, Where
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -51,8 +49,10 @@ class Item(Struct, frozen=True):
 def parse(text: str, path: str, twice: Callable[[ConfigError], None] | None = None) -> Item:
     """The file's one document; an empty file is an empty mapping. Raises ConfigError. A key that
     stands twice is told to `twice`, where there is one, and its last value counts."""
+    import yaml
+
     try:
-        loader = _Loader(text)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         node = loader.get_single_node()
         if node is None:
             return Item({}, Where(path, 1))
@@ -87,18 +87,18 @@ class _Composer:
         self.loader, self.path, self.lines, self.twice = loader, path, lines, twice
 
     def where(self, node: Any) -> Where:
-        if isinstance(node, yaml.MappingNode) and node.value and not node.flow_style:
+        if node.id == "mapping" and node.value and not node.flow_style:
             return self.where(node.value[0][0])  # a mapping is shown by its first key
         line, column = node.start_mark.line, node.start_mark.column
-        same_line = node.end_mark.line == line and isinstance(node, yaml.ScalarNode)
+        same_line = node.end_mark.line == line and node.id == "scalar"
         width = node.end_mark.column - column if same_line else 1
         text = self.lines[line] if line < len(self.lines) else ""
         return Where(self.path, line + 1, column + 1, max(width, 1), text)
 
     def item(self, node: Any) -> Item:
-        if isinstance(node, yaml.MappingNode):
+        if node.id == "mapping":
             return Item(self.mapping(node), self.where(node))
-        if isinstance(node, yaml.SequenceNode):
+        if node.id == "sequence":
             return Item(tuple(self.item(child) for child in node.value), self.where(node))
         return Item(self.loader.construct_object(node), self.where(node))
 
@@ -107,9 +107,7 @@ class _Composer:
         inherited: dict[str, tuple[Where, Item]] = {}
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
-                parts = (
-                    value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
-                )
+                parts = value_node.value if value_node.id == "sequence" else [value_node]
                 for part in reversed(parts):
                     inherited |= self.mapping(part)
                 continue

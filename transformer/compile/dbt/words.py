@@ -12,7 +12,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 import pytz  # type: ignore[import-untyped]
-import yaml
 
 from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.errors import RenderError
@@ -31,6 +30,8 @@ _SAID = "a macro of the project refuses this"
 # ---------------------------------------------------------------- texts of data
 def from_yaml(value: Any, default: Any = None) -> Any:
     """The value of a YAML text, or the default when it is none."""
+    import yaml
+
     try:
         return yaml.safe_load(value)
     except (AttributeError, ValueError, yaml.YAMLError):
@@ -39,6 +40,8 @@ def from_yaml(value: Any, default: Any = None) -> Any:
 
 def to_yaml(value: Any, default: Any = None, sort_keys: bool = False) -> Any:
     """The value as YAML text, or the default when it cannot be."""
+    import yaml
+
     try:
         return yaml.safe_dump(value, sort_keys=sort_keys)
     except (ValueError, yaml.YAMLError):
