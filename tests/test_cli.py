@@ -124,6 +124,9 @@ def test_clean_removes_what_a_failed_build_left(tmp_path: Path) -> None:
     transform(root, "build", "--vars", "{n: 9}", check=False)
     copy = root / ".transform" / "warehouse.duckdb" / "warehouse.duckdb"
     assert copy.exists()
-    transform(root, "clean")
+    told = transform(root, "clean").stderr
+    assert told == "removed .transform/warehouse.duckdb, what was remembered of the project\n"
     assert not copy.exists()
     assert (root / "warehouse.duckdb").exists()
+    left = [path.name for path in (root / ".transform").rglob("*") if path.is_file()]
+    assert left == ["lock"]

@@ -176,6 +176,17 @@ def test_what_is_damaged_or_foreign_is_named_and_passed_over(bench: Bench, data:
     assert told(bench.root) == []
 
 
+def test_only_the_newest_ways_of_asking_are_remembered(bench: Bench) -> None:
+    bench.build()
+    for least in range(12):
+        opened(bench.root, vars={"least": least})
+    folder = bench.root / ".transform"
+    assert len(list(folder.glob("trace-*"))) == 8
+    assert not list(folder.glob("standing-*"))  # that of the build, which is the oldest
+    assert is_remembered(opened(bench.root, vars={"least": 11}))
+    assert not is_remembered(opened(bench.root, vars={"least": 0}))
+
+
 def test_nothing_is_said_where_nothing_was_written_down_yet(bench: Bench) -> None:
     assert told(bench.root) == []
 

@@ -158,6 +158,13 @@ def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> R
     return None
 
 
+def forget(root: Path) -> bool:
+    """Removes all that is remembered of the project in the folder; whether there was something."""
+    found = _all(root.resolve() / FOLDER)
+    _remove(found)
+    return bool(found)
+
+
 def _slim(project: Project) -> Project:
     """The project without what stands in the nodes of its graph."""
     return replace(
@@ -282,8 +289,7 @@ def _section(path: Path, which: int) -> bytes | None:
 
 def _write(path: Path, sections: tuple[bytes, bytes]) -> None:
     path.parent.mkdir(exist_ok=True)
-    for old in _all(path.parent)[_MOST - 1 :]:
-        old.unlink(missing_ok=True)
+    _remove([each for each in _all(path.parent) if each != path][_MOST - 1 :])
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     lengths = b"".join(len(each).to_bytes(8, "big") for each in sections)
     partial.write_bytes(b"".join((_MAGIC, lengths, *sections)))
@@ -294,6 +300,13 @@ def _all(folder: Path) -> list[Path]:
     """The files, the newest first."""
     found = folder.glob("trace-*.msgpack*") if folder.is_dir() else ()
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _remove(traces: Sequence[Path]) -> None:
+    """With each of them what `standing` has noted beside it."""
+    for path in traces:
+        path.unlink(missing_ok=True)
+        path.with_name(path.name.replace("trace-", "standing-")).unlink(missing_ok=True)
 
 
 _PACK = msgspec.msgpack.Encoder()

@@ -12,6 +12,7 @@ from transformer.opening import Opened, open_project
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import child
 from transformer.project.form import is_dbt_project
+from transformer.remembering import forget
 from transformer.warehouse import building, clear
 
 # Folders of the project's own files: the keys that name them, and their usual names.
@@ -32,7 +33,7 @@ def cleaned(ask: Ask, outside: Outside) -> list[str]:
     """
     root = ask.root.resolve()
     if not is_dbt_project(root):
-        return _room(open_project(ask, outside), outside)
+        return [*_room(open_project(ask, outside), outside), *_memory(root)]
     made: list[str] = []
     files: list[Path] = []
     try:
@@ -47,7 +48,12 @@ def cleaned(ask: Ask, outside: Outside) -> list[str]:
         if folder.is_dir():
             _remove(folder, [path.resolve() for path in files])
             made.append(name)
-    return made
+    return [*made, *_memory(root)]
+
+
+def _memory(root: Path) -> list[str]:
+    """Removes what is remembered of the project: last, since to open it is to remember it."""
+    return ["what was remembered of the project"] if forget(root) else []
 
 
 def _room(opened: Opened, outside: Outside) -> list[str]:
