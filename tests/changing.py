@@ -28,6 +28,9 @@ class Unfit(Exception):  # noqa: N818 - a way out of a shape, not an error
     """A shape cannot be made over these parents."""
 
 
+Written = tuple[str, list[str]]
+
+
 @dataclass(slots=True)
 class Seed:
     """A table by hand: columns by name, rows of texts. One that is `raw` is no file: another tool
@@ -37,21 +40,35 @@ class Seed:
     rows: list[list[str]]
     raw: bool = False
 
-    def statements(self, name: str, told: str) -> list[str]:
-        """What that tool runs where it wrote `told` the last time: rows leave and come where it
-        can, now and then."""
-        columns = ", ".join(f"{c} {self.type_of(i)}" for i, c in enumerate(self.columns))
-        cells = [", ".join(f"'{v}'" if v else "null" for v in row) for row in self.rows]
-        rows = ", ".join(f"({row})" for row in cells)
-        make = [f"create schema if not exists {RAW}", f"create or replace table {name} ({columns})"]
-        stays = told.startswith(columns + "; ") and len(rows) % 2
-        first = [f"delete from {name}"] if stays else make
-        return [*first, f"insert into {name} values {rows}"]
+    def statements(self, name: str, before: Written | None) -> list[str]:
+        """What that tool runs where it wrote something `before`: the rows that changed, where it
+        can, in their places."""
+        now = self.written()
+        if before is None or before[0] != now[0]:
+            make = [f"create schema if not exists {RAW}"]
+            make.append(f"create or replace table {name} ({now[0]})")
+            return make + [f"insert into {name} values ({row})" for row in now[1]]
+        old, new = before[1], now[1]
+        place = f"rowid = (select rowid from {name} order by rowid limit 1 offset {{}})"
+        if len(old) > len(new):
+            at = next((i for i, row in enumerate(new) if row != old[i]), len(new))
+            if old[:at] + old[at + 1 :] == new:
+                return [f"delete from {name} where {place.format(at)}"]
+        if new[: len(old)] == old:
+            return [f"insert into {name} values ({row})" for row in new[len(old) :]]
+        if len(old) == len(new):
+            listed = ", ".join(self.columns)
+            return [
+                f"update {name} set ({listed}) = row({row}) where {place.format(at)}"
+                for at, row in enumerate(new)
+                if row != old[at]
+            ]
+        return [f"delete from {name}", *(f"insert into {name} values ({row})" for row in new)]
 
-    def told(self) -> str:
-        """What a table of it holds."""
+    def written(self) -> Written:
+        """What a table of it holds: its columns, and each row."""
         columns = ", ".join(f"{c} {self.type_of(i)}" for i, c in enumerate(self.columns))
-        return f"{columns}; {self.rows}"
+        return columns, [", ".join(f"'{v}'" if v else "null" for v in row) for row in self.rows]
 
     def type_of(self, at: int) -> str:
         if self.columns[at] in TEXTS:
@@ -540,7 +557,7 @@ class Changing:
     made: dict[str, Made] = field(default_factory=dict)
     count: int = 0
     # What the other tool wrote into the warehouse of each folder.
-    wrote: dict[Path, str] = field(default_factory=dict)
+    wrote: dict[Path, Written] = field(default_factory=dict)
 
     # ---------------------------------------------------------------- what it is
 
@@ -686,13 +703,13 @@ class Changing:
             self.wrote = {k: v for k, v in self.wrote.items() if k.parent != warehouse.parent}
         for name, seed in self.seeds.items():
             place = warehouse.with_name(name)
-            before = self.wrote.get(place, "")
-            if not seed.raw or before == seed.told():
+            before = self.wrote.get(place)
+            if not seed.raw or before == seed.written():
                 continue
             with duckdb.connect(str(warehouse)) as con:
                 for statement in seed.statements(f"{RAW}.{name}", before):
                     con.execute(statement)
-            self.wrote[place] = seed.told()
+            self.wrote[place] = seed.written()
 
     # ---------------------------------------------------------------- how it changes
 

@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import pytest
 
 from tests.projects import Bench
 from transformer.cloning import clone, is_hollow, occupied
+from transformer.engines import duckdb as engine
+from transformer.warehouse import Warehouse, publish
 
 HEAD, BLOCK, PAGE = 3 * 4096, 256 << 10, 4096
-# A byte of the file tells how a block of it is filled.
+# How a block is filled.
 KINDS = ("full", "zeros", "front", "back", "middle", "edges", "gap")
 
 
@@ -99,6 +102,37 @@ def test_where_neither_gaps_nor_the_kernel_help_it_is_copied_by_hand(
     assert (tmp_path / "two").read_bytes() == (tmp_path / "one").read_bytes()
 
 
+def test_a_read_that_gives_less_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "one", ["back", "front", "back"], random.Random(1), 0)
+    pread = os.pread
+
+    def less(file: int, size: int, at: int) -> bytes:
+        return pread(file, min(size, 100_000), at)
+
+    monkeypatch.setattr(os, "pread", less)
+    monkeypatch.delattr(os, "copy_file_range")
+    clone(tmp_path / "one", tmp_path / "two")
+    assert (tmp_path / "two").read_bytes() == (tmp_path / "one").read_bytes()
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+def test_what_another_system_says_of_gaps_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    """macOS tells of the data behind the next gap, and of no gap where there is none."""
+    written(tmp_path / "one", ["full", "gap", "front", "full"], random.Random(1), 0)
+
+    def told(_: int, at: int, how: int) -> int:
+        if how == os.SEEK_DATA and system == "linux":
+            return at
+        raise OSError(errno.ENXIO, "no such place")
+
+    monkeypatch.setattr(os, "lseek", told)
+    monkeypatch.setattr(sys, "platform", system)
+    clone(tmp_path / "one", tmp_path / "two")
+    assert (tmp_path / "two").read_bytes() == (tmp_path / "one").read_bytes()
+
+
 def test_a_file_that_loses_its_end_meanwhile_is_no_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +166,41 @@ def test_a_file_is_hollow_when_most_of_it_is_zeros_that_take_room(
     written(tmp_path / "one", kinds, random.Random(1), 0)
     os.sync()
     assert is_hollow(tmp_path / "one") is told
+
+
+def small_tables(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    with duckdb.connect(str(path)) as con:
+        for number in range(80):
+            con.execute(f"create table t{number} as select i as a from range(9) t(i)")
+
+
+@pytest.mark.parametrize("name", ["warehouse.duckdb", "w.copying"])
+def test_a_thin_file_takes_the_place_of_the_full_one(tmp_path: Path, name: str) -> None:
+    warehouse = Warehouse(tmp_path / name)
+    small_tables(warehouse.private)
+    warehouse.base.write_text('{"live": null}')
+    publish(warehouse, engine)
+    assert occupied(warehouse.live) < warehouse.live.stat().st_size / 4
+    with duckdb.connect(str(warehouse.live), read_only=True) as con:
+        assert con.execute("select sum(a) from t79").fetchall() == [(36,)]
+    assert not [path for path in warehouse.room.iterdir() if path.name != "tmp"]
+
+
+def test_where_there_is_no_room_to_thin_it_the_file_is_published_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "ftruncate", full)
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    small_tables(warehouse.private)
+    warehouse.base.write_text('{"live": null}')
+    publish(warehouse, engine)
+    with duckdb.connect(str(warehouse.live), read_only=True) as con:
+        assert con.execute("select sum(a) from t79").fetchall() == [(36,)]
+    assert not list(warehouse.room.glob("*.copying"))
 
 
 def test_a_warehouse_of_small_tables_takes_little_room(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
+
 from tests.test_dbt_build import project, rows, run
 
 TABLE = "{{ config(materialized='table') }} "
@@ -26,6 +28,26 @@ def test_a_model_that_asks_the_warehouse_is_read_for_time_and_chance(tmp_path: P
         root = project(tmp_path, **{"models/m.sql": TABLE + text + more})
         run(root, "build")
         assert [step.label for step in run(root, "build").plan] == labels
+
+
+def test_where_hooks_run_nobody_is_told_of_raw_tables(tmp_path: Path) -> None:
+    """They may write to these themselves."""
+    hook = "pre_hook='update ext.orders set a = b'"
+    files = {
+        "models/_s.yml": "sources: [{name: ext, tables: [{name: orders}]}]\n",
+        "models/z.sql": TABLE + "select a from {{ source('ext', 'orders') }}",
+        "models/b.sql": TABLE + "select b from {{ source('ext', 'orders') }}",
+    }
+    root = project(tmp_path, **files)
+    with duckdb.connect(str(root / "warehouse.duckdb")) as con:
+        con.execute("create schema ext; create table ext.orders as select 1 as a, 1 as b")
+    for value in (1, 2):
+        config = f"{{{{ config(materialized='table', {hook}) }}}}"
+        project(tmp_path, **{"models/first.sql": f"{config} select {value} as n"})
+        with duckdb.connect(str(root / "warehouse.duckdb")) as con:
+            con.execute("update ext.orders set b = ?", [value])
+        run(root, "build")
+        assert rows(root, "select a from z") == [(value,)]
 
 
 CONTRACT = """

@@ -147,6 +147,115 @@ def test_a_raw_table_in_another_order_moves_for_those_who_read_the_order(bench: 
     assert bench.rows("from a") == [(2,)]
 
 
+@pytest.mark.parametrize("kind", ["int", "boolean", "double", "date", "varchar", "decimal(9, 2)"])
+def test_rows_of_nothing_but_zeros_that_come_and_go_are_seen(bench: Bench, kind: str) -> None:
+    """The hash of zero is zero."""
+    bench.write({"models/_s.yml": RAW, "models/a.sql": TABLE + "select a from raw.orders"})
+    zero = {"date": "date '1970-01-01'", "varchar": "''"}.get(kind, f"0::{kind}")
+    wrote(bench, "create schema raw", f"create table raw.orders (a {kind}, b int)")
+    ended(bench)
+    for statement in (
+        f"insert into raw.orders values ({zero}, 0)",
+        f"insert into raw.orders values ({zero}, 0)",
+        "insert into raw.orders values (null, 0)",
+        "delete from raw.orders where rowid = 0",
+        "delete from raw.orders where rowid = 1",
+    ):
+        wrote(bench, statement)
+        assert ended(bench) == {"a": "success"}, statement
+        same = "select a from a except all select a from raw.orders"
+        assert bench.rows(f"{same} union all ({same})") == []
+    wrote(bench, "update raw.orders set b = 1")
+    assert ended(bench) == {"a": "skipped"}
+
+
+@pytest.mark.parametrize("source", ["raw", "load", "seed"])
+def test_a_reader_is_not_told_through_a_view_that_it_was_not_made_with(
+    bench: Bench, source: str
+) -> None:
+    read = "s" if source == "seed" else "raw.orders"
+    load = ", load: {kind: files, path: seeds/s.csv}" if source == "load" else ""
+    bench.write({"seeds/s.csv": "a,b\n1,10\n", "models/r.sql": TABLE + "select a from v"})
+    bench.write({"models/v.sql": f"select a from {read}"})
+    if source != "seed":
+        told = f"sources: [{{name: raw, tables: [{{name: orders{load}}}]}}]\n"
+        bench.write({"models/_s.yml": told})
+    if source == "raw":
+        wrote(bench, "create schema raw", "create table raw.orders as select 1 as a, 10 as b")
+    assert bench.build().ok
+    bench.write({"models/v.sql": f"select b as a from {read}"})
+    assert bench.build("v").ok
+    bench.write({"seeds/s.csv": "a,b\n2,10\n"})
+    if source == "raw":
+        wrote(bench, "update raw.orders set a = 2")
+    if source == "seed":
+        assert bench.build("s").ok
+    bench.write({"models/v.sql": f"select a from {read}"})
+    assert bench.build().ok
+    assert bench.rows("from r") == [(2,)]
+
+
+@pytest.mark.parametrize("read", ["source('raw', 'orders')", "ref('s')"])
+def test_a_reader_of_a_late_view_is_told_of_nothing(bench: Bench, read: str) -> None:
+    """What the view says now is known when it is made."""
+    most = f"run_query('select max(b) from ' ~ {read}).columns[0][0]"
+    asked = f"select {{{{ {most} if execute else 0 }}}} as z, a from {{{{ {read} }}}}"
+    bench.write({"models/v.sql": asked, "models/m.sql": TABLE + "select * from v"})
+    bench.write({"seeds/s.csv": "a,b\n1,1\n", "models/_s.yml": RAW})
+    wrote(bench, "create schema raw", "create table raw.orders as select 1 as a, 1 as b")
+    assert bench.build().ok
+    assert bench.rows("from m") == [(1, 1)]
+    bench.write({"seeds/s.csv": "a,b\n1,2\n"})
+    wrote(bench, "update raw.orders set b = 2")
+    assert bench.build().ok
+    assert bench.rows("from m") == [(2, 1)]
+
+
+MADE_OF = "create or replace table raw.orders (a int, g int as (a * {}))"
+ADD = "insert into raw.orders values (1)"
+ODD = {
+    "an empty line in a name": ('"x\n\ny"', "update raw.orders set {} = 2"),
+    "a line break alone": ('"\n"', "update raw.orders set {} = 2"),
+    "a column that is made of another": ("g", f"{MADE_OF.format(3)}; {ADD}"),
+}
+
+
+@pytest.mark.parametrize("named", ODD)
+def test_columns_of_odd_kinds_are_seen(bench: Bench, named: str) -> None:
+    column, statement = ODD[named]
+    bench.write({"models/_s.yml": RAW})
+    bench.write({"models/m.sql": TABLE + f"select {column} as v from raw.orders"})
+    wrote(bench, "create schema raw")
+    if column == "g":
+        wrote(bench, MADE_OF.format(2), ADD)
+    else:
+        wrote(bench, f"create table raw.orders as select 1 as a, 1 as {column}")
+    ended(bench)
+    wrote(bench, *statement.format(column).split(";"))
+    assert ended(bench) == {"m": "success"}
+    assert bench.rows("from m") == [(3 if column == "g" else 2,)]
+
+
+NESTED = {
+    "null::int[]": "[]::int[]",
+    "[]::int[]": "[null]::int[]",
+    "[0]": "[0, 0]",
+    "[[1], [2]]": "[[1, 2]]",
+    "null::struct(a int)": "{'a': null}::struct(a int)",
+    "null::map(int, int)": "map {}::map(int, int)",
+}
+
+
+@pytest.mark.parametrize("before", NESTED)
+def test_nested_values_of_one_hash_are_told_apart(bench: Bench, before: str) -> None:
+    bench.write({"models/_s.yml": RAW, "models/m.sql": TABLE + "select v from raw.orders"})
+    bench.write({"models/below.sql": TABLE + "select v from m"})
+    wrote(bench, "create schema raw", f"create table raw.orders as select {before} as v")
+    ended(bench)
+    wrote(bench, f"update raw.orders set v = {NESTED[before]}")
+    assert ended(bench) == {"m": "success", "below": "success"}
+
+
 def test_a_raw_table_with_a_column_of_the_name_rowid_is_compared_whole(bench: Bench) -> None:
     """`rowid` means the column then, and tells no row's place."""
     bench.write({"models/_s.yml": RAW, "models/a.sql": TABLE + "select a, b from raw.orders"})

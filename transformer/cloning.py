@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,17 +80,24 @@ def _blocks(file: int) -> Iterator[tuple[int, int]]:
 
 
 def _written(file: int) -> Iterator[tuple[int, int]]:
-    """The stretches that take room on the disk, as the file system tells; all, where it does not
-    tell."""
-    size, at = os.fstat(file).st_size, 0
-    while at < size:
+    """The stretches that take room on the disk, as Linux tells; elsewhere, and where the file takes
+    all its room, all of it: macOS means another thing by the same call."""
+    found = os.fstat(file)
+    if sys.platform != "linux" or found.st_blocks * 512 >= found.st_size:
+        yield 0, found.st_size
+        return
+    at = 0
+    while at < found.st_size:
         try:
             start = os.lseek(file, at, os.SEEK_DATA)
-            end = os.lseek(file, start, os.SEEK_HOLE)
-        except (AttributeError, OSError) as error:
-            if getattr(error, "errno", None) != errno.ENXIO:  # which says: nothing but a gap
-                yield at, size
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # which says: nothing but a gap
+                yield at, found.st_size
             return
+        try:
+            end = os.lseek(file, start, os.SEEK_HOLE)
+        except OSError:
+            end = found.st_size
         yield start, end
         at = end
 
@@ -100,6 +108,8 @@ def _used(file: int, start: int, end: int) -> int:
     if os.pread(file, end - last, last) != _ZEROS[_PAGE][: end - last]:
         return end
     block = os.pread(file, end - start, start)
+    if len(block) < end - start:
+        return end  # whoever copies it will find out why
     left, step = len(block), _BLOCK
     while step >= _PAGE:
         if left >= step and block[left - step : left] == _ZEROS[step]:

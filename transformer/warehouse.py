@@ -82,6 +82,11 @@ def wal(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
+def copying(path: Path) -> Path:
+    """Where a copy is made that is to take a file's place."""
+    return path.with_name(path.name + ".copying")
+
+
 @contextlib.contextmanager
 def building(
     warehouse: Warehouse, command: str, now: datetime, wait: float = 0.0
@@ -163,10 +168,11 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
     if live is not None:
         with _held(warehouse, opener):
             try:
-                partial = warehouse.private.with_suffix(".copying")
+                partial = copying(warehouse.private)
                 clone(warehouse.live, partial)
                 partial.replace(warehouse.private)
             except OSError as error:
+                partial.unlink(missing_ok=True)
                 raise WarehouseError(
                     f"`{warehouse.live.name}` cannot be copied: {error.strerror}",
                     hint="a build works on a copy beside the file: it needs that much room",
@@ -177,14 +183,15 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
 
 def copy_file(source: Path, target: Path) -> None:
     """A copy that is there whole or not at all."""
-    partial = target.with_name(target.name + ".copying")
+    partial = copying(target)
     clone(source, partial)
     replace_file(partial, target)
 
 
 def discard(warehouse: Warehouse) -> None:
     """Removes the private copy; the live file is not touched."""
-    for path in (warehouse.base, warehouse.private, wal(warehouse.private)):
+    private = warehouse.private
+    for path in (warehouse.base, private, wal(private), copying(private)):
         path.unlink(missing_ok=True)
     shutil.rmtree(warehouse.room / "tmp", ignore_errors=True)
 
@@ -227,7 +234,7 @@ def _thin(made: Path) -> None:
     """Gives back the room that zeros take, before it is written to the disk."""
     if not is_hollow(made):
         return
-    thin = made.with_suffix(".copying")
+    thin = copying(made)
     try:
         clone(made, thin)
         thin.replace(made)

@@ -217,6 +217,29 @@ def test_a_wrong_setting_is_told(module: Any, tmp_path: Path) -> None:
         module.connect(tmp_path / "w.duckdb", {"memory_limt": "1GB"})
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "with x as (select 2 as a) insert into s.t select a from x",
+        "with x as (select 2 as a) insert into s.t select a from x returning a",
+        "with x as (select 1) delete from s.t returning a",
+        "select * from nothing",
+        "select * from sql",
+        "select * from told",
+        "with x as (from s.t) select nope from x",
+    ],
+)
+def test_what_is_no_query_or_does_not_bind_is_a_fault_and_does_nothing(
+    module: Any, sql: str
+) -> None:
+    catalog = module.scratch()
+    catalog.create(Name("s", "t"), (("a", "INTEGER"),))
+    with pytest.raises(Fault):
+        catalog.describe(sql)
+    with pytest.raises(Fault, match="SELECT list is empty"):  # for there are no rows
+        catalog.describe("pivot s.t on a using count(*)")
+
+
 def test_queries_are_bound_and_not_run(module: Any) -> None:
     catalog = module.scratch()
     catalog.create(Name("s", "t"), (("a", "INTEGER"), ('we"ird', "VARCHAR")))

@@ -15,8 +15,9 @@ from transformer.steps import Columns
 # What a warehouse is attached as, whatever its file is called: a file may have the name of one of
 # its schemas, or of one of DuckDB's own catalogs. Views name no catalog, so nobody sees it.
 CATALOG = "__warehouse"
-# What can be nothing but a query.
+# What begins as a query, and what says that it may be more than one.
 _QUERY = re.compile(r"(?i)(\(|\s)*(select|with|from|values)\b")
+_MORE = re.compile(r"(?i)\b(insert|update|delete|merge)\b|;")
 
 
 class DuckCatalog:
@@ -44,7 +45,7 @@ class DuckCatalog:
 
     def describe(self, sql: str) -> Columns:
         """The columns the query would give. Raises Fault, its position counted in `sql`."""
-        if _QUERY.match(sql):
+        if _QUERY.match(sql) and not _MORE.search(sql):
             with suppress(duckdb.Error):  # what is wrong, and where, is asked for below
                 told = self._connection.sql(sql)  # binds it: two thirds of what `describe` costs
                 return tuple(zip(told.columns, map(str, told.types), strict=True))

@@ -257,6 +257,7 @@ class _Planner:
             readers=self.waiting(node),
             files=self.facts.files.get(node.id, {}),
             only_if_changed=only and node.kind in ("model", "snapshot", "check", "activation"),
+            as_made=only and self.is_as_made(node.id),
         )
 
     def check(self, check_id: str) -> Check:
@@ -279,7 +280,21 @@ class _Planner:
         return tuple(
             self.graph[reader]
             for reader in self.readers.get(node.id, ())
-            if self.stands_on(reader, node.id) and self.may_stay(reader, node.id)
+            if self.stands_on(reader, node.id)
+            and self.may_stay(reader, node.id)
+            and self.is_as_made(reader)
+        )
+
+    def is_as_made(self, reader: str) -> bool:
+        """Whether the reader was made through the views that there are: only then do they tell
+        what it has read. What a late one says is known to nobody before it is made."""
+        made_from = self.state.nodes[reader].inputs
+        return not any(
+            view.late
+            or (view.id in self.due and view.id not in self.only_moved)
+            or self.versions.get(view.id) != made_from.get(view.id)
+            for view in (self.graph[need] for need in self.inputs[reader])
+            if view.view
         )
 
     def stands_on(self, reader: str, node_id: str) -> bool:

@@ -85,6 +85,8 @@ class Work(Struct, frozen=True):
     keyed: tuple[tuple[Node, bool], ...] = ()
     # Why there are no statements: the step fails with it when its turn comes.
     refused: TransformError | None = None
+    # Whether the views that it is read through are those that it was made with.
+    as_made: bool = False
     # Who reads what the step makes, and has nothing else to be done for.
     readers: tuple[Node, ...] = ()
     # The files that its query names, each with what tells whether it changed.

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from transformer import ledger
+from transformer.compile.model_config import hook_texts
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.engines import Session
 from transformer.plan.fingerprint import fingerprint
@@ -47,7 +48,8 @@ def follow_external(tools: Tools, graph: Graph, plan: Plan) -> None:
     these tables hold now."""
     if not tools.state.contents:
         return
-    steps = [step for step in plan.steps if step.work.only_if_changed]
+    waiting = [step for step in plan.steps if step.work.only_if_changed and step.work.as_made]
+    steps = [] if _has_hooks(tools, plan) else waiting  # which may write to raw tables
     steady = steadiness_of(graph) if steps else {}
     with tools.engine.session() as session:
         stayed = {}
@@ -82,8 +84,13 @@ def _has_same_columns(
     """Whether the columns that the step's node reads hold row by row what it was made from."""
     step, node = pair
     before, now = known.get(_stood_on(tools, step, node.id)), tools.state.contents[node.id]
-    read = told_columns(session, step.work.node, node) if before else None
-    return before is not None and read is not None and _is_same(before, now, read)
+    if not before or node.relation is None:
+        return False
+    every = session.reads(f"from {node.relation.sql()}", node.relation)
+    if every is None or not all(is_among(name, every) for name in now):
+        return False  # some are made of others, which a plan names in their place
+    read = told_columns(session, step.work.node, node)
+    return read is not None and _is_same(before, now, read)
 
 
 def _stood_on(tools: Tools, step: Step, node_id: str) -> str:
@@ -97,6 +104,14 @@ def _is_same(before: Contents, now: Contents, read: frozenset[str]) -> bool:
     if stays != [(name, kind) for name, (kind, _) in before.items()]:
         return False
     return all(now[name] == before.get(name) for name in now if is_among(name, read))
+
+
+def _has_hooks(tools: Tools, plan: Plan) -> bool:
+    hooks = ("pre_hook", "post_hook")
+    options = [step.work.node.options for step in plan.steps]
+    return bool(tools.project.on_run_start) or any(
+        hook_texts(each.get(key)) for each in options for key in hooks
+    )
 
 
 def _is_external(node: Node) -> bool:
