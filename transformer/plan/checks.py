@@ -47,6 +47,20 @@ class Subject(Struct, frozen=True):
         return f"{self.rows} where ({self.where}\n)" if self.where else self.rows
 
 
+class Key(Struct, frozen=True):
+    """The column whose values must differ, quoted, and the condition on the rows that count."""
+
+    column: str
+    condition: str
+
+    def by_bits(self, low: int, high: int) -> str:
+        """The figure, with a bit for each whole number from `low` to `high` instead of a hash
+        table of the values: the same number for a column of integers that are all in there."""
+        among = f"filter (where {self.condition})"
+        bits = f"bitstring_agg({self.column}, {low}, {high}) {among}"
+        return f"count({self.column}) {among} - coalesce(bit_count({bits}), 0)"
+
+
 class Measure(Struct, frozen=True):
     """How a check is measured.
 
@@ -54,7 +68,7 @@ class Measure(Struct, frozen=True):
     is `exact`, `count` says how many failures there are once it is not 0. `failing` selects the
     rows to show. With `limits` (seconds until a warning, until an error) the figure is the
     newest moment in epoch seconds instead. `kept` is what dbt keeps of the failures, where that
-    is not the rows themselves.
+    is not the rows themselves. `key` is what the figure counts, where that is one column's values.
     """
 
     failing: str
@@ -63,6 +77,7 @@ class Measure(Struct, frozen=True):
     count: str | None = None
     limits: tuple[int | None, int | None] | None = None
     kept: str = ""
+    key: Key | None = None
 
 
 class CheckKind(Struct, frozen=True):
@@ -233,7 +248,8 @@ def _failing(subject: Subject, condition: str) -> str:
 
 def _unique(subject: Subject, columns: list[str], *, nulls: bool) -> Measure:
     names = ", ".join(quoted(c) for c in columns)
-    one = names if len(columns) == 1 and not nulls else f"row({names})"
+    single = len(columns) == 1 and not nulls
+    one = names if single else f"row({names})"
     having = "true" if nulls else " and ".join(f"{quoted(c)} is not null" for c in columns)
     narrowed = subject.narrowed(having)
     groups = (
@@ -253,7 +269,8 @@ def _unique(subject: Subject, columns: list[str], *, nulls: bool) -> Measure:
         figure,
         exact=False,
         count=f"select count(*) from ({groups})",
-        kept=kept if len(columns) == 1 and not nulls else "",
+        kept=kept if single else "",
+        key=Key(names, narrowed) if single else None,
     )
 
 

@@ -52,7 +52,7 @@ def _is_large(tools: Tools, step: Step) -> bool:
     """Whether the step may make a large table that is read before it is committed."""
     work: Work = step.work
     read = work.checks or work.readers
-    return bool(read) and may_join(step) and not is_small(step, tools.sizes)
+    return bool(read) and may_join(step) and not is_small(work, tools.sizes)
 
 
 def unplaced(state: State) -> list[Name]:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from transformer.compile.nodes import CheckBody
 from transformer.engines import Session
 from transformer.errors import BuildError, Fault, MemoryShortError
 from transformer.ledger import FAILURES, Entry
@@ -15,7 +16,8 @@ from transformer.names import Name, quoted
 from transformer.plan.checks import Check, aged, expires, scan, verdict
 from transformer.plan.work import Work
 from transformer.run import late
-from transformer.run.together import note
+from transformer.run.dense import MANY, by_bits
+from transformer.run.together import is_small, note
 from transformer.run.tools import Tools
 from transformer.steps import NodeState, Outcome, Sample, Status, Step
 
@@ -109,9 +111,11 @@ def cannot_run(each: Check, fault: Fault) -> BuildError:
 def measure(tools: Tools, session: Session, work: Work) -> Measured:
     """Measures the work's checks over its rows, in one scan. Raises Fault when one cannot run:
     the caller's transaction is then lost."""
-    figures, rows = _scan(session, work.rows, work.checks)
+    many = _may_be_many(tools, work)
+    checks = by_bits(session, work.rows, work.checks) if many else work.checks
+    figures, rows = _scan(session, work.rows, checks)
     outcomes, entries, held = [], [], []
-    for each in work.checks:
+    for each in checks:
         outcome, expiry = _judged(tools, session, each, figures[each.id], rows)
         outcome = replace(outcome, compiled=each.measure.failing, ran=_ran(work.rows, each))
         outcomes.append(outcome)
@@ -121,6 +125,15 @@ def measure(tools: Tools, session: Session, work: Work) -> Measured:
         elif _failed_before(tools, each) and not each.config.store_failures:
             session.run(f"drop table if exists {Name(FAILURES, each.name).sql()}")
     return Measured(tuple(outcomes), tuple(entries), rows, tuple(held))
+
+
+def _may_be_many(tools: Tools, work: Work) -> bool:
+    """Whether the checks look at a table of ours that may hold many rows; a view would have to be
+    asked twice."""
+    node = work.node
+    if isinstance(node.body, CheckBody):
+        return (tools.sizes.get(node.body.on or "") or 0) >= MANY
+    return not node.view and not is_small(work, tools.sizes)
 
 
 def keep_failures(session: Session, measured: Measured) -> None:

@@ -63,7 +63,7 @@ class Together:
     def step(self, step: Step) -> Iterator[None]:
         """Around a step: it joins those before it where it may."""
         self._alone = not may_join(step)
-        small = not self._alone and is_small(step, self._sizes)
+        small = not self._alone and is_small(step.work, self._sizes)
         if self._alone:
             self.settle()
         self._engine.hurry(not small)
@@ -207,11 +207,11 @@ def restate(session: Any, node_id: str, inputs: Mapping[str, str]) -> None:
         ledger.restate(session, node_id, inputs)
 
 
-def is_small(step: Step, sizes: Mapping[str, int | None]) -> bool:
+def is_small(work: Work, sizes: Mapping[str, int | None]) -> bool:
     """Whether what the step reads is known, and little."""
-    if not step.work.inputs:
+    if not work.inputs:
         return False
-    rows = [sizes.get(need) for need in step.work.inputs]
+    rows = [sizes.get(need) for need in work.inputs]
     return None not in rows and sum(n or 0 for n in rows) <= SMALL
 
 
