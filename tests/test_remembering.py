@@ -14,6 +14,7 @@ import pytest
 
 from tests.projects import Bench, contents, environment, transform, write
 from transformer.asking import Ask, How, Outside
+from transformer.compile.stored import Nodes
 from transformer.engines import duckdb as duckdb_engine
 from transformer.errors import Mistakes
 from transformer.opening import Opened, open_project
@@ -74,6 +75,20 @@ def test_what_is_remembered_is_what_was_compiled(bench: Bench) -> None:
     assert is_remembered(again)
     assert facts(again) == facts(first)
     assert again.texts == first.texts
+
+
+def test_the_edges_of_a_remembered_project_are_told_without_its_nodes(bench: Bench) -> None:
+    opened(bench.root)
+    text = "{{ config(materialized='table') }} select b.id, a.name from b join a using (id)"
+    bench.write({"models/c.sql": text})
+    changed = opened(bench.root).graph
+    assert isinstance(changed.nodes, Nodes)
+    before = set(changed.nodes.read)
+    edges, below = dict(changed.edges()), changed.below_all(["model.shop.a"])
+    assert set(changed.nodes.read) == before < set(changed.nodes)
+    assert edges == {node.id: node.needs for node in changed}
+    assert "model.shop.a" in edges["model.shop.c"]
+    assert below == {"model.shop.a", *changed.below("model.shop.a")}
 
 
 @pytest.mark.parametrize("words", [("ls",), ("build",)], ids=" ".join)

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from transformer.asking import Ask, Outside
 from transformer.compile.graph import CompiledProject, remade, scope_of
 from transformer.compile.index import Index, Listed
-from transformer.compile.nodes import Graph, Node
+from transformer.compile.nodes import Node
 from transformer.compile.scope import Scope
-from transformer.compile.stored import Nodes, decode
+from transformer.compile.stored import Nodes, RememberedGraph, decode
 from transformer.engines import find
 from transformer.errors import TransformError
 from transformer.project.settings import read_file
@@ -40,7 +40,7 @@ def patched(ask: Ask, outside: Outside, nearly: Nearly) -> tuple[Remembered, Sco
         if node is None:
             return None
         made[node.id] = node
-    graph = Graph(Nodes(nodes.heads.values(), nodes.texts, made))
+    graph = RememberedGraph(Nodes(nodes.heads.values(), nodes.texts, made))
     return replace(known, graph=graph), scope
 
 

@@ -12,7 +12,7 @@ import contextlib
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -26,6 +26,7 @@ from transformer.asking import Ask
 from transformer.compile.nodes import Graph
 from transformer.compile.stored import (
     Nodes,
+    RememberedGraph,
     StoredNode,
     UnstorableError,
     decode,
@@ -100,8 +101,7 @@ def remembered(
     path = place(ask)
     try:
         head = _HEAD.decode(_section(path, 0) or b"")
-        changed = _changed(head, ask, env)
-        if changed is None:
+        if not _is_asked_alike(head, ask, env):
             return None
         body = _BODY.decode(_section(path, 1) or b"")
         project = decode(body.project, Project)
@@ -111,11 +111,11 @@ def remembered(
             say(f"`{shown}` cannot be read and is ignored: the project is compiled anew")
         return None
     macros = {file.path: file.text for file in project.macros}
-    graph = Graph(Nodes(body.nodes, macros, {}))
+    graph = RememberedGraph(Nodes(body.nodes, macros, {}))
     known = Remembered(
         project, graph, body.texts, bytes(body.index), head.mark, body.since, head.called
     )
-    return Nearly(known, changed, Seen(head.files, head.folders, head.env))
+    return Nearly(known, tuple(_changed(head)), Seen(head.files, head.folders, head.env))
 
 
 def mark_of(ask: Ask, env: Mapping[str, str]) -> str:
@@ -125,7 +125,8 @@ def mark_of(ask: Ask, env: Mapping[str, str]) -> str:
         head = _HEAD.decode(_section(place(ask), 0) or b"")
     except (msgspec.DecodeError, ValueError):
         return ""
-    return head.mark if _changed(head, ask, env) == () else ""
+    as_it_was = _is_asked_alike(head, ask, env) and not any(_changed(head))
+    return head.mark if as_it_was else ""
 
 
 def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> Remembered | None:
@@ -246,21 +247,23 @@ def _secret_names(env: Mapping[str, str]) -> list[str]:
     return sorted(name for name in env if name.startswith(SECRET_PREFIXES))
 
 
-def _changed(head: _Head, ask: Ask, env: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The files that are not as they were; None where something else is not."""
+def _is_asked_alike(head: _Head, ask: Ask, env: Mapping[str, str]) -> bool:
+    """Whether all that the project depends on beside the content of its files is as it was."""
     if head.called and head.called != _called(ask):
-        return None
+        return False
     if head.secrets != _secret_names(env):
-        return None
+        return False
     if any(witness.valued(env, name) != value for name, value in head.env.items()):
-        return None
-    folders = head.folders.items()
-    if not all(
+        return False
+    return all(
         witness.identity(path) == identity or witness.listing(path) == listing
-        for path, (identity, listing) in folders
-    ):
-        return None
-    return tuple(path for path, known in head.files.items() if not _same_file(path, *known))
+        for path, (identity, listing) in head.folders.items()
+    )
+
+
+def _changed(head: _Head) -> Iterator[str]:
+    """The files that are not as they were."""
+    return (path for path, known in head.files.items() if not _same_file(path, *known))
 
 
 def _same_file(path: str, identity: Identity, content: str) -> bool:

@@ -282,12 +282,16 @@ class Graph(Struct, frozen=True):
     def __getitem__(self, node_id: str) -> Node:
         return self.nodes[node_id]
 
+    def edges(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Every node with what it reads."""
+        return ((node.id, node.needs) for node in self)
+
     def children(self) -> dict[str, list[str]]:
         """For every node, who reads it."""
         found: dict[str, list[str]] = {node_id: [] for node_id in self.nodes}
-        for node in self:
-            for need in node.needs:
-                found[need].append(node.id)
+        for node_id, needs in self.edges():
+            for need in needs:
+                found[need].append(node_id)
         return found
 
     def above(self, node_id: str, depth: int = -1) -> set[str]:
@@ -297,9 +301,9 @@ class Graph(Struct, frozen=True):
     def below_all(self, ids: Iterable[str]) -> set[str]:
         """These, and everything that stands on one of them."""
         found = set(ids)
-        for node in self:  # in its order what is read comes first
-            if not found.isdisjoint(node.needs):
-                found.add(node.id)
+        for node_id, needs in self.edges():  # in their order what is read comes first
+            if not found.isdisjoint(needs):
+                found.add(node_id)
         return found & set(self.nodes)
 
     def below(self, node_id: str, depth: int = -1) -> set[str]:

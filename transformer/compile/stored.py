@@ -21,6 +21,7 @@ from transformer.compile.nodes import (
     CheckBody,
     Compiled,
     FreshnessBody,
+    Graph,
     ModelBody,
     Node,
     SeedBody,
@@ -272,18 +273,19 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 class Nodes(Mapping[str, Node]):
-    """Nodes by id, each read when it is first asked for; `made` are those that were made anew."""
+    """Nodes by id, each read when it is first asked for; `made` are those that were made anew,
+    `read` those that there are by now."""
 
     def __init__(
         self, heads: Iterable[StoredNode], texts: Mapping[str, str], made: Mapping[str, Node]
     ) -> None:
         self.heads = {head.id: head for head in heads}
-        self.texts, self.made, self._read = texts, made, dict(made)
+        self.texts, self.made, self.read = texts, made, dict(made)
 
     def __getitem__(self, node_id: str) -> Node:
-        if node_id not in self._read:
-            self._read[node_id] = restored(self.heads[node_id], self.texts)
-        return self._read[node_id]
+        if node_id not in self.read:
+            self.read[node_id] = restored(self.heads[node_id], self.texts)
+        return self.read[node_id]
 
     def __contains__(self, node_id: object) -> bool:
         return node_id in self.heads
@@ -293,3 +295,16 @@ class Nodes(Mapping[str, Node]):
 
     def __len__(self) -> int:
         return len(self.heads)
+
+
+class RememberedGraph(Graph, frozen=True):
+    """A graph of which only what is asked for is read."""
+
+    nodes: Nodes
+
+    def edges(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """As ever; no node is read for it."""
+        made = self.nodes.made
+        return (
+            (i, made[i].needs if i in made else head.needs) for i, head in self.nodes.heads.items()
+        )
