@@ -64,6 +64,7 @@ LAZY_DOORS = (
     "__main__.py",
     "opening.py",
     "project/tree.py",
+    "run/building.py",
     "compile/sql.py",
     "compile/dbt/words.py",
     "console.py",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.projects import Bench, done
+from tests.projects import Bench, done, environment
 from transformer.asking import How
 from transformer.errors import Mistakes
 
@@ -231,6 +233,30 @@ def test_a_python_model_may_return_anything_arrow_capable(bench: Bench, what: st
     text = f"import polars as pl, pyarrow as pa\ndef model(project):\n    return {made[what]}\n"
     bench.write({"models/m.py": text})
     bench.build()
+    assert bench.rows("from m") == [(1,)]
+
+
+@pytest.mark.parametrize("language", ["sql", "py"])
+def test_where_users_python_ran_the_process_ends_as_python_ends(
+    bench: Bench, language: str
+) -> None:
+    """Else it is not looked through for what could be thrown away, an instant before it ends."""
+    texts = {
+        "sql": "select 1 as x",
+        "py": "import polars\ndef model(project):\n    return polars.DataFrame({'x': [1]})\n",
+    }
+    bench.write({f"models/m.{language}": texts[language]})
+    ended = "import atexit, gc; atexit.register(lambda: print('frozen', gc.get_freeze_count() > 0))"
+    run = "import sys; sys.argv = ['transform', 'build']; from transformer.__main__ import main"
+    made = subprocess.run(
+        [sys.executable, "-c", f"{ended}; {run}; main()"],
+        cwd=bench.root,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert made.stdout.splitlines()[-1] == f"frozen {language == 'sql'}"
     assert bench.rows("from m") == [(1,)]
 
 

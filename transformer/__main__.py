@@ -20,7 +20,13 @@ def main() -> None:
     gc.set_threshold(*_SELDOM)
     from transformer.cli.app import line  # noqa: PLC0415 - the version needs nothing of it
 
-    line(sys.argv[1:])()
+    try:
+        line(sys.argv[1:])()
+    finally:
+        # Nor at the end, as Python does else: a tenth of a short build. What users' own Python has
+        # left open may be closed by it, so there it is done.
+        if "transformer.python_model" not in sys.modules:
+            gc.freeze()
 
 
 if __name__ == "__main__":

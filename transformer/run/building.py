@@ -21,7 +21,6 @@ from transformer.names import Name
 from transformer.plan.materialize import DELTA, Statement
 from transformer.plan.versions import view_version
 from transformer.plan.work import Work
-from transformer.python_model import Config, DbtProject, Hands, PythonProject, call
 from transformer.run import late
 from transformer.run.beside import beside
 from transformer.run.checking import (
@@ -287,6 +286,8 @@ def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
 
 def _python(tools: Tools, session: Session, work: Work, body: ModelBody) -> None:
     """Calls the model and puts what it returns where its materialization expects rows."""
+    from transformer.python_model import Config, DbtProject, Hands, PythonProject, call
+
     config = Config({**body.config.written, "materialized": body.config.materialized})
     known = tools.project.packages.get(body.model.package)
     project = replace(tools.project, vars=known.vars) if known else tools.project
