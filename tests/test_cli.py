@@ -76,6 +76,15 @@ def test_run_does_again_what_is_asked_for(tmp_path: Path) -> None:
     assert "checked   1 check" in transform(root, "test").stderr
 
 
+@pytest.mark.parametrize("word", ["--full", "--full-refresh", "-f"])
+def test_full_does_anew_what_is_unchanged(tmp_path: Path, word: str) -> None:
+    root = write(tmp_path, GOOD)
+    transform(root, "build")
+    assert transform(root, "build").stderr.startswith("nothing to do")
+    assert "built     1 model" in transform(root, "build", word).stderr
+    assert "full refresh" in transform(root, "plan", word).stdout
+
+
 def test_project_dir_works_from_anywhere(tmp_path: Path) -> None:
     root = write(tmp_path / "project", GOOD)
     elsewhere = tmp_path / "elsewhere"

@@ -47,8 +47,9 @@ FullRefresh = Annotated[
     bool,
     _option(
         "--full-refresh",
+        "--full",
         "-f",
-        help="Make tables anew that otherwise only grow",
+        help="Do everything anew, also what is unchanged; tables that only grow begin again",
         env="DBT_FULL_REFRESH",
     ),
 ]
