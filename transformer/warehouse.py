@@ -168,11 +168,8 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
     if live is not None:
         with _held(warehouse, opener):
             try:
-                partial = copying(warehouse.private)
-                clone(warehouse.live, partial)
-                partial.replace(warehouse.private)
+                _put_copy(warehouse.live, warehouse.private)
             except OSError as error:
-                partial.unlink(missing_ok=True)
                 raise WarehouseError(
                     f"`{warehouse.live.name}` cannot be copied: {error.strerror}",
                     hint="a build works on a copy beside the file: it needs that much room",
@@ -181,8 +178,19 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
     return False
 
 
+def _put_copy(source: Path, target: Path) -> None:
+    """Puts a copy in place of a file, whole or not at all. Raises OSError."""
+    partial = copying(target)
+    try:
+        clone(source, partial)
+        partial.replace(target)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
 def copy_file(source: Path, target: Path) -> None:
-    """A copy that is there whole or not at all."""
+    """A copy that is there whole or not at all, and stays when the machine stops."""
     partial = copying(target)
     clone(source, partial)
     replace_file(partial, target)
@@ -232,14 +240,9 @@ def publish(warehouse: Warehouse, opener: Opener) -> None:
 
 def _thin(made: Path) -> None:
     """Gives back the room that zeros take, before it is written to the disk."""
-    if not is_hollow(made):
-        return
-    thin = copying(made)
-    try:
-        clone(made, thin)
-        thin.replace(made)
-    except OSError:
-        thin.unlink(missing_ok=True)  # it is as good as it was
+    if is_hollow(made):
+        with contextlib.suppress(OSError):  # it is as good as it was
+            _put_copy(made, made)
 
 
 @contextlib.contextmanager

@@ -60,3 +60,8 @@ def hook_texts(hooks: Any) -> tuple[str, ...]:
     each = hooks if isinstance(hooks, list | tuple) else [hooks]
     texts = (str(h.get("sql", "")) if isinstance(h, Mapping) else str(h) for h in each)
     return tuple(text for text in texts if text.strip())
+
+
+def has_hooks(options: Mapping[str, Any]) -> bool:
+    """Whether something runs before or after the node's own statements."""
+    return any(hook_texts(options.get(key)) for key in ("pre_hook", "post_hook"))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from transformer.compile.model_config import hook_texts
+from transformer.compile.model_config import has_hooks
 from transformer.compile.nodes import ModelBody, Node
 from transformer.engines import Session
 from transformer.names import Name, quoted
@@ -47,8 +47,9 @@ def unmoved(tools: Tools, session: Session, work: Work, columns: Columns) -> lis
         sets = sorted(set(wanted.values()))
         if not sets:
             return []
-        rows = _digests(session, node.relation, sets)
-        were = _digests(other, node.relation, sets)
+        sums = [_sum(each) for each in sets]
+        rows = _digests(session, node.relation, sums)
+        were = _digests(other, node.relation, sums)
     if rows[0] != were[0]:
         return []
     same = {each for each, a, b in zip(sets, rows[1:], were[1:], strict=True) if a == b}
@@ -79,11 +80,7 @@ def told_columns(session: Session, reader: Node, node: Node) -> frozenset[str] |
         return None
     if isinstance(node.body, ModelBody) and node.body.config.custom:
         return None  # it may have columns that are made of others
-    if (
-        reader.body.config.custom
-        or reader.body.strategy
-        or any(hook_texts(reader.options.get(key)) for key in ("pre_hook", "post_hook"))
-    ):
+    if reader.body.config.custom or reader.body.strategy or has_hooks(reader.options):
         return None  # macros and hooks read what they like
     queries = [query.text for query in (reader.body.query, reader.body.increment) if query]
     told = [session.reads(query, node.relation) for query in queries]
@@ -101,18 +98,16 @@ def tell(tools: Tools, session: Session, node_id: str, version: str, readers: li
             restate(session, reader, tools.advance(reader, node_id, version))
 
 
-def _digests(session: Session, relation: Name, sets: Iterable[Columns]) -> tuple[Any, ...]:
-    """The number of rows, and for each set of columns a sum of its rows' hashes: order does not
-    count, and which values stand in a row together does."""
-    sums = ", ".join(map(_sum, sets))
-    return session.rows(f"select count(*), {sums} from {relation.sql()}")[0]
+def _digests(session: Session, relation: Name, figures: Iterable[str]) -> tuple[Any, ...]:
+    """The number of rows, and these figures, in one scan."""
+    return session.rows(f"select {', '.join(['count(*)', *figures])} from {relation.sql()}")[0]
 
 
 def raw_content(session: Session, relation: Name, columns: Columns) -> tuple[str, int]:
     """The version of what a table that we loaded holds, and its number of rows. Order does not
     count, nor when and in which batch a row came."""
     kept = tuple(c for c in columns if c[0] not in _OWN)
-    rows, total = _digests(session, relation, [kept])
+    rows, total = _digests(session, relation, [_sum(kept)])
     return _version(rows, total, kept), int(rows)
 
 
@@ -127,8 +122,7 @@ def looked_at(
     # The hash of two values is no more than an xor of theirs: hashed again, a row's place counts.
     # That of two zeros is zero, hence the number.
     by_row = [f"bit_xor(hash(hash(rowid, {_hashed(*each)}), 1))" for each in told]
-    listed = ", ".join(["count(*)", _sum(columns), *by_row])
-    rows, total, *digests = session.rows(f"select {listed} from {relation.sql()}")[0]
+    rows, total, *digests = _digests(session, relation, [_sum(columns), *by_row])
     made = {
         name: (kind, f"{digest or 0:x}") for (name, kind), digest in zip(told, digests, strict=True)
     }
@@ -150,6 +144,8 @@ def _short(text: str) -> str:
 
 
 def _sum(columns: Columns) -> str:
+    """A sum of the rows' hashes: order does not count, and which values stand in a row together
+    does."""
     hashes = ", ".join(_hashed(*each) for each in columns)
     return f"coalesce(sum(hash({hashes})::hugeint), 0)" if columns else "0"
 

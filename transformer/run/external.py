@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from transformer import ledger
-from transformer.compile.model_config import hook_texts
+from transformer.compile.model_config import has_hooks
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.engines import Session
 from transformer.plan.fingerprint import fingerprint
@@ -28,19 +28,19 @@ def with_external(session: Session, graph: Graph, state: State, *, stood: bool =
     the file `stood` since the last build, what was made of them says what they hold."""
     made = state.nodes.values() if stood else ()
     told = {need: version for each in made for need, version in each.inputs.items()}
-    found, contents = {}, {}
+    found, looked = {}, {}
     for node in graph:
         held = state.relation(node.relation)
         if not _is_external(node) or held is None or node.relation is None:
             continue
         version, rows = told.get(node.id, ""), None
         if not version:
-            found_now = looked_at(
-                session, node.relation, held.columns, ordered=held.kind == "table"
+            ordered = held.kind == "table"
+            version, rows, looked[node.id] = looked_at(
+                session, node.relation, held.columns, ordered=ordered
             )
-            version, rows, contents[node.id] = found_now
         found[node.id] = NodeState(fingerprint(node), version, rows=rows)
-    return replace(state, nodes={**state.nodes, **found}, contents=contents)
+    return replace(state, nodes={**state.nodes, **found}, contents=looked)
 
 
 def follow_external(tools: Tools, graph: Graph, plan: Plan) -> None:
@@ -107,11 +107,8 @@ def _is_same(before: Contents, now: Contents, read: frozenset[str]) -> bool:
 
 
 def _has_hooks(tools: Tools, plan: Plan) -> bool:
-    hooks = ("pre_hook", "post_hook")
     options = [step.work.node.options for step in plan.steps]
-    return bool(tools.project.on_run_start) or any(
-        hook_texts(each.get(key)) for each in options for key in hooks
-    )
+    return bool(tools.project.on_run_start) or any(map(has_hooks, options))
 
 
 def _is_external(node: Node) -> bool:

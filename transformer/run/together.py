@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from transformer import ledger
-from transformer.compile.model_config import hook_texts
+from transformer.compile.model_config import has_hooks
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import Fault
 from transformer.plan.work import Work
@@ -231,5 +231,4 @@ def _is_plain(node: Node) -> bool:
     body = node.body
     if not isinstance(body, ModelBody) or body.query is None or body.late or body.strategy:
         return False
-    hooks = any(hook_texts(node.options.get(key)) for key in ("pre_hook", "post_hook"))
-    return body.config.materialized in _PLAIN and not hooks
+    return body.config.materialized in _PLAIN and not has_hooks(node.options)
