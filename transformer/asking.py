@@ -85,6 +85,8 @@ class How(Struct, frozen=True):
     fail_fast: bool = False
     keep_failed: bool = False
     retry_rejected: bool = False
+    # A warning is a failure.
+    strict: bool = False
     wait: float = 0.0
 
 
@@ -113,13 +115,17 @@ class Report(Struct, frozen=True):
     left_over: tuple[str, ...] = ()
     # When a verdict changes because time passes, in seconds since 1970.
     expires: float | None = None
+    # A warning is a failure.
+    strict: bool = False
 
     @property
     def well(self) -> bool:
         """Whether there is nothing to say, not even a warning."""
-        return self.ok and not any(o.status == "warn" for o in self.results.every())
+        return self.ok and not self.results.warned
 
     @property
     def ok(self) -> bool:
         """Whether nothing failed, and nothing that failed before keeps the file back."""
+        if self.strict and (self.results.warned or self.standing):
+            return False
         return not self.results.bad and not (self.standing and self.published is None)

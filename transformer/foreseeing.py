@@ -71,7 +71,8 @@ class Foresight:
             verb = "source was" if count == 1 else "sources were"
             raise Mistakes(columns.mistakes, f"{count} {verb} loaded, nothing was built")
         failed = frozenset(o.id for o in loaded.outcomes if o.bad)
-        known = replace(self._facts(engine, columns), failed=failed)
+        made = frozenset(o.id for o in loaded.outcomes if o.status in ("success", "warn"))
+        known = replace(self._facts(engine, columns), failed=failed, made=made)
         return self._planned(state, self._wish(self.how.actions - {"load"}), known)
 
     @property
@@ -99,7 +100,15 @@ class Foresight:
     def _wish(self, actions: frozenset[Action]) -> Wish:
         if self.opened.project.open:
             actions -= {"freshness"}  # dbt looks at it by `source freshness` only
-        return Wish(self.chosen, self.started, actions, self.ask.full_refresh, self.how.always)
+        return Wish(
+            self.chosen,
+            self.started,
+            actions,
+            self.ask.full_refresh,
+            self.how.always,
+            gates=self.opened.workplace.target.publish.mode == "gated",
+            strict=self.how.strict,
+        )
 
     def _facts(self, engine: Any, columns: Bound) -> Facts:
         at = self.opened.places, self.opened.workplace.synced

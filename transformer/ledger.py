@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from transformer.errors import Fault, WarehouseError
 from transformer.names import Name, literal
-from transformer.steps import BAD, Columns, Contents, NodeState
+from transformer.steps import Columns, Contents, NodeState
 
 SCHEMA = "_transform"
 FAILURES = "_transform_failures"
@@ -211,9 +211,9 @@ def _columns(text: str | None) -> Columns:
     return tuple((name, kind) for name, kind in json.loads(text or "[]"))
 
 
-def bad(session: Writer) -> list[str]:
-    """The ids of nodes whose last attempt failed."""
-    listed = ", ".join(map(literal, BAD))
+def ended(session: Writer, statuses: Iterable[str]) -> list[str]:
+    """The ids of nodes whose last attempt ended in one of these ways."""
+    listed = ", ".join(map(literal, statuses))
     found = session.rows(f"select id from _transform.nodes where status in ({listed})")
     return [row[0] for row in found]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +10,8 @@ from msgspec import Struct
 
 from transformer import __version__, ledger
 from transformer.asking import Published
-from transformer.compile.nodes import Graph
-from transformer.steps import Results
+from transformer.compile.nodes import Graph, Node
+from transformer.steps import BAD, Results, State
 
 
 class Begun(Struct, frozen=True):
@@ -40,12 +41,32 @@ def entry(results: Results, begun: Begun, now: datetime) -> ledger.Run:
     )
 
 
-def standing(engine: Any, graph: Graph) -> tuple[str, ...]:
-    """What failed in this warehouse and was not put right since, whichever command it was. A
-    model that is ephemeral by now makes nothing that could fail."""
+def standing(engine: Any, graph: Graph, warned: Container[str] = ()) -> tuple[str, ...]:
+    """What failed in this warehouse and was not put right since, whichever command it was, and
+    what warns of those for which a warning is a failure. An activation is nothing in the
+    warehouse, and a model that is ephemeral by now makes nothing that could fail."""
     with engine.session() as session:
-        failed = [i for i in ledger.bad(session) if i in graph.nodes]
-    return tuple(graph[i].name for i in failed if not graph[i].ephemeral)
+        bad, warns = ledger.ended(session, BAD), ledger.ended(session, ("warn",))
+    failed = [i for i in (*bad, *(i for i in warns if i in warned)) if i in graph.nodes]
+    return tuple(graph[i].name for i in failed if holds_back(graph[i]))
+
+
+def warnings(state: State, graph: Graph, chosen: Container[str]) -> tuple[str, ...]:
+    """What of the chosen nodes warned the last time, and stands as it was."""
+    known = {i: n for i, n in state.nodes.items() if n.status == "warn"}
+    return tuple(graph[i].name for i in known if i in chosen and i in graph.nodes)
+
+
+def holds_back(node: Node) -> bool:
+    """Whether the node's failure keeps the file from being published."""
+    return node.kind != "activation" and not node.ephemeral
+
+
+def is_clean(results: Results, *, strict: bool) -> bool:
+    """Whether nothing failed that is a part of the warehouse; `strict` takes warnings too. What
+    was not sent is sent by the next build."""
+    within = [o for o in results.every() if o.action != "activate"]
+    return not any(o.bad or (strict and o.status == "warn") for o in within)
 
 
 def left_over(engine: Any, graph: Graph) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from transformer.console import Console, age, facts_of, plural, size, table_line
 from transformer.lines import Line
 from transformer.steps import Outcome, Plan, Sample
 
+_STRICT = "a warning is a failure: --warn-error"
+
 if TYPE_CHECKING:
     from transformer.artifacts import Aged
     from transformer.asking import Report
@@ -27,6 +29,7 @@ def show_report(report: Report, console: Console, command: str) -> None:
         return
     if not report.plan.steps and report.published is None:
         console.say(_nothing_to_do(report, command))
+        _standing(report, console)
         return
     for outcome in report.results.every():
         if outcome.bad or outcome.status == "warn":
@@ -173,15 +176,25 @@ def _published(report: Report, console: Console) -> None:
             else f"there is no {report.path} yet"
         )
         console.say(Line.of(("not published", "bold red"), f": {still}   {seconds}"))
-        if report.standing and not report.results.bad:
-            console.say(f"{'failed':<10}{', '.join(report.standing)} in an earlier build")
+        _standing(report, console)
         failed = next((o for o in report.results.bad if o.action == "check"), None)
         if failed:
             name = failed.id.split(".", 2)[-1]
             console.say(f"see all rows: transform show --failures {name}")
         return
+    if report.strict and report.results.warned:
+        console.say(_STRICT)
     figures = f"{plural(made.models, 'model')}, {plural(made.rows, 'row')}, {size(made.size)}"
     console.say(Line.of(("published", "bold"), f" {made.path}   {figures}   {seconds}"))
+
+
+def _standing(report: Report, console: Console) -> None:
+    """Why the file is not published, or the build not well, though nothing fails now."""
+    if report.strict and report.results.warned:
+        console.say(_STRICT)
+    elif report.standing and not report.results.bad:
+        ended = "warned" if report.strict else "failed"
+        console.say(f"{ended:<10}{', '.join(report.standing)} in an earlier build")
 
 
 def show_plan(plan: Plan, console: Console) -> None:

@@ -144,6 +144,11 @@ class Results(Struct, frozen=True):
         """Everything that failed."""
         return tuple(outcome for outcome in self.every() if outcome.bad)
 
+    @property
+    def warned(self) -> bool:
+        """Whether there is a warning."""
+        return any(outcome.status == "warn" for outcome in self.every())
+
     def count(self, action: Action, *status: Status) -> int:
         """How many outcomes of an action have one of the statuses (none named: any)."""
         return sum(o.action == action and (not status or o.status in status) for o in self.every())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -116,13 +116,28 @@ class _Build:
 
     def nothing(self, seen: Foreseen) -> Report:
         """The report of a build that has nothing to do."""
-        return Report(seen.plan, Results(), path=self.place.target.path, expires=seen.expires)
+        return Report(
+            seen.plan,
+            Results(),
+            path=self.place.target.path,
+            expires=seen.expires,
+            standing=reckoning.warnings(seen.state, self.opened.everything, self.warned),
+            strict=self.how.strict,
+        )
+
+    @property
+    def warned(self) -> Container[str]:
+        """The nodes whose warning is a failure until they are done again. dbt looks at what this
+        run has done only."""
+        strict = self.how.strict and not self.opened.project.open
+        return self.foresight.chosen if strict else ()
 
     def done(self, engine: Any, seen: Foreseen) -> Report:
         """Does it, and gets ready what is shown."""
         report = self.work(engine, seen)
-        standing = reckoning.standing(engine, self.opened.everything)
-        if self.place.may_publish(failed=not report.ok or bool(standing)):
+        standing = reckoning.standing(engine, self.opened.everything, self.warned)
+        clean = reckoning.is_clean(report.results, strict=self.how.strict) and not standing
+        if self.place.may_publish(failed=not clean):
             counted = reckoning.counted(engine, self.opened.everything, self.place.target.path)
             report = replace(report, published=counted)
             self.place.extract(engine, [n for n in self.shown_names if engine.relation(n)])
@@ -234,4 +249,5 @@ class _Build:
             path=self.place.target.path,
             left_over=reckoning.left_over(engine, graph),
             expires=expires,
+            strict=self.how.strict,
         )

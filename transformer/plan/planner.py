@@ -95,7 +95,26 @@ class _Planner:
 
     def asked(self, node: Node) -> bool:
         done = _ACTIONS.get(node.kind) in self.wish.actions  # an analysis is only compiled
-        return done and node.id in self.wish.chosen and not node.ephemeral and self.does(node)
+        if done and node.id in self.wish.chosen:
+            return not node.ephemeral and self.does(node)
+        return self.wish.gates and self.guards(node)
+
+    def guards(self, node: Node) -> bool:
+        """Whether the node is a check of something that is made, and of nothing that is not there:
+        it stands between what is made and those who read the published file."""
+        body = node.body
+        if not isinstance(body, CheckBody):
+            return False
+        if body.config.severity != "error" and not self.wish.strict:
+            return False
+        if body.before:
+            model = self.graph[body.before]
+            return self.asked(model) and bool(self.reason(model))
+        made = self.facts.made.union(self.due)
+        return not made.isdisjoint(self.inputs[node.id]) and all(
+            need in made or self.state.relation(self.graph[need].relation) is not None
+            for need in self.inputs[node.id]
+        )
 
     def does(self, node: Node) -> bool:
         return node.kind != "source" or self.loads(node)

@@ -26,7 +26,9 @@ class Probe(Struct, frozen=True):
 class Wish(Struct, frozen=True):
     """What is asked for: which nodes, which actions, and how.
 
-    `always` does what is chosen even where nothing changed, as `transform run` does.
+    `always` does what is chosen even where nothing changed, as `transform run` does. With `gates`
+    every check of severity error that reads what is made is measured, whatever is asked for: what
+    is made will be published. With `strict` those that only warn are measured too.
     """
 
     chosen: frozenset[str]
@@ -34,6 +36,8 @@ class Wish(Struct, frozen=True):
     actions: frozenset[Action] = EVERYTHING
     full_refresh: bool = False
     always: bool = False
+    gates: bool = False
+    strict: bool = False
 
 
 class Facts(Struct, frozen=True):
@@ -44,6 +48,8 @@ class Facts(Struct, frozen=True):
     probes: Mapping[str, Probe] = field(default_factory=dict)
     expired: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
+    # What was made already in this run.
+    made: frozenset[str] = frozenset()
     late: frozenset[str] = frozenset()
     increments: Mapping[str, Columns] = field(default_factory=dict)
     # The files that a node's query names, each with what tells whether it changed.
