@@ -80,6 +80,14 @@ class Foresight:
         """What opens sources: their places, and what loads an extension."""
         return self.opened.places, self.opened.engine.load_extension
 
+    @property
+    def unsent(self) -> tuple[str, ...]:
+        """The chosen activations that this target does not run."""
+        if self.opened.project.target.activate or "activate" not in self.how.actions:
+            return ()
+        graph = self.opened.everything
+        return tuple(graph[i].name for i in sorted(self.chosen) if graph[i].kind == "activation")
+
     @cached_property
     def chosen(self) -> frozenset[str]:
         """The ids of what is asked for. Raises UsageError."""
@@ -100,6 +108,8 @@ class Foresight:
     def _wish(self, actions: frozenset[Action]) -> Wish:
         if self.opened.project.open:
             actions -= {"freshness"}  # dbt looks at it by `source freshness` only
+        if not self.opened.project.target.activate:
+            actions -= {"activate"}
         return Wish(
             self.chosen,
             self.started,

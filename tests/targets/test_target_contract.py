@@ -100,7 +100,7 @@ def test_a_row_that_comes_back_is_compared_with_what_was_sent(case: Case) -> Non
 
 
 def test_mirror_removes_what_left(case: Case) -> None:
-    case.home.change(mode="mirror")
+    case.home.change(mode="mirror", max_removed=1.0)
     case.home.fill((1, "Ann", 10), (2, "Bob", 20), (3, "Cy", 30))
     case.home.sync()
     case.home.fill((2, "Bob", 22), (4, "Di", 40))

@@ -257,7 +257,7 @@ def test_single_sends_a_row_a_request_each_with_its_own_key(
 def test_single_removes_by_address_and_a_row_already_gone_is_fine(
     home: Warehouse, there: Receiver
 ) -> None:
-    home.change(mode="mirror")
+    home.change(mode="mirror", max_removed=1.0)
     single(home, there)
     home.model("id varchar, name varchar", ("a/b?c", "x"), ("..", "y"), ("kept", "z"), ("é", "v"))
     home.sync()

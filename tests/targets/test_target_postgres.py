@@ -64,7 +64,7 @@ def test_the_table_is_made_with_fitting_types_and_a_key(home: Warehouse, url: st
 
 
 def test_rows_of_others_are_neither_removed_nor_touched(home: Warehouse, url: str) -> None:
-    home.change(mode="mirror")
+    home.change(mode="mirror", max_removed=1.0)
     ask(url, "create table people (id int primary key, name text, score int, note text)")
     ask(url, "insert into people values (100, 'Other', 1, 'mine'), (3, 'Old', 1, 'kept')")
     home.sync()
@@ -122,7 +122,7 @@ def test_a_value_that_does_not_fit_the_column_waits(home: Warehouse, url: str) -
 
 
 def test_a_key_alone_can_be_kept_in_step(home: Warehouse, url: str) -> None:
-    home.change(fields={"person id": "id"}, mode="mirror")
+    home.change(fields={"person id": "id"}, mode="mirror", max_removed=1.0)
     home.sync()
     home.fill((1, "x", 1), (99, "y", 2))
     home.sync()
@@ -132,7 +132,8 @@ def test_a_key_alone_can_be_kept_in_step(home: Warehouse, url: str) -> None:
 def test_awkward_names_are_quoted(home: Warehouse, url: str) -> None:
     name = 'Peo"ple; drop table x --'
     options = {**home.activation.options, "table": name}
-    home.change(options=options, fields={'i"d': "id", "select": "name"}, mode="mirror")
+    fields = {'i"d': "id", "select": "name"}
+    home.change(options=options, fields=fields, mode="mirror", max_removed=1.0)
     assert home.sync().sent == 10
     home.fill((1, "x", 1))
     home.sync()

@@ -41,3 +41,18 @@ def test_a_long_answer_is_cut_after_hiding() -> None:
 
 def test_its_repr_shows_nothing() -> None:
     assert repr(Secrets(["https://a.io/x?key=abcdef"])) == "Secrets(***)"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    ['pa"ss/wörd&1', 'pa\\"ss/w\\u00f6rd&1', 'pa\\"ss\\/w\\u00f6rd&1', "pa%22ss%2Fw%C3%B6rd%261",
+     "pa&quot;ss/wörd&amp;1"],
+)  # fmt: skip
+def test_a_secret_is_hidden_however_it_is_quoted(quoted: str) -> None:
+    secrets = Secrets(headers={"X-Key": 'pa"ss/wörd&1'})
+    assert secrets.hidden(f"you sent {quoted}!") == "you sent ***!"
+
+
+def test_the_password_of_a_basic_login_is_hidden() -> None:
+    secrets = Secrets(headers={"Authorization": "Basic bWU6d29yZHdvcmQ="})
+    assert secrets.hidden("no such login: me, wordword") == "no such login: me, ***"

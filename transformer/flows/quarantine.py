@@ -39,7 +39,8 @@ def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
                 session.connection.register("__sent", quarantined(session.connection, synced))
                 queries.append(
                     "select activation as of, null as source, null as row_number,"
-                    " null as column_name, key as value, reason, payload as record, noted_at"
+                    " null as column_name, key as value, reason, answer, payload as record,"
+                    " noted_at"
                     " from __sent"
                 )
             if not queries:

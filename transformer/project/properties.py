@@ -205,6 +205,8 @@ class Properties(Struct):
             mode=block["mode"],
             fields={str(k): str(v) for k, v in (block["fields"] or {}).items()},
             batch_size=max(1, block["batch_size"]),
+            max_rejected=block["max_rejected"],
+            max_removed=block["max_removed"],
             description=block["description"].strip(),
             tags=block["tags"],
             places=_places(block),

@@ -20,6 +20,7 @@ _ARTICLES = {
     "flag": "`true` or `false`",
     "integer": "a whole number",
     "number": "a number",
+    "share": "a share: `20 %` or `0.2`",
     "map": "a mapping",
     "block": "a mapping",
     "blocks": "a list of mappings",
@@ -190,6 +191,19 @@ def _number(reader: Reader, item: Item, spec: Field, key: str) -> float:
         raise _WrongError(_ARTICLES[spec.kind]) from None
 
 
+def _share(reader: Reader, item: Item, spec: Field, key: str) -> float:
+    """A part of a whole, between 0 and 1. A plain `20` may mean either, so it is refused."""
+    text = str(_scalar(reader, item)).strip()
+    percent = text.endswith("%")
+    try:
+        share = float(text.removesuffix("%")) / (100 if percent else 1)
+    except ValueError:
+        raise _WrongError(_ARTICLES["share"]) from None
+    if not 0 <= share <= 1:
+        raise _WrongError(_ARTICLES["share"])
+    return share
+
+
 def _choice(reader: Reader, item: Item, spec: Field, key: str) -> str:
     value = _text(reader, item, spec, key).strip()
     if value not in spec.choices:
@@ -256,6 +270,7 @@ _READERS: dict[str, Callable[[Reader, Item, Field, str], Any]] = {
     "flag": _flag,
     "integer": _integer,
     "number": _number,
+    "share": _share,
     "choice": _choice,
     "map": _map,
     "any": _any,

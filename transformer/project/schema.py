@@ -18,6 +18,7 @@ Kind = Literal[
     "flag",  # true / false
     "integer",
     "number",
+    "share",  # a part of a whole: `20 %` or `0.2`
     "choice",  # one of `choices`
     "map",  # free mapping
     "any",  # whatever stands there
@@ -265,6 +266,19 @@ ACTIVATION: Fields = (
     ),
     Field("fields", "map", "Field at the target: column of the model; without it, all columns"),
     Field("batch_size", "integer", "Rows sent at a time", 500),
+    Field(
+        "max_rejected",
+        "share",
+        "The share of its rows that a target may reject; above it the activation has failed",
+        0.1,
+    ),
+    Field(
+        "max_removed",
+        "share",
+        "The share of what was sent that a `mirror` may take away at a time; above it nothing is "
+        "sent",
+        0.5,
+    ),
     Field("to", "map", "Where to: `kind:` and its options", required=True),
     _ENABLED,
     _TAGS,
@@ -290,6 +304,7 @@ TARGET: Fields = (
     Field("threads", "integer", "Steps that run at the same time", 1),
     Field("publish", "block", "When and what the file shows", fields=PUBLISH),
     Field("settings", "map", "DuckDB settings, such as `memory_limit`"),
+    Field("activate", "flag", "Run activations; without it, only the default target does"),
 )
 
 PROJECT: Fields = (

@@ -60,7 +60,7 @@ def read_settings(
     return Settings(
         name=slug(block["name"] or root.resolve().name),
         block=block,
-        target=_target(chosen, targets.get(chosen)),
+        target=_target(chosen, targets.get(chosen), block["target"] or next(iter(targets), "dev")),
         targets=tuple(targets) or ("dev",),
         vars={**(block["vars"] or {}), **overrides},
     )
@@ -86,7 +86,7 @@ def read_file(path: Path, shown: str) -> str:
         ) from None
 
 
-def _target(name: str, block: Block | None) -> Target:
+def _target(name: str, block: Block | None, usual: str) -> Target:
     if block is None:
         return Target(name)
     publish: Block | None = block["publish"]
@@ -96,6 +96,7 @@ def _target(name: str, block: Block | None) -> Target:
         path=block["path"],
         schema=block["schema"],
         threads=max(1, block["threads"]),
+        activate=name == usual if block["activate"] is None else block["activate"],
         publish=Publish(publish["mode"], publish["models"]) if publish else Publish(),
         settings=block["settings"] or {},
         places={key: block.value_place(key) for key in ("path", "settings")},

@@ -214,6 +214,8 @@ class Activation:
     mode: Literal["upsert", "mirror", "append"] = "upsert"
     fields: Mapping[str, str] = field(default_factory=dict)
     batch_size: int = 500
+    max_rejected: float = 0.1
+    max_removed: float = 0.5
     description: str = ""
     tags: tuple[str, ...] = ()
     # Places of what was written, for messages.
@@ -293,6 +295,8 @@ class Target:
     path: str = "warehouse.duckdb"
     schema: str = "main"
     threads: int = 1
+    # Whether activations run.
+    activate: bool = True
     publish: Publish = field(default_factory=Publish)
     settings: Options = field(default_factory=dict)
     # The name that queries may give the warehouse itself, as in `warehouse.main.orders`.

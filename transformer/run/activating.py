@@ -6,9 +6,10 @@ from pathlib import Path
 
 from transformer import ledger
 from transformer.compile.nodes import ActivationBody, Graph
-from transformer.errors import TransformError
+from transformer.errors import ActivateError, TransformError
 from transformer.plan.work import Probe, Work
 from transformer.project.paths import Places
+from transformer.project.values import Activation
 from transformer.run.tools import Made, Tools
 from transformer.steps import Outcome, Status, Step
 from transformer.sync.send import Job, Sent, sync
@@ -25,23 +26,62 @@ def activate(tools: Tools, step: Step) -> Outcome:
         job = Job(body.activation, f"select * from {work.rows}", tools.synced, tools.places)
         try:
             sent = sync(job, session.connection, retry=tools.retry_rejected)
-        except TransformError:
+        except TransformError as error:
             with session.transaction():
                 ledger.mark(session, work.node.id, "error")
-            raise
+            raise _named(error, work.node.name) from error.__cause__
+        outcome = _outcome(step, sent, body.activation)
         with session.transaction():
-            ledger.record(session, [tools.entry(work, Made("sent", rows=sent.sent))])
-    return _outcome(step, sent)
+            made = Made("sent", outcome.status, rows=sent.sent)
+            ledger.record(session, [tools.entry(work, made)])
+    return outcome
 
 
-def _outcome(step: Step, sent: Sent) -> Outcome:
+def _named(error: TransformError, name: str) -> TransformError:
+    """The error, beginning with the activation's name."""
+    what = error.what if f"`{name}`" in error.what else f"activation `{name}`: {error.what}"
+    return type(error)(what, error.where, error.hint, error.detail, error.beside)
+
+
+def _outcome(step: Step, sent: Sent, activation: Activation) -> Outcome:
+    error = _rejected(sent, activation)
     facts = {
         name: getattr(sent, name)
         for name in ("added", "changed", "removed", "unchanged", "rejected", "quarantined")
     }
-    status: Status = "warn" if sent.rejected else "success"
+    status: Status = "error" if error else "warn" if sent.rejected else "success"
     return Outcome(
-        step.id, "activate", step.label, status, rows=sent.sent, message=sent.label, facts=facts
+        step.id,
+        "activate",
+        step.label,
+        status,
+        rows=sent.sent,
+        message=sent.label,
+        facts=facts,
+        error=error,
+    )
+
+
+def _rejected(sent: Sent, activation: Activation) -> ActivateError | None:
+    """The failure of a sync of which the target rejects too much: of the rows that it was sent
+    now, or of all that it shall hold, with those that it rejected before and that did not change
+    since."""
+    refused = sent.rejected + sent.withheld
+    now = sent.rejected / max(sent.sent + sent.rejected, 1)
+    ever = refused / max(sent.sent + sent.unchanged + refused, 1)
+    if max(now, ever) <= activation.max_rejected:
+        return None
+    count, whole = (
+        (sent.rejected, sent.sent + sent.rejected)
+        if now > activation.max_rejected
+        else (refused, sent.sent + sent.unchanged + refused)
+    )
+    return ActivateError(
+        f"activation `{activation.name}`: `{sent.label}` rejected {count:,} of {whole:,} rows, "
+        f"more than `max_rejected` ({100 * activation.max_rejected:g} %)",
+        activation.place("max_rejected"),
+        hint=f"see transform quarantine show {activation.name}; what it took stays there",
+        detail=(sent.answer,) if sent.answer else (),
     )
 
 

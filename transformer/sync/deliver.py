@@ -16,7 +16,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from transformer.errors import ActivateError
-from transformer.sync.ledger import Ledger
+from transformer.sync.ledger import Ledger, shown
 from transformer.targets import Batch, Refused, Rejection, Session, Transient
 
 FIRST_WAIT = 0.5  # seconds; doubled with every attempt
@@ -57,6 +57,8 @@ class Delivery:
     sent: int = 0
     rejected: int = 0
     refusals: int = 0
+    # What the target said of the first row that it refused.
+    answer: str = ""
 
     def deliver(self, batch: Batch) -> None:
         """Bring every row of the batch to an end: landed or refused; else ActivateError."""
@@ -93,6 +95,8 @@ class Delivery:
         self.ledger.answered(batch, done, rejections)
         if done > len(rejections):
             self.refusals = 0
+        if rejections and not self.answer:
+            self.answer = shown(rejections[0].reason, rejections[0].answer)
         self.sent += done - len(rejections)
         self.rejected += len(rejections)
 

@@ -346,6 +346,22 @@ class Ledger:
                 f"where {self.mine} and status in ('planned', 'sending')"
             )
 
+    def holds(self) -> int:
+        """How many rows the place holds, or may hold, of this activation."""
+        counted = self.con.execute(
+            f"select count(*) from {self.alias}.rows "
+            f"where {self.mine} and (hash is not null or status = 'pending')"
+        ).fetchone()
+        return int(counted[0]) if counted else 0
+
+    def answer(self) -> str:
+        """What the target said of a row that it refused, in short; nothing where there is none."""
+        found = self.con.execute(
+            f"select reason, answer from {self.alias}.quarantine "
+            f"where {self.mine} and attempts > 0 order by noted_at desc, key limit 1"
+        ).fetchone()
+        return shown(*found) if found else ""
+
     def in_quarantine(self) -> int:
         """How many rows of this activation are in quarantine."""
         counted = self.con.execute(
@@ -367,6 +383,12 @@ class Ledger:
             self.con.execute("rollback")
             raise
         self.con.execute("commit")
+
+
+def shown(reason: str, answer: str | None) -> str:
+    """A reason and the answer it stands for, on one line that is not too long."""
+    said = " ".join((answer or "").split())
+    return (f"{reason}: {said}" if said and said != reason else reason)[:300]
 
 
 def _table(batch: Batch, rejections: Sequence[Rejection]) -> pa.Table:

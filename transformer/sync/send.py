@@ -44,8 +44,9 @@ class Job(Struct, frozen=True):
 class Sent(Struct, frozen=True):
     """How a sync went, in rows.
 
-    `rejected` were refused by the target now; `quarantined` are in quarantine when it ends.
-    `label` names the target without any secret.
+    `rejected` were refused by the target now; `withheld` were refused before, did not change
+    since, and were not sent again; `quarantined` are in quarantine when it ends. `label` names the
+    target without any secret, and `answer` is what it said of the first row it refused.
     """
 
     label: str
@@ -55,7 +56,9 @@ class Sent(Struct, frozen=True):
     unchanged: int = 0
     sent: int = 0
     rejected: int = 0
+    withheld: int = 0
     quarantined: int = 0
+    answer: str = ""
 
 
 class Preview(Struct, frozen=True):
@@ -94,6 +97,7 @@ def sync(
                 ledger.forget()
             difference = _difference(job, fields, alias)
             _compare(own, difference, retry, session.whole)
+            _check_removals(own, job.activation, ledger)
             own.execute(difference.out(_run_id(world), _size(job, session)))
             return _Sync(own, difference, ledger, job, lost).run(session, world)
 
@@ -193,6 +197,8 @@ class _Sync(Struct, frozen=True):
             **{name: counts.get(name, 0) for name in ("added", "changed", "removed", "unchanged")},
             sent=total if session.whole else delivery.sent,
             rejected=delivery.rejected,
+            withheld=counts.get("withheld", 0),
+            answer=delivery.answer or self.ledger.answer(),
             quarantined=self.ledger.in_quarantine(),
         )
 
@@ -221,6 +227,20 @@ def _read_model(job: Job, con: duckdb.DuckDBPyConnection) -> Fields:
             f"cannot read the rows of `{job.activation.model}`: {error}", job.activation.where
         ) from error
     return fields
+
+
+def _check_removals(con: duckdb.DuckDBPyConnection, activation: Activation, ledger: Ledger) -> None:
+    """Raises ActivateError where more would be taken away than the activation allows: a model that
+    lost its rows is a mistake more often than it is meant."""
+    removed, held = _counts(con).get("removed", 0), ledger.holds()
+    if removed <= activation.max_removed * held:
+        return
+    raise ActivateError(
+        f"{removed:,} of {held:,} rows left `{activation.model}` and would be removed, more than "
+        f"`max_removed` ({100 * activation.max_removed:g} %); nothing was sent",
+        activation.place("max_removed"),
+        hint="look at the model; if it is right, set `max_removed: 100 %` on the activation",
+    )
 
 
 def _difference(job: Job, fields: Fields, alias: str) -> Difference:

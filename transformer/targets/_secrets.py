@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import parse_qsl, unquote, urlsplit
+from html import escape
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
 
@@ -23,7 +25,8 @@ class Secrets:
     def __init__(self, urls: Iterable[str] = (), headers: Mapping[str, str] | None = None) -> None:
         found = {piece for url in urls for piece in _of_url(url)}
         found |= set(_of_headers(headers or {}))
-        self._pieces = sorted((piece for piece in found if piece), key=len, reverse=True)
+        forms = {form for piece in found if piece for form in _forms(piece)}
+        self._pieces = sorted(forms, key=len, reverse=True)
 
     def hidden(self, text: str) -> str:
         """The text with every secret replaced, at most 2,000 characters of it."""
@@ -33,6 +36,18 @@ class Secrets:
 
     def __repr__(self) -> str:
         return f"Secrets({HIDDEN})"
+
+
+def _forms(piece: str) -> Iterator[str]:
+    """The piece as answers may quote it: plain, in JSON, in an address, in HTML."""
+    in_json = json.dumps(piece)[1:-1]
+    yield from (
+        piece,
+        in_json,
+        in_json.replace("/", "\\/"),
+        json.dumps(piece, ensure_ascii=False)[1:-1],
+    )
+    yield from (quote(piece, safe=""), quote_plus(piece), escape(piece), escape(piece, quote=False))
 
 
 def _of_url(url: str) -> Iterator[str]:
@@ -68,3 +83,14 @@ def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
             yield value
         # `Bearer abc`: an answer that quotes only `abc` must not show it either.
         yield from (word for word in value.split() if len(word) >= 8)
+        if value.lower().startswith("basic "):
+            yield from _of_login(value[6:].strip())
+
+
+def _of_login(encoded: str) -> Iterator[str]:
+    """The login and the password of `Authorization: Basic …`."""
+    try:
+        login = b64decode(encoded, validate=True).decode()
+    except ValueError:
+        return
+    yield from (piece for piece in (login, login.partition(":")[2]) if len(piece) >= _WORD_LENGTH)
