@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects import transform, write
 from tests.test_dbt_build import project, rows, run
 from transformer.compile.spans import Span, sampled
 from transformer.errors import UsageError
@@ -82,3 +83,40 @@ def test_a_microbatch_model_builds_the_batches_of_the_span_only(tmp_path: Path) 
     run(root, "run", "daily", flags={"EVENT_TIME_END": "2024-01-04"})
     run(root, "run", "daily", flags=SPAN)
     assert rows(root, "select amount from daily order by day") == [(10,), (20,), (30,)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--empty",), ("--sample", "2 days"), ("--event-time-start", "2024-01-01"),
+     ("--event-time-end", "2024-01-01")],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["build", "run", "seed", "show"])
+def test_a_native_project_refuses_what_would_publish_a_part(
+    tmp_path: Path, command: str, words: tuple[str, ...]
+) -> None:
+    root = write(tmp_path, {"models/m.sql": "select 1 as id", "seeds/s.csv": "a\n1\n"})
+    selected = ("--select", "m") if command == "show" else ()
+    done = transform(root, command, *selected, *words, check=False)
+    assert done.returncode == 2
+    assert f"`{words[0]}` is for dbt projects" in done.stderr
+    assert not (root / "warehouse.duckdb").exists()
+
+
+def test_empty_takes_nothing_from_the_rows_of_a_unit_test(tmp_path: Path) -> None:
+    tested = {
+        "models/people.sql": """
+            {{ config(materialized='table') }}
+            select id from {{ ref('raw_orders') }}
+        """,
+        "models/_people.yml": """
+            unit_tests:
+              - name: rows_are_passed_on
+                model: people
+                given: [{input: ref('raw_orders'), rows: [{id: 7}, {id: 8}]}]
+                expect: {rows: [{id: 7}, {id: 8}]}
+        """,
+    }
+    root = project(tmp_path, **tested)
+    run(root, "build")
+    run(root, "build", flags={"EMPTY": True})
+    assert rows(root, "select count(*) from people") == [(0,)]

@@ -17,6 +17,14 @@ from transformer.compile.world import secrets_of
 from transformer.plan.asked import Selection
 from transformer.steps import EVERYTHING, Action, Plan, Results
 
+# Flags of options that build from a part of the rows.
+_NARROWING = {
+    "EMPTY": "--empty",
+    "SAMPLE": "--sample",
+    "EVENT_TIME_START": "--event-time-start",
+    "EVENT_TIME_END": "--event-time-end",
+}
+
 
 class Elsewhere(Struct, frozen=True):
     """A relation that another target holds: `kind` is what made it."""
@@ -52,6 +60,11 @@ class Ask(Struct, frozen=True):
     # where it is built here too when `favors` says so.
     deferred: Mapping[str, Elsewhere] = {}
     favors: bool = False
+
+    @property
+    def narrows(self) -> tuple[str, ...]:
+        """The options that build from a part of the rows, as they are written."""
+        return tuple(option for flag, option in _NARROWING.items() if self.flags.get(flag))
 
     @property
     def selection(self) -> Selection:

@@ -81,12 +81,14 @@ class Foresight:
         return self.opened.places, self.opened.engine.load_extension
 
     @property
-    def unsent(self) -> tuple[str, ...]:
-        """The chosen activations that this target does not run."""
-        if self.opened.project.target.activate or "activate" not in self.how.actions:
-            return ()
-        graph = self.opened.everything
-        return tuple(graph[i].name for i in sorted(self.chosen) if graph[i].kind == "activation")
+    def unsent(self) -> str:
+        """What is said of the chosen activations that do not run; nothing where there are none."""
+        graph, target = self.opened.everything, self.opened.project.target
+        if target.activate or "activate" not in self.how.actions:
+            return ""
+        names = [graph[i].name for i in sorted(self.chosen) if graph[i].kind == "activation"]
+        why = f"the target `{target.name}` does not say `activate: true`"
+        return f"{', '.join(names)}: not sent, since {why}" if names else ""
 
     @cached_property
     def chosen(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -18,7 +19,7 @@ from transformer.asking import Ask, Outside
 from transformer.compile.nodes import Graph
 from transformer.compile.world import secrets_of
 from transformer.engines import find
-from transformer.errors import Mistakes, TransformError
+from transformer.errors import Mistakes, TransformError, UsageError
 from transformer.plan.choice import chosen
 from transformer.project.dbt.dotenv import with_dotenv
 from transformer.project.form import is_dbt_project
@@ -104,6 +105,7 @@ def open_project(ask: Ask, outside: Outside) -> Opened:
     """The project, read and compiled, or as it is remembered. Raises UsageError when there is
     none."""
     root = ask.root.resolve()
+    _check_options(ask, root)
     if is_dbt_project(root):
         outside = dataclasses.replace(outside, env=with_dotenv(root, outside.env))
     known = None if ask.deferred else remembered(ask, outside.env, outside.say)
@@ -119,6 +121,16 @@ def open_project(ask: Ask, outside: Outside) -> Opened:
         seen = known.seen.and_then(seen)
     kept = remember(ask, seen, opened.memory(), frozenset(opened.scope.library.asked))
     return replace(opened, mark=kept.mark, since=kept.since) if kept else opened
+
+
+def _check_options(ask: Ask, root: Path) -> None:
+    """Raises UsageError for an option that would publish a part of the rows as if it were all."""
+    if ask.narrows and not is_dbt_project(root):
+        raise UsageError(
+            f"`{ask.narrows[0]}` is for dbt projects: here a build from a part of the rows would"
+            " replace the file that is published",
+            hint="`transform plan` checks every query without reading any rows; nothing was built",
+        )
 
 
 def _again(ask: Ask, outside: Outside, known: Remembered) -> Opened:

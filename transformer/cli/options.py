@@ -99,13 +99,16 @@ FavorState = Annotated[
     bool,
     _option("--favor-state", help="… even where it is built here too", env="DBT_FAVOR_STATE"),
 ]
-Empty = Annotated[bool, _option("--empty", help="Build with no rows")]
-Sample = Annotated[str | None, _option("--sample", help="Build from a part of the rows: `3 days`")]
+Empty = Annotated[bool, _option("--empty", help="Build with no rows (dbt projects)")]
+Sample = Annotated[
+    str | None, _option("--sample", help="Build from a part of the rows: `3 days` (dbt projects)")
+]
 EventStart = Annotated[
-    str | None, _option("--event-time-start", help="From when on microbatches are built")
+    str | None,
+    _option("--event-time-start", help="From when on microbatches are built (dbt projects)"),
 ]
 EventEnd = Annotated[
-    str | None, _option("--event-time-end", help="Until when microbatches are built")
+    str | None, _option("--event-time-end", help="Until when microbatches are built (dbt projects)")
 ]
 StoreFailures = Annotated[
     bool,

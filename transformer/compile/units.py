@@ -196,11 +196,13 @@ class _Unit(Struct, frozen=True):
         incremental = str(macros.pop("is_incremental", "false")).lower() == "true"
         world = self.scope.world
         env = {k: str(v) for k, v in (overrides.get("env_vars") or {}).items()}
+        # What is given is few rows, and all of them are meant.
+        flags = {name: value for name, value in world.flags.items() if name != "EMPTY"}
         scope = replace(
             self.scope,
             index=given,
             vars_of={**self.scope.vars_of, package: {**known, **(overrides.get("vars") or {})}},
-            world=dataclasses.replace(world, env={**world.env, **env}),
+            world=dataclasses.replace(world, env={**world.env, **env}, flags=flags),
             replaced=macros,
         )
         template = template_of(self.model, scope)

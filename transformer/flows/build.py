@@ -86,8 +86,7 @@ class _Build:
 
     def run(self) -> Report:
         if unsent := self.foresight.unsent:
-            said = f"{', '.join(unsent)}: not sent, since the target `{self.place.target.name}`"
-            self.on_event(Event("notice", f"{said} does not say `activate: true`", ""))
+            self.on_event(Event("notice", unsent, ""))
         self.place.recover()
         if self.partial:
             # What a build of everything left half done is no ground for a part of it.

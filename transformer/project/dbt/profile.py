@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -69,17 +68,8 @@ def read_target(wanted: Wanted, words: Words) -> Target:
             Where(FILE, 1),
             did_you_mean(wanted.profile, set(profiles) - {"config"}),
         )
-    usual = _usual(profile, words)
-    name, output = _output(profile, wanted.target or usual, wanted.profile)
-    made = _target(name, output, wanted, words)
-    said = made.words.get("activate")
-    return dataclasses.replace(made, activate=name == usual if said is None else said is True)
-
-
-def _usual(profile: Item, words: Words) -> str:
-    """The target that is built when none is named."""
-    written = child(profile, "target")
-    return str((words.scalar(written) if written else None) or "default")
+    name, output = _output(profile, wanted, words)
+    return _target(name, output, wanted, words)
 
 
 def _closed(item: Item) -> Item:
@@ -105,17 +95,19 @@ def _find(places: tuple[Path, ...]) -> Path:
     )
 
 
-def _output(profile: Item, name: str, shown: str) -> tuple[str, Item]:
+def _output(profile: Item, wanted: Wanted, words: Words) -> tuple[str, Item]:
+    written = child(profile, "target")
+    name = wanted.target or (words.scalar(written) if written else None) or "default"
     outputs = child(profile, "outputs")
     known = [key for key, _, _ in outputs.entries()] if outputs and outputs.is_map else []
-    output = child(outputs, name)
+    output = child(outputs, str(name))
     if output is None or not output.is_map:
         raise UsageError(
-            f"the profile `{shown}` has no target `{name}`",
+            f"the profile `{wanted.profile}` has no target `{name}`",
             outputs.where if outputs else profile.where,
-            did_you_mean(name, known),
+            did_you_mean(str(name), known),
         )
-    return name, output
+    return str(name), output
 
 
 def _target(name: str, output: Item, wanted: Wanted, words: Words) -> Target:
