@@ -12,7 +12,7 @@ from tests.sources.lab import Lab, lab
 from transformer import sources
 from transformer.engines import duckdb as engine
 from transformer.errors import TransformError
-from transformer.landing.staged import PART, ROW
+from transformer.landing.staged import PART, ROW, SURE
 from transformer.run.loading import reader
 
 KINDS = tuple(sources.kinds())
@@ -65,7 +65,7 @@ def test_a_staging_offers_every_row_with_its_part(tmp_path: Path, case: tuple[st
         parts = reading.parts(session)
         staged = reading.stage(session, parts, None, None)
         names = [n for n, _ in session.columns(f"select * from ({staged.rows})")]
-        assert names == [*COLUMNS, PART, ROW]
+        assert [n for n in names if n not in (SURE, *staged.kept)] == [*COLUMNS, PART, ROW]
         assert [n for n, _ in staged.columns] == list(COLUMNS)
         assert session.rows(f"select count(*) from ({staged.rows})") == [(len(GOOD),)]
         found = session.rows(f"select distinct {PART} from ({staged.rows})")

@@ -55,6 +55,10 @@ GOOD: dict[str, tuple[Any, dict[str, Any], list[tuple[Any, ...]]]] = {
     "null words as asked for": ("a,b\n1,NA\nNA,2\n", {"null_values": ("NA",)}, [(1, None), (None, 2)]),  # noqa: E501
     "leading zeros": ("a,b\n007,1\n010,2\n", {}, [("007", 1), ("010", 2)]),
     "utf-16": ("a,b\n1,é\n".encode("utf-16"), {"encoding": "utf-16"}, [(1, "é")]),
+    "utf-16 unsaid": ("a,b\n1,é\n".encode("utf-16"), {}, [(1, "é")]),
+    "big-endian": (b"\xfe\xff" + "a,b\n1,é\n".encode("utf-16-be"), {}, [(1, "é")]),
+    "windows-1252": (b"a,b\n1,\x80\xf6\n", {"encoding": "windows-1252"}, [(1, "€ö")]),
+    "mixed line ends": ('a,b\r\n1,"x\r\ny"\n3,4\r5,6\n', {}, [(1, "x\r\ny"), (3, "4"), (5, "6")]),
     "utf-16 without a mark": ("a,b\n1,é\n".encode("utf-16-le"), {"encoding": "utf-16"}, [(1, "é")]),
     "latin-1": ("a,b\n1,é\n".encode("latin-1"), {"encoding": "latin-1"}, [(1, "é")]),
     "a name over two lines": ('"a\nz",b\n1,2\n', {}, [(1, 2)]),
@@ -127,7 +131,7 @@ def test_an_open_quote_that_takes_the_rest_of_a_file_is_refused(tmp_path: Path) 
     """What DuckDB keeps of such a line would not hold all the rows that it took."""
     rows = "".join(f"{n},{n}\n" for n in range(5_000))
     error = refused(tmp_path, 'a,b\n1,2\n3,"x\n' + rows)
-    assert "line 3 of `a.csv` is never closed" in str(error)
+    assert "a quote in row 2 of `a.csv` is never closed" in str(error)
 
 
 def test_a_line_longer_than_16_mb_is_quarantined(tmp_path: Path) -> None:
@@ -141,9 +145,7 @@ REFUSED: dict[str, tuple[bytes | str, str]] = {
     "empty": (b"", "is empty"),
     "no names": ("\n\n", "no header"),
     "only delimiters": (",,\n1,2,3\n", "no header"),
-    "utf-16 unsaid": ("a,b\n1,2\n".encode("utf-16"), "is UTF-16"),
-    "big-endian": (b"\xfe\xff" + "a,b\n1,2\n".encode("utf-16-be"), "big-endian"),
-    "mixed line ends": ("a,b\r\n1,2\n3,4\r5,6\n", "do not all end alike"),
+    "a header that is not utf-8": (b"nr,gr\xf6\xdfe\n1,2\n", "with `encoding: windows-1252`"),
 }
 
 

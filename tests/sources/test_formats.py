@@ -134,12 +134,12 @@ def test_parquet_types_widen_and_misfits_wait(tmp_path: Path) -> None:
         here.ask(f"copy (select 1::int a, 1::int b, {{'c': 1}} s) to '{tmp_path}/1.parquet'")
         here.load()
         here.ask(
-            f"copy (select unnest([5000000000, 6]) a, unnest([1.5, 2]) b, {{'c': 1}} s"
-            f" union all select 7, 3, {{'c': 1}}) to '{tmp_path}/2.parquet'"
+            f"copy (select unnest([5000000000, 6]) a, unnest([true, null]) b, {{'c': 1}} s"
+            f" union all select 7, false, {{'c': 1}}) to '{tmp_path}/2.parquet'"
         )
         here.load()
         assert here.columns()["a"] == "BIGINT"
-        assert [(q[2], q[3]) for q in here.quarantine()] == [("b", "1.5")]
+        assert [(q[2], q[3]) for q in here.quarantine()] == [("b", "true"), ("b", "false")]
         here.ask(f"copy (select 1 a, 1 b, {{'c': 1, 'd': 2}} s) to '{tmp_path}/3.parquet'")
         here.load()
         assert ("s", "{'c': 1, 'd': 2}") in [(q[2], q[3]) for q in here.quarantine()]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from csv import QUOTE_NONE
 from csv import Error as CsvError
 from csv import reader as csv_reader
-from pathlib import Path
+from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from transformer.errors import Fault, LoadError
-from transformer.landing.given import Given
-from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged, distinct
+from transformer.errors import LoadError, Where
+from transformer.landing.given import KEPT, PASSED, Given
+from transformer.landing.staged import PART, ROW, UNKNOWN, Lines, Session, Staged, distinct
+from transformer.landing.text import encoding_of, head_of, in_utf8, is_zstd, one_line_end, with_one_line_end
 from transformer.names import literal
+from transformer.steps import Columns
 
 _DELIMITERS = (",", ";", "\t", "|")
 # Lines that are looked at for the names; a name may hold a few line breaks.
@@ -25,53 +28,41 @@ _KEPT = 10_000
 
 
 class _Shape(Struct, frozen=True):
-    """What a file of delimited text looks like: names, and blank lines before them."""
+    """What a file of delimited text looks like: names, and lines before them."""
 
     names: tuple[str, ...]
     delimiter: str
     quote: str
+    escape: str
     header: bool
     skip: int
+    comment: str = ""
 
     def options(self) -> str:
-        quote = literal(self.quote)
+        comment = f", comment={literal(self.comment)}" if self.comment else ""
         return (
-            f"delim={literal(self.delimiter)}, quote={quote}, escape={quote},"
-            f" header={self.header}, skip={self.skip}"
+            f"delim={literal(self.delimiter)}, quote={literal(self.quote)},"
+            f" escape={literal(self.escape)}, header={self.header}, skip={self.skip}{comment}"
         )
 
 
 def csv(session: Session, given: Given) -> Staged:
-    """Delimited text: every value as text; lines that are no rows are told apart."""
-    _right_encoding(given)
-    try:
-        shape = _shape(session, given)
-        _stage(session, given, shape)
-    except Fault as fault:
-        raise _clearer(fault, given) from None
-    before = shape.skip + int(shape.header)
-    errors, _ = given.rejects()
-    bad = None
-    if _some(session, given, errors):
-        _renumber(session, given.table("rows"), errors, before)
-        bad = _bad(given, errors, before)
-    columns = tuple((name, UNKNOWN) for name in shape.names)
-    return Staged(f"from {given.table('rows')}", columns, text=True, bad=bad)
+    """Delimited text: every value as text; lines that are no rows are told apart.
 
-
-def _stage(session: Session, given: Given, shape: _Shape) -> None:
-    _, keep = given.rejects()
-    listed = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in shape.names)
-    nulls = ", ".join(literal(v) for v in ("", *given.options.get("null_values", ())))
-    session.run(given.fresh_rejects())
-    session.run(
-        f"create or replace temp table {given.table('rows')} as "
-        + given.bounded(
-            f"select *, {given.part} as {PART}, row_number() over () as {ROW}"
-            f" from read_csv({given.place}, auto_detect=false, {shape.options()},"
-            f" {given.reading()}, columns={{{listed}}}, nullstr=[{nulls}]{keep})"
-        )
-    )
+    A local file in UTF-8 is read where it lies, as often as it is needed. Others are copied into
+    a temporary table: their bytes are converted first, or come over a network.
+    """
+    encoding = encoding_of(given)
+    with ExitStack() as copies:
+        converted = copies.enter_context(in_utf8(given, encoding))
+        given = replace(given, converted=converted)
+        shape = _shape(session, given, "utf-8" if converted else encoding)
+        if not (converted or given.remote) and one_line_end(given):
+            return _staged(given, shape)
+        if not given.remote and not converted and not is_zstd(given):
+            copy = copies.enter_context(with_one_line_end(given, shape.delimiter, shape.quote))
+            given = replace(given, converted=copy)
+        return _copied(session, given, shape)
 
 
 def tsv(session: Session, given: Given) -> Staged:
@@ -79,45 +70,77 @@ def tsv(session: Session, given: Given) -> Staged:
     return csv(session, given.with_options(delimiter=given.options.get("delimiter") or "\t"))
 
 
-def _bad(given: Given, errors: str, before: int) -> str:
-    record = "ltrim(any_value(csv_line), chr(10) || chr(13))"
-    return (
-        f"select {given.part} as part, line - {before} as row_number,"
-        f" any_value(column_name) as column_name, {record} as record,"
-        f" lower(any_value(error_type::varchar)) || ': ' || any_value(error_message) as reason"
-        f" from {errors} group by line"
+def _staged(given: Given, shape: _Shape) -> Staged:
+    columns = tuple((name, UNKNOWN) for name in shape.names)
+    return Staged(
+        reading=partial(_reading, given, shape, PASSED),
+        columns=columns,
+        text=True,
+        first=partial(_reading, given, shape, KEPT),
+        lines=(_lines(given, shape),),
+        notation=given.notation,
     )
 
 
-def _right_encoding(given: Given) -> None:
-    """Says when a local file's first bytes contradict its encoding."""
-    encoding = given.options.get("encoding", "utf-8")
-    if "://" in given.path:
-        return
-    with Path(given.path).open("rb") as stream:
-        mark = stream.read(2)
-    if mark == b"\xfe\xff":
-        raise LoadError(
-            f"`{given.name}` is big-endian UTF-16, which cannot be read",
-            hint="save it as UTF-8, or as little-endian UTF-16",
-        )
-    if mark == b"\xff\xfe" and encoding != "utf-16":
-        raise LoadError(f"`{given.name}` is UTF-16", hint="set `encoding: utf-16`")
+def _copied(session: Session, given: Given, shape: _Shape) -> Staged:
+    stage = given.table("rows")
+    staged = _staged(given, shape)
+    session.run(f"create or replace temp table {stage} as {_reading(given, shape, KEPT, ())}")
+    return replace(staged, reading=lambda _: f"select * from {stage}", first=None)
 
 
-def _shape(session: Session, given: Given) -> _Shape:
+def _lines(given: Given, shape: _Shape) -> Lines:
+    path = given.converted or given.path
+    return Lines(path, given.name, shape.skip + int(shape.header))
+
+
+def _reading(given: Given, shape: _Shape, bad_lines: str, columns: Columns) -> str:
+    del columns  # they are those of the header
+    listed = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in shape.names)
+    nulls = ", ".join(literal(v) for v in ("", *given.options.get("null_values", ())))
+    return given.bounded(
+        f"select *, {given.part} as {PART}, row_number() over () as {ROW}"
+        f" from read_csv({given.place}, auto_detect=false, {shape.options()},"
+        f" {given.reading()}, columns={{{listed}}}, nullstr=[{nulls}]{bad_lines})"
+    )
+
+
+def _shape(session: Session, given: Given, encoding: str) -> _Shape:
     options = given.options
-    found = session.rows(f"{given.lines(', ignore_errors=true')} limit {_HEAD}")
-    lines = [str(line or "") for (line,) in found]
-    blank = next((n for n, line in enumerate(lines) if line.strip("\ufeff\r ")), 0)
+    text = _head(session, given, encoding)
+    lines = re.split(r"\r\n|\n|\r", text)[: _HEAD + int(options.get("skip") or 0)]
+    first = _first(given, lines)
     quote = options.get("quote", '"')
-    head = lines[blank:]
-    first = head[0].lstrip("\ufeff") if head else ""
-    delimiter = options.get("delimiter") or _delimiter(first)
-    _sane_delimiter(given, delimiter, first)
-    cells = _cells(head, delimiter, quote)
+    head = lines[first:]
+    delimiter = options.get("delimiter") or _delimiter(head[0] if head else "")
+    _sane_delimiter(given, delimiter, head[0] if head else "")
     header = bool(options.get("header", True))
-    return _Shape(_names(given, cells, header=header), delimiter, quote, header, blank)
+    names = _names(given, _cells(head, delimiter, quote), header=header)
+    escape = options.get("escape") or quote
+    comment = options.get("comment") or ""
+    return _Shape(names, delimiter, quote, escape, header, first, comment)
+
+
+def _head(session: Session, given: Given, encoding: str) -> str:
+    """The first lines. Only DuckDB gets at those of files that are packed with zstd, or remote."""
+    if given.converted is None and (given.remote or is_zstd(given)):
+        found = session.rows(f"{given.lines(PASSED)} limit {_HEAD}")
+        return "\n".join(str(line or "") for (line,) in found).lstrip("\ufeff")
+    here = replace(given, path=given.converted) if given.converted else given
+    return head_of(here, encoding).lstrip("\ufeff")
+
+
+def _first(given: Given, lines: list[str]) -> int:
+    """The line that holds the names (or the first row, where there are none)."""
+    skip = int(given.options.get("skip") or 0)
+    row = given.options.get("header_row")
+    if row and int(row) > 1:
+        return int(row) - 1
+    comment = given.options.get("comment")
+    for number, line in enumerate(lines[skip:], skip):
+        if line.strip() and not (comment and line.startswith(comment)):
+            return number
+    return skip
 
 
 def _delimiter(line: str) -> str:
@@ -158,35 +181,16 @@ def _names(given: Given, cells: list[str], *, header: bool) -> tuple[str, ...]:
     return distinct([*given.declared, *[""] * (count - len(given.declared))])
 
 
-def _some(session: Session, given: Given, errors: str) -> bool:
-    """Whether there are lines that are no rows. Refuses a file in which an open quote takes more
-    lines with it than quarantine can keep."""
-    swallowed = f"length(csv_line) >= {_KEPT} and contains(trim(csv_line, chr(10)), chr(10))"
-    count, line = session.rows(
-        f"select count(*), min(line) filter (where {swallowed}) from {errors}"
-    )[0]
-    if line is not None:
+def refuse_open_quote(session: Session, broken: str, where: Where) -> None:
+    """Refuses a file in which an open quote takes more lines with it than quarantine can keep."""
+    swallowed = f"length(record) >= {_KEPT} and contains(trim(record, chr(10)), chr(10))"
+    found = session.rows(
+        f"select part, min(row_number) from ({broken}) where {swallowed} group by part limit 1"
+    )
+    for part, row in found:
         raise LoadError(
-            f"a quote in line {line} of `{given.name}` is never closed, and all that follows is"
+            f"a quote in row {row} of `{part}` is never closed, and all that follows is"
             " taken for its text",
+            where,
             hint="repair the line, or set `quote: ''` when quotes mean nothing there",
         )
-    return bool(count)
-
-
-def _clearer(fault: Fault, given: Given) -> Exception:
-    if "invalid state" not in fault.message:
-        return fault
-    return LoadError(
-        f"the lines of `{given.name}` do not all end alike, or a quote is out of place",
-        hint="save it with one kind of line end",
-    )
-
-
-def _renumber(session: Session, stage: str, errors: str, before: int) -> None:
-    """Counts the rows that were rejected too, so that a row's number is its place in the file."""
-    session.run(
-        f"update {stage} set {ROW} = {ROW} + (select count(*) from"
-        f" (select line - {before} - row_number() over (order by line) as before"
-        f" from (select distinct line from {errors})) e where e.before < {stage}.{ROW})"
-    )

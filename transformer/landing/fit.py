@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.errors import LoadError
-from transformer.landing.staged import OWN, UNKNOWN, Cursor, Session, Staged
-from transformer.landing.types import EXACT_IN_DOUBLE, INTEGERS, infer, misfit, widens
+from transformer.landing.staged import NOTHING, OWN, SURE, UNKNOWN, Cursor, Session, Staged
+from transformer.landing.types import (
+    EXACT_IN_DOUBLE,
+    INTEGERS,
+    SAMPLE,
+    USUAL,
+    Notation,
+    Slot,
+    exact_double,
+    infer,
+    is_decimal,
+    joined,
+    widens,
+)
 from transformer.names import Name, quoted
 from transformer.project.values import Load
 from transformer.steps import Columns
@@ -44,20 +56,41 @@ class Landing(Struct, frozen=True):
         return self.load.mode == "replace" or not self.existing
 
 
-class Fitted(Struct, frozen=True):
-    """The columns as they will be: target types, what has to be altered, what is refused.
+class Learned(Struct, frozen=True):
+    """What a first attempt found out about rows beyond the sample: columns, and types of text."""
 
-    `recast` are columns whose declared type is not the one they have. `sure` are those of
-    which all values at hand were found to fit.
+    columns: Columns = ()
+    kinds: Mapping[str, str] = {}
+
+
+class Fitted(Struct, frozen=True):
+    """The columns as they will be: how each gets its type, what has to be altered, what is refused.
+
+    `recast` are columns whose declared type is not the one they have. `open` are columns of text
+    that a later row may give another type.
     """
 
-    kinds: Mapping[str, str]
-    offered: Mapping[str, str]
+    slots: Mapping[str, Slot]
     added: Columns = ()
     widened: Columns = ()
     recast: Columns = ()
     extra: tuple[str, ...] = ()
-    sure: frozenset[str] = frozenset()
+    open: frozenset[str] = frozenset()
+    partial: bool = False
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The type of each column."""
+        return {name: _told(slot.kind) for name, slot in self.slots.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that are landed."""
+        return [name for name in self.slots if name not in self.extra]
+
+
+def _told(kind: str) -> str:
+    return "VARCHAR" if kind == UNKNOWN else kind
 
 
 class _Wanted(Struct, frozen=True):
@@ -73,30 +106,44 @@ class _Wanted(Struct, frozen=True):
     def has(self, name: str) -> str:
         return self.held.get(name.lower(), ("", ""))[1]
 
-    def kind(self, name: str) -> str:
-        return self.declared.get(name.lower()) or self.has(name)
 
-
-def fit(session: Session, landing: Landing, staged: Staged) -> Fitted:
-    """Which type each column gets, under the policy `on_schema_change`."""
+def fit(session: Session, landing: Landing, staged: Staged, learned: Learned) -> Fitted:
+    """How each column gets its type, under the policy `on_schema_change`."""
     wanted = _Wanted(
         {n.lower(): (n, k) for n, k in landing.existing if n not in _OWN_NAMES},
         {n.lower(): k for n, k in landing.declared.items()},
         {n: _raw(k) for n, k in staged.columns},
     )
-    found, met = _found(session, staged, wanted)
-    fitted = _fitted(session, landing, wanted, found)
-    sure = frozenset(n for n, kind in met.items() if fitted.kinds[n] == kind)
-    fitted = replace(fitted, sure=sure)
-    policy = landing.load.on_schema_change
-    if wanted.held and policy == "freeze":
-        _frozen(landing, wanted, (*fitted.added, *fitted.widened))
-    if wanted.held and policy == "quarantine":
+    unknown = [n for n, k in wanted.offered.items() if k == UNKNOWN]
+    unknown = [n for n in unknown if n.lower() not in wanted.declared and wanted.has(n) != "VARCHAR"]
+    seen, guessed = guess(session, staged, [n for n in unknown if n not in learned.kinds])
+    guessed |= {n: learned.kinds[n] for n in unknown if n in learned.kinds}
+    fitted = _fitted(session, landing, wanted, (staged, guessed))
+    _policy(landing, wanted, fitted)
+    if wanted.held and landing.load.on_schema_change == "quarantine":
         new = {n for n, _ in fitted.added}
-        kinds = {n: wanted.kind(n) or k for n, k in fitted.kinds.items()}
+        slots = {
+            n: _slot(staged, n, wanted.has(n) or s.kind, declared=s.declared)
+            for n, s in fitted.slots.items()
+        }
         extra = tuple(n for n in wanted.offered if wanted.named(n) in new)
-        return Fitted(kinds, wanted.offered, recast=fitted.recast, extra=extra)
-    return fitted
+        return Fitted(slots, recast=fitted.recast, extra=extra)
+    return Fitted(
+        fitted.slots, fitted.added, fitted.widened, fitted.recast,
+        open=frozenset(unknown), partial=seen >= SAMPLE or bool(learned.kinds),
+    )  # fmt: skip
+
+
+def guess(session: Session, staged: Staged, columns: list[str]) -> tuple[int, dict[str, str]]:
+    """How many rows the sample has, and the types that these columns of text have in it."""
+    if not columns:
+        return 0, {}
+    session.run(
+        f"create or replace temp table __sample as select * from ({staged.rows}) limit {SAMPLE}"
+    )
+    sure = f" where {SURE}" if staged.sure else ""
+    seen = int(session.rows("select count(*) from __sample")[0][0])
+    return seen, infer(session, f"from __sample{sure}", columns, staged.notation or USUAL)
 
 
 def _raw(kind: str) -> str:
@@ -104,27 +151,49 @@ def _raw(kind: str) -> str:
     return "VARCHAR" if kind.startswith("ENUM(") else kind
 
 
+def _slot(staged: Staged, name: str, kind: str, *, declared: bool) -> Slot:
+    offered = _raw(dict(staged.columns)[name])
+    notation: Notation = staged.notation or USUAL
+    return Slot(kind, offered, staged.text, declared=declared, notation=notation)
+
+
 def _fitted(
-    session: Session, landing: Landing, wanted: _Wanted, found: Mapping[str, str]
+    session: Session,
+    landing: Landing,
+    wanted: _Wanted,
+    seen: tuple[Staged, Mapping[str, str]],
 ) -> Fitted:
-    kinds, added, widened, recast = {}, [], [], []
-    for name in wanted.offered:
-        old, new, has = wanted.kind(name), found[name], wanted.has(name)
+    staged, guessed = seen
+    slots: dict[str, Slot] = {}
+    added, widened, recast = [], [], []
+    for name, offered in wanted.offered.items():
+        declared, has = wanted.declared.get(name.lower()), wanted.has(name)
+        new = guessed.get(name, "VARCHAR" if offered in (UNKNOWN, NOTHING) else offered)
+        kind = declared or new
+        if has and not declared:
+            kind = _kept(session, landing, (wanted.named(name), has), (new, name in guessed))
+        slots[name] = _slot(staged, name, kind, declared=declared is not None)
         there = wanted.named(name)
-        kinds[name] = old or new
-        if (wanted.held and not has) or not old:
-            added.append((there, kinds[name]))
-        elif has and has != old:
-            recast.append((there, old))
-        elif (
-            old != new
-            and name.lower() not in wanted.declared
-            and widens(old, new)
-            and _exact(session, landing, there, (old, new))
-        ):
-            kinds[name] = new
-            widened.append((there, new))
-    return Fitted(kinds, wanted.offered, tuple(added), tuple(widened), tuple(recast))
+        if not has:
+            if wanted.held or not declared:
+                added.append((there, _told(kind)))
+        elif has != kind:
+            (recast if declared else widened).append((there, kind))
+    return Fitted(slots, tuple(added), tuple(widened), tuple(recast))
+
+
+def _kept(
+    session: Session, landing: Landing, column: tuple[str, str], new: tuple[str, bool]
+) -> str:
+    """The type of a column that is there, for values of another one: wider, or as it was."""
+    (name, has), (kind, text) = column, new
+    if kind in (UNKNOWN, has) or (text and kind == "VARCHAR"):
+        return has
+    if not text and (both := joined(has, kind)):
+        return both
+    if widens(has, kind) and (text or not is_decimal(has)):
+        return kind if _exact(session, landing, name, (has, kind)) else has
+    return has
 
 
 def _exact(session: Session, landing: Landing, name: str, kinds: tuple[str, str]) -> bool:
@@ -136,37 +205,9 @@ def _exact(session: Session, landing: Landing, name: str, kinds: tuple[str, str]
     return (found[0][0] or 0) <= EXACT_IN_DOUBLE
 
 
-def _found(
-    session: Session, staged: Staged, wanted: _Wanted
-) -> tuple[dict[str, str], Mapping[str, str]]:
-    """The type that the values at hand ask for, where it is not the wanted one; and the types
-    that all of them were found to meet."""
-    offered = wanted.offered
-    if not staged.text:
-        return dict(offered), {}
-    kinds = {n: wanted.kind(n) for n in offered}
-    unknown = [n for n, kind in offered.items() if kind == UNKNOWN and not kinds[n]]
-    unfit = _unfit(session, staged, {n: k for n, k in kinds.items() if k}, offered)
-    guessed = infer(session, staged.rows, [n for n in (*unknown, *unfit) if offered[n] == UNKNOWN])
-    met = {n: kind for n, kind in kinds.items() if kind and n not in unfit} | guessed
-    return {
-        n: guessed.get(n)
-        or (kind if kind != UNKNOWN and (n in unfit or not kinds[n]) else kinds[n])
-        for n, kind in offered.items()
-    }, met
-
-
-def _unfit(
-    session: Session, staged: Staged, kinds: Mapping[str, str], offered: Mapping[str, str]
-) -> Sequence[str]:
-    """The columns that hold a value which does not fit the wanted type."""
-    asked = [(n, misfit(n, kind, text=True, offered=offered[n])) for n, kind in kinds.items()]
-    conditions = [(n, condition) for n, condition in asked if condition]
-    if not conditions:
-        return []
-    figures = ", ".join(f"count(*) filter (where {condition})" for _, condition in conditions)
-    counts = session.rows(f"select {figures} from ({staged.rows})")[0]
-    return [n for (n, _), count in zip(conditions, counts, strict=True) if count]
+def _policy(landing: Landing, wanted: _Wanted, fitted: Fitted) -> None:
+    if wanted.held and landing.load.on_schema_change == "freeze":
+        _frozen(landing, wanted, (*fitted.added, *fitted.widened))
 
 
 def _frozen(landing: Landing, wanted: _Wanted, changed: Columns) -> None:
@@ -180,3 +221,69 @@ def _frozen(landing: Landing, wanted: _Wanted, changed: Columns) -> None:
         landing.load.place("on_schema_change"),
         hint="the table is as it was; `on_schema_change: evolve` takes new columns in",
     )
+
+
+class Place(Struct, frozen=True):
+    """Where typed rows stand, and which of them: a table, and a condition on its rows."""
+
+    table: str
+    where: str
+
+
+def relearned(
+    session: Session, landing: Landing, fitted: Fitted, place: Place, left: str | None
+) -> dict[str, str]:
+    """The types that rows beyond the sample ask for, by column, where they are others.
+
+    `place` holds the rows that landed, `left` selects those that did not fit. A column that was
+    there before, or whose values landed, only gets a type that holds all of them exactly.
+    """
+    held = {n.lower() for n, _ in landing.existing}
+    names = [n for n in fitted.open if n not in fitted.extra]
+    made: dict[str, str] = {}
+    empty = [n for n in names if fitted.slots[n].kind == UNKNOWN]
+    if empty and fitted.partial:
+        made |= infer(session, f"select * from {place.table} where {place.where}", empty)
+        made = {n: kind for n, kind in made.items() if kind not in (UNKNOWN, "VARCHAR")}
+    if left is None:
+        return made
+    notation = next(iter(fitted.slots.values())).notation if fitted.slots else USUAL
+    asked = infer(session, left, [n for n in names if n not in made], notation)
+    for name, kind in asked.items():
+        old = fitted.slots[name].kind
+        new = _above(session, place, name, (old, kind))
+        if not _all_fit(session, left, name, replace(fitted.slots[name], kind=new)):
+            new = "VARCHAR"
+        if name.lower() in held and not widens(old, new):
+            continue
+        if new != old and old != "VARCHAR":
+            made[name] = new
+    return made
+
+
+def _all_fit(session: Session, left: str, name: str, slot: Slot) -> bool:
+    value = slot.value(quoted(name))
+    fits = slot.fits(quoted(name), value)
+    return fits is None or not session.rows(f"select 1 from ({left}) where not {fits} limit 1")
+
+
+def _above(session: Session, place: Place, name: str, kinds: tuple[str, str]) -> str:
+    """The first type that the landed values of the one and all values of the other meet."""
+    old, new = kinds
+    if new in (UNKNOWN, old):
+        return old
+    pair = {old, new}
+    if pair <= {"BIGINT", "HUGEINT"}:
+        return "HUGEINT"
+    if pair == {"DATE", "TIMESTAMP"}:
+        return "TIMESTAMP"
+    if "DOUBLE" in pair and pair <= {"BIGINT", "HUGEINT", "DOUBLE"}:
+        text = f"{quoted(name)}::varchar"
+        inexact = f"not {exact_double(text, f'{quoted(name)}::double')}"
+        asked = f"select 1 from {place.table} where {place.where} and {inexact} limit 1"
+        return "VARCHAR" if old != "DOUBLE" and session.rows(asked) else "DOUBLE"
+    if old == UNKNOWN and not session.rows(
+        f"select 1 from {place.table} where {place.where} and {quoted(name)} is not null limit 1"
+    ):
+        return new
+    return "VARCHAR"

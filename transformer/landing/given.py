@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from transformer.landing.staged import path_literal
+from transformer.landing.staged import REJECTS, SCANS, path_literal
+from transformer.landing.types import Notation
 from transformer.names import literal, quoted
 
 # A line longer than this is refused; the default of 2 MB is too small for nested JSON.
@@ -19,7 +20,7 @@ class Given(Struct, frozen=True):
     """One file to stage: its number among the files, its name in messages, its path, options.
 
     `declared` are column names from YAML, for files without a header. `limit` bounds the rows
-    when only the types are wanted.
+    when only the types are wanted. `converted` is a copy in UTF-8, read in the place of `path`.
     """
 
     number: int
@@ -28,16 +29,35 @@ class Given(Struct, frozen=True):
     options: Mapping[str, Any]
     declared: tuple[str, ...] = ()
     limit: int | None = None
+    converted: str | None = None
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is read over a network, which should happen once."""
+        return "://" in self.path
 
     @property
     def place(self) -> str:
         """The path as SQL. A URL has no patterns that would have to be kept from DuckDB."""
-        return literal(self.path) if "://" in self.path else path_literal(self.path)
+        if self.converted:
+            return path_literal(self.converted)
+        return literal(self.path) if self.remote else path_literal(self.path)
 
     @property
     def part(self) -> str:
         """The name as SQL."""
         return literal(self.name)
+
+    @property
+    def notation(self) -> Notation:
+        """How numbers and days are written in it."""
+        given = self.options.get
+        return Notation(
+            decimal=given("decimal") or ".",
+            thousands=given("thousands") or "",
+            date=given("date_format") or "",
+            timestamp=given("timestamp_format") or "",
+        )
 
     def table(self, what: str) -> str:
         """The name of a temporary table of this file's own."""
@@ -52,12 +72,9 @@ class Given(Struct, frozen=True):
         return replace(self, options={**self.options, **options})
 
     def reading(self) -> str:
-        """How DuckDB has to read the text: encoding, packing, longest line."""
-        made = [
-            f"encoding={literal(self.options.get('encoding', 'utf-8'))}",
-            f"max_line_size={LONGEST_LINE}",
-        ]
-        if self.options.get("compression"):
+        """How DuckDB has to read the text: packing, longest line."""
+        made = [f"max_line_size={LONGEST_LINE}"]
+        if self.options.get("compression") and not self.converted:
             made.append(f"compression={literal(self.options['compression'])}")
         return ", ".join(made)
 
@@ -69,16 +86,8 @@ class Given(Struct, frozen=True):
             f" {self.reading()}{more})"
         )
 
-    def rejects(self) -> tuple[str, str]:
-        """The tables for lines that are no rows, and the options that fill them."""
-        errors, scans = f"__rejects_{self.number}", f"__scans_{self.number}"
-        return errors, (
-            f", store_rejects=true, rejects_table={literal(errors)}, rejects_scan={literal(scans)}"
-        )
 
-    def fresh_rejects(self) -> str:
-        """Statements that drop these tables, if they are there."""
-        return (
-            f"drop table if exists __rejects_{self.number};"
-            f" drop table if exists __scans_{self.number}"
-        )
+# How lines that are no rows are kept, and how they are passed over when they are kept already.
+KEPT = f", store_rejects=true, rejects_table={literal(REJECTS)}, rejects_scan={literal(SCANS)}"
+PASSED = ", ignore_errors=true"
+FRESH_REJECTS = f"drop table if exists {REJECTS}; drop table if exists {SCANS}"

@@ -1,21 +1,22 @@
 """Lands what a source offers: every row goes to the table or to quarantine, and is counted.
 
-`landed + quarantined = read`, always. Nothing here loops over rows: types, misfits, keys and
-duplicates are settled in SQL.
+`landed + quarantined = read`, always. Nothing here loops over rows. One pass types all rows and
+lands those that are exact beyond doubt; only the rest is read a second time, into a small table,
+and gets what is slow: other types, exact digits, quarantine.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import LoadError, did_you_mean
-from transformer.landing.fit import Fitted, Landing, fit
-from transformer.landing.modes import MODES, Rows, of_part
-from transformer.landing.staged import OWN, PART, ROW, Session, Staged
-from transformer.landing.types import cast, misfit, plain
+from transformer.landing.delimited import refuse_open_quote
+from transformer.landing.fit import Fitted, Landing, Learned, Place, fit, relearned
+from transformer.landing.modes import MODES, Offered, of_part
+from transformer.landing.rows import Typed, typed
+from transformer.landing.staged import NOTHING, OWN, PART, REJECTS, ROW, Session, Staged
+from transformer.landing.types import Slot
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
@@ -31,87 +32,127 @@ class Landed(Struct, frozen=True):
     changes: tuple[str, ...] = ()
 
 
-class _Refusal(Struct, frozen=True):
-    """Why a row may be refused: the condition, the column, the reason."""
+class Relearn(Exception):  # noqa: N818 - a way out of a transaction, not an error
+    """Rows beyond the sample have other columns or types: the landing has to begin again."""
 
-    condition: str
-    column: str
-    reason: str
-    value: str
+    def __init__(self, learned: Learned) -> None:
+        super().__init__()
+        self.learned = learned
 
 
-def land(session: Session, landing: Landing, staged: Staged) -> Landed:
-    """Lands everything staged, in the caller's transaction. Raises LoadError."""
-    fitted = fit(session, landing, staged)
+class _Rest(Struct, frozen=True):
+    """What did not land in the first pass: its rows, and what is no row."""
+
+    staged: Staged
+    count: int
+
+
+def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -> Landed:
+    """Lands everything staged, in the caller's transaction. Raises LoadError, and Relearn when
+    the transaction has to be undone and tried with what was learned."""
+    if learned.columns:
+        staged = replace(staged, columns=learned.columns)
+    fitted = fit(session, landing, staged, learned)
     _keys_exist(landing, fitted)
-    refused = _refused(landing, staged, fitted)
-    staged = _still(session, landing, staged, bool(refused))
-    staged = _only_retried(session, landing, staged)
-    read, broken = _read(session, staged, bool(refused))
-    if not broken:
-        staged = replace(staged, bad=None)
+    _retried(session, landing)
     _make_room(session, landing, fitted)
-    quarantined = _quarantine(session, landing, staged, refused)
-    good = f"not ({' or '.join(r.condition for r in refused)})" if refused else "true"
-    landed, new = MODES[landing.load.mode](session, landing, Rows(staged, fitted, good))
-    if read is not None and landed + quarantined != read + broken:
+    rows = _only_retried(landing, (staged.first or staged.reading)(staged.columns))
+    all_rows = typed(landing, fitted, staged, _still(session, landing, staged, rows, fitted))
+    mode = MODES[landing.load.mode]
+    offered = mode.offer(session, landing, all_rows)
+    broken = _renumber(session, landing, staged, offered)
+    rest = _rest(session, landing, (staged, all_rows), offered)
+    _learn(session, landing, fitted, (offered, rest, learned))
+    quarantined = _quarantine_broken(session, landing, "from __broken") if broken else 0
+    if rest:
+        quarantined += _quarantine_rest(session, landing, rest, fitted)
+        _add(session, _good_of(landing, fitted, rest), offered)
+    landed, new = mode.finish(session, landing, offered)
+    read = offered.count + broken
+    if landed + quarantined != read:
         raise LoadError(
-            f"{read + broken} rows were read, but {landed} landed"
-            f" and {quarantined} are in quarantine",
+            f"{read} rows were read, but {landed} landed and {quarantined} are in quarantine",
             landing.load.where,
+            hint="was the source written to meanwhile? Try again",
         )
+    _within(session, landing, (landed, quarantined))
     columns = tuple((n, k) for n, k in session.columns(f"from {landing.target.sql()}"))
-    changes = [f"new column `{n}`" for n, _ in fitted.added if landing.existing]
-    changes += [f"`{n}` is now {k}" for n, k in (*fitted.widened, *fitted.recast)]
-    return Landed(landed + quarantined, landed, quarantined, new, columns, tuple(changes))
+    return Landed(read, landed, quarantined, new, columns, _changes(landing, fitted))
+
+
+def _add(session: Session, rows: Typed, offered: Offered) -> None:
+    """The rows of the rest that fit after all."""
+    landed = f"select * from ({rows.landed(offered.extra)}) where _source is not null"
+    session.run(f"insert into {offered.table} by name {landed}")
+
+
+def _changes(landing: Landing, fitted: Fitted) -> tuple[str, ...]:
+    made = [f"new column `{n}`" for n, _ in fitted.added if landing.existing]
+    made += [f"`{n}` is now {k}" for n, k in (*fitted.widened, *fitted.recast)]
+    return tuple(made)
+
+
+def _within(session: Session, landing: Landing, counts: tuple[int, int]) -> None:
+    """Refuses a landing that puts too much into quarantine; a replaced table never ends empty."""
+    landed, quarantined = counts
+    load = landing.load
+    read = landed + quarantined
+    allowed = load.max_quarantined
+    if allowed is None:
+        allowed = 0.2 if landing.fresh and load.mode == "replace" else 1.0
+    nothing = load.mode == "replace" and landed == 0 and load.max_quarantined != 1.0
+    if not quarantined or (quarantined <= allowed * read and not nothing):
+        return
+    raise LoadError(
+        f"{quarantined:,} of {read:,} rows of `{landing.target}` do not fit"
+        f" (`max_quarantined` is {100 * allowed:g} %){_examples(session, landing)}",
+        load.place("max_quarantined"),
+        hint="nothing was landed and the table is as it was; repair the source, or set"
+        " `data_type`, a format or `max_quarantined`",
+    )
+
+
+def _examples(session: Session, landing: Landing) -> str:
+    found = session.rows(
+        "select source, row_number, column_name, value, reason from _transform.quarantine"
+        " where node = ? and batch = ? order by source, row_number limit 3",
+        [landing.node, landing.batch],
+    )
+    made = []
+    for source, number, column, value, reason in found:
+        place = f"{source}#{number}" if number is not None else source
+        what = f"`{column}`: " if column else ""
+        shown = "" if value is None else f" ({str(value)[:60]!r})"
+        made.append(f"{place}: {what}{reason}{shown}")
+    return "".join(f"\n  {line}" for line in made)
 
 
 def _keys_exist(landing: Landing, fitted: Fitted) -> None:
-    folded = {n.lower() for n in fitted.kinds}
+    folded = {n.lower() for n in fitted.slots}
     cursor = (landing.load.cursor,) if landing.load.cursor else ()
     for name in (*landing.load.key, *cursor):
         if name.lower() not in folded:
             raise LoadError(
                 f"`{landing.target}` has no column `{name}`",
                 landing.load.place("cursor" if name in cursor else "key"),
-                hint=did_you_mean(name, fitted.kinds, otherwise="it has {}"),
+                hint=did_you_mean(name, fitted.slots, otherwise="it has {}"),
             )
 
 
-def _refused(landing: Landing, staged: Staged, fitted: Fitted) -> list[_Refusal]:
-    made: list[_Refusal] = []
-    keys = {k.lower() for k in landing.load.key} if landing.load.mode == "merge" else set()
-    for name, kind in fitted.kinds.items():
-        offered = fitted.offered[name]
-        shown = plain(name, offered if staged.text else "")
-        if name in fitted.extra:
-            made.append(
-                _Refusal(f"{quoted(name)} is not null", name, "a column that is not known", shown)
-            )
-            continue
-        wrong = misfit(name, kind, text=staged.text, offered=offered)
-        if wrong and name not in fitted.sure:
-            made.append(_Refusal(wrong, name, f"is no {kind}", shown))
-        if name.lower() in keys:
-            value = cast(name, kind, text=staged.text, offered=offered)
-            made.append(_Refusal(f"({value}) is null", name, "the key is missing", shown))
-    return made
+def _still(
+    session: Session, landing: Landing, staged: Staged, rows: str, fitted: Fitted
+) -> str:
+    """A table elsewhere is read once, where its rows may be needed more than once."""
+    if staged.text or not staged.repeats or not typed(landing, fitted, staged, rows).doubtful:
+        return rows
+    session.run(f"create or replace temp table __still as {rows}")
+    return "from __still"
 
 
-def _still(session: Session, landing: Landing, staged: Staged, sorted_out: bool) -> Staged:
-    """A table elsewhere is read once, where its rows are needed more than once."""
-    if staged.text or not staged.repeats:
-        return staged
-    if not sorted_out and (landing.load.mode == "replace" or not landing.existing):
-        return staged
-    session.run(f"create or replace temp table __still as {staged.rows}")
-    return replace(staged, rows="from __still")
-
-
-def _only_retried(session: Session, landing: Landing, staged: Staged) -> Staged:
-    """Of retried parts only what is in quarantine; what was no row then is told apart again."""
+def _retried(session: Session, landing: Landing) -> None:
+    """Notes which rows of the retried parts are in quarantine, before they are taken out."""
     if not landing.retried:
-        return staged
+        return
     parts = ", ".join(literal(p) for p in landing.retried)
     session.run(
         "create or replace temp table __retried as select source, row_number"
@@ -119,30 +160,27 @@ def _only_retried(session: Session, landing: Landing, staged: Staged) -> Staged:
         f" and source in ({parts})",
         [landing.node],
     )
-    rows = (
-        f"select * from ({staged.rows}) s where {PART} not in ({parts}) or exists (select 1 from"
+
+
+def _only_retried(landing: Landing, rows: str) -> str:
+    """Of retried parts only what was in quarantine; what was no row then is told apart again."""
+    if not landing.retried:
+        return rows
+    parts = ", ".join(literal(p) for p in landing.retried)
+    return (
+        f"select * from ({rows}) s where {PART} not in ({parts}) or exists (select 1 from"
         f" __retried q where q.source = s.{PART} and q.row_number = s.{ROW})"
     )
-    return replace(staged, rows=rows)
-
-
-def _read(session: Session, staged: Staged, sorted_out: bool) -> tuple[int | None, int]:
-    """How many rows there are, counted where they are (None when all of them land in one piece),
-    and how many lines that are no rows."""
-    if not staged.text and not sorted_out:
-        return None, 0
-    bad = f"(select count(*) from ({staged.bad}))" if staged.bad else "0"
-    rows, broken = session.rows(f"select (select count(*) from ({staged.rows})), {bad}")[0]
-    return int(rows), int(broken)
 
 
 def _make_room(session: Session, landing: Landing, fitted: Fitted) -> None:
     """The table as it has to be, and nothing of what this landing replaces."""
     target = landing.target.sql()
     if landing.fresh:
-        kept = [(n, k) for n, k in fitted.kinds.items() if n not in fitted.extra]
-        listed = ", ".join(f"{quoted(n)} {k}" for n, k in (*kept, *OWN))
-        session.run(f"create or replace table {target} ({listed})")
+        kinds = fitted.kinds
+        listed = ", ".join(f"{quoted(n)} {kinds[n]}" for n in fitted.names)
+        own = ", ".join(f"{n} {k}" for n, k in OWN)
+        session.run(f"create or replace table {target} ({listed}, {own})")
         session.run("delete from _transform.quarantine where node = ?", [landing.node])
         return
     if landing.relanded and landing.load.mode == "append":
@@ -165,73 +203,146 @@ def _rebuild(session: Session, landing: Landing, fitted: Fitted) -> None:
         if name not in new:
             picked.append(quoted(name))
             continue
-        _all_fit(session, landing, name, (kind, new[name]))
-        value = cast(name, new[name], text=False, offered=kind)
-        picked.append(f"{value} as {quoted(name)}")
+        slot = Slot(new[name], kind, text=False)
+        _all_fit(session, landing, name, slot)
+        picked.append(f"{slot.value(quoted(name))} as {quoted(name)}")
     own = len(OWN)
     added = [f"null::{kind} as {quoted(name)}" for name, kind in fitted.added]
     listed = ", ".join([*picked[:-own], *added, *picked[-own:]])
     session.run(f"create or replace table {target} as select {listed} from {target}")
 
 
-def _all_fit(session: Session, landing: Landing, name: str, kinds: tuple[str, str]) -> None:
-    old, new = kinds
-    wrong = misfit(name, new, text=False, offered=old)
-    if wrong and session.rows(f"select 1 from {landing.target.sql()} where {wrong} limit 1"):
+def _all_fit(session: Session, landing: Landing, name: str, slot: Slot) -> None:
+    fits = slot.fits(quoted(name), f"({slot.value(quoted(name))})")
+    if fits and session.rows(f"select 1 from {landing.target.sql()} where not {fits} limit 1"):
         raise LoadError(
-            f"`{landing.target}` holds values in `{name}` that are no {new}",
+            f"`{landing.target}` holds values in `{name}` that are no {slot.kind}",
             landing.load.where,
             hint="`--full-refresh` lands everything anew",
         )
 
 
-def _quarantine(
-    session: Session, landing: Landing, staged: Staged, refused: Sequence[_Refusal]
-) -> int:
-    head = (
-        f"insert into _transform.quarantine select 'load', {literal(landing.node)},"
-        f" {literal(landing.batch)}"
-    )
-    now = literal(landing.now.isoformat())
-    count = 0
-    if refused:
-        rows = _refused_rows(staged, refused)
-        if landing.since:  # they may have been refused before
-            session.run(
-                "delete from _transform.quarantine where node = ? and record in"
-                f" (select __record from ({rows}))",
-                [landing.node],
-            )
-        picks = (
-            _case((r.condition, literal(r.column)) for r in refused),
-            _case((r.condition, f"({r.value})::varchar") for r in refused),
-            _case((r.condition, literal(r.reason)) for r in refused),
+def _renumber(session: Session, landing: Landing, staged: Staged, offered: Offered) -> int:
+    """How many lines are no rows. They are counted among the rows, so that a row's number is its
+    place in the file."""
+    if not staged.broken:
+        return 0
+    if staged.lines and not session.rows(f"select 1 from {REJECTS} limit 1") and not staged.bad:
+        session.run(f"create or replace temp table __broken as {staged.broken} limit 0")
+        return 0
+    session.run(f"create or replace temp table __broken as {staged.broken}")
+    refuse_open_quote(session, "from __broken", landing.load.where)
+    count = int(session.rows("select count(*) from __broken")[0][0])
+    if count and staged.text:
+        session.run(
+            "create or replace temp table __shifts as select part, row_number"
+            " - row_number() over (partition by part order by row_number) as before from"
+            " (select distinct part, row_number from __broken where row_number is not null)"
         )
-        count += _count(
-            session, f"{head}, {PART}, {ROW}, {', '.join(picks)}, __record, {now} from ({rows})"
-        )
-    if staged.bad:
-        count += _count(
-            session,
-            f"{head}, part, row_number, column_name, record, reason, record, {now}"
-            f" from ({staged.bad})",
+        mine = f"_batch = {literal(landing.batch)}"
+        part, number = "regexp_replace(_source, '#[0-9]+$', '')", "split_part(_source, '#', -1)"
+        session.run(
+            f"update {offered.table} set _source = {part} || '#' || ({number}::bigint +"
+            f" (select count(*) from __shifts s where s.part = {part} and s.before <"
+            f" {number}::bigint)) where {mine} and {part} in (select part from __shifts)"
         )
     return count
 
 
-def _refused_rows(staged: Staged, refused: Sequence[_Refusal]) -> str:
-    names = [quoted(n) for n, _ in staged.columns]
-    packed = ", ".join(f"{n} := {n}" for n in names)
-    return (
-        f"select *, to_json(struct_pack({packed}))::varchar as __record from ({staged.rows})"
-        f" where {' or '.join(r.condition for r in refused)}"
+def _rest(
+    session: Session, landing: Landing, rows: tuple[Staged, Typed], offered: Offered
+) -> _Rest | None:
+    """The rows that did not land in the first pass, read once more; the gaps that they left."""
+    staged, all_rows = rows
+    unsure = f"_source is null and _batch = {literal(landing.batch)}"
+    count = int(session.rows(f"select count(*) from {offered.table} where {unsure}")[0][0])
+    if not count:
+        return None
+    again = all_rows
+    if staged.first:
+        again = replace(
+            again, rows=_only_retried(landing, staged.reading(staged.columns))
+        )
+    session.run(f"create or replace temp table __left as {again.left(staged.kept)}")
+    session.run(f"delete from {offered.table} where {unsure}")
+    if staged.broken:
+        session.run(
+            f"update __left set {ROW} = {ROW} + (select count(*) from __shifts s"
+            f" where s.part = {PART} and s.before < {ROW})"
+            if session.rows("select 1 from __broken limit 1")
+            else "select 1"
+        )
+    if staged.again is None:
+        return _Rest(replace(staged, reading=lambda _: "from __left", sure=False, lines=(), bad=None), count)
+    slow = staged.again
+    columns = _all_columns(staged.columns, slow.columns(session, "__left"))
+    session.run(f"create or replace temp table __slow as {slow.rows('__left', columns)}")
+    rest = Staged(lambda _: "from __slow", columns, text=True, bad=slow.broken("__left"))
+    return _Rest(rest, count)
+
+
+def _learn(
+    session: Session,
+    landing: Landing,
+    fitted: Fitted,
+    found: tuple[Offered, _Rest | None, Learned],
+) -> None:
+    offered, rest, learned = found
+    known = tuple((name, slot.offered) for name, slot in fitted.slots.items())
+    if rest and rest.staged.columns != known:
+        raise Relearn(Learned(rest.staged.columns, learned.kinds))
+    place = Place(offered.table, f"_batch = {literal(landing.batch)}")
+    kinds = relearned(session, landing, fitted, place, rest.staged.rows if rest else None)
+    if any(learned.kinds.get(name) != kind for name, kind in kinds.items()):
+        raise Relearn(Learned(learned.columns, {**learned.kinds, **kinds}))
+
+
+def _all_columns(known: Columns, found: Columns) -> Columns:
+    """The columns with what the rest has more of: names, or values of another kind."""
+    made = dict(known)
+    for name, kind in found:
+        made[name] = united(made.get(name), kind)
+    return tuple(made.items())
+
+
+def united(old: str | None, new: str) -> str:
+    """What a JSON key holds that holds both: numbers and texts together stay JSON."""
+    if old in (None, new, NOTHING):
+        return new
+    return str(old) if new == NOTHING else "JSON"
+
+
+def _good_of(landing: Landing, fitted: Fitted, rest: _Rest) -> Typed:
+    return Typed(landing, fitted, rest.staged.rows)
+
+
+def _quarantine_rest(session: Session, landing: Landing, rest: _Rest, fitted: Fitted) -> int:
+    rows = _good_of(landing, fitted, rest)
+    count = 0
+    if rows.refusals():
+        refused = rows.refused()
+        if landing.since:  # they may have been refused before
+            session.run(
+                "delete from _transform.quarantine where node = ? and record in"
+                f" (select record from ({refused}))",
+                [landing.node],
+            )
+        count += _insert(session, landing, refused)
+    if rest.staged.broken:
+        count += _quarantine_broken(session, landing, rest.staged.broken)
+    return count
+
+
+def _quarantine_broken(session: Session, landing: Landing, broken: str) -> int:
+    rows = f"select part, row_number, column_name, record as value, reason, record from ({broken})"
+    return _insert(session, landing, rows)
+
+
+def _insert(session: Session, landing: Landing, rows: str) -> int:
+    head = f"'load', {literal(landing.node)}, {literal(landing.batch)}"
+    now = literal(landing.now.isoformat())
+    counted = session.rows(
+        f"insert into _transform.quarantine select {head}, part, row_number, column_name,"
+        f" value, reason, record, {now} from ({rows})"
     )
-
-
-def _case(pairs: Iterable[tuple[str, str]]) -> str:
-    listed = " ".join(f"when {condition} then {value}" for condition, value in pairs)
-    return f"case {listed} end"
-
-
-def _count(session: Session, statement: str) -> int:
-    return int(session.rows(statement)[0][0])
+    return int(counted[0][0])

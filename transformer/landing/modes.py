@@ -6,45 +6,37 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from msgspec import Struct
 
-from transformer.landing.fit import Fitted, Landing
-from transformer.landing.staged import PART, ROW, Session, Staged
-from transformer.landing.types import cast
+from transformer.landing.fit import Landing
+from transformer.landing.rows import Typed
+from transformer.landing.staged import PART, ROW, Session
 from transformer.names import literal, quoted
 
-_INCOMING = quoted("__incoming")
 
+class Offered(Struct, frozen=True):
+    """The rows of this landing, typed: in which table, how many, what they carry besides.
+    `_source` is NULL in those that are not sure yet."""
 
-class Rows(Struct, frozen=True):
-    """The rows that are good, as SQL."""
-
-    staged: Staged
-    fitted: Fitted
-    good: str
+    rows: Typed
+    table: str
+    count: int
+    extra: str = ""
 
     @property
     def names(self) -> list[str]:
         """The columns that are landed."""
-        return [n for n in self.fitted.kinds if n not in self.fitted.extra]
-
-    def query(self, landing: Landing, extra: str = "") -> str:
-        """The rows as they land, with what every landed row carries."""
-        fitted, text = self.fitted, self.staged.text
-        values = [
-            f"{cast(n, fitted.kinds[n], text=text, offered=fitted.offered[n])} as {quoted(n)}"
-            for n in self.names
-        ]
-        own = (
-            f"{literal(landing.now.isoformat())}::timestamptz as _loaded_at,"
-            f" {literal(landing.batch)} as _batch,"
-            f" {PART} || coalesce('#' || {ROW}, '') as _source"
-        )
-        picked = ", ".join([*values, own])
-        return f"select {picked}{extra} from ({self.staged.rows}) where {self.good}"
+        return self.rows.fitted.names
 
     def same(self, without: Collection[str] = ()) -> str:
         """The condition that an incoming row `i` is a row `t` of the table, in what is landed."""
         names = (quoted(n) for n in self.names if n not in without)
         return " and ".join(f"i.{n} is not distinct from t.{n}" for n in names) or "true"
+
+
+class Mode(Struct, frozen=True):
+    """How rows are offered, and how what is offered reaches the table: landed, and new."""
+
+    offer: Callable[[Session, Landing, Typed], Offered]
+    finish: Callable[[Session, Landing, Offered], tuple[int, int]]
 
 
 def of_part(parts: Iterable[str]) -> str:
@@ -57,26 +49,48 @@ def of_part(parts: Iterable[str]) -> str:
     )
 
 
-def _replace(session: Session, landing: Landing, rows: Rows) -> tuple[int, int]:
-    count = _count(session, f"insert into {landing.target.sql()} by name {rows.query(landing)}")
+def _straight(session: Session, landing: Landing, rows: Typed) -> Offered:
+    """Rows that are new whatever stands there: into the table itself."""
+    target = landing.target.sql()
+    return Offered(rows, target, _count(session, f"insert into {target} by name {rows.landed()}"))
+
+
+def _apart(session: Session, rows: Typed, extra: str) -> Offered:
+    """Rows that are compared with those that stand there: beside the table first."""
+    session.run(f"create or replace temp table __offered as {rows.landed(extra)}")
+    return Offered(rows, "__offered", _count(session, "select count(*) from __offered"), extra)
+
+
+def _landed(session: Session, landing: Landing, offered: Offered) -> tuple[int, int]:
+    mine = f"_batch = {literal(landing.batch)}"
+    count = _count(session, f"select count(*) from {offered.table} where {mine}")
     return count, count
 
 
-def _append(session: Session, landing: Landing, rows: Rows) -> tuple[int, int]:
+def _again(landing: Landing, rows: Typed) -> bool:
+    """Whether the source offers rows that may be there already."""
+    return rows.repeats and bool(landing.existing)
+
+
+def _offer_new(session: Session, landing: Landing, rows: Typed) -> Offered:
+    if not _again(landing, rows):
+        return _straight(session, landing, rows)
+    return _apart(session, rows, f", coalesce({ROW}, 0) as __own")
+
+
+def _append(session: Session, landing: Landing, offered: Offered) -> tuple[int, int]:
     """New files are new rows. A table's rows are new when they are not there yet, as often as
     they stand there: a cursor alone would lose rows that come late with the same value."""
-    if not rows.staged.repeats or not landing.existing:
-        return _replace(session, landing, rows)
+    if not _again(landing, offered.rows):
+        return _landed(session, landing, offered)
     target = landing.target.sql()
-    incoming = rows.query(landing, ", row_number() over () as __own")
-    session.run(f"create or replace temp table {_INCOMING} as {incoming}")
-    read = _count(session, f"select count(*) from {_INCOMING}")
-    added = {n for n, _ in rows.fitted.added}
-    known = ", ".join(quoted(n) for n in rows.names if n not in added)
+    read = _count(session, "select count(*) from __offered")
+    added = {n for n, _ in offered.rows.fitted.added}
+    known = ", ".join(quoted(n) for n in offered.names if n not in added)
     copies = f"*, row_number() over (partition by {known or '1'}) as __copy"
-    mine = f"(select {copies} from {_INCOMING}) i"
+    mine = f"(select {copies} from __offered) i"
     theirs = f"(select {copies} from {target}{_bounded(landing)}) t"
-    same = f"i.__copy = t.__copy and {rows.same(added)}"
+    same = f"i.__copy = t.__copy and {offered.same(added)}"
     if not added:
         new = (
             f"select i.* exclude (__own, __copy) from {mine}"
@@ -92,7 +106,7 @@ def _append(session: Session, landing: Landing, rows: Rows) -> tuple[int, int]:
     )
     session.run(f"create or replace table {target} as {rest}")
     left = _count(session, f"select count(*) from {target}")
-    insert = f"insert into {target} by name select * exclude (__own) from {_INCOMING}"
+    insert = f"insert into {target} by name select * exclude (__own) from __offered"
     return read, _count(session, insert) - (before - left)
 
 
@@ -105,57 +119,61 @@ def _bounded(landing: Landing) -> str:
     return f" where {cursor} >= {since} or {cursor} is null"
 
 
-def _merge(session: Session, landing: Landing, rows: Rows) -> tuple[int, int]:
+def _offer_keyed(session: Session, landing: Landing, rows: Typed) -> Offered:
+    places = ", ".join(literal(p) for p in landing.order)
+    again = ", ".join(literal(p) for p in landing.retried)
+    return _apart(
+        session,
+        rows,
+        f", list_position([{places}]::varchar[], {PART}) as __place, {ROW} as {ROW},"
+        f" {f'{PART} in ({again})' if again else 'false'} as __again",
+    )
+
+
+def _merge(session: Session, landing: Landing, offered: Offered) -> tuple[int, int]:
     """The last row of each key, where it differs from the one that is there."""
     target = landing.target.sql()
     keys = [quoted(k) for k in landing.load.key]
-    read = _last_of_each_key(session, landing, rows)
+    read = _count(session, "select count(*) from __offered")
+    _last_of_each_key(session, landing, offered)
     same_key = " and ".join(f"i.{k} = t.{k}" for k in keys)
-    stands = [rows.same()]
+    stands = [offered.same()]
     if landing.retried:
         stands.append("i.__again")
     if landing.load.cursor:  # a row that comes late does not undo a later one
         new, old = (f"{side}.{quoted(landing.load.cursor)}" for side in "it")
         stands.append(f"({old} is not null and ({new} is null or {new} < {old}))")
     session.run(
-        f"delete from {_INCOMING} i where exists"
+        f"delete from __incoming i where exists"
         f" (select 1 from {target} t where {same_key} and ({' or '.join(stands)}))"
     )
     session.run(
-        f"delete from {target} t where exists (select 1 from {_INCOMING} i where {same_key})"
+        f"delete from {target} t where exists (select 1 from __incoming i where {same_key})"
     )
-    landed = f"insert into {target} by name select * exclude (__again) from {_INCOMING}"
+    landed = f"insert into {target} by name select * exclude (__again) from __incoming"
     return read, _count(session, landed)
 
 
-def _last_of_each_key(session: Session, landing: Landing, rows: Rows) -> int:
-    """Fills the incoming rows with the last one of each key; how many there were."""
-    places = ", ".join(literal(p) for p in landing.order)
-    again = ", ".join(literal(p) for p in landing.retried)
-    extra = (
-        f", {PART} as __part, list_position([{places}], {PART}) as __place, {ROW} as __row,"
-        f" {f'{PART} in ({again})' if again else 'false'} as __again"
-    )
-    session.run(f"create or replace temp table __offered as {rows.query(landing, extra)}")
+def _last_of_each_key(session: Session, landing: Landing, offered: Offered) -> None:
+    """Fills the incoming rows with the last one of each key."""
     keys = ", ".join(quoted(k) for k in landing.load.key)
     by = [f"{quoted(landing.load.cursor)} desc nulls last"] if landing.load.cursor else []
-    by += ["__place desc", "__row desc"]
-    if rows.staged.repeats:  # a table's rows have no order: any, but always the same one
-        by += [quoted(n) for n in rows.names]
+    by += ["__place desc", f"{ROW} desc"]
+    if offered.rows.repeats:  # a table's rows have no order: any, but always the same one
+        by += [quoted(n) for n in offered.names]
     session.run(
-        f"create or replace temp table {_INCOMING} as"
-        " select * exclude (__part, __place, __row) from __offered"
+        "create or replace temp table __incoming as"
+        f" select * exclude (__place, {ROW}) from __offered"
         f" qualify row_number() over (partition by {keys} order by {', '.join(by)}) = 1"
     )
-    return _count(session, "select count(*) from __offered")
 
 
 def _count(session: Session, statement: str) -> int:
     return int(session.rows(statement)[0][0])
 
 
-MODES: Mapping[str, Callable[[Session, Landing, Rows], tuple[int, int]]] = {
-    "replace": _replace,
-    "append": _append,
-    "merge": _merge,
+MODES: Mapping[str, Mode] = {
+    "replace": Mode(_straight, _landed),
+    "append": Mode(_offer_new, _append),
+    "merge": Mode(_offer_keyed, _merge),
 }

@@ -1,100 +1,318 @@
-"""JSON and NDJSON: each top-level key is a column; what is nested stays JSON."""
+r"""JSON and NDJSON: each top-level key is a column; what is nested stays JSON.
+
+DuckDB reads a number with a point as a DOUBLE, whatever it is read into. Rows in which a number
+may have more digits than that are read once more, with such numbers written as texts: `1.25…`
+becomes `"\u0001\u00021.25…"`, and the digits come out as they stood.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from transformer.landing.given import LONGEST_LINE, Given
-from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged, distinct
+from msgspec import Struct, field
+
+from transformer.errors import LoadError
+from transformer.landing.given import KEPT, LONGEST_LINE, PASSED, Given
+from transformer.landing.staged import (
+    NOTHING,
+    PART,
+    ROW,
+    SURE,
+    UNKNOWN,
+    Again,
+    Lines,
+    Session,
+    Staged,
+    distinct,
+)
+from transformer.landing.text import encoding_of
+from transformer.landing.types import SAMPLE
 from transformer.names import literal, quoted
 from transformer.steps import Columns
+
+LINE = "__line"
+# A real number that may have more than 15 digits: eight behind the point or nine before it, or a
+# long one with an exponent. What has fewer is a DOUBLE's, digit for digit.
+_LONG = r"\.[0-9]{8}|[0-9]{9}\.|[0-9]{16}[eE]|[0-9]{9}[eE]-"
+_LONG_PART = r"\.[0-9]{8}"
+# A text, or such a number: the text comes first, so that digits in texts are no numbers.
+_TOKEN = r'("(?:[^"\\]|\\.)*")|(-?[0-9]+\.?[0-9]*[eE]?[-+]?[0-9]*)'
+_MARK = r"\u0001\u0002"
 
 
 def ndjson(session: Session, given: Given) -> Staged:
     """One JSON object a line."""
-    lines = given.table("lines")
-    errors, keep = given.rejects()
-    session.run(given.fresh_rejects())
-    session.run(
-        f"create or replace temp table {lines} as "
-        + given.bounded(f"select row_number() over () as {ROW}, line from ({given.lines(keep)})")
-    )
-    session.run(f"delete from {lines} where line is null or trim(line) = ''")
-    is_object = "coalesce(json_type(try_cast(line as json)) = 'OBJECT', false)"
-    bad = (
-        f"select {given.part} as part, {ROW} as row_number, null as column_name,"
-        f" line as record,"
-        f" case when json_valid(line) then 'not a JSON object' else 'not JSON' end as reason"
-        f" from {lines} where not {is_object} union all"
-        f" select {given.part}, line, null, any_value(csv_line),"
-        f" lower(any_value(error_type::varchar)) from {errors} group by line"
-    )
-    good = f"select {ROW}, try_cast(line as json) as object from {lines} where {is_object}"
-    some = session.rows(f"select 1 from ({bad}) limit 1")
-    return _objects(session, given, good, bad if some else None)
+    if encoding_of(given) not in ("utf-8", "ascii"):
+        raise LoadError(
+            f"`{given.name}` is not UTF-8, as JSON has to be", hint="export it as UTF-8"
+        )
+
+    def lines(more: str) -> str:
+        numbered = f"select row_number() over () as {ROW}, line as {LINE} from ({given.lines(more)})"
+        return given.bounded(f"select * from ({numbered}) where trim({LINE}) <> ''")
+
+    here = (Lines(given.path, given.name, 0),)
+    if given.remote:
+        table = given.table("lines")
+        session.run(f"create or replace temp table {table} as {lines(KEPT)}")
+        return _staged(session, given, f"from {table}", None, here)
+    return _staged(session, given, lines(PASSED), lines(KEPT), here)
 
 
 def json_array(session: Session, given: Given) -> Staged:
-    """A JSON array of objects, or objects one after the other."""
-    objects = given.table("objects")
+    """A JSON array of objects, objects one after the other, or the objects that lie at `records`
+    in one document."""
     compression = given.options.get("compression")
     packed = f", compression={literal(compression)}" if compression else ""
+    longest = 1 << 30 if given.options.get("records") else LONGEST_LINE
+    documents = (
+        f"select json::varchar as {LINE} from read_json_objects({given.place}, format='auto',"
+        f" maximum_object_size={longest}{packed})"
+    )
+    if given.options.get("records"):
+        documents = _records(session, given, documents)
+    objects = given.bounded(f"select row_number() over () as {ROW}, {LINE} from ({documents})")
+    if given.remote or given.options.get("records"):
+        table = given.table("objects")
+        session.run(f"create or replace temp table {table} as {objects}")
+        objects = f"from {table}"
+    return _staged(session, given, objects, None, ())
+
+
+def _records(session: Session, given: Given, documents: str) -> str:
+    """The objects at a path of the document, such as `data.items`, digits as they stand."""
+    path = str(given.options["records"])
+    place = "$" + "".join(f".{json.dumps(step)}" for step in path.removeprefix("$.").split("."))
+    table = given.table("document")
     session.run(
-        f"create or replace temp table {objects} as "
-        + given.bounded(
-            f"select row_number() over () as {ROW}, json as object from read_json_objects("
-            f"{given.place}, format='auto', maximum_object_size={LONGEST_LINE}{packed})"
+        f"create or replace temp table {table} as"
+        f" select json_extract({_with_marks(LINE)}::json, {literal(place)}) as rows"
+        f" from ({documents})"
+    )
+    kinds = {row[0] for row in session.rows(f"select json_type(rows) from {table}")}
+    if kinds - {"ARRAY"}:
+        raise LoadError(
+            f"`{given.name}` has no list at `{path}`",
+            hint="`records` names the keys down to the list of objects, such as `data.items`",
         )
+    return (
+        f"select {_unmarked('r')} as {LINE} from"
+        f" (select unnest(json_transform(rows, '[\"JSON\"]'))::varchar as r from {table})"
     )
-    bad = (
-        f"select {given.part} as part, {ROW} as row_number, null as column_name,"
-        f" object::varchar as record, 'not a JSON object' as reason"
-        f" from {objects} where json_type(object) <> 'OBJECT'"
+
+
+def _staged(
+    session: Session, given: Given, rest: str, first: str | None, lines: tuple[Lines, ...]
+) -> Staged:
+    objects = _Objects(given.name)
+    columns = objects.columns(session, f"select {LINE} from (select * from ({rest})) limit {SAMPLE}")
+    return Staged(
+        reading=partial(objects.reading, rest),
+        columns=columns,
+        text=True,
+        first=partial(objects.reading, first) if first else None,
+        lines=lines,
+        sure=True,
+        kept=(LINE,),
+        again=Again(objects.more, objects.exact, objects.broken),
     )
-    good = f"select {ROW}, object from {objects} where json_type(object) = 'OBJECT'"
-    return _objects(session, given, good, bad)
 
 
-def _objects(session: Session, given: Given, good: str, bad: str | None) -> Staged:
-    structure = session.rows(f"select json_group_structure(object) from ({good})")[0][0]
-    kinds: dict[str, Any] = json.loads(structure) if structure else {}
-    columns = tuple(zip(distinct(kinds), (_json_type(k) for k in kinds.values()), strict=True))
-    values, source = _values(kinds, columns, good)
-    stage = given.table("rows")
-    session.run(
-        f"create or replace temp table {stage} as"
-        f" select {values}{given.part} as {PART}, {ROW} from ({source})"
-    )
-    return Staged(f"from {stage}", columns, text=True, bad=bad)
+class _Objects(Struct):
+    """The objects of one file. `keys` are those seen so far, in their order; the name of a column
+    is its key, where that can be one."""
+
+    part: str
+    keys: list[str] = field(default_factory=list)
+
+    def columns(self, session: Session, lines: str) -> Columns:
+        """The keys of these objects as columns, and what they hold."""
+        objects = f"select try_cast({LINE} as json) as o from ({lines})"
+        structure = session.rows(
+            f"select json_group_structure(o) from ({objects}) where json_type(o) = 'OBJECT'"
+        )[0][0]
+        kinds: dict[str, Any] = json.loads(structure) if structure else {}
+        self.keys += [key for key in kinds if key not in self.keys]
+        names = dict(zip(self.keys, distinct(self.keys), strict=True))
+        return tuple((names[key], _json_type(kind)) for key, kind in kinds.items())
+
+    def more(self, session: Session, left: str) -> Columns:
+        """The columns of the rows that were left."""
+        return self.columns(session, f"select {LINE} from {left} where {PART} = {literal(self.part)}")
+
+    def _known(self, columns: Columns) -> list[tuple[str, str, str]]:
+        """The columns that this file has: key, name, what it holds."""
+        folded = {n.lower(): key for key, n in zip(self.keys, distinct(self.keys), strict=True)}
+        return [(folded[n.lower()], n, kind) for n, kind in columns if n.lower() in folded]
+
+    def reading(self, lines: str, columns: Columns) -> str:
+        """The query of all objects, with whether each is read exactly."""
+        known = self._known(columns)
+        whole = _whole(known)
+        picks = [
+            f"{_pick(key, whole)} as {_short(n)}" for n, (key, _, _) in enumerate(known)
+        ]
+        names = "".join(
+            f"{_short(n)}{'' if kind == 'JSON' else '::varchar'} as {quoted(name)}, "
+            for n, (_, name, kind) in enumerate(known)
+        )
+        taken = ", ".join(["json_keys(o) as k", *picks])
+        return (
+            f"select {names}{literal(self.part)} as {PART}, {ROW}, {LINE},"
+            f" coalesce({_sure(known)}, false) as {SURE} from (select {ROW}, {LINE}, o, {taken}"
+            f" from (select *, json_transform(o, {_shape(whole, _hot)}) as s"
+            f" from (select {ROW}, {LINE}, try_cast({LINE} as json) as o from ({lines}))))"
+        )
+
+    def exact(self, left: str, columns: Columns) -> str:
+        """The query of the objects that were left, every number with the digits that it has."""
+        known = self._known(columns)
+        whole = _whole(known)
+        names = "".join(
+            f"{_exactly(_pick(key, whole), kind)} as {quoted(name)}, " for key, name, kind in known
+        )
+        return (
+            f"select {names}{PART}, {ROW} from (select {PART}, {ROW}, o,"
+            f" json_transform(o, {_shape(whole, _cold)}) as s from (select {PART}, {ROW},"
+            f" {_with_marks(LINE)}::json as o from {left} where {PART} = {literal(self.part)}"
+            f" and {_reason(LINE)} is null))"
+        )
+
+    def broken(self, left: str) -> str:
+        """The query of what is not an object after all."""
+        return (
+            f"select {PART} as part, {ROW} as row_number, null::varchar as column_name,"
+            f" {LINE} as record, {_reason(LINE)} as reason from {left}"
+            f" where {PART} = {literal(self.part)} and {_reason(LINE)} is not null"
+        )
 
 
-def _values(kinds: Mapping[str, Any], columns: Columns, good: str) -> tuple[str, str]:
-    """The columns as SQL, and what they are taken from.
-
-    One pass takes all keys apart. Keys that a struct cannot tell apart – they differ in case
-    only, or are empty – are taken one by one.
-    """
-    folded = Counter(name.lower() for name in kinds)
-    whole = {n: k for (n, k) in zip(kinds, (k for _, k in columns), strict=True)
-             if n and folded[n.lower()] == 1}  # fmt: skip
-    shape = literal(json.dumps({n: "JSON" if k == "JSON" else "VARCHAR" for n, k in whole.items()}))
-    picks = "".join(
-        f"{_pick(key, kind, whole=key in whole)} as {quoted(name)}, "
-        for key, (name, kind) in zip(kinds, columns, strict=True)
-    )
-    taken = f", json_transform(object, {shape}) as o" if whole else ""
-    return picks, f"select object, {ROW}{taken} from ({good})"
+def _short(number: int) -> str:
+    return f"p{number}"
 
 
-def _pick(key: str, kind: str, *, whole: bool) -> str:
-    if whole:
-        return f"struct_extract(o, {literal(key)})::varchar"
+def _whole(known: Sequence[tuple[str, str, str]]) -> dict[str, str]:
+    """The keys that one struct can tell apart, and what they hold: others differ in case only, or
+    are empty, and are taken one by one."""
+    folded = Counter(key.lower() for key, _, _ in known)
+    return {key: kind for key, _, kind in known if key and folded[key.lower()] == 1}
+
+
+def _hot(kind: str) -> str:
+    """What is taken from an object at first: texts without quotes, all else as it stands, so that
+    a text among numbers is seen."""
+    return "VARCHAR" if kind == "VARCHAR" else "JSON"
+
+
+def _cold(kind: str) -> str:
+    return "JSON" if kind == "JSON" else "VARCHAR"
+
+
+def _shape(whole: Mapping[str, str], how: Callable[[str], str]) -> str:
+    made = {key: how(kind) for key, kind in whole.items()}
+    return literal(json.dumps(made or {"": "JSON"}))
+
+
+def _pick(key: str, whole: Mapping[str, str]) -> str:
+    if key in whole:
+        return f"struct_extract(s, {literal(key)})"
     pointer = literal("/" + key.replace("~", "~0").replace("/", "~1"))
-    function = "json_extract" if kind == "JSON" else "json_extract_string"
-    return f"{function}(object, {pointer})::varchar"
+    return f"nullif(json_extract(o, {pointer})::varchar, 'null')"
+
+
+def _sure(known: Sequence[tuple[str, str, str]]) -> str:
+    """The condition that an object has no other keys than these, none twice, and that no number
+    lost a digit."""
+    keys = ", ".join(literal(key) for key, _, _ in known)
+    there = " and ".join(f"{_short(n)} is not null" for n in range(len(known)))
+    listed = f"[{keys}]::varchar[]"
+    same_keys = (
+        f"case when len(k) = {len(known)}{f' and {there}' if there else ''} then true"
+        f" when k = {listed} then len(k) > 0 or json_type(o) = 'OBJECT'"
+        f" else list_has_all({listed}, k) and len(list_distinct(k)) = len(k)"
+        " and json_type(o) = 'OBJECT' end"
+    )
+    conditions = [same_keys, _exact_numbers(known)]
+    for n, (_, _, kind) in enumerate(known):
+        if kind == NOTHING:
+            conditions.append(f"{_short(n)} is null")
+        if kind == "VARCHAR":
+            name = _short(n)
+            conditions.append(
+                f"({name} is null or ({name}[1] not in ('{{', '[')"
+                f" and not regexp_matches({name}, '^-?[0-9]{{9,}}[.]')))"
+            )
+    return " and ".join(f"({c})" for c in conditions)
+
+
+def _exact_numbers(known: Sequence[tuple[str, str, str]]) -> str:
+    if any(kind == "JSON" or not key for key, _, kind in known):
+        return f"not regexp_matches({LINE}, {literal(_LONG)})"
+    numbers = [(n, key) for n, (key, _, kind) in enumerate(known) if kind == UNKNOWN]
+    long = [
+        f"(length({_short(n)}::varchar) > 10 and contains({_short(n)}::varchar, '.'))"
+        f" or contains({_short(n)}::varchar, 'e')"
+        for n, _ in numbers
+    ]
+    doubtful = " or ".join([*long, f"regexp_matches({LINE}, {literal(_LONG_PART)})", _TINY])
+    stands = " and ".join(_verbatim(_short(n), key) for n, key in numbers) or "false"
+    return f"case when coalesce({doubtful}, true) then {stands} else true end"
+
+
+# A long number of whole digits that an exponent makes small.
+_TINY = (
+    f"((contains({LINE}, 'e-') or contains({LINE}, 'E-'))"
+    f" and regexp_matches({LINE}, '[0-9]{{9}}[eE]-'))"
+)
+
+
+def _verbatim(name: str, key: str) -> str:
+    """The condition that a number stands in its line as it prints: a flat object has a key once."""
+    held = literal(json.dumps(key, ensure_ascii=False) + ":")
+    ways = " or ".join(
+        f"contains({LINE}, {held} || '{gap}' || {name}::varchar || '{end}')"
+        for gap in ("", " ")
+        for end in (",", "}")
+    )
+    return f"({name} is null or not contains({name}::varchar, '.') or {ways})"
+
+
+def _with_marks(line: str) -> str:
+    """The line; numbers in it are marked texts where one of them is long."""
+    tokens = f"regexp_replace({line}, {literal(_TOKEN)}, concat('\\1', chr(1), '\\2', chr(2)), 'g')"
+    numbers = f"replace({tokens}, chr(1) || chr(2), '')"
+    marked = (
+        f"replace(replace({numbers}, chr(1), {literal(chr(34) + _MARK)}), chr(2), {literal(chr(34))})"
+    )
+    return f"(case when regexp_matches({line}, {literal(_LONG)}) then {marked} else {line} end)"
+
+
+def _unmarked(text: str) -> str:
+    """JSON text with the numbers back in their places."""
+    marked = literal('"' + _MARK.replace("\\", "\\\\") + '([^"]*)"')
+    return f"regexp_replace({text}, {marked}, '\\1', 'g')"
+
+
+def _exactly(pick: str, kind: str) -> str:
+    if kind == "JSON":
+        return f"{_unmarked(f'{pick}::varchar')}::json"
+    return f"replace({pick}::varchar, chr(1) || chr(2), '')"
+
+
+def _reason(line: str) -> str:
+    """Why a line is not an object that can be read, or NULL."""
+    keys = f"json_keys({line}::json)"
+    return (
+        f"case when not json_valid({line}) then 'not JSON'"
+        f" when json_type({line}::json) <> 'OBJECT' then 'not a JSON object'"
+        f" when len(list_distinct({keys})) <> len({keys}) then 'a key stands twice'"
+        f" when contains({line}, {literal(_MARK)}) and regexp_matches({line}, {literal(_LONG)})"
+        f" then 'a control character beside a long number' end"
+    )
 
 
 def _json_type(kind: Any) -> str:
@@ -102,4 +320,6 @@ def _json_type(kind: Any) -> str:
     Numbers are looked at again: DuckDB's types for them lose digits."""
     if not isinstance(kind, str) or kind == "JSON":
         return "JSON"
-    return UNKNOWN if kind in ("NULL", "UBIGINT", "BIGINT", "HUGEINT", "DOUBLE") else kind
+    if kind in ("UBIGINT", "BIGINT", "HUGEINT", "DOUBLE"):
+        return UNKNOWN
+    return kind if kind in (NOTHING, "BOOLEAN") else "VARCHAR"

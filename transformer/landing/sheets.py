@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from transformer.errors import LoadError, did_you_mean
 from transformer.landing.given import Given
-from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged, distinct
+from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged, distinct, fixed
 from transformer.names import literal, quoted
 
 _LAST_ROW = 1_048_576
@@ -72,7 +72,7 @@ def excel(session: Session, given: Given) -> Staged:
         f"create or replace temp table {stage} as select {values},"
         f" {given.part} as {PART}, {ROW} from {raw} where {ROW} > 0 and ({some})"
     )
-    return Staged(f"from {stage}", tuple((n, UNKNOWN) for n in names.values()), text=True)
+    return Staged(fixed(f"select * from {stage}"), tuple((n, UNKNOWN) for n in names.values()), text=True)
 
 
 def _names(session: Session, sheet: _Sheet, raw: str, *, header: bool) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -10,8 +10,11 @@ from msgspec import Struct
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
-# Columns that a reader adds to what it stages: the part a row is of, and its number in it.
-PART, ROW = "__part", "__row"
+# Columns that a reader adds to what it stages: the part a row is of, its number in it, and
+# whether it was read exactly.
+PART, ROW, SURE = "__part", "__row", "__sure"
+# Where DuckDB keeps lines that are no rows, and which file they are of.
+REJECTS, SCANS = "__rejects", "__scans"
 # What every landed row carries: when, in which batch, from which file or table and row.
 OWN: Columns = (
     ("_loaded_at", "TIMESTAMP WITH TIME ZONE"),
@@ -20,7 +23,8 @@ OWN: Columns = (
 )
 # Names that a column from outside cannot have: it gets a number behind its own.
 RESERVED = frozenset(
-    {PART, ROW, "__copy", "__own", "__place", "__again", "__record", *(name for name, _ in OWN)}
+    {PART, ROW, SURE, "__line", "__copy", "__own", "__place", "__again", "__record"}
+    | {name for name, _ in OWN}
 )
 
 
@@ -44,25 +48,95 @@ class Cursor(Struct, frozen=True):
     kind: str
 
 
+class Lines(Struct, frozen=True):
+    """A file of text whose lines may be no rows: its path as DuckDB knows it, its name, and how
+    many lines stand before the first row."""
+
+    path: str
+    part: str
+    before: int
+
+
+def rejected(files: Sequence[Lines]) -> str:
+    """The query of the lines that are no rows."""
+    listed = ", ".join(f"({literal(f.path)}, {literal(f.part)}, {f.before})" for f in files)
+    record = "ltrim(any_value(csv_line), chr(10) || chr(13))"
+    missing = (
+        "case when any_value(error_type::varchar) = 'MISSING COLUMNS'"
+        " then ' (nothing stands for `' || any_value(column_name) || '`)' else '' end"
+    )
+    encoding = (
+        "case when any_value(error_type::varchar) = 'INVALID ENCODING'"
+        " then 'invalid encoding: the line is not UTF-8; `encoding:` under `load:` names another'"
+        " else lower(any_value(error_type::varchar)) || ': ' || any_value(error_message) end"
+    )
+    return (
+        f"select f.part, e.line - f.before as row_number, any_value(column_name) as column_name,"
+        f" {record} as record, {encoding} || {missing} as reason"
+        f" from {REJECTS} e join {SCANS} s using (scan_id, file_id)"
+        f" join (values {listed}) f(path, part, before) on f.path = s.file_path"
+        f" group by f.part, e.line, f.before"
+    )
+
+
 class Staged(Struct, frozen=True):
     """What a source offers, as SQL.
 
-    `rows` selects the columns, then `__part` and `__row`. `columns` are the types that the
-    source says; with `text` the values are still text and have to be cast, and the type
-    `UNKNOWN` asks for one to be inferred. `bad` selects what could not even be read as rows:
-    part, row number, column, text, reason. `repeats`: rows that were landed before may be
+    `columns` are the types that the source says; with `text` the values are still text and have
+    to be cast, and the type `UNKNOWN` asks for one to be inferred. `reading` gives the query of
+    these columns (or of others, found later), `__part`, `__row`, and where `sure` is set that
+    column: whether the row is read exactly. It may be run more than once, but lines that are no
+    rows are only kept by the `first` reading, of the files `lines`; `bad` selects more of them:
+    part, row number, column, text, reason. `again` reads rows that were not sure once more, slowly and exactly, from
+    a table that kept them with the columns `kept`. `repeats`: rows that were landed before may be
     offered again, as a table does; a file is only offered when it is new.
     """
 
-    rows: str
+    reading: Callable[[Columns], str]
     columns: Columns
     text: bool = False
+    first: Callable[[Columns], str] | None = None
+    lines: tuple[Lines, ...] = ()
     bad: str | None = None
+    sure: bool = False
+    kept: tuple[str, ...] = ()
+    again: Again | None = None
     repeats: bool = False
+    notation: Any = None
+
+    @property
+    def broken(self) -> str | None:
+        """The query of what is no row, after the first reading."""
+        made = [rejected(self.lines)] if self.lines else []
+        return " union all ".join([*made, *([self.bad] if self.bad else [])]) or None
+
+    @property
+    def rows(self) -> str:
+        """The query of the columns as they are known now."""
+        return self.reading(self.columns)
+
+
+class Again(Struct, frozen=True):
+    """How rows that were not read exactly are read once more, from a table that kept them.
+
+    `columns` are those of these rows, in the words of the source. `rows` gives the query of
+    columns, and `broken` selects what is no row after all.
+    """
+
+    columns: Callable[[Session, str], Columns]
+    rows: Callable[[str, Columns], str]
+    broken: Callable[[str], str]
+
+
+def fixed(query: str) -> Callable[[Columns], str]:
+    """The reading of a query whose columns never change."""
+    return lambda columns: query  # noqa: ARG005 - the query has its columns
 
 
 # The type of a column of text whose type nobody has said.
 UNKNOWN = "UNKNOWN"
+# What a JSON key holds of which only nulls were seen.
+NOTHING = "NULL"
 
 
 def distinct(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,36 +1,42 @@
-"""Types of raw columns: how they are inferred from text, and which may widen into which."""
+"""Types of raw columns: which text is a value of a type, and which type holds two others.
+
+A type that was inferred is held to the same patterns on every later load, so the order in which
+files arrive does not matter. A declared type is what the user asked for: the engine's cast decides.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from transformer.landing.staged import Session
-from transformer.names import literal, quoted
+from msgspec import Struct
 
-# Tried in this order; the first that all values of a column meet is its type. The patterns are
-# strict on purpose: `007`, `01212020` and `+49…` are words, not numbers, and no more digits are
-# taken for a DOUBLE than it can hold.
-_PATTERNS: tuple[tuple[str, str], ...] = (
-    ("BIGINT", r"-?(0|[1-9][0-9]{0,18})"),
-    ("HUGEINT", r"-?(0|[1-9][0-9]{0,37})"),
-    ("DOUBLE", r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?"),
-    ("BOOLEAN", r"(?i:true|false)"),
-    ("DATE", r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
-    ("TIMESTAMP", r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?"),
-    (
-        "TIMESTAMP WITH TIME ZONE",
-        (
-            r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
-            r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
-        ),
-    ),
-)
+from transformer.landing.staged import NOTHING, UNKNOWN, Session
+from transformer.names import literal, quoted
 
 INTEGERS = (
     "TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT", "UBIGINT",
     "HUGEINT", "UHUGEINT",
 )  # fmt: skip
+_WHOLE = r"0|-?[1-9][0-9]*"
+_REAL = r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][-+]?[0-9]+)?|e[-+]?[0-9]+|E[-+][0-9]+)?"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+# Strict on purpose: `007`, `01212020`, `+49…`, `1E10` and `1_000` are words, not numbers.
+_PATTERNS: Mapping[str, str] = {
+    "DOUBLE": _REAL,
+    "BOOLEAN": "(?i:true|false)",
+    "DATE": _DAY,
+    "TIMESTAMP": rf"{_DAY}([ T]{_CLOCK})?",
+    "TIMESTAMP WITH TIME ZONE": rf"{_DAY}[ T]{_CLOCK}(Z|[-+][0-9]{{2}}(:?[0-9]{{2}})?)",
+}
+# Tried in this order; the first that all values of a column meet is its type.
+_INFERRED = ("BIGINT", "HUGEINT", *_PATTERNS)
 
+# What every value of an integer type needs in a decimal: its digits.
+_DIGITS = {
+    "TINYINT": 3, "UTINYINT": 3, "SMALLINT": 5, "USMALLINT": 5, "INTEGER": 10, "UINTEGER": 10,
+    "BIGINT": 19, "UBIGINT": 20, "HUGEINT": 39, "UHUGEINT": 39,
+}  # fmt: skip
 _WIDER: Mapping[str, tuple[str, ...]] = {
     "BOOLEAN": (),
     "TINYINT": ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE"),
@@ -45,7 +51,6 @@ _WIDER: Mapping[str, tuple[str, ...]] = {
     "HUGEINT": ("DOUBLE",),
     "FLOAT": ("DOUBLE",),
     "DATE": ("TIMESTAMP",),
-    "TIMESTAMP": ("TIMESTAMP WITH TIME ZONE",),
     "TIMESTAMP_S": ("TIMESTAMP",),
     "TIMESTAMP_MS": ("TIMESTAMP",),
 }  # fmt: skip
@@ -58,125 +63,246 @@ def widens(old: str, new: str) -> bool:
 
     Large whole numbers are not all a DOUBLE's; who widens looks at those that are there.
     """
-    if old.startswith("DECIMAL") and new.startswith("DECIMAL"):
-        (width, scale), (wide, fine) = _digits(old), _digits(new)
+    if is_decimal(old) and is_decimal(new):
+        (width, scale), (wide, fine) = _sizes(old), _sizes(new)
         return fine >= scale and wide - fine >= width - scale
-    if old.startswith("DECIMAL"):
-        return new == "DOUBLE" and _digits(old)[0] <= 15
+    if is_decimal(old):
+        return new == "DOUBLE" and _sizes(old)[0] <= 15
+    if is_decimal(new) and old in _DIGITS:
+        wide, fine = _sizes(new)
+        return wide - fine >= _DIGITS[old]
     return new in _WIDER.get(old, ())
 
 
-def _digits(decimal: str) -> tuple[int, int]:
+def joined(old: str, new: str) -> str | None:
+    """The narrowest type that holds every value of both exactly; None when there is none."""
+    if old == new or widens(new, old) and not _inexact(new, old):
+        return old
+    if widens(old, new) and not _inexact(old, new):
+        return new
+    if (is_decimal(old) or is_decimal(new)) and (one := _as_decimal(old)) and (
+        two := _as_decimal(new)
+    ):
+        scale = max(one[1], two[1])
+        width = max(one[0] - one[1], two[0] - two[1]) + scale
+        return f"DECIMAL({width},{scale})" if width <= 38 else None
+    whole = [k for k in ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+             if {old, new} <= set(INTEGERS) and all(k == o or widens(o, k) for o in (old, new))]  # fmt: skip
+    return whole[0] if whole else None
+
+
+def _inexact(old: str, new: str) -> bool:
+    """Whether widening has to look at the values first."""
+    return new == "DOUBLE" and (is_decimal(old) or _DIGITS.get(old, 0) > 15)
+
+
+def _as_decimal(kind: str) -> tuple[int, int] | None:
+    return _sizes(kind) if is_decimal(kind) else (_DIGITS[kind], 0) if kind in _DIGITS else None
+
+
+def is_decimal(kind: str) -> bool:
+    """Whether it is a decimal of some width and scale (and no list of them)."""
+    return kind.startswith("DECIMAL(") and kind.endswith(")")
+
+
+def _sizes(decimal: str) -> tuple[int, int]:
     inside = decimal[decimal.find("(") + 1 : decimal.rfind(")")].split(",")
     return int(inside[0]), int(inside[1])
 
 
-# So many rows are looked at for the types that a column may have; the rest only confirm the first.
-_SAMPLE = 2_000
+class Notation(Struct, frozen=True):
+    """How numbers and days are written in a text file, where that is not the usual way."""
+
+    decimal: str = "."
+    thousands: str = ""
+    date: str = ""
+    timestamp: str = ""
+
+    def number(self, text: str) -> str:
+        """The text as a number is usually written; NULL where it is not written as declared."""
+        if self.decimal == "." and not self.thousands:
+            return text
+        point, group = _escaped(self.decimal), _escaped(self.thousands)
+        whole = rf"([0-9]{{1,3}}({group}[0-9]{{3}})+|[0-9]+)" if group else "[0-9]+"
+        pattern = literal(rf"[-+]?{whole}({point}[0-9]+)?([eE][-+]?[0-9]+)?")
+        bare = f"replace({text}, {literal(self.thousands)}, '')" if group else text
+        usual = f"replace({bare}, {literal(self.decimal)}, '.')"
+        return f"case when regexp_full_match({text}, {pattern}) then {usual} end"
 
 
-def infer(session: Session, rows: str, columns: Sequence[str]) -> dict[str, str]:
-    """The types of columns of text, from all their values; no value at all: VARCHAR.
+USUAL = Notation()
 
-    Matching every pattern costs more than reading. A sample rules most of them out, one scan
-    confirms what is left, and only a column whose later rows are others is matched in full.
+
+def _escaped(character: str) -> str:
+    return "".join(f"[{c}]" if c not in "\\^[]" else f"\\{c}" for c in character)
+
+
+class Slot(Struct, frozen=True):
+    """One offered column on its way to its type.
+
+    `offered` is the type that the source says, UNKNOWN for text whose type nobody has said.
+    With `text` the staged value is text, whatever the type. `declared`: the user asked for `kind`.
     """
-    seen, possible = _fitting(session, f"select * from ({rows}) limit {_SAMPLE}", columns)
-    if seen < _SAMPLE:
-        return {c: kinds[0] if kinds else "VARCHAR" for c, kinds in possible.items()}
-    made = {c: "VARCHAR" for c, kinds in possible.items() if kinds == []}
-    made |= _confirmed(session, rows, {c: kinds[0] for c, kinds in possible.items() if kinds})
-    _, rest = _fitting(session, rows, [c for c in columns if c not in made])
-    return made | {c: kinds[0] if kinds else "VARCHAR" for c, kinds in rest.items()}
+
+    kind: str
+    offered: str
+    text: bool
+    declared: bool = False
+    notation: Notation = USUAL
+
+    @property
+    def as_is(self) -> bool:
+        """Whether the staged value is the landed one."""
+        if self.kind == UNKNOWN:
+            return True
+        if self.offered == self.kind and (not self.text or self.kind in ("VARCHAR", "JSON")):
+            return True
+        return self.kind == "VARCHAR" and self._from_text and self.offered != "JSON"
+
+    @property
+    def _from_text(self) -> bool:
+        return self.text or self.offered in ("VARCHAR", UNKNOWN, NOTHING)
+
+    def value(self, name: str) -> str:
+        """The value of this expression as `kind`, or NULL where the cast fails."""
+        if self.as_is:
+            return name
+        if self.kind == "VARCHAR" and self.offered == "JSON":
+            return unquoted(name)
+        if self.kind == "JSON":
+            return f"to_json({name})" if self.offered == "VARCHAR" else f"try_cast({name} as JSON)"
+        if self._from_text or self.offered == "JSON":
+            text = unquoted(name) if self.offered == "JSON" else name
+            if not self.declared and self.notation == USUAL:
+                return f"try_cast({text} as {self.kind})"  # what it cuts off does not meet a pattern
+            return self._cast(f"nullif(trim({text}), '')")
+        return f"try_cast({name} as {self.kind})"
+
+    def fits(self, name: str, value: str) -> str | None:
+        """The condition that the value is exact, or NULL in both; None where it always is."""
+        if self.as_is or self.kind == "VARCHAR":
+            return None
+        if self.kind == "JSON":
+            return None if self.offered == "VARCHAR" else f"({name} is null or {value} is not null)"
+        if not self._from_text and self.offered != "JSON":
+            if (self.kind == "BOOLEAN") != (self.offered == "BOOLEAN"):
+                return f"({name} is null)"  # TRUE is not the number 1
+            if self.declared and (self.kind == "FLOAT" or is_decimal(self.kind)):
+                return f"({name} is null or {value} is not null)"  # who declares it wants it rounded
+            back = f"try_cast({value} as {self.offered})"
+            return f"({back} is not distinct from {name})"
+        text = unquoted(name) if self.offered == "JSON" else name
+        given = f"nullif(trim({text}), '')"
+        quick = f"when {value}::varchar = {text} then true" if self._prints_back else ""
+        return (
+            f"case when {text} is null then true {quick}"
+            f" when {given} is null then true else coalesce({self._meets(given, value)}, false) end"
+        )
+
+    @property
+    def _prints_back(self) -> bool:
+        """Whether text that is how the value prints is sure to be one: cheaper than a pattern."""
+        plain = self.notation == USUAL
+        return plain and (self.kind in INTEGERS or self.kind in ("DATE", "TIMESTAMP"))
+
+    def _cast(self, given: str) -> str:
+        notation = self.notation
+        if self.kind in INTEGERS:  # a cast alone would round 1.5 to 2
+            number = notation.number(given)
+            whole = f"regexp_full_match({number}, '[-+]?[0-9]+')"
+            return f"case when {whole} then try_cast({number} as {self.kind}) end"
+        if self.kind in ("DOUBLE", "FLOAT") or is_decimal(self.kind):
+            return f"try_cast({notation.number(given)} as {self.kind})"
+        if self.kind == "DATE":
+            moment = (
+                f"try_strptime({given}, {literal(notation.date)})"
+                if notation.date
+                else f"try_cast({given} as timestamp)"
+            )
+            # A cast alone would cut the time of day off; `infinity` is a day and `epoch` a word.
+            return (
+                f"case when {moment}::date::timestamp = {moment} and lower({given}) <> 'epoch'"
+                f" then {moment}::date end"
+            )
+        if self.kind.startswith("TIMESTAMP"):
+            if notation.timestamp:
+                return f"try_strptime({given}, {literal(notation.timestamp)})::{self.kind}"
+            return f"try_cast(nullif({given}, 'epoch') as {self.kind})"
+        return f"try_cast({given} as {self.kind})"
+
+    def _meets(self, given: str, value: str) -> str:
+        """The condition that a text is one of this type."""
+        notation, kind = self.notation, self.kind
+        there = f"{value} is not null"
+        if kind in ("DOUBLE", "FLOAT"):
+            number = notation.number(given)
+            finite = f"({there} and (isfinite({value}) or not regexp_matches({number}, '[0-9]')))"
+            if self.declared:
+                return finite
+            exact = exact_double(number, value)
+            return f"regexp_full_match({number}, {literal(_REAL)}) and {there} and {exact}"
+        if self.declared:
+            return there
+        if (kind == "DATE" and notation.date) or (kind == "TIMESTAMP" and notation.timestamp):
+            return there
+        if kind in INTEGERS:
+            return f"{there} and regexp_full_match({notation.number(given)}, '{_WHOLE}')"
+        if is_decimal(kind):
+            number = notation.number(given)
+            scale = _sizes(kind)[1]
+            fine = rf"-?(0|[1-9][0-9]*)(\.[0-9]{{0,{scale}}}0*)?" if scale else rf"{_WHOLE}"
+            return f"{there} and regexp_full_match({number}, {literal(fine)})"
+        if kind in _PATTERNS:
+            return f"{there} and regexp_full_match({given}, {literal(_PATTERNS[kind])})"
+        return there
 
 
-def _fitting(
-    session: Session, rows: str, columns: Sequence[str]
-) -> tuple[int, dict[str, list[str] | None]]:
-    """How many rows there are, and which types all values of a column meet; None when it has no
-    value. The columns stand below each other: planning a figure per column and type would cost
-    more than a small file is worth."""
+def exact_double(number: str, value: str) -> str:
+    """The condition that a DOUBLE prints as the digits that it was read from: 15 digits always do."""
+    return (
+        f"((length({number}) <= 15 and not regexp_matches({number}, '[eE]'))"
+        f" or {_significant(number)} = {_significant(f'{value}::varchar')})"
+    )
+
+
+def _significant(number: str) -> str:
+    mantissa = f"regexp_replace({number}, '[eE].*$', '')"
+    return f"trim(regexp_replace({mantissa}, '[^0-9]', '', 'g'), '0')"
+
+
+def unquoted(name: str) -> str:
+    """A JSON value as text; a JSON string without its quotes."""
+    bare = f"coalesce(try_cast({name} as json) ->> '$', {name}::varchar)"
+    return f"case when ({name}::varchar)[1] = '\"' then {bare} else {name}::varchar end"
+
+
+# So many rows are looked at for the types that a column may have; the rest only confirm the first.
+SAMPLE = 2_000
+
+
+def infer(
+    session: Session, rows: str, columns: Sequence[str], notation: Notation = USUAL
+) -> dict[str, str]:
+    """The types of columns of text that all their values meet; no value at all: UNKNOWN.
+
+    The columns stand below each other: planning a figure per column and type would cost more
+    than a small file is worth.
+    """
     if not columns:
-        return 0, {}
-    figures = ", ".join(f"count(*) filter (where {_meets('__value', k)})" for k, _ in _PATTERNS)
-    values = ", ".join(f"{_given(c)} as {quoted(c)}" for c in columns)
+        return {}
+    slots = {k: Slot(k, UNKNOWN, text=True, notation=notation) for k in _INFERRED}
+    figures = ", ".join(
+        f"count(*) filter (where {slot.fits('__value', slot.value('__value'))})"
+        for slot in slots.values()
+    )
+    values = ", ".join(f"nullif(trim({quoted(c)}), '') as {quoted(c)}" for c in columns)
     listed = ", ".join(quoted(c) for c in columns)
     found = session.rows(
-        f"select __column, count(*), count(__value), {figures} from (select {values} from ({rows}))"
-        f" unpivot include nulls (__value for __column in ({listed})) group by all"
+        f"select __column, count(__value), {figures} from (select * from (select {values}"
+        f" from ({rows})) unpivot (__value for __column in ({listed}))) group by all"
     )
-    made: dict[str, list[str] | None] = dict.fromkeys(columns)
-    for column, _, total, *counts in found:
-        fits = [kind for (kind, _), n in zip(_PATTERNS, counts, strict=True) if n == total]
-        made[column] = fits if total else None
-    return (found[0][1] if found else 0), made
-
-
-def _confirmed(session: Session, rows: str, kinds: Mapping[str, str]) -> dict[str, str]:
-    """Of these types of columns those that all values meet."""
-    if not kinds:
-        return {}
-    wrong = ", ".join(
-        f"count(*) filter (where {given} is not null"
-        f" and not coalesce({_meets(given, kind)}, false))"
-        for given, kind in ((_given(column), kind) for column, kind in kinds.items())
-    )
-    found = session.rows(f"select {wrong} from ({rows})")[0]
-    return {c: k for (c, k), count in zip(kinds.items(), found, strict=True) if not count}
-
-
-def _meets(value: str, kind: str) -> str:
-    pattern = literal(dict(_PATTERNS)[kind])
-    return f"regexp_full_match({value}, {pattern}) and try_cast({value} as {kind}) is not null"
-
-
-def _given(column: str, offered: str = "") -> str:
-    return f"nullif(trim({plain(column, offered)}), '')"
-
-
-def plain(column: str, offered: str) -> str:
-    """The staged value as text; a JSON string stands without its quotes."""
-    name = quoted(column)
-    if offered != "JSON":
-        return name
-    bare = f"coalesce(try_cast({name} as json) ->> '$', {name})"
-    return f"case when {name}[1] = '\"' then {bare} else {name} end"
-
-
-def cast(column: str, kind: str, *, text: bool, offered: str = "") -> str:
-    """The value as that type, NULL where it does not fit; blanks around text do not count."""
-    name = quoted(column)
-    if offered == kind and (not text or kind == "VARCHAR"):
-        return name
-    if not text and offered != "VARCHAR":
-        return f"try_cast({name} as {kind})"
-    if kind == "VARCHAR":
-        return plain(column, offered)
-    if kind == "JSON" and text:
-        # A JSON string has come without its quotes.
-        return f"to_json({name})" if offered == "VARCHAR" else f"try_cast({name} as JSON)"
-    return _of_text(_given(column, offered if text else ""), kind)
-
-
-def _of_text(given: str, kind: str) -> str:
-    if kind in INTEGERS:  # a cast alone would round 1.5 to 2
-        whole = f"regexp_full_match({given}, '[-+]?[0-9]+')"
-        return f"case when {whole} then try_cast({given} as {kind}) end"
-    if kind == "DATE":  # a cast alone would cut the time of day off
-        day = f"try_cast({given} as DATE)"
-        return f"case when {day}::timestamp = try_cast({given} as timestamp) then {day} end"
-    return f"try_cast({given} as {kind})"
-
-
-def misfit(column: str, kind: str, *, text: bool, offered: str = "") -> str | None:
-    """The condition that there is a value and it does not fit; None when it cannot happen."""
-    if kind == "VARCHAR" or (not text and offered == kind):
-        return None
-    value = cast(column, kind, text=text, offered=offered)
-    if text or offered == "VARCHAR":
-        return f"({_given(column)} is not null and {value} is null)"
-    name = quoted(column)
-    if kind == "FLOAT" or kind.startswith("DECIMAL"):  # who declares it wants it rounded
-        return f"({name} is not null and {value} is null)"
-    # Other casts between types would round or cut off in silence.
-    return f"({name} is not null and try_cast({value} as {offered}) is distinct from {name})"
+    made = dict.fromkeys(columns, UNKNOWN)
+    for column, total, *counts in found:
+        fits = [kind for kind, n in zip(slots, counts, strict=True) if n == total]
+        made[column] = fits[0] if fits else "VARCHAR"
+    return made

@@ -157,6 +157,7 @@ class Properties(Struct):
             key=block["key"],
             cursor=block["cursor"],
             on_schema_change=block["on_schema_change"],
+            max_quarantined=block["max_quarantined"],
             places={key: block.value_place(key) for key in block.places},
             broken=len(self.reader.mistakes) > before,
         )

@@ -216,6 +216,12 @@ LOAD: Fields = (
     Field("key", "texts", "Columns that identify a row (mode `merge`)", ()),
     Field("cursor", "text", "Column that grows, so that only new rows are read (tables)"),
     Field(
+        "max_quarantined",
+        "share",
+        "The share of its rows that may go to quarantine; above it nothing is landed and the table"
+        " stays. Without it 20 % where the table is replaced, and no limit elsewhere",
+    ),
+    Field(
         "on_schema_change",
         "choice",
         "New or wider columns: take them in, refuse the load, or quarantine the rows",

@@ -14,10 +14,9 @@ from transformer import ledger
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.engines import Session
 from transformer.errors import Fault, LoadError, TransformError
-from transformer.landing.fit import Landing
-from transformer.landing.land import Landed, land
-from transformer.landing.staged import OWN, UNKNOWN, Cursor
-from transformer.landing.types import infer
+from transformer.landing.fit import Landing, Learned, guess
+from transformer.landing.land import Landed, Relearn, land
+from transformer.landing.staged import NOTHING, OWN, UNKNOWN, Cursor, Staged
 from transformer.ledger import Part
 from transformer.names import quoted
 from transformer.plan.work import Probe, Work
@@ -31,6 +30,8 @@ from transformer.steps import Columns, NodeState, Outcome, Step
 
 # Rows of each file that are looked at when only the types are wanted, before the first load.
 _LOOK = 500
+# A column's type rises at most from whole numbers to text, and new columns may come on the way.
+_ATTEMPTS = 8
 _UNKNOWN = NodeState("", "")
 
 
@@ -126,11 +127,16 @@ def peek(session: Session, table: SourceTable, way: Reader, *, whole: bool) -> C
     staged = way.stage(session, way.parts(session), None, None if whole else _LOOK)
     declared = _declared(session, table)
     unknown = [n for n, kind in staged.columns if kind == UNKNOWN and n.lower() not in declared]
-    guessed = infer(session, staged.rows, unknown)
+    guessed = guess(session, staged, unknown)[1]
     columns = tuple(
-        (n, declared.get(n.lower()) or guessed.get(n) or kind) for n, kind in staged.columns
+        (n, _shown(declared.get(n.lower()) or guessed.get(n) or kind))
+        for n, kind in staged.columns
     )
     return (*columns, *OWN)
+
+
+def _shown(kind: str) -> str:
+    return "VARCHAR" if kind in (UNKNOWN, NOTHING) or kind.startswith("ENUM(") else kind
 
 
 def _declared(session: Session, table: SourceTable) -> dict[str, str]:
@@ -216,11 +222,38 @@ def _attempt(
         return
     staged = way.stage(session, choice.parts, choice.since, None)
     landing = _landing(tools, work, _declared(session, table), choice, held)
-    with suppress(_Kept), session.transaction():
-        attempt.landed = land(session, landing, staged)
-        if landing.fresh:
-            ledger.forget_loads(session, work.node.id)
-        _settle(tools, session, work, attempt, parts)
+    learned = Learned()
+    for _ in range(_ATTEMPTS):
+        more = _landed(tools, session, work, attempt, (landing, staged, parts, learned))
+        if more is None:
+            return
+        learned = more
+    raise LoadError(
+        f"the columns of `{landing.target}` change while it is read",
+        landing.load.where,
+        hint="nothing was landed; try again when nobody writes to the source",
+    )
+
+
+def _landed(
+    tools: Tools,
+    session: Session,
+    work: Work,
+    attempt: _Attempt,
+    what: tuple[Landing, Staged, Sequence[Part], Learned],
+) -> Learned | None:
+    """Lands in one transaction. What has to be known first, when rows beyond the sample have other
+    columns or types: then nothing is done yet."""
+    landing, staged, parts, learned = what
+    try:
+        with suppress(_Kept), session.transaction():
+            attempt.landed = land(session, landing, staged, learned)
+            if landing.fresh:
+                ledger.forget_loads(session, work.node.id)
+            _settle(tools, session, work, attempt, parts)
+    except Relearn as more:
+        return more.learned
+    return None
 
 
 def _held(tools: Tools, work: Work) -> Columns:

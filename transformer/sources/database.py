@@ -11,7 +11,17 @@ from threading import Lock
 from msgspec import Struct
 
 from transformer.errors import Fault, LoadError
-from transformer.landing.staged import PART, ROW, UNKNOWN, Cursor, Session, Staged, distinct, picked
+from transformer.landing.staged import (
+    PART,
+    ROW,
+    UNKNOWN,
+    Cursor,
+    Session,
+    Staged,
+    distinct,
+    fixed,
+    picked,
+)
 from transformer.ledger import Part
 from transformer.names import literal, quoted, slug
 from transformer.project.schema import Field, Fields
@@ -163,11 +173,11 @@ class DatabaseReader(Struct):
         own = f"{literal(self.name)} as {PART}, null::bigint as {ROW}"
         rows = f"select {listed}, {own} from {narrowed}" + (f" limit {limit}" if limit else "")
         if self.path is None:
-            return Staged(rows, named, repeats=True)
+            return Staged(fixed(rows), named, repeats=True)
         # A file is let go of at once: nobody else could open it meanwhile.
         stage = quoted("__stage_table")
         session.run(f"create or replace temp table {stage} as {rows}")
-        return Staged(f"from {stage}", named, text=self.scheme == "sqlite", repeats=True)
+        return Staged(fixed(f"select * from {stage}"), named, text=self.scheme == "sqlite", repeats=True)
 
     def _as_text(self, session: Session, columns: Columns) -> tuple[str, Columns]:
         """The same rows with every value as text, made so by SQLite itself; and the types that

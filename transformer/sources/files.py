@@ -15,10 +15,11 @@ from msgspec import Struct, field
 
 from transformer.errors import Fault, TransformError
 from transformer.landing.formats import FORMATS
-from transformer.landing.given import Given
-from transformer.landing.staged import PART, ROW, UNKNOWN, Cursor, Session, Staged
+from transformer.landing.given import FRESH_REJECTS, Given
+from transformer.landing.staged import Cursor, Session, Staged
+from transformer.landing.union import united
 from transformer.ledger import Part
-from transformer.names import literal, quoted
+from transformer.names import literal
 from transformer.project.paths import is_remote
 from transformer.project.schema import Field, Fields
 from transformer.sources import Request, hidden
@@ -37,10 +38,10 @@ FIELDS: Fields = (
     Field("header", "flag", "Whether the first row holds the names", True),
     Field(
         "encoding",
-        "choice",
-        "How the text is encoded",
+        "text",
+        "How the text is encoded: any encoding that Python knows, such as `windows-1252`; a byte"
+        " order mark says it too",
         "utf-8",
-        choices=("utf-8", "utf-16", "latin-1"),
     ),
     Field(
         "compression",
@@ -48,10 +49,22 @@ FIELDS: Fields = (
         "How the files are packed; their ending says without it",
         choices=("none", "gzip", "zstd"),
     ),
+    Field("escape", "text", "What stands before a quote inside quotes; without it, another quote"),
+    Field("comment", "text", "What lines that are left out begin with; without it, nothing is"),
+    Field("skip", "integer", "Lines before the header that are left out", 0),
+    Field("decimal", "text", "The decimal mark of numbers in CSV and TSV", "."),
+    Field("thousands", "text", "What stands between groups of three digits"),
+    Field("date_format", "text", "How days are written, such as `%d.%m.%Y`; else `2024-12-31`"),
+    Field(
+        "timestamp_format",
+        "text",
+        "How moments are written, such as `%d.%m.%Y %H:%M`; else `2024-12-31 18:30:00`",
+    ),
+    Field("records", "text", "The list of rows in a JSON document, such as `data.items`"),
     Field("null_values", "texts", "Texts that mean that nothing is there", ()),
     Field("sheet", "text", "The sheet of an Excel file; the first without it"),
     Field("range", "text", "The cells of an Excel sheet, such as `A3:F200`"),
-    Field("header_row", "integer", "The row of an Excel sheet that holds the names", 1),
+    Field("header_row", "integer", "The row of the file or sheet that holds the names", 1),
     Field("endpoint", "text", "The server of `s3://` paths, when it is not Amazon's"),
     Field("region", "text", "The region of `s3://` paths"),
     Field(
@@ -179,6 +192,7 @@ class FileReader(Struct):
         del since  # a file has no cursor: it is read when it is new
         if not parts:
             raise self._nothing(", ".join(self.request.options["path"]))
+        session.run(FRESH_REJECTS)
         staged = [self._one(session, number, part, limit) for number, part in enumerate(parts)]
         return united(session, staged)
 
@@ -220,26 +234,6 @@ class FileReader(Struct):
         raise self.request.error(
             f"`{name}` has no ending that says what it is", hint="set `format:`"
         )
-
-
-def united(session: Session, staged: Sequence[Staged]) -> Staged:
-    """Several stagings as one: columns by name, a column's type from the first that knows it."""
-    if len(staged) == 1:
-        return staged[0]
-    columns: dict[str, tuple[str, str]] = {}
-    for each in staged:
-        for name, kind in each.columns:
-            held, known = columns.get(name.lower(), (name, UNKNOWN))
-            columns[name.lower()] = (held, kind if known == UNKNOWN else known)
-    rows = " union all by name ".join(f"({each.rows})" for each in staged)
-    names = ", ".join(quoted(name) for name, _ in columns.values())
-    made = f"select {names}, {PART}, {ROW} from ({rows})"
-    text = all(each.text for each in staged)
-    found = tuple(columns.values())
-    if not text:
-        found = session.columns(made)[:-2]
-    bad = [each.bad for each in staged if each.bad]
-    return Staged(made, found, text=text, bad=" union all ".join(bad) if bad else None)
 
 
 def _identity(size: int, modified: datetime | None) -> str:

@@ -1,0 +1,140 @@
+"""Offered rows with their types: every value is exact, or its row is not sure yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from transformer.landing.fit import Fitted, Landing
+from transformer.landing.staged import PART, ROW, SURE, Staged
+from transformer.landing.types import Slot, unquoted
+from transformer.names import literal, quoted
+
+
+class Refusal(Struct, frozen=True):
+    """Why a row may be refused: the condition, the column, the reason."""
+
+    condition: str
+    column: str
+    reason: str
+    value: str
+
+
+class Typed(Struct, frozen=True):
+    """The rows of one query as they land, with what every landed row carries.
+
+    One pass does it all: each value is cast, and what the cast made is compared with the text. The
+    columns have short names inside (`t1`, `v1`), so that none from outside can get in the way.
+    """
+
+    landing: Landing
+    fitted: Fitted
+    rows: str
+    sure: bool = False
+    repeats: bool = False
+
+    @property
+    def _numbered(self) -> Mapping[str, tuple[int, Slot]]:
+        return {name: (n, slot) for n, (name, slot) in enumerate(self.fitted.slots.items())}
+
+    def _valued(self, more: str = "") -> str:
+        """The rows with the text (`t1`) and the value (`v1`) of every column side by side."""
+        texts = "".join(f"{quoted(name)} as t{n}, " for name, (n, _) in self._numbered.items())
+        values = "".join(
+            f", {slot.value(f't{n}')} as v{n}"
+            for n, slot in self._numbered.values()
+            if not slot.as_is
+        )
+        return (
+            f"select *{values} from (select {texts}{PART}, {ROW}"
+            f"{f', {SURE}' if self.sure else ''}{more} from ({self.rows}))"
+        )
+
+    def _value(self, name: str) -> str:
+        n, slot = self._numbered[name]
+        return f"t{n}" if slot.as_is else f"v{n}"
+
+    def refusals(self) -> list[Refusal]:
+        """Why rows may be refused, column by column."""
+        made: list[Refusal] = []
+        load = self.landing.load
+        keys = {k.lower() for k in load.key} if load.mode == "merge" else set()
+        for name, (n, slot) in self._numbered.items():
+            shown = unquoted(f"t{n}") if slot.offered == "JSON" else f"t{n}::varchar"
+            if name in self.fitted.extra:
+                made.append(Refusal(f"t{n} is not null", name, "a column that is not known", shown))
+                continue
+            fits = slot.fits(f"t{n}", f"v{n}")
+            if fits:
+                made.append(Refusal(f"not {fits}", name, f"is no {slot.kind}", shown))
+            if name.lower() in keys:
+                condition = f"({self._value(name)}) is null"
+                if fits:
+                    condition += f" and {fits}"
+                made.append(Refusal(condition, name, "the key is missing", shown))
+        return made
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a row may be one that does not land as it is."""
+        return self.sure or bool(self.refusals())
+
+    def _good(self) -> str:
+        conditions = [f"not ({r.condition})" for r in self.refusals()]
+        if self.sure:
+            conditions.insert(0, SURE)
+        return " and ".join(conditions) or "true"
+
+    def landed(self, extra: str = "") -> str:
+        """The query of all rows as they land; `_source` is NULL in those that are not sure."""
+        landing = self.landing
+        values = [f"{self._value(n)} as {quoted(n)}" for n in self.fitted.names]
+        source = f"{PART} || coalesce('#' || {ROW}, '')"
+        own = (
+            f"{literal(landing.now.isoformat())}::timestamptz as _loaded_at,"
+            f" {literal(landing.batch)} as _batch,"
+            f" {f'case when {self._good()} then {source} end' if self.doubtful else source} as _source"
+        )
+        return f"select {', '.join([*values, own])}{extra} from ({self._valued()})"
+
+    def left(self, kept: tuple[str, ...]) -> str:
+        """The query of the rows that are not sure, as they were offered."""
+        texts = ", ".join(f"t{n} as {quoted(name)}" for name, (n, _) in self._numbered.items())
+        picked = ", ".join(kept) or texts
+        more = "".join(f", {column}" for column in kept)
+        return f"select {picked}, {PART}, {ROW} from ({self._valued(more)}) where not ({self._good()})"
+
+    def refused(self) -> str:
+        """The query of the rows that are refused: part, number, column, value, reason, record.
+        The column is the first that does not fit; the reason names the others too."""
+        refusals = self.refusals()
+        record = ", ".join(f"{quoted(name)} := t{n}" for name, (n, _) in self._numbered.items())
+        reasons = ", ".join(
+            f"case when {r.condition} then {literal(r.reason)} end" for r in refusals
+        )
+        named = ", ".join(
+            f"case when {r.condition} then {literal(f'`{r.column}` {r.reason}')} end"
+            for r in refusals
+        )
+        said = (
+            f"case when len(list_filter([{named}], lambda x: x is not null)) > 1"
+            f" then concat_ws('; ', {named}) else coalesce({reasons}) end"
+        )
+        column = _case((r.condition, literal(r.column)) for r in refusals)
+        value = _case((r.condition, r.value) for r in refusals)
+        return (
+            f"select {PART} as part, {ROW} as row_number, {column} as column_name, {value} as value,"
+            f" {said} as reason, to_json(struct_pack({record}))::varchar as record"
+            f" from ({self._valued()}) where not ({self._good()})"
+        )
+
+
+def _case(pairs: Iterable[tuple[str, str]]) -> str:
+    listed = " ".join(f"when {condition} then {value}" for condition, value in pairs)
+    return f"case {listed} end"
+
+
+def typed(landing: Landing, fitted: Fitted, staged: Staged, rows: str) -> Typed:
+    """The rows of a query over what is staged."""
+    return Typed(landing, fitted, rows, staged.sure, staged.repeats)
