@@ -3,6 +3,7 @@ of every query over them."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -16,23 +17,33 @@ from transformer.errors import Fault, GraphError, LoadError, Mistakes, Transform
 from transformer.names import Name
 from transformer.opening import Opened
 from transformer.plan.fingerprint import fingerprint
-from transformer.run.loading import peek, reader
+from transformer.run.loading import after_landing, peek, reader
 from transformer.run.seeds import seed_error, seed_query
 from transformer.steps import Columns, State
 
 
-def bound(opened: Opened, state: State) -> Bound:
+def bound(opened: Opened, state: State, arriving: Container[str] = frozenset()) -> Bound:
     """The graph, bound over the columns that sources, seeds and Python models have or will have.
 
-    Of a source that was never loaded the first rows are looked at. When that leaves mistakes they
-    may lie in rows that were not: then all of it is looked at before anyone is blamed.
+    Of a source that was never loaded, or is about to be (`arriving`), the first rows are looked at.
+    When that leaves mistakes they may lie in rows that were not: then all of it is looked at
+    before anyone is blamed.
     """
-    made = _bound(opened, state, whole=False)
-    never = any(
-        isinstance(n.body, SourceBody) and n.body.table.load and not state.relation(n.relation)
+    made = _bound(opened, state, _Wide(arriving, whole=False))
+    looked = any(
+        isinstance(n.body, SourceBody)
+        and n.body.table.load
+        and (n.id in arriving or not state.relation(n.relation))
         for n in opened.graph
     )
-    return _bound(opened, state, whole=True) if made.mistakes and never else made
+    return _bound(opened, state, _Wide(arriving, whole=True)) if made.mistakes and looked else made
+
+
+class _Wide(Struct, frozen=True):
+    """Which sources are looked at although they are there, and whether all their rows are."""
+
+    arriving: Container[str]
+    whole: bool
 
 
 def bound_after(opened: Opened, state: State, before: Bound) -> Bound:
@@ -46,7 +57,7 @@ def bound_after(opened: Opened, state: State, before: Bound) -> Bound:
     return before if as_foreseen else bound(opened, state)
 
 
-def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
+def _bound(opened: Opened, state: State, wide: _Wide) -> Bound:
     known: dict[str, Columns] = {}
     mistakes: list[TransformError] = []
     catalog = opened.engine.scratch(opened.project.target.catalog)
@@ -55,7 +66,7 @@ def _bound(opened: Opened, state: State, *, whole: bool) -> Bound:
     with opened.engine.loose() if _looks(opened) else nullcontext() as session:
         for node in opened.graph:
             try:
-                columns = _known(opened, node, state, _Look(session, whole))
+                columns = _known(opened, node, state, _Look(session, wide.whole, wide.arriving))
             except TransformError as error:
                 mistakes.append(error)
                 continue
@@ -85,6 +96,7 @@ class _Look(Struct, frozen=True):
 
     session: Any
     whole: bool
+    arriving: Container[str]
 
 
 def _known(opened: Opened, node: Node, state: State, look: _Look) -> Columns | None:
@@ -93,7 +105,10 @@ def _known(opened: Opened, node: Node, state: State, look: _Look) -> Columns | N
         return held.columns if held else None
     body = node.body
     if isinstance(body, SourceBody):
-        return held.columns if held else _offered(opened, node, body, look)
+        if held and node.id not in look.arriving:
+            return held.columns
+        offered = _offered(opened, node, body, look)
+        return after_landing(body.table, held.columns, offered) if held and offered else offered
     if isinstance(body, SeedBody):
         return _seed(opened, node, body, look.session)
     known = state.nodes.get(node.id)

@@ -3,6 +3,7 @@ at the sources."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,15 +16,18 @@ from transformer import ledger
 from transformer.asking import Ask, How, Outside
 from transformer.binding import bound, bound_after
 from transformer.compile.bind import Bound
-from transformer.errors import Mistakes
+from transformer.errors import Mistakes, TransformError
 from transformer.opening import Opened, chosen_of, refuse_mistakes
+from transformer.plan.fingerprint import fingerprint
 from transformer.plan.planner import plan
-from transformer.plan.work import Facts, Wish
+from transformer.plan.work import Facts, Probe, Wish
 from transformer.run.external import with_external
 from transformer.run.facts import facts
 from transformer.run.loading import probe
-from transformer.steps import Action, Plan, Results, State
+from transformer.steps import Action, NodeState, Plan, Results, State
 from transformer.workplace import state_of
+
+_UNKNOWN = NodeState("", "")
 
 
 class Foreseen(Struct, frozen=True):
@@ -50,16 +54,31 @@ class Foresight:
         """The plan of everything, loads too, from the warehouse as it is; `engine` is None where
         there is none. Raises Mistakes."""
         state, expires = self._state(engine) if engine else (State(), None)
-        columns = bound(self.opened, state)
-        refuse_mistakes(columns.mistakes)
         wish = self._wish(self.how.actions)
+        probes, mistakes = self._probes(engine, wish)
+        columns = bound(self.opened, state, self._arriving(state, probes))
+        refuse_mistakes([*mistakes, *columns.mistakes])
         known = self._facts(engine, columns)
-        if engine and "load" in wish.actions:
-            with engine.session() as session:
-                probes, mistakes = probe(session, self.opened.graph, wish.chosen, *self.way)
-            refuse_mistakes(mistakes)
-            known = replace(known, probes={**known.probes, **probes})
+        known = replace(known, probes={**known.probes, **probes})
         return Foreseen(self._planned(state, wish, known), columns, state, expires)
+
+    def _probes(self, engine: Any, wish: Wish) -> tuple[dict[str, Probe], list[TransformError]]:
+        """For each chosen source whether there is something new; mistakes beside."""
+        if not engine or "load" not in wish.actions:
+            return {}, []
+        with engine.session() as session:
+            return probe(session, self.opened.graph, wish.chosen, *self.way)
+
+    def _arriving(self, state: State, probes: Mapping[str, Probe]) -> frozenset[str]:
+        """The sources that will be loaded: their readers are bound over what they hold then."""
+        graph = self.opened.graph
+        return frozenset(
+            node_id
+            for node_id, found in probes.items()
+            if found.reason
+            or self.ask.full_refresh
+            or state.nodes.get(node_id, _UNKNOWN).fingerprint != fingerprint(graph[node_id])
+        )
 
     def after(self, engine: Any, loaded: Results, before: Foreseen) -> Plan:
         """The plan of what comes after the loads, with the types that they really made. Raises

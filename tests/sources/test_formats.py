@@ -200,7 +200,7 @@ def test_excel_title_rows_and_ragged_rows(tmp_path: Path) -> None:
         assert len(here.rows()) == 300
         assert here.rows()[1] == (2, "y", "late", None)
         assert here.rows()[-1] == (300, "z", None, "far")
-        assert here.sources()[0] == "a.xlsx#1"
+        assert here.sources()[0] == "a.xlsx#10"
 
 
 def test_excel_ranges_sheets_and_no_names(tmp_path: Path) -> None:

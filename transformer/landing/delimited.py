@@ -16,7 +16,14 @@ from msgspec.structs import replace
 from transformer.errors import LoadError, Where
 from transformer.landing.given import KEPT, PASSED, Given
 from transformer.landing.staged import PART, ROW, UNKNOWN, Lines, Session, Staged, distinct
-from transformer.landing.text import encoding_of, head_of, in_utf8, is_zstd, one_line_end, with_one_line_end
+from transformer.landing.text import (
+    encoding_of,
+    head_of,
+    in_utf8,
+    is_zstd,
+    one_line_end,
+    with_one_line_end,
+)
 from transformer.names import literal
 from transformer.steps import Columns
 

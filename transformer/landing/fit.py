@@ -115,10 +115,12 @@ def fit(session: Session, landing: Landing, staged: Staged, learned: Learned) ->
         {n: _raw(k) for n, k in staged.columns},
     )
     unknown = [n for n, k in wanted.offered.items() if k == UNKNOWN]
-    unknown = [n for n in unknown if n.lower() not in wanted.declared and wanted.has(n) != "VARCHAR"]
+    unknown = [
+        n for n in unknown if n.lower() not in wanted.declared and wanted.has(n) != "VARCHAR"
+    ]
     seen, guessed = guess(session, staged, [n for n in unknown if n not in learned.kinds])
     guessed |= {n: learned.kinds[n] for n in unknown if n in learned.kinds}
-    fitted = _fitted(session, landing, wanted, (staged, guessed))
+    fitted = _fitted(session, landing, wanted, (staged, guessed, learned))
     _policy(landing, wanted, fitted)
     if wanted.held and landing.load.on_schema_change == "quarantine":
         new = {n for n, _ in fitted.added}
@@ -161,16 +163,18 @@ def _fitted(
     session: Session,
     landing: Landing,
     wanted: _Wanted,
-    seen: tuple[Staged, Mapping[str, str]],
+    seen: tuple[Staged, Mapping[str, str], Learned],
 ) -> Fitted:
-    staged, guessed = seen
+    staged, guessed, learned = seen
     slots: dict[str, Slot] = {}
-    added, widened, recast = [], [], []
+    added: list[tuple[str, str]] = []
+    widened: list[tuple[str, str]] = []
+    recast: list[tuple[str, str]] = []
     for name, offered in wanted.offered.items():
         declared, has = wanted.declared.get(name.lower()), wanted.has(name)
         new = guessed.get(name, "VARCHAR" if offered in (UNKNOWN, NOTHING) else offered)
         kind = declared or new
-        if has and not declared:
+        if has and not declared and not (landing.fresh and learned.kinds.get(name) == "VARCHAR"):
             kind = _kept(session, landing, (wanted.named(name), has), (new, name in guessed))
         slots[name] = _slot(staged, name, kind, declared=declared is not None)
         there = wanted.named(name)
@@ -254,11 +258,20 @@ def relearned(
         new = _above(session, place, name, (old, kind))
         if not _all_fit(session, left, name, replace(fitted.slots[name], kind=new)):
             new = "VARCHAR"
-        if name.lower() in held and not widens(old, new):
-            continue
+        if name.lower() in held and new != old and not widens(old, new):
+            if not (landing.fresh and _only_written_otherwise(session, left, name, old)):
+                continue
+            new = "VARCHAR"
         if new != old and old != "VARCHAR":
             made[name] = new
     return made
+
+
+def _only_written_otherwise(session: Session, left: str, name: str, kind: str) -> bool:
+    """Whether what does not fit would, by a lenient cast: `007` is a code, so the column is one."""
+    bare = f"nullif(trim({quoted(name)}), '')"
+    unlike = f"{bare} is not null and try_cast({bare} as {kind}) is null"
+    return not session.rows(f"select 1 from ({left}) where {unlike} limit 1")
 
 
 def _all_fit(session: Session, left: str, name: str, slot: Slot) -> bool:

@@ -139,9 +139,7 @@ def _keys_exist(landing: Landing, fitted: Fitted) -> None:
             )
 
 
-def _still(
-    session: Session, landing: Landing, staged: Staged, rows: str, fitted: Fitted
-) -> str:
+def _still(session: Session, landing: Landing, staged: Staged, rows: str, fitted: Fitted) -> str:
     """A table elsewhere is read once, where its rows may be needed more than once."""
     if staged.text or not staged.repeats or not typed(landing, fitted, staged, rows).doubtful:
         return rows
@@ -260,9 +258,7 @@ def _rest(
         return None
     again = all_rows
     if staged.first:
-        again = replace(
-            again, rows=_only_retried(landing, staged.reading(staged.columns))
-        )
+        again = replace(again, rows=_only_retried(landing, staged.reading(staged.columns)))
     session.run(f"create or replace temp table __left as {again.left(staged.kept)}")
     session.run(f"delete from {offered.table} where {unsure}")
     if staged.broken:
@@ -273,7 +269,9 @@ def _rest(
             else "select 1"
         )
     if staged.again is None:
-        return _Rest(replace(staged, reading=lambda _: "from __left", sure=False, lines=(), bad=None), count)
+        return _Rest(
+            replace(staged, reading=lambda _: "from __left", sure=False, lines=(), bad=None), count
+        )
     slow = staged.again
     columns = _all_columns(staged.columns, slow.columns(session, "__left"))
     session.run(f"create or replace temp table __slow as {slow.rows('__left', columns)}")

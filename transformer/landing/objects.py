@@ -52,8 +52,12 @@ def ndjson(session: Session, given: Given) -> Staged:
         )
 
     def lines(more: str) -> str:
-        numbered = f"select row_number() over () as {ROW}, line as {LINE} from ({given.lines(more)})"
-        return given.bounded(f"select * from ({numbered}) where trim({LINE}) <> ''")
+        numbered = (
+            f"select row_number() over () as {ROW}, line as {LINE} from ({given.lines(more)})"
+        )
+        # Trimming every line would cost as much as reading it.
+        some = f"case when {LINE} >= '{{' and {LINE} < '|' then true else trim({LINE}) <> '' end"
+        return given.bounded(f"select * from ({numbered}) where {some}")
 
     here = (Lines(given.path, given.name, 0),)
     if given.remote:
@@ -109,7 +113,9 @@ def _staged(
     session: Session, given: Given, rest: str, first: str | None, lines: tuple[Lines, ...]
 ) -> Staged:
     objects = _Objects(given.name)
-    columns = objects.columns(session, f"select {LINE} from (select * from ({rest})) limit {SAMPLE}")
+    columns = objects.columns(
+        session, f"select {LINE} from (select * from ({rest})) limit {SAMPLE}"
+    )
     return Staged(
         reading=partial(objects.reading, rest),
         columns=columns,
@@ -142,7 +148,9 @@ class _Objects(Struct):
 
     def more(self, session: Session, left: str) -> Columns:
         """The columns of the rows that were left."""
-        return self.columns(session, f"select {LINE} from {left} where {PART} = {literal(self.part)}")
+        return self.columns(
+            session, f"select {LINE} from {left} where {PART} = {literal(self.part)}"
+        )
 
     def _known(self, columns: Columns) -> list[tuple[str, str, str]]:
         """The columns that this file has: key, name, what it holds."""
@@ -153,9 +161,7 @@ class _Objects(Struct):
         """The query of all objects, with whether each is read exactly."""
         known = self._known(columns)
         whole = _whole(known)
-        picks = [
-            f"{_pick(key, whole)} as {_short(n)}" for n, (key, _, _) in enumerate(known)
-        ]
+        picks = [f"{_pick(key, whole)} as {_short(n)}" for n, (key, _, _) in enumerate(known)]
         names = "".join(
             f"{_short(n)}{'' if kind == 'JSON' else '::varchar'} as {quoted(name)}, "
             for n, (_, name, kind) in enumerate(known)
@@ -236,58 +242,75 @@ def _sure(known: Sequence[tuple[str, str, str]]) -> str:
         f" else list_has_all({listed}, k) and len(list_distinct(k)) = len(k)"
         " and json_type(o) = 'OBJECT' end"
     )
-    conditions = [same_keys, _exact_numbers(known)]
+    wrong = [f"not coalesce({same_keys}, false)"]
     for n, (_, _, kind) in enumerate(known):
         if kind == NOTHING:
-            conditions.append(f"{_short(n)} is null")
+            wrong.append(f"{_short(n)} is not null")
         if kind == "VARCHAR":
-            name = _short(n)
-            conditions.append(
-                f"({name} is null or ({name}[1] not in ('{{', '[')"
-                f" and not regexp_matches({name}, '^-?[0-9]{{9,}}[.]')))"
-            )
-    return " and ".join(f"({c})" for c in conditions)
+            wrong.append(_odd_text(_short(n)))
+    return _cases([(w, "false") for w in wrong], _exact_numbers(known))
+
+
+def _cases(pairs: Sequence[tuple[str, str]], otherwise: str) -> str:
+    """CASE, not AND or OR: the engine works both sides of those out for every row."""
+    if not pairs:
+        return otherwise
+    listed = " ".join(f"when {condition} then {value}" for condition, value in pairs)
+    return f"case {listed} else {otherwise} end"
+
+
+def _odd_text(name: str) -> str:
+    """The condition that what was read as text may be an object, a list or a long number."""
+    return _cases(
+        [
+            (f"{name} >= '-' and {name} < ':'", f"regexp_matches({name}, '^-?[0-9]{{9,}}[.]')"),
+            (f"{name} >= '[' and {name} < chr(92)", "true"),
+            (f"{name} >= '{{' and {name} < '|'", "true"),
+        ],
+        "false",
+    )
 
 
 def _exact_numbers(known: Sequence[tuple[str, str, str]]) -> str:
     if any(kind == "JSON" or not key for key, _, kind in known):
         return f"not regexp_matches({LINE}, {literal(_LONG)})"
-    numbers = [(n, key) for n, (key, _, kind) in enumerate(known) if kind == UNKNOWN]
-    long = [
-        f"(length({_short(n)}::varchar) > 10 and contains({_short(n)}::varchar, '.'))"
-        f" or contains({_short(n)}::varchar, 'e')"
-        for n, _ in numbers
+    numbers = [
+        (f"{_short(n)}::varchar", key) for n, (key, _, k) in enumerate(known) if k == UNKNOWN
     ]
-    doubtful = " or ".join([*long, f"regexp_matches({LINE}, {literal(_LONG_PART)})", _TINY])
-    stands = " and ".join(_verbatim(_short(n), key) for n, key in numbers) or "false"
-    return f"case when coalesce({doubtful}, true) then {stands} else true end"
+    doubtful = [f"length({n}) > 10 and contains({n}, '.')" for n, _ in numbers]
+    doubtful += [f"contains({n}, 'e')" for n, _ in numbers]
+    doubtful += [
+        f"regexp_matches({LINE}, {literal(_LONG_PART)})",
+        _cases([(f"contains({LINE}, 'e-') or contains({LINE}, 'E-')", _TINY)], "false"),
+    ]
+    lost = [(f"not ({_verbatim(n, key)})", "false") for n, key in numbers]
+    stands = _cases(lost, "true") if numbers else "false"
+    return _cases([(d, stands) for d in doubtful], "true")
 
 
 # A long number of whole digits that an exponent makes small.
-_TINY = (
-    f"((contains({LINE}, 'e-') or contains({LINE}, 'E-'))"
-    f" and regexp_matches({LINE}, '[0-9]{{9}}[eE]-'))"
-)
+_TINY = f"regexp_matches({LINE}, '[0-9]{{9}}[eE]-')"
 
 
 def _verbatim(name: str, key: str) -> str:
     """The condition that a number stands in its line as it prints: a flat object has a key once."""
     held = literal(json.dumps(key, ensure_ascii=False) + ":")
-    ways = " or ".join(
-        f"contains({LINE}, {held} || '{gap}' || {name}::varchar || '{end}')"
-        for gap in ("", " ")
-        for end in (",", "}")
+    ways = _cases(
+        [
+            (f"contains({LINE}, {held} || '{gap}' || {name} || '{end}')", "true")
+            for gap in ("", " ")
+            for end in (",", "}")
+        ],
+        "false",
     )
-    return f"({name} is null or not contains({name}::varchar, '.') or {ways})"
+    return _cases([(f"{name} is null or not contains({name}, '.')", "true")], ways)
 
 
 def _with_marks(line: str) -> str:
     """The line; numbers in it are marked texts where one of them is long."""
     tokens = f"regexp_replace({line}, {literal(_TOKEN)}, concat('\\1', chr(1), '\\2', chr(2)), 'g')"
     numbers = f"replace({tokens}, chr(1) || chr(2), '')"
-    marked = (
-        f"replace(replace({numbers}, chr(1), {literal(chr(34) + _MARK)}), chr(2), {literal(chr(34))})"
-    )
+    marked = f"replace(replace({numbers}, chr(1), {literal(chr(34) + _MARK)}), chr(2), {literal(chr(34))})"
     return f"(case when regexp_matches({line}, {literal(_LONG)}) then {marked} else {line} end)"
 
 

@@ -103,7 +103,9 @@ class Typed(Struct, frozen=True):
         texts = ", ".join(f"t{n} as {quoted(name)}" for name, (n, _) in self._numbered.items())
         picked = ", ".join(kept) or texts
         more = "".join(f", {column}" for column in kept)
-        return f"select {picked}, {PART}, {ROW} from ({self._valued(more)}) where not ({self._good()})"
+        return (
+            f"select {picked}, {PART}, {ROW} from ({self._valued(more)}) where not ({self._good()})"
+        )
 
     def refused(self) -> str:
         """The query of the rows that are refused: part, number, column, value, reason, record.

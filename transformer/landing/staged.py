@@ -87,8 +87,8 @@ class Staged(Struct, frozen=True):
     these columns (or of others, found later), `__part`, `__row`, and where `sure` is set that
     column: whether the row is read exactly. It may be run more than once, but lines that are no
     rows are only kept by the `first` reading, of the files `lines`; `bad` selects more of them:
-    part, row number, column, text, reason. `again` reads rows that were not sure once more, slowly and exactly, from
-    a table that kept them with the columns `kept`. `repeats`: rows that were landed before may be
+    part, row number, column, text, reason. `again` reads rows that were not sure once more, slowly
+    and exactly, from a table that kept them with the columns `kept`. `repeats`: rows that were landed before may be
     offered again, as a table does; a file is only offered when it is new.
     """
 
@@ -137,6 +137,7 @@ def fixed(query: str) -> Callable[[Columns], str]:
 UNKNOWN = "UNKNOWN"
 # What a JSON key holds of which only nulls were seen.
 NOTHING = "NULL"
+UNSAID = (UNKNOWN, NOTHING)
 
 
 def distinct(names: Iterable[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from io import BufferedReader
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from transformer.errors import LoadError
 from transformer.landing.given import LONGEST_LINE, Given
@@ -193,7 +193,7 @@ def _opened(given: Given) -> IO[bytes]:
     path = Path(given.path)
     packed = given.options.get("compression")
     if packed == "gzip" or (packed is None and path.suffix.lower() == ".gz"):
-        return gzip.open(path, "rb")
+        return cast("IO[bytes]", gzip.open(path, "rb"))
     return path.open("rb")
 
 

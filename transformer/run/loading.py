@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from os import environ
 from typing import Any
 
@@ -16,7 +16,8 @@ from transformer.engines import Session
 from transformer.errors import Fault, LoadError, TransformError
 from transformer.landing.fit import Landing, Learned, guess
 from transformer.landing.land import Landed, Relearn, land
-from transformer.landing.staged import NOTHING, OWN, UNKNOWN, Cursor, Staged
+from transformer.landing.staged import OWN, UNSAID, Cursor, Staged
+from transformer.landing.types import widens
 from transformer.ledger import Part
 from transformer.names import quoted
 from transformer.plan.work import Probe, Work
@@ -126,17 +127,32 @@ def peek(session: Session, table: SourceTable, way: Reader, *, whole: bool) -> C
     Raises LoadError."""
     staged = way.stage(session, way.parts(session), None, None if whole else _LOOK)
     declared = _declared(session, table)
-    unknown = [n for n, kind in staged.columns if kind == UNKNOWN and n.lower() not in declared]
+    unknown = [n for n, kind in staged.columns if kind in UNSAID and n.lower() not in declared]
     guessed = guess(session, staged, unknown)[1]
     columns = tuple(
-        (n, _shown(declared.get(n.lower()) or guessed.get(n) or kind))
-        for n, kind in staged.columns
+        (n, _shown(declared.get(n.lower()) or guessed.get(n) or kind)) for n, kind in staged.columns
     )
     return (*columns, *OWN)
 
 
+def after_landing(table: SourceTable, held: Columns, offered: Columns) -> Columns:
+    """The columns that a table will have when what is offered has landed: those that are there keep
+    their types, where no other is declared or wider; a table that is replaced has no others."""
+    declared = {c.name.lower() for c in table.described.columns if c.data_type}
+    known = {name.lower(): (name, kind) for name, kind in held}
+    made: dict[str, tuple[str, str]] = {}
+    for name, kind in offered:
+        there, old = known.get(name.lower(), (name, kind))
+        new = kind if name.lower() in declared or widens(old, kind) else old
+        made[name.lower()] = (there, new)
+    if table.load and table.load.mode != "replace":
+        made = {key: made.get(key, column) for key, column in known.items()} | made
+    own = {name for name, _ in OWN}
+    return (*(column for key, column in made.items() if key not in own), *OWN)
+
+
 def _shown(kind: str) -> str:
-    return "VARCHAR" if kind in (UNKNOWN, NOTHING) or kind.startswith("ENUM(") else kind
+    return "VARCHAR" if kind in UNSAID or kind.startswith("ENUM(") else kind
 
 
 def _declared(session: Session, table: SourceTable) -> dict[str, str]:
@@ -223,11 +239,13 @@ def _attempt(
     staged = way.stage(session, choice.parts, choice.since, None)
     landing = _landing(tools, work, _declared(session, table), choice, held)
     learned = Learned()
-    for _ in range(_ATTEMPTS):
-        more = _landed(tools, session, work, attempt, (landing, staged, parts, learned))
-        if more is None:
-            return
-        learned = more
+    # Rows of text are numbered as they are read, by one thread: a second one only costs.
+    with tools.sparing() if staged.text else nullcontext():
+        for _ in range(_ATTEMPTS):
+            more = _landed(tools, session, work, attempt, (landing, staged, parts, learned))
+            if more is None:
+                return
+            learned = more
     raise LoadError(
         f"the columns of `{landing.target}` change while it is read",
         landing.load.where,

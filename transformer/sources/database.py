@@ -177,7 +177,9 @@ class DatabaseReader(Struct):
         # A file is let go of at once: nobody else could open it meanwhile.
         stage = quoted("__stage_table")
         session.run(f"create or replace temp table {stage} as {rows}")
-        return Staged(fixed(f"select * from {stage}"), named, text=self.scheme == "sqlite", repeats=True)
+        return Staged(
+            fixed(f"select * from {stage}"), named, text=self.scheme == "sqlite", repeats=True
+        )
 
     def _as_text(self, session: Session, columns: Columns) -> tuple[str, Columns]:
         """The same rows with every value as text, made so by SQLite itself; and the types that

@@ -87,6 +87,10 @@ _ENDINGS = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xlsb": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
 }
 
 
@@ -198,8 +202,6 @@ class FileReader(Struct):
 
     def _one(self, session: Session, number: int, part: Part, limit: int | None) -> Staged:
         kind = self.request.options.get("format") or self._format(part.name)
-        if kind == "excel":
-            self.request.extension(session, "excel")
         file = self._local.get(part.name)
         given = Given(
             number=number,
