@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transformer.errors import BuildError, TransformError, Where, did_you_mean
+from transformer.errors import BuildError, TransformError, Where, did_you_mean, is_panic
 from transformer.names import Name
 from transformer.project.values import Model, Project
 
@@ -107,7 +107,9 @@ def call(hands: Hands, model: Model, path: Path) -> Any:
         made = function(hands.dbt, hands.session) if both else function(hands.project)
     except TransformError as error:
         raise error.at(_place(error, model, path)) from None
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         raise BuildError(
             f"{type(error).__name__}: {error}",
             _place(error, model, path),

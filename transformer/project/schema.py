@@ -270,7 +270,12 @@ ACTIVATION: Fields = (
         "upsert",
         choices=("upsert", "mirror", "append"),
     ),
-    Field("fields", "map", "Field at the target: column of the model; without it, all columns"),
+    Field(
+        "fields",
+        "map",
+        "Field at the target: column of the model; without it, all columns but those that loading "
+        "adds (`_loaded_at`, `_batch`, `_source`)",
+    ),
     Field("batch_size", "integer", "Rows sent at a time", 500),
     Field(
         "max_rejected",
