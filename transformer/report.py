@@ -43,7 +43,7 @@ def show_report(report: Report, console: Console, command: str) -> None:
     _published(report, console)
     if report.left_over:
         names = ", ".join(report.left_over)
-        console.say(f"left over: {names}; no model makes it any more, so it stays as it is")
+        console.say(f"left over: {names}; no model makes it any more: transform clean --removed")
     held = dict(report.quarantine)
     held |= {o.label: n for o in report.results.outcomes
              if o.action == "activate" and (n := o.facts.get("quarantined", 0))}  # fmt: skip

@@ -333,6 +333,13 @@ PROJECT: Fields = (
     Field("data_tests", "tree", "Configuration of checks", fields=CHECK_CONFIG),
     Field("targets", "named", "Warehouses to build, by name", fields=TARGET),
     Field("target", "text", "The target to build when none is named"),
+    Field(
+        "removed_models",
+        "choice",
+        "What a build does with the tables of models and seeds that are gone from the project",
+        "keep",
+        choices=("keep", "drop"),
+    ),
 )
 
 PROPERTIES: Fields = (
