@@ -83,6 +83,14 @@ def test_a_target_that_is_down_holds_back_nothing_and_is_named(root: Path) -> No
         assert len(there.rows) == 21
 
 
+def test_a_target_that_raises_anything_fails_alone(root: Path) -> None:
+    done = transform(root, "build", env=env("http://a\tb/in"), check=False)
+    assert done.returncode == 1
+    assert "activation `crm`" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert count(root) == 20
+
+
 def test_a_sync_that_is_mostly_rejected_has_failed_each_time(root: Path) -> None:
     with receiver(style="batch", refuses=lambda row: f"no {row['id']} {SECRET}") as there:
         for _ in range(2):

@@ -36,11 +36,14 @@ def describe(tools: Tools, session: Session, node: Node, columns: Columns) -> No
         tools.on_event(Event("notice", said, ""))
 
 
-def outdated(engine: Engine, state: State, graph: Graph) -> list[str]:
+def outdated(engine: Engine, graph: Graph) -> list[str]:
     """The statements that bring comments up to date with what is written by now: a description is
     no reason to build anything. What has none keeps the comment that it has."""
     described = [n for n in graph if n.relation and n.solid and not n.callable and _says(n)]
-    said = engine.comments() if described else {}
+    if not described:
+        return []
+    said = engine.comments()
+    state = State(engine.relations([node.relation for node in described if node.relation]))
     found = []
     for node in described:
         held = state.relation(node.relation)

@@ -13,7 +13,7 @@ from transformer.engines import Engine
 from transformer.names import Name
 from transformer.project.values import Project
 from transformer.run.describing import outdated
-from transformer.steps import Plan, State
+from transformer.steps import Plan
 
 
 class Upkeep(Struct, frozen=True):
@@ -31,9 +31,8 @@ def upkeep(engine: Engine | None, project: Project, graph: Graph, everything: Gr
     to say."""
     if engine is None or project.open:
         return Upkeep()
-    state = State(engine.relations([n.relation for n in graph if n.relation]))
     gone = removed(engine, everything) if project.drops_removed else {}
-    return Upkeep(tuple(outdated(engine, state, graph)), gone)
+    return Upkeep(tuple(outdated(engine, graph)), gone)
 
 
 def keep_up(engine: Engine, wanted: Upkeep) -> None:
