@@ -90,6 +90,11 @@ def plain_text(kind: Type, value: str) -> str:
     return value if kind.text == "VARCHAR" else f"{value}::varchar"
 
 
+def is_wide(kind: Type) -> bool:
+    """Whether a decimal may have more digits than a DOUBLE keeps."""
+    return kind.decimal is not None and kind.decimal[0] > _SHORT
+
+
 def is_long(value: str) -> str:
     """SQL of whether a JSON text holds a number that DuckDB's JSON would not keep."""
     return f"regexp_matches({value}::varchar, {_NUMBER})"
@@ -123,7 +128,7 @@ def _scalar(kind: Type, value: str) -> str:
         return f"to_json({_moment(kind, value)})::varchar"
     if kind.text in FLOATS:
         return f"case when isfinite({value}) then to_json({value})::varchar end"
-    if kind.decimal and kind.decimal[0] > _SHORT:
+    if is_wide(kind):
         return plain_text(kind, value)
     return f"to_json({value})::varchar"
 

@@ -87,7 +87,7 @@ class Sending(Struct, frozen=True):
         kind = self.kind
         if kind.text in types.FLOATS:
             return f"case when not isfinite({self.slot}) then to_json({self.slot}::varchar) end"
-        if kind.decimal:
+        if kind.decimal and forms.is_wide(kind):
             return f"to_json({forms.plain_text(kind, self.slot)})::varchar"
         if kind.text == "JSON":
             return f"case when {forms.is_long(self.slot)} then to_json({self.slot}::varchar) end"
