@@ -287,10 +287,12 @@ def show_preview(name: str, preview: Preview, console: Console) -> None:
     counts = {k: getattr(preview, k) for k in ("added", "changed", "removed", "unchanged")}
     if console.json:
         samples = {kind: list(rows) for kind, rows in preview.samples.items()}
-        console.event("preview", name=name, **counts, samples=samples)
+        console.event("preview", name=name, **counts, refused=preview.refused, samples=samples)
         return
     figures = f"+{preview.added:,} ~{preview.changed:,} −{preview.removed:,}"
     console.data(f"{name}   {figures}   {preview.unchanged:,} unchanged")
+    if preview.refused:
+        console.data(f"  refused: {preview.refused}")
     if preview.quarantined:
         console.data(f"  {plural(preview.quarantined, 'row')} in quarantine")
     for kind, rows in preview.samples.items():

@@ -72,6 +72,8 @@ class Preview(Struct, frozen=True):
     removed: int = 0
     unchanged: int = 0
     quarantined: int = 0
+    # Why nothing of it would be sent.
+    refused: str = ""
     samples: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
 
@@ -106,13 +108,20 @@ def sync(
 def preview(job: Job, con: duckdb.DuckDBPyConnection, retry: bool = False) -> Preview:
     """What `sync` would send. The target is not asked, and nothing is written anywhere."""
     with _cursor(con) as own, copied(own, job.ledger, job.activation.name) as alias:
-        Ledger(own, alias, job.activation.name, WORLD.clock).settle()
+        ledger = Ledger(own, alias, job.activation.name, WORLD.clock)
+        ledger.settle()
         difference = _difference(job, _read_model(job, own), alias)
         _compare(own, difference, retry, whole=False)
+        refused = ""
+        try:
+            _check_removals(own, job.activation, ledger)
+        except ActivateError as error:
+            refused = error.what
         counts = _counts(own)
         return Preview(
             **{name: counts.get(name, 0) for name in ("added", "changed", "removed", "unchanged")},
             quarantined=counts.get("withheld", 0) + _faults(own),
+            refused=refused,
             samples={name: _samples(own, name) for name in ("added", "changed", "removed")},
         )
 
