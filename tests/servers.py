@@ -57,6 +57,7 @@ class Request:
     headers: dict[str, str]
     body: Any
     key: str
+    text: str = ""
 
 
 @dataclass
@@ -175,7 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.loads(text) if text else None
         path = urlsplit(self.path).path
-        return Request(self.command, path, headers, body, headers.get("idempotency-key", ""))
+        return Request(
+            self.command, path, headers, body, headers.get("idempotency-key", ""), text.decode()
+        )
 
     def answer(self, answer: Answer, wait: float = 0.0) -> None:
         time.sleep(wait)

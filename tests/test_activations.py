@@ -83,6 +83,35 @@ def test_a_target_that_is_down_holds_back_nothing_and_is_named(root: Path) -> No
         assert len(there.rows) == 21
 
 
+def test_a_target_that_raises_anything_fails_alone(root: Path) -> None:
+    done = transform(root, "build", env=env("http://a\tb/in"), check=False)
+    assert done.returncode == 1
+    assert "activation `crm`" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert count(root) == 20
+
+
+def test_a_build_that_a_failed_activation_stops_is_not_published(root: Path) -> None:
+    later = {
+        f"models/later_{n}.sql": "{{ config(materialized='table') }} select count(*) as n from "
+        + ("people" if n == 0 else f"later_{n - 1}")
+        for n in range(4)
+    }
+    write(root, later)
+    done = transform(root, "build", "--fail-fast", env=env(nobody()), check=False)
+    assert done.returncode == 1
+    built = [n for n in range(4) if f"later_{n}" in _tables(root)]
+    assert built in ([], [0, 1, 2, 3])
+    transform(root, "build", env=env(nobody()), check=False)
+    assert _tables(root) >= {f"later_{n}" for n in range(4)}
+
+
+def _tables(root: Path) -> set[str]:
+    path = root / "warehouse.duckdb"
+    found = query(path, "select table_name from duckdb_tables()") if path.exists() else []
+    return {name for (name,) in found}
+
+
 def test_a_sync_that_is_mostly_rejected_has_failed_each_time(root: Path) -> None:
     with receiver(style="batch", refuses=lambda row: f"no {row['id']} {SECRET}") as there:
         for _ in range(2):
@@ -127,6 +156,8 @@ def test_a_mirror_does_not_take_away_more_than_is_allowed(root: Path) -> None:
             assert done.returncode == 1
             assert "11 of 20 rows left `people`" in done.stderr
             assert "`max_removed: 100 %`" in done.stderr
+        looked = transform(root, "activate", "--dry-run", *words[1:], env=env(there.url))
+        assert looked.stdout.count("refused: 11 of 20 rows left `people`") == 2
         assert len(there.requests) == seen
         assert (root / "out/people.csv").read_text().count("\n") == 21
         assert count(root) == 9

@@ -178,6 +178,11 @@ class Fault(Exception):  # noqa: N818 - not yet an error a user sees
         return self.kind == "Out of Memory"
 
 
+def is_panic(error: BaseException) -> bool:
+    """Whether a library in Rust gave up: its exception is none of Python's `Exception`."""
+    return type(error).__name__ == "PanicException"
+
+
 def refusal(fault: Fault) -> WarehouseError:
     """The error for what an engine says of its file, not of anybody's statement."""
     what = fault.message.strip().splitlines()[0].rstrip(".!")

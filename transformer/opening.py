@@ -20,7 +20,8 @@ from transformer.compile.nodes import Graph
 from transformer.compile.world import secrets_of
 from transformer.engines import find
 from transformer.errors import Mistakes, TransformError, UsageError
-from transformer.plan.choice import chosen
+from transformer.names import Name
+from transformer.plan.choice import choose, chosen
 from transformer.project.dbt.dotenv import with_dotenv
 from transformer.project.form import is_dbt_project
 from transformer.project.paths import Places, places_of
@@ -177,6 +178,13 @@ def chosen_of(opened: Opened, ask: Ask, outside: Outside) -> frozenset[str]:
     if opened.whole is not None:
         return frozenset(opened.graph.nodes) - opened.context
     return chosen(opened.graph, opened.project, ask.selection, now=now, say=outside.say)
+
+
+def shown_of(opened: Opened) -> list[Name]:
+    """The relations that the shown file holds, where the target asks for some only."""
+    graph, wanted = opened.graph, opened.workplace.target.publish.models
+    found = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
+    return sorted(n.relation for n in found if n.relation and n.solid)
 
 
 def refuse_mistakes(*groups: Any) -> None:

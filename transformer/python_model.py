@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import runpy
+import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Number
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from transformer.errors import BuildError, TransformError, Where, did_you_mean
+from transformer.errors import BuildError, TransformError, Where, did_you_mean, is_panic
 from transformer.names import Name
 from transformer.project.values import Model, Project
 
@@ -101,13 +104,17 @@ class Hands:
 def call(hands: Hands, model: Model, path: Path) -> Any:
     """What the model returns. Raises BuildError at the line of the model's file."""
     try:
-        module = runpy.run_path(str(path), run_name=f"models.{model.name}")
-        function = module["model"]
-        both = len(inspect.signature(function).parameters) > 1
-        made = function(hands.dbt, hands.session) if both else function(hands.project)
+        with _ASIDE:
+            module = runpy.run_path(str(path), run_name=f"models.{model.name}")
+            function = module["model"]
+            both = len(inspect.signature(function).parameters) > 1
+            made = function(hands.dbt, hands.session) if both else function(hands.project)
+            made = made.collect() if type(made).__name__ == "LazyFrame" else made
     except TransformError as error:
         raise error.at(_place(error, model, path)) from None
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         raise BuildError(
             f"{type(error).__name__}: {error}",
             _place(error, model, path),
@@ -119,7 +126,64 @@ def call(hands: Hands, model: Model, path: Path) -> Any:
             _head(model),
             hint="return a polars data frame, an Arrow table or anything Arrow-capable",
         )
-    return made.collect() if type(made).__name__ == "LazyFrame" else made
+    _check_columns(made, model)
+    return made
+
+
+class _Aside:
+    """While it is entered, what is printed goes to stderr: stdout is for data. Models may run side
+    by side, and Python has one stdout for all of them."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._own = Lock(), 0, sys.stdout
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._own, sys.stdout = sys.stdout, sys.stderr
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                sys.stdout = self._own
+
+
+_ASIDE = _Aside()
+
+
+def _check_columns(made: Any, model: Model) -> None:
+    """Raises BuildError for a column of Python objects: DuckDB would take their addresses for
+    values, or write them as text."""
+    library = type(made).__module__.partition(".")[0]
+    wrong: Iterator[tuple[str, str]] = iter(())
+    if library == "polars":
+        wrong = ((n, str(kind)) for n, kind in made.schema.items() if "Object" in str(kind))
+    elif library == "pandas":
+        wrong = _mixed(made)
+    for name, kind in wrong:
+        raise BuildError(
+            f"the column `{name}` holds Python objects ({kind})",
+            _head(model),
+            hint="make it a column of text, numbers or dates before it is returned",
+        )
+
+
+def _mixed(frame: Any) -> Iterator[tuple[str, str]]:
+    """The columns of a pandas frame whose objects are no values, or values of several types."""
+    for name in frame.columns:
+        if str(frame[name].dtype) != "object":
+            continue
+        kinds = set(frame[name].dropna().map(type).unique())
+        numbers = all(issubclass(kind, Number) for kind in kinds)
+        known = all(kind.__module__.partition(".")[0] in _VALUES for kind in kinds)
+        if not known or (len(kinds) > 1 and not numbers):
+            yield str(name), ", ".join(sorted(kind.__name__ for kind in kinds))
+
+
+# Where types of values come from.
+_VALUES = ("builtins", "decimal", "datetime", "uuid", "numpy", "pandas")
 
 
 def _called(made: Any) -> str:

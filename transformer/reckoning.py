@@ -63,10 +63,11 @@ def holds_back(node: Node) -> bool:
 
 
 def is_clean(results: Results, *, strict: bool) -> bool:
-    """Whether nothing failed that is a part of the warehouse; `strict` takes warnings too. What
-    was not sent is sent by the next build."""
+    """Whether all that is a part of the warehouse was done, and did not fail; `strict` takes
+    warnings too. What was not sent is sent by the next build."""
     within = [o for o in results.every() if o.action != "activate"]
-    return not any(o.bad or (strict and o.status == "warn") for o in within)
+    stopped = any(o.status == "skipped" and o.message for o in within)  # by --fail-fast
+    return not stopped and not any(o.bad or (strict and o.status == "warn") for o in within)
 
 
 def left_over(engine: Any, graph: Graph) -> tuple[str, ...]:

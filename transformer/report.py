@@ -43,7 +43,7 @@ def show_report(report: Report, console: Console, command: str) -> None:
     _published(report, console)
     if report.left_over:
         names = ", ".join(report.left_over)
-        console.say(f"left over: {names}; no model makes it any more, so it stays as it is")
+        console.say(f"left over: {names}; no model makes it any more: transform clean --removed")
     held = dict(report.quarantine)
     held |= {o.label: n for o in report.results.outcomes
              if o.action == "activate" and (n := o.facts.get("quarantined", 0))}  # fmt: skip
@@ -287,10 +287,12 @@ def show_preview(name: str, preview: Preview, console: Console) -> None:
     counts = {k: getattr(preview, k) for k in ("added", "changed", "removed", "unchanged")}
     if console.json:
         samples = {kind: list(rows) for kind, rows in preview.samples.items()}
-        console.event("preview", name=name, **counts, samples=samples)
+        console.event("preview", name=name, **counts, refused=preview.refused, samples=samples)
         return
     figures = f"+{preview.added:,} ~{preview.changed:,} −{preview.removed:,}"
     console.data(f"{name}   {figures}   {preview.unchanged:,} unchanged")
+    if preview.refused:
+        console.data(f"  refused: {preview.refused}")
     if preview.quarantined:
         console.data(f"  {plural(preview.quarantined, 'row')} in quarantine")
     for kind, rows in preview.samples.items():

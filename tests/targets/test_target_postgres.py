@@ -37,9 +37,9 @@ def ask(url: str, text: str) -> list[tuple[Any, ...]]:
 
 def test_the_table_is_made_with_fitting_types_and_a_key(home: Warehouse, url: str) -> None:
     home.con.execute("""create or replace table people as select 1 as id, 'x' as text,
-        1.5::decimal(9, 2) as price, now() as instant, [1] as list, 1::utinyint as small,
-        true as yes, 'x'::blob as bytes, 1::hugeint as big, 1.5::float as ratio,
-        date '2026-01-01' as day, time '01:02:03' as hour""")
+        1.5::decimal(9, 2) as price, now() as instant, [1] as list, [[1]] as lists,
+        1::utinyint as small, true as yes, 'x'::blob as bytes, 1::hugeint as big,
+        1.5::float as ratio, date '2026-01-01' as day, time '01:02:03' as hour""")
     home.sync()
     types = ask(
         url,
@@ -51,7 +51,8 @@ def test_the_table_is_made_with_fitting_types_and_a_key(home: Warehouse, url: st
         "text": "text",
         "price": "numeric(9,2)",
         "instant": "timestamp with time zone",
-        "list": "jsonb",
+        "list": "integer[]",
+        "lists": "jsonb",
         "small": "smallint",
         "yes": "boolean",
         "bytes": "bytea",
@@ -60,7 +61,7 @@ def test_the_table_is_made_with_fitting_types_and_a_key(home: Warehouse, url: st
         "day": "date",
         "hour": "time without time zone",
     }
-    assert ask(url, "select bytes, list from people") == [(b"x", [1])]
+    assert ask(url, "select bytes, list, lists from people") == [(b"x", [1], [[1]])]
 
 
 def test_rows_of_others_are_neither_removed_nor_touched(home: Warehouse, url: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from transformer.cli.options import COMMON, SELECTING
-from transformer.errors import Fault, TransformError, UsageError, refusal
+from transformer.errors import Fault, TransformError, UsageError, is_panic, refusal
 
 if TYPE_CHECKING:
     from transformer.asking import Ask, Outside
@@ -87,7 +87,9 @@ def _ended(work: Callable[[], int | None], console: Console) -> int:
         return 1
     except KeyboardInterrupt:
         return _stopped(console)
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         # DuckDB answers Ctrl-C in the middle of a query with an error of its own.
         if "interrupted" in str(error).lower():
             return _stopped(console)

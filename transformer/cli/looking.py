@@ -15,6 +15,7 @@ from transformer.cli.options import (
     Limit,
     ProjectDir,
     Select,
+    Wait,
 )
 from transformer.errors import UsageError
 
@@ -209,17 +210,25 @@ def debug(project_dir: ProjectDir = Path(), console: Any = None) -> int:
 
 
 @guarded
-def clean(project_dir: ProjectDir = Path(), console: Any = None) -> None:
+def clean(
+    removed: Annotated[
+        bool, typer.Option("--removed", help="Drop the tables of models and seeds that are gone")
+    ] = False,
+    wait: Wait = 0.0,
+    project_dir: ProjectDir = Path(),
+    console: Any = None,
+) -> None:
     """
     Removes what builds leave behind.
 
     The warehouse itself and the sync ledger stay. In a dbt project the folders of
-    `clean-targets` go too.
+    `clean-targets` go too. With `--removed` instead the tables and views of models and seeds that
+    are gone from the project are dropped: those that a build has made, and nobody else's.
 
     Example: `transform clean`
     """
-    from transformer.flows.clean import cleaned
+    from transformer.flows.clean import cleaned, without_removed
 
     ask, outside = asked("clean", console, locals())
-    found = cleaned(ask, outside)
+    found = without_removed(ask, outside, wait) if removed else cleaned(ask, outside)
     console.say(f"removed {', '.join(found)}" if found else "nothing to remove")

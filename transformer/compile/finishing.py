@@ -24,9 +24,13 @@ from transformer.compile.rendering import Parent, finish, resolve
 from transformer.compile.scope import Query, Scope
 from transformer.compile.snapshots import snapshot_now
 from transformer.compile.spans import Span
+from transformer.compile.steadiness import relative_files
 from transformer.compile.units import unit_query
 from transformer.errors import Where
 from transformer.steps import Columns
+
+# Says of a table that it was to be a view, and over which file.
+OVER = "view over"
 
 Queries = tuple[Query, Query | None]
 
@@ -93,13 +97,25 @@ def _with_query(
     made = _compiled(node, whole, parents, scope)
     if isinstance(body, ModelBody):
         more = _compiled(node, increment, parents, scope) if increment else None
-        return node.having(body=replace(body, query=made, increment=more))
+        filled = replace(body, query=made, increment=more)
+        return kept(node, filled, made) if not scope.is_open else node.having(body=filled)
     if isinstance(body, CheckBody):
         placed = made if body.kind == "sql" else replace(made, where=body.where)
         return node.having(body=replace(body, query=placed))
     if isinstance(body, SnapshotBody):
         return node.having(body=replace(body, query=made))
     return node
+
+
+def kept(node: Node, body: ModelBody, query: Compiled) -> Node:
+    """The node; a view over a file with a relative path as a table. DuckDB looks for such a file
+    where the reader's process stands, so the view of a published file would find nothing."""
+    found = relative_files(query.text, query.steadiness.files)
+    if body.config.materialized != "view" or not found:
+        return node.having(body=body)
+    config = replace(body.config, materialized="table")
+    options = {**node.options, "materialized": "table", OVER: found[0]}
+    return node.having(body=replace(body, config=config), options=options)
 
 
 def _compiled(node: Node, query: Query, parents: list[Parent], scope: Scope) -> Compiled:

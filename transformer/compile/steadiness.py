@@ -116,3 +116,21 @@ def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:
 def _reads_files(function: str) -> bool:
     named = function.startswith(("read_", "parquet_")) or function.endswith("_scan")
     return named or function in ("glob", "sniff_csv")
+
+
+_READS = r"(?:\b(?:from|join)\s+|\b(?:read_|parquet_)\w*\s*\([^)]*|\w+_scan\s*\([^)]*)"
+
+
+def relative_files(query: str, files: Sequence[str]) -> tuple[str, ...]:
+    """Those of the files that the query reads by a path that means something else elsewhere. A
+    text that only looks like a file's name is none of them."""
+    return tuple(
+        name
+        for name in files
+        if "://" not in name and not name.startswith(("/", "~")) and _is_read(query, name)
+    )
+
+
+def _is_read(query: str, name: str) -> bool:
+    written = re.escape(name.replace("'", "''"))
+    return bool(re.search(rf"{_READS}['\"]{written}['\"]", query, re.IGNORECASE))

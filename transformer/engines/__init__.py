@@ -90,6 +90,10 @@ class Engine(Protocol):
     def relation(self, name: Name) -> RelationState | None:
         """One of them, when it is there."""
 
+    def comments(self) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """The comments of every relation, by folded schema and name: its own under an empty name,
+        and those of its columns by theirs, folded."""
+
     def hurry(self, wanted: bool) -> None:
         """Whether statements use all threads; few rows need but one."""
 

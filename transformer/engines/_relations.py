@@ -71,3 +71,19 @@ def _listed(session: Any, wanted: str) -> Found:
         (schema, table): RelationState(kind, tuple(zip(columns, types, strict=True)))
         for schema, table, kind, columns, types in found
     }
+
+
+def comments(session: Any) -> dict[tuple[str, str], dict[str, str]]:
+    """The comments of every relation by folded schema and name: its own under an empty name, and
+    those of its columns by theirs, folded."""
+    here = "database_name = current_database() and comment is not null"
+    listed = session.rows(
+        f"select schema_name, table_name, '', comment from duckdb_tables() where {here}"
+        f" union all select schema_name, view_name, '', comment from duckdb_views() where {here}"
+        " union all select schema_name, table_name, column_name, comment"
+        f" from duckdb_columns() where {here}"
+    )
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for schema, table, column, said in listed:
+        found.setdefault((schema.lower(), table.lower()), {})[column.lower()] = str(said)
+    return found

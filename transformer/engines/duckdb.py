@@ -16,7 +16,7 @@ from transformer.dialect import Dialect
 from transformer.engines._connection import PER_CURSOR, connection, fault, faults
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
 from transformer.engines._plans import columns_read
-from transformer.engines._relations import relations
+from transformer.engines._relations import comments, relations
 from transformer.engines._scratch import CATALOG, scratch
 from transformer.errors import Fault, LoadError, WarehouseError
 from transformer.names import Name, literal, quoted
@@ -238,14 +238,24 @@ class DuckEngine:
         with self.session() as session:
             return relations(session, names)
 
+    def comments(self) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """The comments of every relation and of its columns."""
+        with self.session() as session:
+            return comments(session)
+
     def export(self, path: Path, names: Sequence[Name]) -> None:
         """Writes a new file of these relations only, views as tables, and how fresh it is."""
         path.unlink(missing_ok=True)
+        said = self.comments()
         with self.session() as session:
             session.run(f"attach {literal(str(path))} as __shown (storage_version '{STORAGE}')")
             for name in (*names, Name("_transform", "runs")):
                 session.run(f"create schema if not exists __shown.{quoted(name.schema)}")
                 session.run(f"create table __shown.{name.sql()} as from {name.sql()}")
+                for column, text in said.get(name.key(), {}).items():
+                    on = f"column __shown.{name.sql()}.{quoted(column)}" if column else ""
+                    on = on or f"table __shown.{name.sql()}"
+                    session.run(f"comment on {on} is {literal(text)}")
             session.run("checkpoint __shown")
             session.run("detach __shown")
 

@@ -19,8 +19,7 @@ from transformer.compile.nodes import CheckBody
 from transformer.foreseeing import Foreseen, Foresight
 from transformer.leaving import leave
 from transformer.names import Name, quoted
-from transformer.opening import Opened, open_project
-from transformer.plan.choice import choose
+from transformer.opening import Opened, open_project, shown_of
 from transformer.plan.versions import current_versions
 from transformer.run.actions import PERFORM
 from transformer.run.beside import sweep, unplaced
@@ -30,6 +29,7 @@ from transformer.run.loading import touch
 from transformer.run.schedule import Pace, follow
 from transformer.run.together import Together
 from transformer.run.tools import Event, Tools
+from transformer.run.upkeep import Upkeep, keep_up, upkeep, views_as_tables
 from transformer.standing import narrowed, stands
 from transformer.steps import EVERYTHING, Plan, Results, State
 from transformer.warehouse import building
@@ -96,7 +96,13 @@ class _Build:
         resumes = self.place.resumes
         with self.place.looking() as engine:
             seen = self.foresight.of(engine)
-        ended = not resumes and not unplaced(seen.state) and self.place.complete(self.shown_names)
+            upkeep = self.upkeep(engine)
+        ended = (
+            not resumes
+            and not upkeep
+            and not unplaced(seen.state)
+            and self.place.complete(shown_of(self.opened))
+        )
         if not seen.plan.steps and ended:
             return self.nothing(seen)
         with self.place.working() as engine:
@@ -106,15 +112,23 @@ class _Build:
     def at_once(self) -> Report:
         """Of a project that changed since it was built, so there is work most likely: it is planned
         on the copy in which it is then done."""
-        seen = None
+        due = False
         try:
             with self.place.working() as engine:
                 seen = self.foresight.of(engine)
-                report = self.done(engine, seen) if seen.plan.steps else self.nothing(seen)
+                due = bool(seen.plan.steps or self.upkeep(engine))
+                report = self.done(engine, seen) if due else self.nothing(seen)
         finally:
-            if seen is None or not seen.plan.steps:
+            if not due:
                 self.place.forget_unfinished()
-        return self.ended(report, bloated=engine.bloated) if seen.plan.steps else report
+        return self.ended(report, bloated=engine.bloated) if due else report
+
+    def upkeep(self, engine: Any) -> Upkeep:
+        """What there is to do beside the plan, where everything is looked at."""
+        if self.partial:
+            return Upkeep()
+        opened = self.opened
+        return upkeep(engine, opened.project, opened.graph, opened.everything)
 
     def nothing(self, seen: Foreseen) -> Report:
         """The report of a build that has nothing to do."""
@@ -142,7 +156,7 @@ class _Build:
         if self.place.may_publish(failed=not clean):
             counted = reckoning.counted(engine, self.opened.everything, self.place.target.path)
             report = replace(report, published=counted)
-            self.place.extract(engine, [n for n in self.shown_names if engine.relation(n)])
+            self.place.extract(engine, [n for n in shown_of(self.opened) if engine.relation(n)])
         return replace(report, standing=standing)
 
     @property
@@ -155,17 +169,12 @@ class _Build:
         size = self.place.publish(bloated=bloated)
         return replace(report, published=replace(report.published, size=size))
 
-    @property
-    def shown_names(self) -> list[Name]:
-        """The relations that the shown file holds, where the target asks for some only."""
-        graph, wanted = self.opened.graph, self.place.target.publish.models
-        chosen = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
-        return sorted(n.relation for n in chosen if n.relation and n.solid)
-
     def work(self, engine: Any, seen: Foreseen) -> Report:
         """Loads first, since they may change types; then all the rest."""
         self.prepare(engine, seen.state)
         made = seen.plan
+        for text in views_as_tables(made):
+            self.on_event(Event("notice", text, ""))
         loads = Plan(made.of("load"))
         tools = self.tools(engine, seen.state)
         follow_external(tools, self.opened.graph, made)
@@ -173,6 +182,7 @@ class _Build:
         first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
         rest = self.foresight.after(engine, first, seen) if loads.steps else made
         results = self.follow(rest, tools, first)
+        keep_up(engine, self.upkeep(engine))
         whole = Plan((*loads.steps, *rest.steps), made.skips)
         call = Call(self.ask.command, self.started, self.outside.invocation)
         words = partial(end_words, (whole, results), self.opened.graph, project, call)

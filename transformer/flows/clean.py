@@ -8,11 +8,12 @@ from typing import Any
 
 from transformer.asking import Ask, Outside
 from transformer.errors import TransformError, UsageError
-from transformer.opening import Opened, open_project
+from transformer.opening import Opened, open_project, refuse_mistakes, shown_of
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import child
 from transformer.project.form import is_dbt_project
 from transformer.remembering import forget
+from transformer.run.upkeep import drop, removed
 from transformer.warehouse import building, clear
 
 # Folders of the project's own files: the keys that name them, and their usual names.
@@ -49,6 +50,28 @@ def cleaned(ask: Ask, outside: Outside) -> list[str]:
             _remove(folder, [path.resolve() for path in files])
             made.append(name)
     return [*made, *_memory(root)]
+
+
+def without_removed(ask: Ask, outside: Outside, wait: float) -> list[str]:
+    """The relations of models and seeds that are gone from the project, which are dropped from the
+    published file. Raises Mistakes, for what cannot be read may still make them."""
+    opened = open_project(ask, outside)
+    refuse_mistakes(opened.mistakes)
+    place = opened.workplace
+    if not place.warehouse.live.exists():
+        return []
+    with building(place.warehouse, "transform clean --removed", outside.clock(), wait):
+        place.recover()
+        place.forget_unfinished()
+        with place.looking() as engine:
+            gone = removed(engine, opened.everything)
+        if not gone:
+            return []
+        with place.working() as engine:
+            drop(engine, gone)
+            place.extract(engine, [n for n in shown_of(opened) if engine.relation(n)])
+        place.publish()
+    return sorted(map(str, gone.values()))
 
 
 def _memory(root: Path) -> list[str]:

@@ -110,10 +110,11 @@ class _Planner:
         if body.before:
             model = self.graph[body.before]
             return self.asked(model) and bool(self.reason(model))
-        made = self.facts.made.union(self.due)
-        return not made.isdisjoint(self.inputs[node.id]) and all(
-            need in made or self.state.relation(self.graph[need].relation) is not None
-            for need in self.inputs[node.id]
+        inputs = self.inputs[node.id]
+        made = [need in self.due or need in self.facts.made for need in inputs]
+        return any(made) and all(
+            is_made or self.state.relation(self.graph[need].relation) is not None
+            for need, is_made in zip(inputs, made, strict=True)
         )
 
     def does(self, node: Node) -> bool:

@@ -188,6 +188,7 @@ class _Assembly:
             macros=macros,
             vars=self.settings.vars,
             allowed_paths=self.settings.paths("allowed-paths"),
+            drops_removed=self.settings.block["removed_models"] == "drop",
             mistakes=tuple(self.reader.mistakes),
             unread=frozenset(self.files.unread),
         )

@@ -270,7 +270,12 @@ ACTIVATION: Fields = (
         "upsert",
         choices=("upsert", "mirror", "append"),
     ),
-    Field("fields", "map", "Field at the target: column of the model; without it, all columns"),
+    Field(
+        "fields",
+        "map",
+        "Field at the target: column of the model; without it, all columns but those that loading "
+        "adds (`_loaded_at`, `_batch`, `_source`)",
+    ),
     Field("batch_size", "integer", "Rows sent at a time", 500),
     Field(
         "max_rejected",
@@ -328,6 +333,13 @@ PROJECT: Fields = (
     Field("data_tests", "tree", "Configuration of checks", fields=CHECK_CONFIG),
     Field("targets", "named", "Warehouses to build, by name", fields=TARGET),
     Field("target", "text", "The target to build when none is named"),
+    Field(
+        "removed_models",
+        "choice",
+        "What a build does with the tables of models and seeds that are gone from the project",
+        "keep",
+        choices=("keep", "drop"),
+    ),
 )
 
 PROPERTIES: Fields = (

@@ -353,4 +353,6 @@ class Project(Struct, frozen=True):
     target_path: str = ""
     # Folders that documentation shows files of.
     asset_paths: tuple[str, ...] = ()
+    # Whether a build drops the tables of models that are gone.
+    drops_removed: bool = False
     flags: Options = {}

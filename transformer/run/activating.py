@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformer import ledger
 from transformer.compile.nodes import ActivationBody, Graph
-from transformer.errors import ActivateError, TransformError
+from transformer.errors import ActivateError, TransformError, is_panic
 from transformer.plan.work import Probe, Work
 from transformer.project.paths import Places
 from transformer.project.values import Activation
@@ -26,15 +26,34 @@ def activate(tools: Tools, step: Step) -> Outcome:
         job = Job(body.activation, f"select * from {work.rows}", tools.synced, tools.places)
         try:
             sent = sync(job, session.connection, retry=tools.retry_rejected)
-        except TransformError as error:
+        except BaseException as error:
+            failure = _failure(error, body.activation)
+            if failure is None:
+                raise
             with session.transaction():
                 ledger.mark(session, work.node.id, "error")
-            raise _named(error, work.node.name) from error.__cause__
+            raise failure from error.__cause__
         outcome = _outcome(step, sent, body.activation)
         with session.transaction():
             made = Made("sent", outcome.status, rows=sent.sent)
             ledger.record(session, [tools.entry(work, made)])
     return outcome
+
+
+def _failure(error: BaseException, activation: Activation) -> TransformError | None:
+    """What is said of it; nothing of what ends the whole build. A target, which may be somebody's
+    plug-in, fails alone whatever it raises; what it says may hold a secret."""
+    if isinstance(error, TransformError):
+        return _named(error, activation.name)
+    stopped = "interrupt" in str(error).lower()
+    if stopped or not (isinstance(error, Exception) or is_panic(error)):
+        return None
+    return ActivateError(
+        f"activation `{activation.name}`: the target `{activation.kind}` raised"
+        f" `{type(error).__name__}`",
+        activation.where,
+        hint="this is a fault of the target; the next build goes on with the rows that are left",
+    )
 
 
 def _named(error: TransformError, name: str) -> TransformError:

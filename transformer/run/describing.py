@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from transformer.compile.nodes import Node
-from transformer.engines import Session
+from transformer.compile.nodes import Graph, Node
+from transformer.engines import Engine, Session
 from transformer.names import literal, quoted
 from transformer.project.values import Column
 from transformer.run.tools import Event, Tools
-from transformer.steps import Columns
+from transformer.steps import Columns, State
 
 _KINDS = {"view": "view", "table_function": "macro table", "function": "macro"}
 
@@ -20,19 +20,11 @@ def describe(tools: Tools, session: Session, node: Node, columns: Columns) -> No
     if node.relation is None:
         return
     relation, each = _wanted(tools, node)
-    kind = _KINDS.get(str(node.options.get("materialized")), "table")
-    comments = []
-    if relation and node.described.description:
-        text = literal(node.described.description)
-        comments.append(f"comment on {kind} {node.relation.sql()} is {text}")
     described = node.described.columns if each and not node.callable else ()
     missing = set(_missing(described, columns))
-    comments += [
-        f"comment on column {node.relation.sql()}.{quoted(column.name)}"
-        f" is {literal(column.description)}"
-        for column in described
-        if column.description and column.name not in missing
-    ]
+    texts = {"": node.described.description if relation else ""}
+    texts |= {c.name: c.description for c in described if c.name not in missing}
+    comments = [_comment(node, column, text) for column, text in texts.items() if text]
     if comments:
         session.run("; ".join(comments))
     if missing and tools.project.open:
@@ -42,6 +34,45 @@ def describe(tools: Tools, session: Session, node: Node, columns: Columns) -> No
             f" in the database: {names}"
         )
         tools.on_event(Event("notice", said, ""))
+
+
+def outdated(engine: Engine, graph: Graph) -> list[str]:
+    """The statements that bring comments up to date with what is written by now: a description is
+    no reason to build anything. What has none keeps the comment that it has."""
+    described = [n for n in graph if n.relation and n.solid and not n.callable and _says(n)]
+    if not described:
+        return []
+    said = engine.comments()
+    state = State(engine.relations([node.relation for node in described if node.relation]))
+    found = []
+    for node in described:
+        held = state.relation(node.relation)
+        if held is None or node.relation is None:
+            continue
+        there = said.get(node.relation.key(), {})
+        names = {name.lower() for name, _ in held.columns} | {""}
+        texts = {"": node.described.description}
+        texts |= {column.name: column.description for column in node.described.columns}
+        found += [
+            _comment(node, name, text, held.kind)
+            for name, text in texts.items()
+            if text and name.lower() in names and there.get(name.lower()) != text
+        ]
+    return found
+
+
+def _says(node: Node) -> bool:
+    described = node.described
+    made = node.kind in ("model", "seed", "snapshot")
+    return made and bool(described.description or any(c.description for c in described.columns))
+
+
+def _comment(node: Node, column: str, text: str, kind: str = "") -> str:
+    if node.relation is None:
+        raise TypeError(node.id)
+    kind = kind or _KINDS.get(str(node.options.get("materialized")), "table")
+    on = f"column {node.relation.sql()}.{quoted(column)}" if column else ""
+    return f"comment on {on or f'{kind} {node.relation.sql()}'} is {literal(text)}"
 
 
 def _wanted(tools: Tools, node: Node) -> tuple[bool, bool]:

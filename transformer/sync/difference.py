@@ -14,12 +14,23 @@ refused exactly this content before).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from transformer.names import literal
-from transformer.sync.mapping import Sending, document, in_key_text, key_text, keys_of
+from transformer.sync.mapping import (
+    BETWEEN,
+    Form,
+    Sending,
+    difference_of,
+    document,
+    exact,
+    key_document,
+    key_places,
+    key_text,
+    keys_of,
+)
 
 TO_SEND = "('added', 'changed', 'removed')"
 
@@ -39,8 +50,10 @@ class Difference(Struct, frozen=True):
             create or replace temp table sync_model as
             with typed as (select {values} from ({select}) as model),
             keyed as (select *, {key_text(self.fields)} as key, {document(self.fields)} as doc,
+                {exact(self.fields)} as exact, {difference_of(self.fields)} as mark,
                 {self._null_fault()} as fault from typed)
-            select *, md5(doc) as hash from keyed"""
+            select * exclude (exact, mark), md5(doc || mark) as hash,
+                doc || coalesce({BETWEEN} || exact, '') as kept from keyed"""
 
     def mark_twice(self) -> str:
         """Every row of a key that is not unique is at fault: none of them is the right one."""
@@ -54,12 +67,12 @@ class Difference(Struct, frozen=True):
         """`sync_plan`; with `retry`, what the target refused before is sent again."""
         return f"""
             create or replace temp table sync_plan as
-            with m as (select key, hash, doc from sync_model where fault is null),
+            with m as (select key, hash, doc, kept from sync_model where fault is null),
             faulty as (select distinct key from sync_model where fault is not null),
             h as (select * from {self.ledger}.rows where activation = {literal(self.activation)}),
             classed as (
                 select coalesce(m.key, h.key) as key, {self._class()} as class,
-                    coalesce(m.hash, '') as hash, m.doc, h.payload as before,
+                    coalesce(m.hash, '') as hash, m.doc, m.kept, h.payload as before,
                     h.status, h.batch, h.position, h.try_hash, h.try_payload, false as again
                 from m full join h on h.key = m.key left join faulty on faulty.key = h.key)
             select * replace (
@@ -84,7 +97,8 @@ class Difference(Struct, frozen=True):
 
     def mark_again(self) -> str:
         """Rows of those batches keep their batch and place; appended ones their first content."""
-        kept = ", class = 'added', hash = try_hash, doc = try_payload"
+        sent = f"split_part(try_payload, {BETWEEN}, 1)"
+        kept = f", class = 'added', hash = try_hash, doc = {sent}, kept = try_payload"
         return f"""
             update sync_plan set again = true{kept if self.mode == "append" else ""}
             where status = 'pending' and batch in (select batch from sync_again)"""
@@ -96,11 +110,11 @@ class Difference(Struct, frozen=True):
         return f"""
             create or replace temp table sync_out as
             with typed as (
-                select {_OUT}, p.doc, {slots} from sync_plan as p join sync_model as m
+                select {_OUT}, p.doc, p.kept, {slots} from sync_plan as p join sync_model as m
                     on m.key = p.key and m.fault is null
                 where p.class in ('added', 'changed') and not {self._from_ledger()}
                 union all by name
-                select {_OUT}, {self._kept_doc()} as doc, {self._read()}
+                select {_OUT}, {self._kept_doc()} as doc, source as kept, {self._read()}
                 from (select *, {_KEPT} as source from sync_plan) as p
                 where p.class = 'removed' or (p.class = 'added' and {self._from_ledger()})),
             counted as (select *, row_number() over (partition by again
@@ -111,31 +125,33 @@ class Difference(Struct, frozen=True):
                 case when again then position else n % {size} end as position
             from counted order by not again, batch, position"""
 
-    def batch(self, removed: bool) -> str:
-        """The put or the removed rows of one batch (parameter: its id), in order."""
+    def batch(self, removed: bool, forms: Mapping[str, Form]) -> str:
+        """The put or the removed rows of one batch (parameter: its id), in order, each field in
+        the form that the target wants it in."""
         fields = keys_of(self.fields) if removed else self.fields
         return (
-            f"select {_slots(fields)}, doc from sync_out where batch = ? "
+            f"select {_written(fields, forms)}, doc from sync_out where batch = ? "
             f"and (class = 'removed') = {removed} order by position"
         )
 
-    def state(self) -> str:
+    def state(self, forms: Mapping[str, Form]) -> str:
         """Everything the place shall hold when the sync is done, in the order of the key.
 
         Rows that left the model or whose key is at fault stay as they were sent last.
         """
-        keys = ", ".join(each.slot for each in keys_of(self.fields))
+        keys = ", ".join(f"held.{each.slot}" for each in keys_of(self.fields))
         append, mirror = self.mode == "append", self.mode == "mirror"
         return f"""
-            select {_slots(self.fields)}, doc from (
+            select {_written(self.fields, forms)}, doc from (
                 select p.doc, {_slots(self.fields, "m.")} from sync_plan as p
                 join sync_model as m on m.key = p.key and m.fault is null
                 where p.class in ('added', 'changed') or (p.class = 'unchanged' and not {append})
                 union all by name
-                select source as doc, {self._read()}
+                select split_part(source, {BETWEEN}, 1) as doc, {self._read()}
                 from (select *, {_KEPT} as source from sync_plan) as p
                 where source is not null and (p.class = 'blocked'
-                    or (p.class = 'gone' and not {mirror}) or (p.class = 'unchanged' and {append})))
+                    or (p.class = 'gone' and not {mirror})
+                    or (p.class = 'unchanged' and {append}))) as held
             order by {keys}"""
 
     def _class(self) -> str:
@@ -161,20 +177,17 @@ class Difference(Struct, frozen=True):
         return "p.again" if self.mode == "append" else "false"
 
     def _kept_doc(self) -> str:
-        places = in_key_text(self.fields)
-        pairs = ", ".join(
-            f"{literal(each.name)}, json_extract(p.key, {places[each.slot]})"
-            for each in keys_of(self.fields)
-        )
-        return f"case when p.class = 'removed' then json_object({pairs})::varchar else source end"
+        removed = key_document(self.fields, "p.key")
+        sent = f"split_part(source, {BETWEEN}, 1)"
+        return f"case when p.class = 'removed' then {removed} else {sent} end"
 
     def _read(self) -> str:
         """The slots of a row of the ledger: its key has other names when fields were renamed."""
-        places = in_key_text(self.fields)
+        places = key_places(self.fields)
         return ", ".join(
-            each.read("p.key", places[each.slot]) + f" as {each.slot}"
+            each.read_key("p.key", places[each.slot]) + f" as {each.slot}"
             if each.is_key
-            else each.read("source", each.pointer) + f" as {each.slot}"
+            else each.read("source") + f" as {each.slot}"
             for each in self.fields
         )
 
@@ -187,6 +200,10 @@ _OUT = "p.key, p.class, p.hash, p.batch, p.position, p.again"
 
 def _refused(retry: bool) -> str:
     return "false" if retry else "coalesce(status = 'rejected' and try_hash = hash, false)"
+
+
+def _written(fields: Sequence[Sending], forms: Mapping[str, Form]) -> str:
+    return ", ".join(f"{f.written(forms.get(f.name, 'typed'))} as {f.slot}" for f in fields)
 
 
 def _slots(fields: Sequence[Sending], prefix: str = "") -> str:

@@ -11,7 +11,9 @@ target refused it as a whole, or `abandoned` when its rows changed before its ou
 These are writes of one row. What they mean for `rows` is worked out once, by `settle`, at the
 end of a sync or at the beginning of the next: so a process may die between any two of them.
 
-`hash` is null when the place does not have the row, and empty when nobody knows what it has.
+`hash` is null when the place does not have the row, and empty when nobody knows what it has. A
+payload is the document as it was sent, and behind a record separator (RFC 7464) what JSON does not
+hold of it digit for digit.
 """
 
 from __future__ import annotations
@@ -180,7 +182,7 @@ class Ledger:
             self.con.execute(
                 f"update {rows} as rows set status = 'pending', batch = o.batch, "
                 "position = o.position, try_hash = o.hash, "
-                "try_payload = case when o.class <> 'removed' then o.doc end "
+                "try_payload = case when o.class <> 'removed' then o.kept end "
                 f"from sync_out as o where rows.{self.mine} and rows.key = o.key and not o.again"
             )
             self.con.execute(

@@ -25,7 +25,7 @@ from transformer.project.values import Activation
 from transformer.sync.deliver import WORLD, Delivery, World, patiently
 from transformer.sync.difference import Difference
 from transformer.sync.ledger import Ledger, attached, copied
-from transformer.sync.mapping import Fields, keys_of, mapped
+from transformer.sync.mapping import Fields, Form, keys_of, mapped
 from transformer.targets import Batch, Session, Shape, To, find, with_defaults
 
 SAMPLES = 5
@@ -72,6 +72,8 @@ class Preview(Struct, frozen=True):
     removed: int = 0
     unchanged: int = 0
     quarantined: int = 0
+    # Why nothing of it would be sent.
+    refused: str = ""
     samples: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
 
@@ -99,19 +101,27 @@ def sync(
             _compare(own, difference, retry, session.whole)
             _check_removals(own, job.activation, ledger)
             own.execute(difference.out(_run_id(world), _size(job, session)))
-            return _Sync(own, difference, ledger, job, lost).run(session, world)
+            forms = getattr(session, "forms", {})
+            return _Sync(own, difference, ledger, job, lost, forms).run(session, world)
 
 
 def preview(job: Job, con: duckdb.DuckDBPyConnection, retry: bool = False) -> Preview:
     """What `sync` would send. The target is not asked, and nothing is written anywhere."""
     with _cursor(con) as own, copied(own, job.ledger, job.activation.name) as alias:
-        Ledger(own, alias, job.activation.name, WORLD.clock).settle()
+        ledger = Ledger(own, alias, job.activation.name, WORLD.clock)
+        ledger.settle()
         difference = _difference(job, _read_model(job, own), alias)
         _compare(own, difference, retry, whole=False)
+        refused = ""
+        try:
+            _check_removals(own, job.activation, ledger)
+        except ActivateError as error:
+            refused = error.what
         counts = _counts(own)
         return Preview(
             **{name: counts.get(name, 0) for name in ("added", "changed", "removed", "unchanged")},
             quarantined=counts.get("withheld", 0) + _faults(own),
+            refused=refused,
             samples={name: _samples(own, name) for name in ("added", "changed", "removed")},
         )
 
@@ -139,6 +149,8 @@ class _Sync(Struct, frozen=True):
     ledger: Ledger
     job: Job
     lost: bool
+    # How the target wants each field, where that is not as a typed value.
+    forms: Mapping[str, Form] = field(default_factory=dict)
 
     def run(self, session: Session, world: World) -> Sent:
         self.ledger.write_plan()
@@ -164,8 +176,9 @@ class _Sync(Struct, frozen=True):
             "order by not again, batch"
         ).fetchall()
         for name, first in listed:
-            rows, documents = self._rows(self.difference.batch(removed=False), name)
-            removed, keys = self._rows(self.difference.batch(removed=True), name, only_keys=True)
+            forms = self.forms
+            rows, documents = self._rows(self.difference.batch(False, forms), name)
+            removed, keys = self._rows(self.difference.batch(True, forms), name, only_keys=True)
             yield Batch(name, rows, documents, removed, keys, first)
 
     def _whole(self, session: Session, world: World) -> Iterator[Batch]:
@@ -173,7 +186,7 @@ class _Sync(Struct, frozen=True):
         name = found[0] if found else None
         if name is None and not self.lost:
             return
-        rows, documents = self._rows(self.difference.state())
+        rows, documents = self._rows(self.difference.state(self.forms))
         none = rows.select([each.name for each in keys_of(self.difference.fields)])[:0]
         batch = Batch(name or f"{_run_id(world)}0", rows, documents, none)
         if name is None:
@@ -184,11 +197,13 @@ class _Sync(Struct, frozen=True):
 
     def _rows(self, query: str, *batch: str, only_keys: bool = False) -> tuple[pa.Table, Any]:
         fields = self.difference.fields
-        table = self.con.execute(query, batch).to_arrow_table()
+        try:
+            table = self.con.execute(query, batch).to_arrow_table()
+        except duckdb.Error as error:
+            raise ActivateError(f"a value cannot be sent: {str(error).splitlines()[0]}") from error
         documents = table.column("doc")
-        return _named(
-            table.drop_columns(["doc"]), keys_of(fields) if only_keys else fields
-        ), documents
+        sent = keys_of(fields) if only_keys else fields
+        return _named(table.drop_columns(["doc"]), sent, self.forms), documents
 
     def _summed(self, session: Session, delivery: Delivery, total: int) -> Sent:
         counts = _counts(self.con)
@@ -256,16 +271,20 @@ def _compare(
 
 
 def _shape(job: Job, con: duckdb.DuckDBPyConnection, fields: Fields) -> Shape:
-    slots = ", ".join(each.slot for each in fields)
+    slots = ", ".join(f"{each.written('typed')} as {each.slot}" for each in fields)
     empty = con.execute(f"select {slots} from sync_model limit 0").to_arrow_table()
     keys = tuple(each.name for each in keys_of(fields))
-    return Shape(job.activation.name, job.activation.mode, keys, _named(empty, fields).schema)
+    return Shape(job.activation.name, job.activation.mode, keys, _named(empty, fields, {}).schema)
 
 
-def _named(table: pa.Table, fields: Fields) -> pa.Table:
+def _named(table: pa.Table, fields: Fields, forms: Mapping[str, Form]) -> pa.Table:
     """The table with the target's names; text that holds JSON is marked as such."""
     schema = pa.schema(
-        pa.field(each.name, _plain(column.type), metadata=_mark(each.holds_json))
+        pa.field(
+            each.name,
+            _plain(column.type),
+            metadata=_mark(each.holds_json and forms.get(each.name, "typed") == "typed"),
+        )
         for each, column in zip(fields, table.schema, strict=True)
     )
     return pa.table(table.columns, schema.names).cast(schema)
@@ -332,7 +351,7 @@ def _samples(con: duckdb.DuckDBPyConnection, name: str) -> tuple[Mapping[str, An
     return tuple(
         {
             "key": json.loads(key),
-            "before": json.loads(before) if before else None,
+            "before": json.loads(before.split("\x1e")[0]) if before else None,
             "after": json.loads(after) if after else None,
         }
         for key, before, after in rows

@@ -158,6 +158,10 @@ class Session(Protocol):
     `label` names the place without any secret. `place` tells it from every other place, and
     stays the same when only a password changes; it is never shown. `whole` is true for a place
     that is always written as one piece: it gets everything it shall hold as `rows` of one batch.
+
+    A session may have `forms`: how it wants fields that it does not take as typed values. `json`,
+    `csv`, `postgres` and `array` (`{1,2}`, for Postgres) are texts; `none` is nothing at all, for a
+    target that reads the documents only.
     """
 
     label: str

@@ -76,9 +76,33 @@ def type_of(column: pa.Field) -> str:
     """The Postgres type that holds every value of an Arrow field."""
     if (column.metadata or {}).get(b"holds") == b"json":
         return "jsonb"
-    name = str(column.type)
+    kind = column.type
+    if is_list(kind):
+        inner = kind.value_type
+        # Arrays of Postgres are rectangular; lists in lists need not be.
+        return "jsonb" if holds_more(inner) else f"{_scalar(inner)}[]"
+    return "jsonb" if holds_more(kind) else _scalar(kind)
+
+
+def form_of(column: pa.Field, category: str) -> str:
+    """How a value is written for a column of this category (`A`: an array)."""
+    return "array" if is_list(column.type) and category == "A" else "postgres"
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether the values are lists."""
+    return str(kind).startswith(("list<", "large_list<", "fixed_size_list<"))
+
+
+def holds_more(kind: pa.DataType) -> bool:
+    """Whether the values hold others."""
+    return bool(kind.num_fields)
+
+
+def _scalar(kind: pa.DataType) -> str:
+    name = str(kind)
     if name.startswith("decimal"):
-        return f"numeric({column.type.precision}, {column.type.scale})"
+        return f"numeric({kind.precision}, {kind.scale})"
     return TYPES.get(name, "text")
 
 
@@ -88,7 +112,8 @@ def _listed(names: tuple[str, ...], prefix: str = "") -> str:
 
 def _columns(table: Name) -> str:
     return (
-        "select attname from pg_attribute join pg_class on pg_class.oid = attrelid "
+        "select attname, typcategory from pg_attribute join pg_class on pg_class.oid = attrelid "
+        "join pg_type on pg_type.oid = atttypid "
         "join pg_namespace on pg_namespace.oid = relnamespace "
         f"where nspname = {literal(table.schema)} and relname = {literal(table.table)} "
         "and attnum > 0 and not attisdropped"

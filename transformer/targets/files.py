@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,8 @@ class FileSession:
     path: Path
     label: str
     write: Writer
+    # How the format wants the fields, where that is not as typed values.
+    forms: Mapping[str, str]
     whole: bool = True
     attempts: int = 1
 
@@ -88,7 +90,8 @@ def connect(to: To) -> FileSession:
     if path.is_dir():
         raise ConfigError(f"`{options['path']}` is a folder, not a file", to.where)
     kind = options["format"] or ENDINGS.get(path.suffix.lower(), "csv")
-    return FileSession(path, to.places.shown(path), _writer(str(kind), options, to))
+    forms = dict.fromkeys(to.shape.fields, FORMS[str(kind)]) if str(kind) in FORMS else {}
+    return FileSession(path, to.places.shown(path), _writer(str(kind), options, to), forms)
 
 
 def _writer(kind: str, options: Any, to: To) -> Writer:
@@ -102,23 +105,10 @@ def _writer(kind: str, options: Any, to: To) -> Writer:
 def _csv(header: bool, delimiter: str) -> Writer:
     import polars as pl  # noqa: PLC0415 - heavy, and only this format needs it
 
-    def shown(frame: pl.DataFrame) -> pl.DataFrame:
-        zoned = [name for name, kind in frame.schema.items() if getattr(kind, "time_zone", None)]
-        binary = [name for name, kind in frame.schema.items() if kind == pl.Binary]
-        return frame.with_columns(
-            pl.col(zoned).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"),
-            pl.col(binary).bin.encode("base64"),
-        )
-
     def write(file: IO[bytes], batch: Batch) -> None:
+        # All of it is text already: a date may be one that only DuckDB and Postgres know.
         frame = pl.DataFrame(pl.from_arrow(batch.rows))
-        shown(frame).write_csv(
-            file,
-            include_header=header,
-            separator=delimiter,
-            datetime_format="%Y-%m-%dT%H:%M:%S%.6f",
-            time_format="%H:%M:%S%.6f",
-        )
+        frame.write_csv(file, include_header=header, separator=delimiter)
 
     return write
 
@@ -201,6 +191,9 @@ def _flushed(folder: Path) -> None:
     finally:
         os.close(handle)
 
+
+# A format of documents takes no values.
+FORMS = {"csv": "csv", "ndjson": "none", "json": "none"}
 
 WRITERS: dict[str, Callable[[], Writer]] = {
     "ndjson": _ndjson,

@@ -105,6 +105,11 @@ class HttpSession:
     client: httpx.Client = field(repr=False)
     whole: bool = False
 
+    @property
+    def forms(self) -> Mapping[str, str]:
+        """None of the fields: the documents hold all."""
+        return dict.fromkeys(self.shape.fields, "none")
+
     def intact(self) -> bool:
         """Nothing to be seen from here, so yes."""
         return True
@@ -150,7 +155,7 @@ class HttpSession:
     def _removals(self, batch: Batch) -> list[Request]:
         method, url = self.options["removed_method"], str(self.options["removed_url"])
         return [
-            Request(method, _filled(url, json.loads(key)), f"{batch.id}-{batch.first + place}")
+            Request(method, _filled(url, _read(key)), f"{batch.id}-{batch.first + place}")
             for place, key in enumerate(batch.removed_texts())
         ]
 
@@ -270,6 +275,12 @@ def _check_removals(options: Mapping[str, Any], to: To) -> None:
                 to.where,
                 hint=did_you_mean(name, to.shape.key),
             )
+
+
+def _read(text: str) -> Mapping[str, Any]:
+    """A document; its numbers as they are written."""
+    found: Mapping[str, Any] = json.loads(text, parse_float=str, parse_int=str)
+    return found
 
 
 def _filled(url: str, row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ driver is an extra: `pip install 'transformer-sql[postgres]'`.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from transformer.targets import (
     Transient,
     with_defaults,
 )
-from transformer.targets._postgres_sql import Statements
+from transformer.targets._postgres_sql import Statements, form_of
 from transformer.targets._secrets import Secrets
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class PostgresSession:
     secrets: Secrets
     driver: Any = field(repr=False)
     write_csv: Any = field(repr=False)
+    forms: Mapping[str, str]
     whole: bool = False
     existed: bool = True
     connection: psycopg.Connection | None = field(repr=False, default=None)
@@ -152,6 +153,7 @@ def connect(to: To) -> PostgresSession:
         secrets=Secrets([str(options["url"])]),
         driver=driver,
         write_csv=_csv_writer(),
+        forms={},
     )
     try:
         _prepare(session, to.shape, bool(options["create"]))
@@ -189,20 +191,12 @@ def _driver(to: To) -> Any:
 
 
 def _csv_writer() -> Any:
-    import polars as pl  # noqa: PLC0415
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only a connection needs it
-    from pyarrow import csv  # noqa: PLC0415
+    from pyarrow import csv  # noqa: PLC0415 - heavy, and only a connection needs it
 
     # Valid values are quoted and nulls are not: that is how COPY tells '' from null.
     style = csv.WriteOptions(include_header=False, quoting_style="all_valid")
 
-    def hexed(column: pa.ChunkedArray) -> pa.Array:
-        return ("\\x" + pl.Series(column).bin.encode("hex")).to_arrow()
-
     def written(rows: pa.Table) -> bytes:
-        for place, each in enumerate(rows.schema):
-            if pa.types.is_binary(each.type):
-                rows = rows.set_column(place, each.name, hexed(rows.column(place)))
         out = io.BytesIO()
         csv.write_csv(rows, out, style)
         return out.getvalue()
@@ -213,13 +207,14 @@ def _csv_writer() -> Any:
 def _prepare(session: PostgresSession, shape: Shape, create: bool) -> None:
     """Make the table or hold it against the shape, before anything is sent."""
     cursor = session.opened().cursor()
-    known = [row[0] for row in cursor.execute(session.statements.columns).fetchall()]
+    known: dict[str, str] = dict(cursor.execute(session.statements.columns).fetchall())
     session.existed = bool(known)
     if not known and not create:
         raise ActivateError(f"there is no table `{session.label}`", hint="set `create: true`")
     if not known:
         cursor.execute(session.statements.create)
-        return
+        known = dict(cursor.execute(session.statements.columns).fetchall())
+    session.forms = {f.name: form_of(f, known.get(f.name, "")) for f in shape.schema}
     for each in shape.fields:
         if each not in known:
             raise ActivateError(
