@@ -17,7 +17,7 @@ from transformer.errors import Fault, GraphError, LoadError, Mistakes, Transform
 from transformer.names import Name
 from transformer.opening import Opened
 from transformer.plan.fingerprint import fingerprint
-from transformer.run.loading import after_landing, peek, reader
+from transformer.run.looking import after_landing, peek, reader
 from transformer.run.seeds import seed_error, seed_query
 from transformer.steps import Columns, State
 

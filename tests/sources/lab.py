@@ -20,7 +20,8 @@ from transformer.plan.fingerprint import fingerprint
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Column, Described, Load, Project, SourceTable, Target
-from transformer.run.loading import load, peek, probe, reader
+from transformer.run.loading import load, probe
+from transformer.run.looking import peek, reader
 from transformer.run.tools import Tools
 from transformer.steps import Columns, Outcome, Step
 from transformer.workplace import state_of

@@ -136,16 +136,28 @@ def fit(session: Session, landing: Landing, staged: Staged, learned: Learned) ->
     )  # fmt: skip
 
 
-def guess(session: Session, staged: Staged, columns: list[str]) -> tuple[int, dict[str, str]]:
+def guess(
+    session: Session, staged: Staged, columns: list[str], most: int | None = SAMPLE
+) -> tuple[int, dict[str, str]]:
     """How many rows the sample has, and the types that these columns of text have in it."""
     if not columns:
         return 0, {}
-    session.run(
-        f"create or replace temp table __sample as select * from ({staged.rows}) limit {SAMPLE}"
-    )
+    limit = f" limit {most}" if most else ""
+    session.run(f"create or replace temp table __sample as select * from ({staged.rows}){limit}")
     sure = f" where {SURE}" if staged.sure else ""
     seen = int(session.rows("select count(*) from __sample")[0][0])
     return seen, infer(session, f"from __sample{sure}", columns, staged.notation or USUAL)
+
+
+def united(known: Columns, found: Columns) -> Columns:
+    """The columns of JSON with those found later: numbers and texts under one key stay JSON."""
+    made = dict(known)
+    for name, kind in found:
+        old = made.get(name, NOTHING)
+        if kind not in {old, NOTHING}:
+            made[name] = kind if old == NOTHING else "JSON"
+        made.setdefault(name, kind)
+    return tuple(made.items())
 
 
 def _raw(kind: str) -> str:
@@ -262,7 +274,7 @@ def relearned(
             if not (landing.fresh and _only_written_otherwise(session, left, name, old)):
                 continue
             new = "VARCHAR"
-        if new != old and old != "VARCHAR":
+        if old not in {new, "VARCHAR"}:
             made[name] = new
     return made
 

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from transformer.errors import LoadError, did_you_mean
 from transformer.landing.delimited import refuse_open_quote
-from transformer.landing.fit import Fitted, Landing, Learned, Place, fit, relearned
+from transformer.landing.fit import Fitted, Landing, Learned, Place, fit, relearned, united
 from transformer.landing.modes import MODES, Offered, of_part
 from transformer.landing.rows import Typed, typed
-from transformer.landing.staged import NOTHING, OWN, PART, REJECTS, ROW, Session, Staged
+from transformer.landing.staged import OWN, PART, REJECTS, ROW, Session, Staged
 from transformer.landing.types import Slot
 from transformer.names import literal, quoted
 from transformer.steps import Columns
@@ -273,7 +273,7 @@ def _rest(
             replace(staged, reading=lambda _: "from __left", sure=False, lines=(), bad=None), count
         )
     slow = staged.again
-    columns = _all_columns(staged.columns, slow.columns(session, "__left"))
+    columns = united(staged.columns, slow.columns(session, "__left"))
     session.run(f"create or replace temp table __slow as {slow.rows('__left', columns)}")
     rest = Staged(lambda _: "from __slow", columns, text=True, bad=slow.broken("__left"))
     return _Rest(rest, count)
@@ -293,21 +293,6 @@ def _learn(
     kinds = relearned(session, landing, fitted, place, rest.staged.rows if rest else None)
     if any(learned.kinds.get(name) != kind for name, kind in kinds.items()):
         raise Relearn(Learned(learned.columns, {**learned.kinds, **kinds}))
-
-
-def _all_columns(known: Columns, found: Columns) -> Columns:
-    """The columns with what the rest has more of: names, or values of another kind."""
-    made = dict(known)
-    for name, kind in found:
-        made[name] = united(made.get(name), kind)
-    return tuple(made.items())
-
-
-def united(old: str | None, new: str) -> str:
-    """What a JSON key holds that holds both: numbers and texts together stay JSON."""
-    if old in (None, new, NOTHING):
-        return new
-    return str(old) if new == NOTHING else "JSON"
 
 
 def _good_of(landing: Landing, fitted: Fitted, rest: _Rest) -> Typed:

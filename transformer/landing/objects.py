@@ -40,7 +40,7 @@ LINE = "__line"
 _LONG = r"\.[0-9]{8}|[0-9]{9}\.|[0-9]{16}[eE]|[0-9]{9}[eE]-"
 _LONG_PART = r"\.[0-9]{8}"
 # A text, or such a number: the text comes first, so that digits in texts are no numbers.
-_TOKEN = r'("(?:[^"\\]|\\.)*")|(-?[0-9]+\.?[0-9]*[eE]?[-+]?[0-9]*)'
+_TEXT_OR_NUMBER = r'("(?:[^"\\]|\\.)*")|(-?[0-9]+\.?[0-9]*[eE]?[-+]?[0-9]*)'
 _MARK = r"\u0001\u0002"
 
 
@@ -308,9 +308,11 @@ def _verbatim(name: str, key: str) -> str:
 
 def _with_marks(line: str) -> str:
     """The line; numbers in it are marked texts where one of them is long."""
-    tokens = f"regexp_replace({line}, {literal(_TOKEN)}, concat('\\1', chr(1), '\\2', chr(2)), 'g')"
+    both = "concat('\\1', chr(1), '\\2', chr(2))"
+    tokens = f"regexp_replace({line}, {literal(_TEXT_OR_NUMBER)}, {both}, 'g')"
     numbers = f"replace({tokens}, chr(1) || chr(2), '')"
-    marked = f"replace(replace({numbers}, chr(1), {literal(chr(34) + _MARK)}), chr(2), {literal(chr(34))})"
+    opened = f"replace({numbers}, chr(1), {literal(chr(34) + _MARK)})"
+    marked = f"replace({opened}, chr(2), {literal(chr(34))})"
     return f"(case when regexp_matches({line}, {literal(_LONG)}) then {marked} else {line} end)"
 
 

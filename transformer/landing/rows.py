@@ -91,10 +91,12 @@ class Typed(Struct, frozen=True):
         landing = self.landing
         values = [f"{self._value(n)} as {quoted(n)}" for n in self.fitted.names]
         source = f"{PART} || coalesce('#' || {ROW}, '')"
+        if self.doubtful:
+            source = f"case when {self._good()} then {source} end"
         own = (
             f"{literal(landing.now.isoformat())}::timestamptz as _loaded_at,"
             f" {literal(landing.batch)} as _batch,"
-            f" {f'case when {self._good()} then {source} end' if self.doubtful else source} as _source"
+            f" {source} as _source"
         )
         return f"select {', '.join([*values, own])}{extra} from ({self._valued()})"
 
@@ -126,8 +128,8 @@ class Typed(Struct, frozen=True):
         column = _case((r.condition, literal(r.column)) for r in refusals)
         value = _case((r.condition, r.value) for r in refusals)
         return (
-            f"select {PART} as part, {ROW} as row_number, {column} as column_name, {value} as value,"
-            f" {said} as reason, to_json(struct_pack({record}))::varchar as record"
+            f"select {PART} as part, {ROW} as row_number, {column} as column_name,"
+            f" {value} as value, {said} as reason, to_json(struct_pack({record}))::varchar as record"
             f" from ({self._valued()}) where not ({self._good()})"
         )
 

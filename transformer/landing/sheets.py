@@ -27,7 +27,7 @@ _LAST_ROW = 1_048_576
 _CHUNK = 10_000
 # Whole numbers below it are a DOUBLE's, digit for digit.
 _EXACT = 1e15
-# A cell whose text is not what the reader gives: an error, a long number, a formula without a value.
+# A cell whose text is not what the reader gives: an error, a long number, a lost formula.
 _ODD = re.compile(
     rb'<c\b(?=[^>]*\br="([A-Z]+)([0-9]+)")(?:'
     rb'[^>]*\bt="e"[^>]*>(?:<f\b[^>]*?(?:/>|>[^<]*</f>))?\s*<v>(#[^<]*)</v>'
@@ -134,7 +134,7 @@ class _Sheet(Struct, frozen=True):
             for row, column in sorted(self.odd.lost)
             if row in numbers and column - self.left in self.columns
         ]
-        first = {row: column for row, column in reversed(cells)}
+        first = dict(reversed(cells))
         return [
             [row + 1 for row in first],
             [f"{_letters(column)}{row + 1}" for row, column in first.items()],
@@ -254,7 +254,7 @@ def _names(
 
 
 def _odd_cells(content: bytes, sheet: str) -> _Odd:
-    """What the reader of cells loses, from the sheet of an .xlsx file; other formats are not XML."""
+    """What the reader of cells loses, from the sheet of an .xlsx file."""
     texts: dict[tuple[int, int], str] = {}
     lost: set[tuple[int, int]] = set()
     for found in _ODD.finditer(_xml(content, sheet)):

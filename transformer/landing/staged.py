@@ -88,8 +88,8 @@ class Staged(Struct, frozen=True):
     column: whether the row is read exactly. It may be run more than once, but lines that are no
     rows are only kept by the `first` reading, of the files `lines`; `bad` selects more of them:
     part, row number, column, text, reason. `again` reads rows that were not sure once more, slowly
-    and exactly, from a table that kept them with the columns `kept`. `repeats`: rows that were landed before may be
-    offered again, as a table does; a file is only offered when it is new.
+    and exactly, from a table that kept them with the columns `kept`. `repeats`: rows that were
+    landed before may be offered again, as a table does; a file is only offered when it is new.
     """
 
     reading: Callable[[Columns], str]

@@ -1,4 +1,4 @@
-"""The bytes of a text file: its encoding, its first lines, and a copy in UTF-8 where it needs one."""
+"""The bytes of a text file: its encoding, its first lines, and a copy in UTF-8 if need be."""
 
 from __future__ import annotations
 

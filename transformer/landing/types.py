@@ -89,9 +89,10 @@ def joined(old: str, new: str) -> str | None:
         scale = max(one[1], two[1])
         width = max(one[0] - one[1], two[0] - two[1]) + scale
         return f"DECIMAL({width},{scale})" if width <= 38 else None
-    whole = [k for k in ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
-             if {old, new} <= set(INTEGERS) and all(k == o or widens(o, k) for o in (old, new))]  # fmt: skip
-    return whole[0] if whole else None
+    if not {old, new} <= set(INTEGERS):
+        return None
+    signed = ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+    return next((k for k in signed if all(k == o or widens(o, k) for o in (old, new))), None)
 
 
 def _inexact(old: str, new: str) -> bool:
@@ -245,35 +246,39 @@ class Slot(Struct, frozen=True):
 
     def _meets(self, given: str, value: str) -> str:
         """The condition that a text is one of this type."""
-        notation, kind = self.notation, self.kind
+        if self.kind in ("DOUBLE", "FLOAT"):
+            return self._meets_real(given, value)
+        pattern = None if self.declared else self._pattern(given)
         there = f"{value} is not null"
-        if kind in ("DOUBLE", "FLOAT"):
-            number = notation.number(given)
-            finite = f"({there} and (isfinite({value}) or not regexp_matches({number}, '[0-9]')))"
-            if self.declared:
-                return finite
-            return (
-                f"case when {value} is null or not regexp_full_match({number}, {literal(_REAL)})"
-                f" then false else {exact_double(number, value)} end"
-            )
-        if self.declared:
-            return there
-        if (kind == "DATE" and notation.date) or (kind == "TIMESTAMP" and notation.timestamp):
-            return there
+        return f"{there} and {pattern}" if pattern else there
+
+    def _meets_real(self, given: str, value: str) -> str:
+        number = self.notation.number(given)
+        if self.declared:  # `1e400` is not infinite, though the engine casts it so
+            finite = f"isfinite({value}) or not regexp_matches({number}, '[0-9]')"
+            return f"{value} is not null and ({finite})"
+        return (
+            f"case when {value} is null or not regexp_full_match({number}, {literal(_REAL)})"
+            f" then false else {exact_double(number, value)} end"
+        )
+
+    def _pattern(self, given: str) -> str | None:
+        """The condition on the text alone; None where the cast says it all."""
+        kind, number = self.kind, self.notation.number(given)
         if kind in INTEGERS:
-            return f"{there} and regexp_full_match({notation.number(given)}, '{_WHOLE}')"
+            return f"regexp_full_match({number}, '{_WHOLE}')"
         if is_decimal(kind):
-            number = notation.number(given)
             scale = _sizes(kind)[1]
-            fine = rf"-?(0|[1-9][0-9]*)(\.[0-9]{{0,{scale}}}0*)?" if scale else rf"{_WHOLE}"
-            return f"{there} and regexp_full_match({number}, {literal(fine)})"
-        if kind in _PATTERNS:
-            return f"{there} and regexp_full_match({given}, {literal(_PATTERNS[kind])})"
-        return there
+            fine = rf"-?(0|[1-9][0-9]*)(\.[0-9]{{0,{scale}}}0*)?" if scale else _WHOLE
+            return f"regexp_full_match({number}, {literal(fine)})"
+        written = {"DATE": self.notation.date, "TIMESTAMP": self.notation.timestamp}.get(kind)
+        if written or kind not in _PATTERNS:
+            return None
+        return f"regexp_full_match({given}, {literal(_PATTERNS[kind])})"
 
 
 def exact_double(number: str, value: str) -> str:
-    """The condition that a DOUBLE prints as the digits that it was read from: 15 digits always do."""
+    """The condition that a DOUBLE prints as the digits it was read from; 15 digits always do."""
     # CASE, not OR: the engine would work both sides out for every row.
     return (
         f"case when length({number}) <= 15 and not contains({number}, 'e')"

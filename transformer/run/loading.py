@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from os import environ
 from typing import Any
 
 from msgspec import Struct, field
@@ -14,10 +13,9 @@ from transformer import ledger
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.engines import Session
 from transformer.errors import Fault, LoadError, TransformError
-from transformer.landing.fit import Landing, Learned, guess
+from transformer.landing.fit import Landing, Learned
 from transformer.landing.land import Landed, Relearn, land
-from transformer.landing.staged import OWN, UNSAID, Cursor, Staged
-from transformer.landing.types import widens
+from transformer.landing.staged import Cursor, Staged
 from transformer.ledger import Part
 from transformer.names import quoted
 from transformer.plan.work import Probe, Work
@@ -25,12 +23,11 @@ from transformer.project.paths import Places
 from transformer.project.values import Load, SourceTable
 from transformer.run.checking import NOTHING, Measured, keep_failures, measure
 from transformer.run.contents import raw_content, tell, unmoved
+from transformer.run.looking import declared_types, reader
 from transformer.run.tools import Made, Tools
-from transformer.sources import Reader, Request, find, hidden
+from transformer.sources import Reader, hidden
 from transformer.steps import Columns, NodeState, Outcome, Step
 
-# Rows of each file that are looked at when only the types are wanted, before the first load.
-_LOOK = 500
 # A column's type rises at most from whole numbers to text, and new columns may come on the way.
 _ATTEMPTS = 8
 _UNKNOWN = NodeState("", "")
@@ -67,15 +64,6 @@ class Arrivals(Struct, frozen=True):
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def reader(table: SourceTable, places: Places, extension: Any) -> Reader:
-    """The way in to a source table. Raises LoadError."""
-    load = table.load
-    if load is None:
-        raise LoadError(f"`{table.source}.{table.name}` says no `load:`", table.where)
-    made: Reader = find(load.kind).connect(Request(table, places, extension, environ))
-    return made
 
 
 def arrivals(session: Session, way: Reader, node_id: str) -> Arrivals:
@@ -120,58 +108,6 @@ def probe(
         gone = found.gone if body.table.load.mode == "replace" else ()
         probes[node.id] = Probe(replace(found, gone=gone).reason)
     return probes, mistakes
-
-
-def peek(session: Session, table: SourceTable, way: Reader, *, whole: bool) -> Columns:
-    """The columns that a first load would make, from a look at the first rows, or at all of them.
-    Raises LoadError."""
-    staged = way.stage(session, way.parts(session), None, None if whole else _LOOK)
-    declared = _declared(session, table)
-    unknown = [n for n, kind in staged.columns if kind in UNSAID and n.lower() not in declared]
-    guessed = guess(session, staged, unknown)[1]
-    columns = tuple(
-        (n, _shown(declared.get(n.lower()) or guessed.get(n) or kind)) for n, kind in staged.columns
-    )
-    return (*columns, *OWN)
-
-
-def after_landing(table: SourceTable, held: Columns, offered: Columns) -> Columns:
-    """The columns that a table will have when what is offered has landed: those that are there keep
-    their types, where no other is declared or wider; a table that is replaced has no others."""
-    declared = {c.name.lower() for c in table.described.columns if c.data_type}
-    known = {name.lower(): (name, kind) for name, kind in held}
-    made: dict[str, tuple[str, str]] = {}
-    for name, kind in offered:
-        there, old = known.get(name.lower(), (name, kind))
-        new = kind if name.lower() in declared or widens(old, kind) else old
-        made[name.lower()] = (there, new)
-    if table.load and table.load.mode != "replace":
-        made = {key: made.get(key, column) for key, column in known.items()} | made
-    own = {name for name, _ in OWN}
-    return (*(column for key, column in made.items() if key not in own), *OWN)
-
-
-def _shown(kind: str) -> str:
-    return "VARCHAR" if kind in UNSAID or kind.startswith("ENUM(") else kind
-
-
-def _declared(session: Session, table: SourceTable) -> dict[str, str]:
-    """The declared types by column, as the engine spells them: `int` is `INTEGER`."""
-    made = {}
-    for column in table.described.columns:
-        if not column.data_type:
-            continue
-        try:
-            made[column.name.lower()] = session.columns(f"select null::{column.data_type} as c")[0][
-                1
-            ]
-        except Fault:
-            raise LoadError(
-                f"`{column.data_type}` is no type",
-                column.where,
-                hint=f"look at `data_type:` of `{column.name}`",
-            ) from None
-    return made
 
 
 class _Attempt(Struct):
@@ -237,7 +173,7 @@ def _attempt(
             _settle(tools, session, work, attempt, parts)
         return
     staged = way.stage(session, choice.parts, choice.since, None)
-    landing = _landing(tools, work, _declared(session, table), choice, held)
+    landing = _landing(tools, work, declared_types(session, table), choice, held)
     learned = Learned()
     # Rows of text are numbered as they are read, by one thread: a second one only costs.
     with tools.sparing() if staged.text else nullcontext():

@@ -1,0 +1,93 @@
+"""Looks at sources: what is there, and which columns a load would make of it."""
+
+from __future__ import annotations
+
+from os import environ
+from typing import Any
+
+from msgspec.structs import replace
+
+from transformer.engines import Session
+from transformer.errors import Fault, LoadError
+from transformer.landing.fit import guess, united
+from transformer.landing.staged import OWN, PART, UNSAID, Staged
+from transformer.landing.types import SAMPLE, widens
+from transformer.project.paths import Places
+from transformer.project.values import SourceTable
+from transformer.sources import Reader, Request, find
+from transformer.steps import Columns
+
+# Rows of each file that are looked at when only the types are wanted, before the first load.
+_LOOK = 500
+
+
+def reader(table: SourceTable, places: Places, extension: Any) -> Reader:
+    """The way in to a source table. Raises LoadError."""
+    load = table.load
+    if load is None:
+        raise LoadError(f"`{table.source}.{table.name}` says no `load:`", table.where)
+    made: Reader = find(load.kind).connect(Request(table, places, extension, environ))
+    return made
+
+
+def peek(session: Session, table: SourceTable, way: Reader, *, whole: bool) -> Columns:
+    """The columns that a first load would make, from a look at the first rows, or at all of them.
+    Raises LoadError."""
+    staged = way.stage(session, way.parts(session), None, None if whole else _LOOK)
+    if whole:
+        staged = _with_every_key(session, staged)
+    declared = declared_types(session, table)
+    unknown = [n for n, kind in staged.columns if kind in UNSAID and n.lower() not in declared]
+    guessed = guess(session, staged, unknown, None if whole else SAMPLE)[1]
+    columns = tuple(
+        (n, _shown(declared.get(n.lower()) or guessed.get(n) or kind)) for n, kind in staged.columns
+    )
+    return (*columns, *OWN)
+
+
+def _with_every_key(session: Session, staged: Staged) -> Staged:
+    """The same, with the keys of all objects, not only of the first."""
+    if staged.again is None:
+        return staged
+    picked = ", ".join((*staged.kept, PART))
+    session.run(f"create or replace temp table __every as select {picked} from ({staged.rows})")
+    return replace(staged, columns=united(staged.columns, staged.again.columns(session, "__every")))
+
+
+def after_landing(table: SourceTable, held: Columns, offered: Columns) -> Columns:
+    """The columns that a table will have when what is offered has landed: those that are there keep
+    their types, where no other is declared or wider; a table that is replaced has no others."""
+    declared = {c.name.lower() for c in table.described.columns if c.data_type}
+    known = {name.lower(): (name, kind) for name, kind in held}
+    made: dict[str, tuple[str, str]] = {}
+    for name, kind in offered:
+        there, old = known.get(name.lower(), (name, kind))
+        new = kind if name.lower() in declared or widens(old, kind) else old
+        made[name.lower()] = (there, new)
+    if table.load and table.load.mode != "replace":
+        made = {key: made.get(key, column) for key, column in known.items()} | made
+    own = {name for name, _ in OWN}
+    return (*(column for key, column in made.items() if key not in own), *OWN)
+
+
+def _shown(kind: str) -> str:
+    return "VARCHAR" if kind in UNSAID or kind.startswith("ENUM(") else kind
+
+
+def declared_types(session: Session, table: SourceTable) -> dict[str, str]:
+    """The declared types by column, as the engine spells them: `int` is `INTEGER`."""
+    made = {}
+    for column in table.described.columns:
+        if not column.data_type:
+            continue
+        try:
+            made[column.name.lower()] = session.columns(f"select null::{column.data_type} as c")[0][
+                1
+            ]
+        except Fault:
+            raise LoadError(
+                f"`{column.data_type}` is no type",
+                column.where,
+                hint=f"look at `data_type:` of `{column.name}`",
+            ) from None
+    return made
