@@ -129,7 +129,8 @@ class Typed(Struct, frozen=True):
         value = _case((r.condition, r.value) for r in refusals)
         return (
             f"select {PART} as part, {ROW} as row_number, {column} as column_name,"
-            f" {value} as value, {said} as reason, to_json(struct_pack({record}))::varchar as record"
+            f" {value} as value, {said} as reason,"
+            f" to_json(struct_pack({record}))::varchar as record"
             f" from ({self._valued()}) where not ({self._good()})"
         )
 

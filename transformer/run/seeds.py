@@ -11,6 +11,7 @@ from transformer.compile.nodes import Node, SeedBody
 from transformer.engines import Session
 from transformer.errors import Fault, LoadError, Where
 from transformer.names import literal
+from transformer.run.native_seeds import native_query
 from transformer.run.seed_types import plain_types
 
 
@@ -20,8 +21,7 @@ def seed_query(session: Session, node: Node, body: SeedBody, path: Path) -> str:
     if body.seed.plain_types:
         _written_well(session, body, path)
         return _plainly(session, body, path, declared)
-    described = {c.name: c.data_type for c in node.described.columns if c.data_type}
-    return _reading(body, path, described | declared)
+    return native_query(session, node, body, path)
 
 
 def _written_well(session: Session, body: SeedBody, path: Path) -> None:

@@ -1,0 +1,106 @@
+"""Reads seeds of native projects by the landing of CSV files: by the same rules as sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformer.compile.nodes import Node, SeedBody
+from transformer.engines import Session
+from transformer.errors import Fault, LoadError, Where
+from transformer.landing.delimited import csv
+from transformer.landing.given import FRESH_REJECTS, Given
+from transformer.landing.staged import ROW, UNKNOWN, Staged
+from transformer.landing.types import Slot, infer
+from transformer.names import quoted
+
+_TYPES = "repair the file, or change its `column_types` or `delimiter` in YAML"
+
+
+def native_query(session: Session, node: Node, body: SeedBody, path: Path) -> str:
+    """The query of a seed's rows. What sources put into quarantine is an error here: a seed is a
+    file of the project. Raises LoadError."""
+    session.run(FRESH_REJECTS)
+    staged = _staged(session, body, path)
+    _all_rows(session, body, path, staged)
+    declared = _declared(session, node, body)
+    names = [name for name, _ in staged.columns]
+    found = infer(session, staged.rows, [n for n in names if n.lower() not in declared])
+    kinds = {n: declared.get(n.lower()) or found[n] for n in names}
+    slots = {
+        n: Slot("VARCHAR" if k == UNKNOWN else k, UNKNOWN, True, declared=n.lower() in declared)
+        for n, k in kinds.items()
+    }
+    _all_fit(session, (body, path), staged, {n: slots[n] for n in names if n.lower() in declared})
+    values = ", ".join(f"{slot.value(quoted(n))} as {quoted(n)}" for n, slot in slots.items())
+    return f"select {values} from ({staged.rows})"
+
+
+def _staged(session: Session, body: SeedBody, path: Path) -> Staged:
+    config = body.seed.config
+    options: Mapping[str, Any] = {
+        "delimiter": config.get("delimiter") or ",",
+        "encoding": config.get("encoding") or "utf-8",
+    }
+    try:
+        return csv(session, Given(0, body.seed.path, str(path), options))
+    except LoadError as error:
+        raise LoadError(error.what, Where(body.seed.path, 1), hint=error.hint) from None
+
+
+def _declared(session: Session, node: Node, body: SeedBody) -> dict[str, str]:
+    """The declared types by folded name, as the engine spells them."""
+    given = {c.name: c.data_type for c in node.described.columns if c.data_type}
+    given |= body.seed.config.get("column_types") or {}
+    made = {}
+    for name, kind in given.items():
+        try:
+            made[name.lower()] = session.columns(f"select null::{kind} as c")[0][1]
+        except Fault:
+            raise LoadError(
+                f"`{kind}` is no type", Where(body.seed.path, 1), hint=f"look at `{name}` in YAML"
+            ) from None
+    return made
+
+
+def _all_rows(session: Session, body: SeedBody, path: Path, staged: Staged) -> None:
+    """Refuses a file with lines that are not rows, at the first of them."""
+    reading = staged.first or staged.reading
+    session.rows(f"select count(*) from ({reading(staged.columns)})")
+    found = session.rows(
+        f"select row_number, record, reason from ({staged.broken}) order by row_number limit 1"
+    )
+    for number, record, reason in found:
+        count = session.rows(f"select count(*) from ({staged.broken})")[0][0]
+        more = f" ({count - 1} more)" if count > 1 else ""
+        raise LoadError(
+            f"this line is no row: {reason}{more}", _line(body, path, number, record), hint=_TYPES
+        )
+
+
+def _all_fit(
+    session: Session, seed: tuple[SeedBody, Path], staged: Staged, slots: Mapping[str, Slot]
+) -> None:
+    for name, slot in slots.items():
+        fits = slot.fits(quoted(name), f"({slot.value(quoted(name))})")
+        if fits is None:
+            continue
+        found = session.rows(
+            f"select {ROW}, {quoted(name)} from ({staged.rows}) where not {fits}"
+            f" order by {ROW} limit 1"
+        )
+        for number, value in found:
+            what = f"`{value}` is no {slot.kind}, the type of `{name}`"
+            raise LoadError(what, _line(*seed, number, str(value)), hint=_TYPES)
+
+
+def _line(body: SeedBody, path: Path, number: int, shown: str) -> Where:
+    """The place of a row: from its number on, the first line that holds what is shown."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    first = shown.strip().splitlines()[0] if shown.strip() else ""
+    lines = text.splitlines()
+    place = next((n for n in range(number, len(lines)) if first in lines[n]), number)
+    line = min(place + 1, max(len(lines), 1))
+    column = lines[line - 1].find(first) + 1 if lines and first else 0
+    return Where.in_text(body.seed.path, text, line, column, len(first))
