@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.sql import read
+from transformer.compile.sql import Grammar, read
 from transformer.compile.steadiness import STEADY, Steadiness, steadiness
+
+DUCKDB = Grammar("duckdb")
 
 
 def of(text: str) -> Steadiness:
-    return steadiness(read(text, "duckdb").words.texts)
+    return steadiness(read(text, DUCKDB).words.texts)
 
 
 STEADY_ONES = [

@@ -80,7 +80,7 @@ def steadiness(words: Sequence[str]) -> Steadiness:
     time = bool(called & _CHANCE or _BARE & there)
     time = time or any(word.startswith(_ABOUT) for word in called)
     order = bool(called & _ORDERED or _IN_TURN & there or _PAIRS & pairs)
-    readers = {word for word in called if _reads_files(word)}
+    readers = {word for word in called if reads_files(word)}
     quoted = [word for word in there if word.startswith(_QUOTES)]
     named = readers or any(_FILE.search(word[:-1]) for word in quoted)
     named = named or any((word, each) in pairs for each in quoted for word in ("from", "join"))
@@ -98,7 +98,7 @@ def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:
         before = lowered[at - 1] if at else ""
         if word == "(":
             depth += 1
-            if not inside and _reads_files(before):
+            if not inside and reads_files(before):
                 inside = depth
         elif word == ")":
             if inside == depth:
@@ -113,7 +113,8 @@ def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:
     return found
 
 
-def _reads_files(function: str) -> bool:
+def reads_files(function: str) -> bool:
+    """Whether the function reads files that it is given the names of."""
     named = function.startswith(("read_", "parquet_")) or function.endswith("_scan")
     return named or function in ("glob", "sniff_csv")
 
