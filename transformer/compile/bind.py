@@ -26,13 +26,11 @@ from transformer.compile.nodes import (
     Node,
     SnapshotBody,
     from_text,
+    record_type,
 )
 from transformer.errors import Fault, SqlError, TransformError, Where, did_you_mean
 from transformer.names import Name, expression, quoted
 from transformer.steps import Columns
-
-# The types of a record's own columns.
-_RECORD = ("VARCHAR", "TIMESTAMP", "TIMESTAMP", "TIMESTAMP", "VARCHAR")
 
 
 class Catalog(Protocol):
@@ -181,7 +179,9 @@ def _snapshot(task: _Task, body: SnapshotBody) -> None:
     if task.node.needs and body.query is None:
         wanted = [name for name in wanted if name.isidentifier()]  # else it is an expression
         _has(task, wanted, task.node.needs[0], body.snapshot.where)
-    extra: Columns = tuple(zip(body.own_names, _RECORD, strict=False))
+    moment = record_type(body, read)
+    kinds = ("VARCHAR", moment, moment, moment, "VARCHAR")
+    extra: Columns = tuple(zip(body.own_names, kinds, strict=False))
     _settle(task, (*read, *extra))
 
 

@@ -19,6 +19,7 @@ from transformer.compile.nodes import (
     from_text,
 )
 from transformer.errors import TransformError, Where
+from transformer.landing.staged import OWN
 from transformer.plan.checked import check_of
 from transformer.plan.checks import Check
 from transformer.plan.fingerprint import shape
@@ -363,7 +364,10 @@ class _Planner:
         """What a snapshot is brought up to date with, but for its columns."""
         if not isinstance(node.body, SnapshotBody) or not node.relation:
             return None
-        return Record(node.relation, self.state.relation(node.relation), self.wish.now)
+        above = (self.graph[each].body for each in self.graph.above(node.id))
+        loaded = any(isinstance(each, SourceBody) and each.table.load for each in above)
+        loaders = frozenset(name for name, _ in OWN) if loaded else frozenset[str]()
+        return Record(node.relation, self.state.relation(node.relation), self.wish.now, loaders)
 
     def material(self, node: Node) -> Material | None:
         """What a model is made of, but for its columns."""
