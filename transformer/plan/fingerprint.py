@@ -79,7 +79,8 @@ def _types(node: Node) -> list[tuple[str, str]]:
 
 def _model(node: Node, body: ModelBody) -> Any:
     texts = [_said(query) for query in (body.query, body.increment) if query]
-    options = {name: getattr(body.config, name) for name in body.config.__struct_fields__}
+    own = [n for n in body.config.__struct_fields__ if n != "keys_are_sql"]
+    options = {name: getattr(body.config, name) for name in own}
     options["written"] = _relevant(body.config.written)
     made = texts, body.code, _relevant(options)
     held = shape(node, body)
