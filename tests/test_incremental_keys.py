@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.projects import Bench, done
+from tests.projects import Bench, done, transform
 from tests.test_dbt_build import project, rows, run
 
 NAMES = ["line id", "a.b", "a-b", 'say "so"', "order", "select", "größe", "a b-c.d", "(x)", "1st"]
@@ -122,3 +122,57 @@ def test_options_of_a_merge_that_do_not_go_together_fail(options: str, tmp_path:
     run(root, "build", "kept")
     report = run(root, "run", "kept", ok=False)
     assert WRONG[options] in str([o.error for o in report.results.bad])
+
+
+KEPT = {
+    "transform.yml": "name: keeps\nvars: {upto: 2}\n",
+    "models/numbers.sql": (
+        "{{ config(materialized='table') }} select i from range({{ var('upto') }}) r(i)"
+    ),
+    "models/sums.sql": """
+        {{ config(materialized='incremental', unique_key='i') }}
+        select i, i * 10 as v from numbers
+        {% if is_incremental() %} where i > (select max(i) from {{ this }}) {% endif %}
+    """,
+}
+
+
+def test_a_changed_query_says_that_old_rows_stay_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.write(KEPT)
+    bench.build()
+    bench.write({"models/sums.sql": KEPT["models/sums.sql"].replace("* 10", "* 11")})
+    assert "--select sums --full-refresh" in transform(tmp_path, "plan").stderr
+    bench.build(vars={"upto": 3})
+    (said,) = bench.notices
+    assert said.startswith("`sums` was changed: rows that its table holds stay")
+    assert bench.rows("select v from sums order by i") == [(0,), (10,), (22,)]
+    bench.build(vars={"upto": 4})
+    assert len(bench.notices) == 1
+    bench.build("sums", full_refresh=True)
+    assert bench.rows("select v from sums order by i") == [(0,), (11,)]
+    assert len(bench.notices) == 1
+
+
+def test_comments_and_layout_are_no_change_of_a_query(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.write(KEPT)
+    bench.build()
+    bench.write(
+        {"models/sums.sql": KEPT["models/sums.sql"].replace("select i,", "select  i, -- i\n")}
+    )
+    bench.build(vars={"upto": 3})
+    assert not bench.notices
+
+
+def test_a_column_that_a_query_no_longer_gives_is_named(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    appends = KEPT["models/sums.sql"].replace(
+        "config(", "config(on_schema_change='append_new_columns', "
+    )
+    bench.write({**KEPT, "models/sums.sql": appends})
+    bench.build()
+    bench.write({"models/sums.sql": appends.replace("i * 10 as v", "1 as w")})
+    bench.build(vars={"upto": 3})
+    assert any("`v` of `sums` is no longer in its query" in said for said in bench.notices)
+    assert bench.rows("select v, w from sums where i = 2") == [(None, 1)]

@@ -181,9 +181,11 @@ class _Build:
         project = self.opened.project
         first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
         rest = self.foresight.after(engine, first, seen) if loads.steps else made
+        for text in rest.notices:
+            self.on_event(Event("notice", text, ""))
         results = self.follow(rest, tools, first)
         keep_up(engine, self.upkeep(engine))
-        whole = Plan((*loads.steps, *rest.steps), made.skips)
+        whole = Plan((*loads.steps, *rest.steps), made.skips, rest.notices)
         call = Call(self.ask.command, self.started, self.outside.invocation)
         words = partial(end_words, (whole, results), self.opened.graph, project, call)
         after = run_hooks(tools, project.on_run_end, words)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -288,6 +288,19 @@ def _schema_changes(material: Material, old: Columns, new: Columns) -> list[Stat
             if n.lower() in before and before[n.lower()] != kind
         ]
     return made
+
+
+def no_longer_given(material: Material, given: Columns) -> Iterator[str]:
+    """Columns that stay in an incremental table, though its query gives them no more."""
+    if material.config.on_schema_change != "append_new_columns" or not given:
+        return
+    there = _folded(given)
+    for name, _ in material.existing.columns if material.existing else ():
+        if name.lower() not in there:
+            yield (
+                f"`{name}` of `{material.relation.table}` is no longer in its query: new rows have"
+                " NULL there; `--full-refresh` or `on_schema_change: sync_all_columns` drops it"
+            )
 
 
 def fits(new: str, old: str) -> bool:

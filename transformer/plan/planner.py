@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -23,7 +23,13 @@ from transformer.landing.staged import OWN
 from transformer.plan.checked import check_of
 from transformer.plan.checks import Check
 from transformer.plan.fingerprint import shape
-from transformer.plan.materialize import Material, Statement, brings_new, statements
+from transformer.plan.materialize import (
+    Material,
+    Statement,
+    brings_new,
+    no_longer_given,
+    statements,
+)
 from transformer.plan.snapshots import Record, snapshot
 from transformer.plan.versions import (
     current_versions,
@@ -190,7 +196,22 @@ class _Planner:
                 self.mistakes.append(work.refused)
             order = tuple(dict.fromkeys(a for a in after if a != node_id))
             steps.append(Step(node_id, _ACTIONS[node.kind], node.name, reason, work, order))
-        return Plan(tuple(steps), tuple(self.skips))
+        notices = [text for each in self.due for text in self.kept_rows(self.graph[each])]
+        return Plan(tuple(steps), tuple(self.skips), tuple(notices))
+
+    def kept_rows(self, node: Node) -> Iterator[str]:
+        """What holds for the rows that an incremental table keeps, where its model is another."""
+        material = self.material(node)
+        if material is None or not brings_new(material):
+            return
+        held = self.state.nodes.get(node.id)
+        if held is not None and held.fingerprint and held.fingerprint != self.prints[node.id]:
+            yield (
+                f"`{node.name}` was changed: rows that its table holds stay as its old query made"
+                f" them; `--full-refresh` makes them again: --select {node.name} --full-refresh"
+            )
+        given = self.facts.increments.get(node.id, self.facts.columns.get(node.id, ()))
+        yield from no_longer_given(material, given)
 
     def gates(self) -> dict[str, list[str]]:
         """Which checks are measured in one scan, by the step that measures them.
