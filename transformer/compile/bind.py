@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from transformer.compile.complaints import complaint, placed
 from transformer.compile.config import option_place
-from transformer.compile.contracts import contract
+from transformer.compile.contracts import contract, contract_order, in_order
 from transformer.compile.freshness import newest
 from transformer.compile.nodes import (
     ActivationBody,
@@ -144,6 +144,7 @@ def _model(task: _Task, body: ModelBody) -> None:
         return
     if body.config.contract and task.node.described.columns:
         task.bound.mistakes += contract(task.node, columns, task.catalog.describe)
+    columns = in_order(columns, contract_order(task.node.described, body.config))
     _settle(task, columns)
     increment = _describe(task, body.increment) if body.increment else None
     if increment is not None:

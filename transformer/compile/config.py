@@ -52,7 +52,7 @@ def open_config(model: Model, written: Mapping[str, Any]) -> ModelConfig:
         contract=bool(enforced),
         pre_hook=hook_texts(merged.get("pre_hook")),
         post_hook=hook_texts(merged.get("post_hook")),
-        keys_are_sql=True,
+        as_dbt=True,
         written=merged,
     )
 

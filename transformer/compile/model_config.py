@@ -31,8 +31,8 @@ class ModelConfig(Struct, frozen=True):
     contract: bool = False
     pre_hook: tuple[str, ...] = ()
     post_hook: tuple[str, ...] = ()
-    # A key may be any SQL, as in dbt; else it is the name of a column.
-    keys_are_sql: bool = False
+    # Read as dbt reads it: a key may be any SQL, and an enforced contract orders the columns.
+    as_dbt: bool = False
     # Everything that was written, known or not: templates may ask for any of it.
     written: Options = field(default_factory=dict)
 
@@ -49,7 +49,7 @@ class ModelConfig(Struct, frozen=True):
         return "delete+insert" if self.unique_key else "append"
 
 
-_INNER = ("written", "keys_are_sql")
+_INNER = ("written", "as_dbt")
 
 
 def options_of(config: ModelConfig) -> Mapping[str, Any]:

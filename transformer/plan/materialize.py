@@ -54,6 +54,8 @@ class Material(Struct, frozen=True):
     # their names.
     shape: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    # The columns of a contract that says in which order they stand.
+    order: tuple[str, ...] = ()
     # The macro of the project that brings an incremental table up to date, where there is one.
     strategy: str = ""
 
@@ -98,6 +100,9 @@ def table(material: Material) -> list[Statement]:
         return [*made, *_shaped(material)]
     if material.query is None:
         return [*made, Statement(f"{head}select * from {DELTA}")]
+    if material.order:
+        chosen = f"{head}select {', '.join(map(quoted, material.order))} from (\n"
+        return [*made, Statement(f"{chosen}{material.query}\n)", len(chosen))]
     return [*made, _with_text(head, material.query)]
 
 
@@ -114,10 +119,11 @@ def in_two(
     if relation is None or len(made) != 1 or not made[0].sql.startswith(head):
         return None
     name = relation.with_table(_BESIDE + relation.table)
-    there, other = relation.sql(), name.sql()
+    there, other, its_head = relation.sql(), name.sql(), _table_head(name)
+    own = None if made[0].own is None else made[0].own - len(head) + len(its_head)
     return (
         name,
-        _with_text(_table_head(name), made[0].sql.removeprefix(head)),
+        Statement(its_head + made[0].sql.removeprefix(head), own),
         (
             Statement(f"drop table if exists {there}"),
             Statement(f"alter table {other} rename to {quoted(relation.table)}"),
@@ -211,7 +217,7 @@ def _strategy(material: Material) -> Callable[[Material, Sequence[str]], list[St
 def _keys_are_there(material: Material, given: Columns) -> None:
     there = _folded(given)
     for key in material.config.unique_key:
-        may_be_sql = material.config.keys_are_sql and not _NAME.match(key)
+        may_be_sql = material.config.as_dbt and not _NAME.match(key)
         if there and not may_be_sql and plain(key).lower() not in there:
             raise SqlError(
                 f"the query of `{material.relation.table}` gives no `{key}`, which is its"
@@ -329,7 +335,7 @@ def _delete_insert(material: Material, names: Sequence[str]) -> list[Statement]:
     keys = material.config.unique_key
     if not keys:
         return _append(material, names)
-    if not material.config.keys_are_sql or all(_is_column(k, names) for k in keys):
+    if not material.config.as_dbt or all(_is_column(k, names) for k in keys):
         found = f"exists (select 1 from {DELTA} {NEW} where {_same(keys)})"
     else:  # as dbt takes it: a key may be any expression
         listed = ", ".join(quoted(plain(k)) if _is_column(k, names) else f"({k})" for k in keys)

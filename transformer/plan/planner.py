@@ -8,6 +8,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from transformer.compile.config import option_place
+from transformer.compile.contracts import contract_order
 from transformer.compile.keys import keyed
 from transformer.compile.nodes import (
     CheckBody,
@@ -406,6 +407,7 @@ class _Planner:
             place=partial(_columns_place, body),
             shape=shape(node, body),
             names=tuple(c.name for c in node.described.columns),
+            order=contract_order(node.described, body.config),
         )
 
 
