@@ -58,7 +58,7 @@ def _far(project: Project, graph: Graph, ask: Ask) -> dict[str, Placed]:
     target = project.target
     places = places_of(ask.root.resolve(), project.allowed_paths)
     path = places.resolve(target.path, target.places.get("path"))
-    state = Workplace(path, target, find(target.type)).state()
+    state = Workplace(path, target, find(target.type), project.name).state()
     return {
         node_id: Placed(Name(e.schema, e.table), e.database if e.database != target.catalog else "")
         for node_id, e in ask.deferred.items()

@@ -103,7 +103,7 @@ class _Build:
             and not unplaced(seen.state)
             and self.place.complete(shown_of(self.opened))
         )
-        if not seen.plan.steps and ended:
+        if not seen.plan.steps and ended and not self.place.is_renamed:
             return self.nothing(seen)
         with self.place.working() as engine:
             report = self.done(engine, seen)
@@ -203,6 +203,7 @@ class _Build:
                 ledger.forget(session, self.replaced(ledger.relations(session)))
                 for name in sorted(names):
                     session.run(f"create schema if not exists {quoted(name)}")
+            self.place.note_name(engine)
             if "load" in self.how.actions:
                 touch(session, self.opened.graph, *self.foresight.way)
 
