@@ -108,11 +108,10 @@ def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:
             if inside == depth:
                 inside = 0
             depth -= 1
-        elif _is_text(word) and (
-            before in ("from", "join") or (inside and before in ("(", ",", "["))
-        ):
-            found.append(_inside(words[at]))
-        elif word.startswith(_QUOTES) and _FILE.search(_inside(word)):
+        elif (
+            _is_text(word)
+            and (before in ("from", "join") or (inside and before in ("(", ",", "[")))
+        ) or (word.startswith(_QUOTES) and _FILE.search(_inside(word))):
             found.append(_inside(words[at]))
     return found
 
