@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects import transform
 from tests.test_dbt_build import project, rows, run
+from transformer.project.dbt.configs import IDLE, KNOWN
 
 CONTRACT = """
     models:
@@ -94,3 +96,34 @@ def test_values_of_a_variable_are_a_list(values: str, tmp_path: Path) -> None:
     run(root, "build", "kept", vars={"kinds": ["a", "b"], "one": "a"})
     (root / "models/kept.sql").write_text("select '[' as k")
     run(root, "build", "kept", vars={"kinds": ["a", "b"], "one": "a"}, ok=False)
+
+
+# What dbt-core 1.12 and dbt-duckdb 1.11 read of a model's, seed's or snapshot's configuration:
+# the fields of dbt's own classes, and what the adapter's macros and Python ask for.
+OF_DBT = """
+access alias as_of_datetime as_of_version batch_size begin check_cols column_types
+concurrent_batches contract csv_read_options database dbt_valid_to_current delimiter docs enabled
+error_if event_time fail_calc fast format freshness full_refresh glue_database glue_register grants
+group hard_deletes iceberg_table incremental_predicates incremental_strategy
+invalidate_hard_deletes json_read_options latest_version_pointer limit loaded_at_field
+loaded_at_query location lookback materialized merge_clauses merge_exclude_columns
+merge_insert_condition merge_on_using_columns merge_returning_columns merge_update_columns
+merge_update_condition merge_update_set_expressions meta on_configuration_change on_error
+on_schema_change options overrides packages parquet_read_options parameters partition_by
+partition_columns partitioned_by persist_docs plugin post_hook pre_hook predicates quote_columns
+quoting save_mode schema severity snapshot_meta_column_names sorted_by sql_header static_analysis
+store_failures store_failures_as strategy submission_method tags target_database target_schema
+unique_key updated_at warn_if where
+"""
+
+
+def test_every_option_that_dbt_knows_is_known() -> None:
+    assert set(OF_DBT.split()) - KNOWN <= {"overrides", "parameters"}
+
+
+@pytest.mark.parametrize("key", sorted(IDLE))
+def test_an_option_without_effect_is_named(key: str, tmp_path: Path) -> None:
+    text = f"{{{{ config({key}='x') }}}} select 1 as a"
+    root = project(tmp_path, **{"models/kept.sql": text})
+    said = transform(root, "build", "--select", "kept").stderr
+    assert f"`{key}` in `models/kept.sql` has no effect here" in said
