@@ -54,6 +54,8 @@ class Material(Struct, frozen=True):
     # their names.
     shape: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    # The model's name, for messages.
+    name: str = ""
     # The columns of a contract that says in which order they stand.
     order: tuple[str, ...] = ()
     # The macro of the project that brings an incremental table up to date, where there is one.
