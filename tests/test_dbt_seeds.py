@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.test_dbt_build import project, rows, run
@@ -157,3 +158,54 @@ def test_a_single_value_far_down_counts(tmp_path: Path) -> None:
     assert rows(root, "select typeof(a), b from long order by a desc limit 1") == [
         ("DOUBLE", "y,z")
     ]
+
+
+# A header, a row below it, and what dbt-core 1.12 calls the columns; the values come out as text.
+HEADERS = {
+    ("id,,a", "1,2,3"): ["id", "b", "a"],
+    ("a,a,a", "x,y,z"): ["a", "a_2", "a_3"],
+    ("a,a_2,a", "x,y,z"): ["a", "a_2", "a_3"],
+    ('"say ""so""","x, y",z', "1,2,3"): ['say "so"', "x, y", "z"],
+    (" a ,b c,d-e", "1,2,3"): [" a ", "b c", "d-e"],
+    ("#id,1st,select", "1,2,3"): ["#id", "1st", "select"],
+}
+
+
+@pytest.mark.parametrize(("header", "row"), HEADERS)
+def test_columns_are_named_as_in_dbt(header: str, row: str, tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "seeds" / "named.csv").write_text(f"{header}\n{row}\n")
+    run(root, "seed", "named")
+    found = rows(root, "select column_name from (describe named)")
+    assert [name for (name,) in found] == HEADERS[header, row]
+    assert len(rows(root, "from named")) == 1
+
+
+# Lines of which a reader could take something for more than text, and the type of the first column.
+LINES = {
+    "1,a\n#2,b\n3,c\n": "VARCHAR",
+    "#1,a\n#2,b\n": "VARCHAR",
+    "1,it's\n2,b\n": "INTEGER",
+    "1,a\n\n2,b\n": "INTEGER",
+    '1,"a ""b"", c"\n2,"# no"\n': "INTEGER",
+    "1,a # b\n2,c\n": "INTEGER",
+    '1,"two\nlines"\n2,b\n': "INTEGER",
+    "# a line, alone\n1,b\n": "VARCHAR",
+}
+
+
+@pytest.mark.parametrize("lines", LINES)
+def test_rows_are_those_that_the_engine_copies_as_for_dbt(lines: str, tmp_path: Path) -> None:
+    root = project(tmp_path)
+    path = root / "seeds" / "plain.csv"
+    path.write_text(f"k,v\n{lines}")
+    kind = LINES[lines]
+    con = duckdb.connect()
+    con.execute(f"create table dbts (k {kind}, v varchar)")
+    try:
+        con.execute(f"copy dbts from '{path}' (format csv, header true, delimiter ',')")
+    except duckdb.Error:
+        run(root, "seed", "plain", ok=False)
+        return
+    run(root, "seed", "plain")
+    assert rows(root, "from plain") == con.execute("from dbts").fetchall()

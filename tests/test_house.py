@@ -22,7 +22,7 @@ FLOORS = (
     {"errors", "dialect", "plugins", "witness", "lines", "cloning"},
     {"names"},
     {"steps", "project"},
-    {"compile", "landing", "engines", "ledger", "targets", "warehouse", "console"},
+    {"compile", "landing", "engines", "ledger", "renaming", "targets", "warehouse", "console"},
     {"plan", "sources", "sync", "python_model", "workplace"},
     {"run"},
     {"asking"},

@@ -25,7 +25,7 @@ from transformer.project.load import Request, load_project
 from transformer.project.paths import places_of
 from transformer.project.schema import Vocabulary
 from transformer.project.values import Project
-from transformer.seeing import world_of
+from transformer.seeing import grammar_of, world_of
 from transformer.workplace import Workplace
 
 
@@ -42,13 +42,13 @@ def compiled(ask: Ask, outside: Outside) -> tuple[Project, CompiledProject]:
     """Reads and compiles the project. Raises UsageError when there is none."""
     project = _read(ask.root.resolve(), ask, outside)
     _note_passwords(project, outside.secrets)
-    dialect = find(project.target.type).DIALECT.name
+    grammar = grammar_of(project)
     world = world_of(ask, outside)
-    made = compile_project(project, world, dialect)
+    made = compile_project(project, world, grammar)
     if not ask.deferred:
         return project, made
     far = _far(project, made.graph, ask)
-    return project, compile_project(project, world, dialect, far)
+    return project, compile_project(project, world, grammar, far)
 
 
 def _far(project: Project, graph: Graph, ask: Ask) -> dict[str, Placed]:
@@ -58,7 +58,7 @@ def _far(project: Project, graph: Graph, ask: Ask) -> dict[str, Placed]:
     target = project.target
     places = places_of(ask.root.resolve(), project.allowed_paths)
     path = places.resolve(target.path, target.places.get("path"))
-    state = Workplace(path, target, find(target.type)).state()
+    state = Workplace(path, target, find(target.type), project.name).state()
     return {
         node_id: Placed(Name(e.schema, e.table), e.database if e.database != target.catalog else "")
         for node_id, e in ask.deferred.items()

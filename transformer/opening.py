@@ -99,7 +99,8 @@ class Opened(Struct, frozen=True):
         """Where the target's warehouse is built."""
         target = self.project.target
         path = self.places.resolve(target.path, target.places.get("path"))
-        return Workplace(path, target, self.engine)
+        project = self.project
+        return Workplace(path, target, self.engine, project.name, tuple(project.packages))
 
 
 def open_project(ask: Ask, outside: Outside) -> Opened:

@@ -13,11 +13,10 @@ from transformer.compile.index import Index, Listed
 from transformer.compile.nodes import Node
 from transformer.compile.scope import Scope
 from transformer.compile.stored import Nodes, RememberedGraph, decode
-from transformer.engines import find
 from transformer.errors import TransformError
 from transformer.project.settings import read_file
 from transformer.remembering import Nearly, Remembered
-from transformer.seeing import world_of
+from transformer.seeing import grammar_of, world_of
 
 # Where more have changed, compiling everything is as quick.
 _MOST = 40
@@ -47,9 +46,9 @@ def patched(ask: Ask, outside: Outside, nearly: Nearly) -> tuple[Remembered, Sco
 def _scope(ask: Ask, outside: Outside, known: Remembered) -> Scope:
     project = known.project
     index = Index(project.name, open=project.open, packages=frozenset(project.packages))
-    dialect = find(project.target.type).DIALECT.name
+    grammar = grammar_of(project)
     return scope_of(
-        project, index.filled(decode(known.index, Listed)), world_of(ask, outside), dialect
+        project, index.filled(decode(known.index, Listed)), world_of(ask, outside), grammar
     )[0]
 
 

@@ -204,8 +204,12 @@ def show_plan(plan: Plan, console: Console) -> None:
             console.event(
                 "step", id=step.id, action=step.action, name=step.label, reason=step.reason
             )
+        for text in plan.notices:
+            console.event("notice", text=text)
         console.event("summary", steps=len(plan), skipped=len(plan.skips))
         return
+    for text in plan.notices:
+        console.say(text)
     for step in plan:
         console.data(f"{step.action:<10}{step.label:<36}{step.reason}")
     for action in ("build", "load", "check", "activate"):

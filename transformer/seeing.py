@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from transformer.asking import Ask, Outside
+from transformer.compile.sql import Grammar
 from transformer.compile.world import World
+from transformer.engines import find
+from transformer.project.values import Project
 
 
 def world_of(ask: Ask, outside: Outside) -> World:
@@ -18,3 +21,9 @@ def world_of(ask: Ask, outside: Outside) -> World:
         {"select": ask.select, "exclude": ask.exclude, "vars": ask.vars},
         hear=outside.say,
     )
+
+
+def grammar_of(project: Project) -> Grammar:
+    """The SQL of the project's engine, with the engine's own parser."""
+    engine = find(project.target.type)
+    return Grammar(engine.DIALECT.name, engine.serializer())

@@ -77,10 +77,12 @@ class Skip(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """Steps in an order that can be followed, and what is left alone."""
+    """Steps in an order that can be followed, what is left alone, and what a user should know
+    before it is followed."""
 
     steps: tuple[Step, ...] = ()
     skips: tuple[Skip, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from transformer.compile.nodes import Graph
 from transformer.errors import TransformError
 from transformer.names import Name
 from transformer.project.values import Target
+from transformer.renaming import former, rename
 from transformer.steps import State
 from transformer.warehouse import (
     Warehouse,
@@ -43,6 +45,9 @@ class Workplace(Struct, frozen=True):
     shown: Path
     target: Target
     engine: Any
+    # The project's name, and those of its packages: ids in the ledger begin with them.
+    project: str = ""
+    packages: tuple[str, ...] = ()
 
     @property
     def warehouse(self) -> Warehouse:
@@ -114,8 +119,36 @@ class Workplace(Struct, frozen=True):
     def looking(self, path: Path | None = None) -> Iterator[Any]:
         """The engine over the file that tells the state, or over another of the two, for reading;
         None when there is none."""
-        with opened(path or self.reading, partial(self._connected, read_only=True)) as engine:
-            yield engine
+        found, connect = path or self.reading, partial(self._connected, read_only=True)
+        with opened(found, connect) as engine:
+            if not self._former(engine):
+                yield engine
+                return
+        with TemporaryDirectory() as room:  # read as it will be when it is next built
+            copied = Path(room) / found.name
+            copy_file(found, copied)
+            with opened(copied, self._connected) as engine:
+                self.note_name(engine)
+                yield engine
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether the ids in the ledger hold a name that the project no longer has."""
+        with opened(self.reading, self._bare) as engine:
+            return self._former(engine)
+
+    def _former(self, engine: Any) -> bool:
+        if engine is None or not self.project:
+            return False
+        with engine.session() as session:
+            return bool(former(session, self.project, self.packages))
+
+    def note_name(self, engine: Any) -> None:
+        """Gives the ids in the ledger the project's name, and notes it."""
+        with engine.session() as session:
+            if self.project and ledger.exists(session):
+                with session.transaction():
+                    rename(session, self.project, self.packages)
 
     def _bare(self, path: Path) -> Any:
         """The file, open for reading as it is."""
@@ -148,6 +181,7 @@ class Workplace(Struct, frozen=True):
         path = self.warehouse.live if self.in_place else self.warehouse.private
         engine = self._connected(path)
         try:
+            self.note_name(engine)
             yield engine
         except BaseException:
             with suppress(TransformError):

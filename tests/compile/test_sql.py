@@ -6,7 +6,9 @@ import pytest
 
 from transformer.compile.locate import in_template
 from transformer.compile.splicing import Splice, spliced, unspliced
-from transformer.compile.sql import canonical, read
+from transformer.compile.sql import Grammar, canonical, read
+
+DUCKDB = Grammar("duckdb")
 
 USES = [
     ("select * from a", ["a"]),
@@ -43,27 +45,27 @@ USES = [
 
 @pytest.mark.parametrize(("text", "expected"), USES, ids=[text for text, _ in USES])
 def test_tables_that_a_query_reads(text: str, expected: list[str]) -> None:
-    assert [".".join(use.parts) for use in read(text, "duckdb").uses] == expected
+    assert [".".join(use.parts) for use in read(text, DUCKDB).uses] == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), USES, ids=[text for text, _ in USES])
 def test_the_place_of_a_use_is_the_name_itself(text: str, expected: list[str]) -> None:
-    for use in read(text, "duckdb").uses:
+    for use in read(text, DUCKDB).uses:
         assert text[use.start : use.end].replace('"', "") == ".".join(use.parts)
 
 
 def test_what_sqlglot_cannot_read_has_no_uses_and_says_so() -> None:
-    assert not read("select from where group", "duckdb").parsed
+    assert not read("select from where group", DUCKDB).parsed
 
 
 def test_a_semicolon_in_quotes_ends_nothing() -> None:
-    assert read("select ';' from a", "duckdb").refused is None
-    assert read("select 1; select 2", "duckdb").refused is not None
+    assert read("select ';' from a", DUCKDB).refused is None
+    assert read("select 1; select 2", DUCKDB).refused is not None
 
 
 def test_only_the_name_changes() -> None:
     text = "select x ~ 'a.*b' -- from a\nfrom  a  t /* a */"
-    use = read(text, "duckdb").uses[0]
+    use = read(text, DUCKDB).uses[0]
     made = spliced(text, [Splice(use.start, use.end, '"s"."a"')])
     assert made == 'select x ~ \'a.*b\' -- from a\nfrom  "s"."a"  t /* a */'
 

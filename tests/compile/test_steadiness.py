@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.sql import read
+from transformer.compile.sql import Grammar, read
 from transformer.compile.steadiness import STEADY, Steadiness, steadiness
+
+DUCKDB = Grammar("duckdb")
 
 
 def of(text: str) -> Steadiness:
-    return steadiness(read(text, "duckdb").words.texts)
+    return steadiness(read(text, DUCKDB).words.texts)
 
 
 STEADY_ONES = [
@@ -138,3 +140,46 @@ SHAPES = [
 @pytest.mark.parametrize("text", SHAPES)
 def test_what_columns_are_made_of_may_change_them(text: str) -> None:
     assert of(text).shape
+
+
+COMPUTED = [
+    "from read_csv('a' || '.csv')",
+    "from read_csv(concat('a', '.csv'))",
+    "from read_parquet(['a.parquet', 'b' || '.parquet'])",
+    "from glob(getvariable('place') || '*')",
+    r"from read_text(E'a\x2etxt')",
+    "from read_json_auto(case when true then 'a.json' end)",
+    "from parquet_scan(format('{}.parquet', 'a'), union_by_name = true)",
+]
+
+
+@pytest.mark.parametrize("text", COMPUTED)
+def test_files_whose_names_are_computed_are_read_in_every_build(text: str) -> None:
+    assert of(text).time
+
+
+NAMED = {
+    "from read_csv($$x.csv$$)": ("x.csv",),
+    "from read_csv($a$it's.csv$a$, header = true)": ("it's.csv",),
+    "from read_text(e'x.txt')": ("x.txt",),
+    "select * from read_csv(['a.csv', $$b.csv$$], delim = ';' )": ("a.csv", "b.csv"),
+    "from $$x.parquet$$": ("x.parquet",),
+}
+
+
+@pytest.mark.parametrize("text", NAMED)
+def test_files_are_watched_however_their_names_are_quoted(text: str) -> None:
+    assert of(text).files == NAMED[text]
+    assert not of(text).time
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select max(a collate nocase) from t",
+        "select distinct a COLLATE de from t",
+        "select a collate nocase.noaccent as x, count(*) from t group by 1",
+    ],
+)
+def test_which_of_equal_texts_a_collation_gives_depends_on_the_order(text: str) -> None:
+    assert of(text).order

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.sql import parsed, read
+from transformer.compile.serialized import Named, named
+from transformer.compile.sql import Grammar, parsed, read
 from transformer.compile.tables import tables
+from transformer.engines import find
+
+# Without the engine's own parser: what sqlglot finds, and with it.
+DUCKDB = Grammar("duckdb")
+ENGINE = Grammar("duckdb", find("duckdb").serializer())
 
 # These the tokens tell.
 TOLD = [
@@ -83,18 +89,29 @@ LEFT = [
 
 @pytest.mark.parametrize("text", TOLD)
 def test_what_the_tokens_tell_is_what_the_parser_finds(text: str) -> None:
-    found = tables(read(text, "duckdb").words)
+    found = tables(read(text, DUCKDB).words)
     assert found is not None
     assert found == parsed(text, "duckdb")
 
 
 @pytest.mark.parametrize("text", LEFT)
 def test_what_may_say_more_is_left_to_the_parser(text: str) -> None:
-    assert tables(read(text, "duckdb").words) is None
-    assert list(read(text, "duckdb").uses) == (parsed(text, "duckdb") or [])
+    assert tables(read(text, DUCKDB).words) is None
+    assert list(read(text, DUCKDB).uses) == (parsed(text, "duckdb") or [])
 
 
 def test_a_query_that_only_the_engine_understands_names_its_tables_too() -> None:
     text = "select x'ff' from t order /* by what */ by 1"
     assert parsed(text, "duckdb") is None
-    assert [use.parts for use in read(text, "duckdb").uses] == [("t",)]
+    assert [use.parts for use in read(text, DUCKDB).uses] == [("t",)]
+
+
+@pytest.mark.parametrize("text", [*TOLD, *LEFT])
+def test_the_engines_own_parser_finds_what_sqlglot_finds(text: str) -> None:
+    found = named(ENGINE.serialized(text), text) if ENGINE.serialized else None
+    found = found or Named(read(text, ENGINE).uses)
+    certain = [use for use in found.uses if not use.optional]
+    known = parsed(text, "duckdb") or []
+    assert [(u.parts, u.start, u.end) for u in certain] == [
+        (u.parts, u.start, u.end) for u in known
+    ]

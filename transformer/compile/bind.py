@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from transformer.compile.complaints import complaint, placed
 from transformer.compile.config import option_place
-from transformer.compile.contracts import contract
+from transformer.compile.contracts import contract, contract_order, in_order
 from transformer.compile.freshness import newest
 from transformer.compile.nodes import (
     ActivationBody,
@@ -26,13 +26,11 @@ from transformer.compile.nodes import (
     Node,
     SnapshotBody,
     from_text,
+    record_type,
 )
 from transformer.errors import Fault, SqlError, TransformError, Where, did_you_mean
 from transformer.names import Name, expression, quoted
 from transformer.steps import Columns
-
-# The types of a record's own columns.
-_RECORD = ("VARCHAR", "TIMESTAMP", "TIMESTAMP", "TIMESTAMP", "VARCHAR")
 
 
 class Catalog(Protocol):
@@ -146,6 +144,7 @@ def _model(task: _Task, body: ModelBody) -> None:
         return
     if body.config.contract and task.node.described.columns:
         task.bound.mistakes += contract(task.node, columns, task.catalog.describe)
+    columns = in_order(columns, contract_order(task.node.described, body.config))
     _settle(task, columns)
     increment = _describe(task, body.increment) if body.increment else None
     if increment is not None:
@@ -181,7 +180,9 @@ def _snapshot(task: _Task, body: SnapshotBody) -> None:
     if task.node.needs and body.query is None:
         wanted = [name for name in wanted if name.isidentifier()]  # else it is an expression
         _has(task, wanted, task.node.needs[0], body.snapshot.where)
-    extra: Columns = tuple(zip(body.own_names, _RECORD, strict=False))
+    moment = record_type(body, read)
+    kinds = ("VARCHAR", moment, moment, moment, "VARCHAR")
+    extra: Columns = tuple(zip(body.own_names, kinds, strict=False))
     _settle(task, (*read, *extra))
 
 

@@ -23,6 +23,7 @@ from transformer.project.values import CheckConfig, CheckSpec, SqlCheck
 
 _CALL = re.compile(r"\s*(env_var|ref|var|source)\s*\(.*\)\s*\Z", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
+_COUNTED = CheckConfig().fail_calc
 _STORED_AS = ("ephemeral", "table", "view")
 _AUDIT = "dbt_test__audit"  # the schema of stored failures, as in dbt
 # What dbt's own macros of these names do is measured in one scan with others.
@@ -87,7 +88,7 @@ def _check(
         kind=spec.kind if macro else spec.kind.rpartition(".")[2],
         on=checked.node.id,
         column=spec.args.get("column_name") or spec.column,
-        args=spec.args,
+        args=spec.args if macro else _filled(spec, scope),
         config=_rendered(
             _with_written(spec.config, query.trace, spec.given) if query else spec.config,
             spec,
@@ -103,6 +104,15 @@ def _check(
     taken.add(name)
     body = _storing(body, spec.alias or name, scope)
     return _node(name, body, needs, scope, spec.package), query
+
+
+def _filled(spec: CheckSpec, scope: Scope) -> Mapping[str, Any]:
+    """The arguments of a check that is measured without a macro, their Jinja filled in."""
+    session = scope.session(Trace(), spec.package)
+    return {
+        key: value if key == "to" else _argument(value, session, spec)
+        for key, value in spec.args.items()
+    }
 
 
 def _rendered(config: CheckConfig, spec: CheckSpec, scope: Scope) -> CheckConfig:
@@ -188,6 +198,8 @@ def _macro(spec: CheckSpec, scope: Scope) -> Macro | None:
         )
     if found is None:
         return None
+    if spec.config.fail_calc != _COUNTED:
+        return found  # what it counts is in the macro's own query
     native = kind in _NATIVE and found.package == BUILT_IN
     if kind in _NATIVE_OF_PACKAGES.get(found.package, ()):
         native = _is_simple(spec)

@@ -52,6 +52,7 @@ def open_config(model: Model, written: Mapping[str, Any]) -> ModelConfig:
         contract=bool(enforced),
         pre_hook=hook_texts(merged.get("pre_hook")),
         post_hook=hook_texts(merged.get("post_hook")),
+        as_dbt=True,
         written=merged,
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from transformer.compile.complaints import complaint
+from transformer.compile.model_config import ModelConfig
 from transformer.compile.nodes import Node
 from transformer.errors import Fault, SqlError, TransformError, did_you_mean
-from transformer.project.values import Column
+from transformer.project.values import Column, Described
 from transformer.steps import Columns
 
 Describe = Callable[[str], Columns]
@@ -48,6 +49,22 @@ def contract(node: Node, columns: Columns, describe: Describe) -> list[Transform
         for name, _ in columns
         if name.lower() not in names
     ]
+
+
+def contract_order(described: Described, config: ModelConfig) -> tuple[str, ...]:
+    """The columns of a table in the order that its contract gives them, as in dbt; none where
+    the query's order stands."""
+    stored = config.materialized in ("table", "incremental")
+    if not (config.as_dbt and config.contract and stored):
+        return ()
+    return tuple(column.name for column in described.columns)
+
+
+def in_order(columns: Columns, order: tuple[str, ...]) -> Columns:
+    """The columns in this order, where it names them all."""
+    given = {name.lower(): (name, kind) for name, kind in columns}
+    wanted = [name.lower() for name in order]
+    return tuple(given[name] for name in wanted) if set(wanted) == set(given) else columns
 
 
 def _normal(column: Column, describe: Describe) -> str | None:

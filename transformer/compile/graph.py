@@ -44,6 +44,7 @@ from transformer.compile.seeds import seed_depends, seed_node
 from transformer.compile.snapshots import configured, snapshot_node
 from transformer.compile.sources import source_id, source_nodes
 from transformer.compile.spans import sampled
+from transformer.compile.sql import Grammar
 from transformer.compile.units import unit_nodes
 from transformer.compile.world import World
 from transformer.errors import GraphError, TransformError, Where, did_you_mean
@@ -96,14 +97,14 @@ class CompiledProject(Struct, frozen=True):
 
 
 def compile_project(
-    project: Project, world: World, dialect: str, far: Mapping[str, Placed] | None = None
+    project: Project, world: World, grammar: Grammar, far: Mapping[str, Placed] | None = None
 ) -> CompiledProject:
     """Compiles everything. Nothing is raised: mistakes are in the value. References to the nodes
     in `far` lead there."""
     packages = frozenset(project.packages)
     disabled = frozenset(project.disabled)
     index = Index(project.name, open=project.open, packages=packages, disabled=disabled)
-    scope, wrong = scope_of(project, index, world, dialect)
+    scope, wrong = scope_of(project, index, world, grammar)
     library = scope.library
     draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread, far=far or {})
     models = list(_configured(project, draft))
@@ -132,7 +133,7 @@ def compile_project(
 
 
 def scope_of(
-    project: Project, index: Index, world: World, dialect: str
+    project: Project, index: Index, world: World, grammar: Grammar
 ) -> tuple[Scope, list[TransformError]]:
     """What every rendering of the project shares, and the mistakes in its macros."""
     library, wrong = read_library(
@@ -144,7 +145,7 @@ def scope_of(
     vars_of = {name: package.vars for name, package in project.packages.items()}
     sample = sampled(world.flags.get("SAMPLE"), world.now)
     target = project.target
-    made = Scope(index, library, target, project.vars, world, dialect, vars_of, sample=sample)
+    made = Scope(index, library, target, project.vars, world, grammar, vars_of, sample=sample)
     return made, wrong
 
 

@@ -201,7 +201,7 @@ class Index(Struct):
         Raises GraphError, with the nearest names, when it is nobody's.
         """
         if self.open:
-            return self._perhaps(parts)
+            return self.perhaps(parts)
         lowered = tuple(part.lower() for part in parts[-2:])
         if len(parts) == 1:
             found = self.nodes.get(parts[0]) or self._folded(parts[0])
@@ -210,19 +210,33 @@ class Index(Struct):
             if lowered[0].startswith(("duckdb_", "pg_", "__dbt__cte__")):
                 return None
         else:
-            found = self.sources.get((parts[-2], parts[-1])) or self.relations.get(
+            found = self._sourced_as(parts[-2], parts[-1]) or self.relations.get(
                 (lowered[0], lowered[1])
             )
             if found or lowered[0] in _SYSTEM:
                 return found
         raise self._unknown(parts, where())
 
-    def _perhaps(self, parts: tuple[str, ...]) -> Referable | None:
-        """What the name means, where other tools' tables may be named too."""
+    def perhaps(self, parts: tuple[str, ...]) -> Referable | None:
+        """What the name means, where it may as well mean something that is not the project's."""
         if len(parts) == 1:
-            return self.nodes.get(parts[0])
+            return self.nodes.get(parts[0]) or self._folded(parts[0])
         found = self.relations.get((parts[-2].lower(), parts[-1].lower()))
+        if not self.open:
+            return self._sourced_as(parts[-2], parts[-1]) or found
         return found if found and (len(parts) == 2 or not found.database) else None
+
+    def calls(self, function: str) -> bool:
+        """Whether the function is one of the project."""
+        return function in self.functions or self._folded(function) is not None
+
+    def _sourced_as(self, silo: str, table: str) -> Referable | None:
+        found = self.sources.get((silo, table))
+        if found is None:
+            wanted = (silo.lower(), table.lower())
+            known = self.sources.items()
+            found = next((n for (s, t), n in known if (s.lower(), t.lower()) == wanted), None)
+        return found
 
     def _folded(self, name: str) -> Referable | None:
         lowered = name.lower()

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, StrictUndefined, Undefined, nodes
-from jinja2.exceptions import TemplateSyntaxError
+from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
@@ -80,6 +80,10 @@ class _MaterializationBlock(Extension):
         return node
 
 
+# Macros of dbt that are words here.
+_OF_DBT = frozenset({"is_incremental", "run_query", "statement"})
+
+
 class Namespace:
     """A package as templates see it: `dbt_utils.star`."""
 
@@ -90,6 +94,8 @@ class Namespace:
 
     def __getattr__(self, name: str) -> Any:
         found = self.__session.library.own(name, self.__name)
+        if found is None and self.__name == "dbt" and name in _OF_DBT:
+            return self.__session.context[name]
         if found is None:
             raise AttributeError(f"the package `{self.__name}` has no macro `{name}`")
         return self.__session.bound(found)
@@ -105,22 +111,36 @@ class _Sandbox(SandboxedEnvironment):
 
 
 class Forgiving(Undefined):
-    """What an open project's templates meet where there is nothing: empty in text, and whatever
-    is asked of a missing part is missing too, as in dbt. A name nobody knows cannot be called."""
+    """What an open project's templates meet where there is nothing: empty in text, as in dbt.
+
+    Where nothing is executed yet, whatever is asked of a missing part is missing too, and may be
+    called; else both fail by name, and so does a call of a name that nobody knows.
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Forgiving(obj=self, name=name)
+        return self._fail() if _executes() else Forgiving(obj=self, name=name)
 
     def __getitem__(self, key: Any) -> Any:
-        return self
+        return self._fail() if _executes() else self
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *_: Any, **__: Any) -> Any:
         """An attempt to call it."""
-        if self._undefined_obj is missing:
-            return self._fail_with_undefined_error(*args, **kwargs)
-        return self
+        return self._fail() if self._undefined_obj is missing or _executes() else self
+
+    def _fail(self) -> Any:
+        kind = type(self._undefined_obj)
+        if kind.__module__.startswith("transformer."):  # how templates call it, not its class
+            shown = kind.__name__.strip("_").lower()
+            raise UndefinedError(f"`{shown}` has no attribute `{self._undefined_name}`")
+        return self._fail_with_undefined_error()
+
+
+def _executes() -> bool:
+    """Whether this is more than the rendering that finds out what is referred to."""
+    session = CURRENT.get()
+    return session is not None and bool(session.context.get("execute"))
 
 
 def environment(undefined: type[Undefined] = StrictUndefined) -> SandboxedEnvironment:

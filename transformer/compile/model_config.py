@@ -31,6 +31,8 @@ class ModelConfig(Struct, frozen=True):
     contract: bool = False
     pre_hook: tuple[str, ...] = ()
     post_hook: tuple[str, ...] = ()
+    # Read as dbt reads it: a key may be any SQL, and an enforced contract orders the columns.
+    as_dbt: bool = False
     # Everything that was written, known or not: templates may ask for any of it.
     written: Options = field(default_factory=dict)
 
@@ -47,9 +49,12 @@ class ModelConfig(Struct, frozen=True):
         return "delete+insert" if self.unique_key else "append"
 
 
+_INNER = ("written", "as_dbt")
+
+
 def options_of(config: ModelConfig) -> Mapping[str, Any]:
     """The options of a model's node: what was written, and what it comes to."""
-    own = {n: getattr(config, n) for n in config.__struct_fields__ if n != "written"}
+    own = {n: getattr(config, n) for n in config.__struct_fields__ if n not in _INNER}
     return {**config.written, **own}
 
 

@@ -21,6 +21,7 @@ from transformer.compile.rendering import or_late, referred, render, rendered_or
 from transformer.compile.scope import Anything, Query, Scope, Template
 from transformer.errors import TransformError, Where
 from transformer.names import Name
+from transformer.project.dbt.configs import IDLE
 from transformer.project.values import Model, Seed, Snapshot
 
 
@@ -37,6 +38,8 @@ def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformEr
     else:
         written, mistakes = written_options(model, scope)
     if scope.is_open:
+        for key in sorted(IDLE & written.keys()):
+            scope.world.hear(f"`{key}` in `{model.path}` has no effect here")
         return open_config(model, written), [*mistakes, *twice_said(model, written)]
     config, wrong = model_config(model, written)
     return config, mistakes + wrong

@@ -29,6 +29,7 @@ from transformer.project.values import (
     SourceTable,
     SqlCheck,
 )
+from transformer.steps import Columns
 
 Kind = Literal[
     "source", "freshness", "seed", "model", "snapshot", "check", "activation", "analysis"
@@ -132,6 +133,21 @@ class SnapshotBody(Struct, frozen=True):
         named = self.snapshot.config.get("snapshot_meta_column_names") or {}
         names = RECORD if self.hard_deletes == "new_record" else RECORD[:4]
         return tuple(str(named.get(name) or name) for name in names)
+
+
+def is_time(kind: str) -> bool:
+    """Whether values of the type are days or moments."""
+    return kind.upper().startswith(("DATE", "TIMESTAMP"))
+
+
+def record_type(body: SnapshotBody, read: Columns) -> str:
+    """The type of the moments of a record: that of `updated_at` where it has one, as in dbt. A
+    native project takes text for a time."""
+    if not body.updated_at:
+        return "TIMESTAMP"
+    wanted = body.updated_at.strip('"').lower()
+    kind = next((kind for name, kind in read if name.lower() == wanted), "TIMESTAMP")
+    return "TIMESTAMP" if body.guarded and kind == "VARCHAR" else kind
 
 
 class SourceBody(Struct, frozen=True):

@@ -15,11 +15,11 @@ from transformer.compile.locate import in_template
 from transformer.compile.nodes import Compiled
 from transformer.compile.scope import Query, Scope, Template
 from transformer.compile.splicing import Splice, spliced
-from transformer.compile.sql import read, without_end
+from transformer.compile.sql import Reading, read, without_end
 from transformer.compile.steadiness import UNKNOWN, steadiness
-from transformer.compile.tables import TableUse
+from transformer.compile.tables import TAKES_TABLES, TableUse
 from transformer.errors import RenderError, SqlError, TransformError
-from transformer.names import quoted
+from transformer.names import literal, quoted
 
 _ONE_QUERY = "write one `select …` or `with … select …`; the tool makes the table or view of it"
 
@@ -94,9 +94,10 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
             place(0),
             hint="secrets are for `load:`, `to:` and targets in YAML, not for `vars:`",
         )
-    reading = read(text, scope.dialect)
+    reading = read(text, scope.grammar)
     if reading.refused:
         raise SqlError(reading.refused.why, place(reading.refused.at), hint=_ONE_QUERY)
+    _all_told(reading, scope, trace, place)
     splices: list[Splice] = []
     needs = list(trace.needs)
     for use in reading.uses:
@@ -118,7 +119,21 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
     )
 
 
+def _all_told(reading: Reading, scope: Scope, trace: Trace, place: Any) -> None:
+    """Refuses a query that reads what nobody can tell, where it names nothing by `ref()`."""
+    if scope.is_open or trace.needs:
+        return
+    for each in reading.unread:
+        raise SqlError(
+            f"`{each.function}(…)` reads a table whose name is computed",
+            place(each.at),
+            hint="write the name as it is, or say what is read: `-- {{ ref('name') }}`",
+        )
+
+
 def _resolved(use: TableUse, index: Index, place: Any) -> tuple[Splice | None, str | None]:
+    if use.optional:
+        return _perhaps(use, index)
     name = use.parts[-1]
     prefix = cte_name("")
     if len(use.parts) == 1 and name.startswith(prefix):  # what ref() wrote for an ephemeral model
@@ -135,6 +150,19 @@ def _resolved(use: TableUse, index: Index, place: Any) -> tuple[Splice | None, s
     # `select a.x from a` goes on to work where the relation of `a` has another name.
     alias_text = f" as {quoted(name)}" if renamed else ""
     return Splice(use.start, use.end, found.relation.sql() + alias_text), found.id
+
+
+def _perhaps(use: TableUse, index: Index) -> tuple[Splice | None, str | None]:
+    """What a name means that may be none: a file, or any argument of a function."""
+    found = index.perhaps(use.parts)
+    if found is None or (use.within not in ("", *TAKES_TABLES) and not index.calls(use.within)):
+        return None, None
+    if use.within in ("", "histogram", "histogram_values", "query_table"):
+        shown = found.sql() if not use.within else literal(found.sql())
+        renamed = not use.aliased
+        alias = f" as {quoted(use.parts[-1])}" if renamed else ""
+        return Splice(use.start, use.end, shown + alias), found.id
+    return None, found.id
 
 
 class Parent(NamedTuple):

@@ -15,6 +15,7 @@ from transformer.compile.library import Library
 from transformer.compile.naming import Asked, Placed, by_macros, by_rule
 from transformer.compile.spans import Span
 from transformer.compile.splicing import Splice
+from transformer.compile.sql import Grammar
 from transformer.compile.steadiness import STEADY, Steadiness
 from transformer.compile.templates import Session
 from transformer.compile.world import World
@@ -30,7 +31,7 @@ class Scope(Struct, frozen=True):
     target: Target
     vars: Mapping[str, Any]
     world: World
-    dialect: str
+    grammar: Grammar
     # The variables that the files of a package see.
     vars_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # What is there only when the build has begun.

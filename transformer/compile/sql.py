@@ -6,9 +6,13 @@ place (`Splice`) and everything else stays as it was written.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from transformer.compile.canonical import said
+from transformer.compile.serialized import Unread, listed_pivots, named
+from transformer.compile.splicing import spliced
 from transformer.compile.tables import TableUse, tables
 from transformer.compile.words import NO_WORDS, TOLD, Words
 
@@ -27,31 +31,67 @@ class Refused(Struct, frozen=True):
     at: int
 
 
+class Grammar(Struct, frozen=True):
+    """An engine's SQL: sqlglot's name for it, and the engine's own parser, which gives the tree of
+    a query as JSON, where the engine has one."""
+
+    dialect: str
+    serialized: Callable[[str], str] | None = None
+
+
 class Reading(Struct, frozen=True):
-    """What is seen in a query. `parsed` is False where only the engine understands it: then there
-    are no uses, and only `ref()` and `source()` make edges."""
+    """What is seen in a query. `parsed` is False where nobody could read it: then there are no
+    uses, and only `ref()` and `source()` make edges. `unread` are tables whose names are computed.
+    """
 
     uses: tuple[TableUse, ...] = ()
     with_end: int | None = None
     parsed: bool = True
     refused: Refused | None = None
     words: Words = NO_WORDS
+    unread: tuple[Unread, ...] = ()
 
 
-def read(text: str, dialect: str) -> Reading:
-    """The tables a query names, in the order of the text; or why it is no query."""
-    words = words_of(text, dialect)
+def read(text: str, grammar: Grammar) -> Reading:
+    """The tables a query names, in the order of the text; or why it is no query.
+
+    The tokens tell most; else the engine's own parser is asked, and last sqlglot.
+    """
+    words = words_of(text, grammar.dialect)
     if words is None:
-        return Reading(parsed=False)
+        return _by_engine(text, NO_WORDS, grammar) or Reading(parsed=False)
     wrong = _refused(words)
     if wrong:
         return Reading(refused=wrong)
     found = tables(words)
     if found is None:
-        found = parsed(text, dialect)
+        told = _by_engine(text, words, grammar)
+        if told is not None:
+            return told
+        found = parsed(text, grammar.dialect)
     if found is None:
-        return Reading(parsed=False, words=words)
+        return Reading(parsed=False, with_end=_with_end(words), words=words)
     return Reading(tuple(found), _with_end(words), words=words)
+
+
+def _by_engine(text: str, words: Words, grammar: Grammar) -> Reading | None:
+    """What the engine's own parser tells; None where it does not take the text for a query."""
+    if grammar.serialized is None:
+        return None
+    told = named(grammar.serialized(text), text)
+    pivots = listed_pivots(words) if told is None else []
+    if pivots:
+        told = named(grammar.serialized(spliced(text, pivots)), text, pivots)
+    if told is None:
+        return None
+    uses, unread = list(told.uses), list(told.unread)
+    for query, at in told.queries:  # a query that is written as a text
+        inner = read(query, grammar)
+        uses += [TableUse(u.parts, at, at, True, optional=True, within="query") for u in inner.uses]
+        unread += [Unread(each.function, at) for each in inner.unread]
+        if not inner.parsed:
+            unread.append(Unread("query", at))
+    return Reading(tuple(uses), _with_end(words), words=words, unread=tuple(unread))
 
 
 def words_of(text: str, dialect: str) -> Words | None:
@@ -86,6 +126,8 @@ def _refused(words: Words) -> Refused | None:
 
 
 def _with_end(words: Words) -> int | None:
+    if not words.texts:
+        return None
     lowered = [word.lower() for word in words.texts[:2]]
     if lowered[:1] != ["with"]:
         return None

@@ -7,6 +7,7 @@ the content the same. The rule is on the safe side: it looks at words, not at ty
 `order by` helps nothing, for nobody knows whether it leaves ties.
 
 What is named by its place in the file system is found here too: `read_csv('…')`, `from 'x.csv'`.
+Where the name of a file is computed, nobody knows which it is: that is built in every build.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ _ORDERED = listed(
     " lead first_value last_value nth_value fill"
 )
 # `summarize` is about: half of its figures are estimates.
-_IN_TURN = listed("limit offset fetch rowid positional asof rows summarize")
+# Under a collation values are equal that differ: which of them is given depends on the order.
+_IN_TURN = listed("limit offset fetch rowid positional asof rows summarize collate")
 _PAIRS = frozenset((("distinct", "on"), ("using", "key")))
 _QUERIES = listed("query query_table")
-_QUOTES = ("'", '"')
+_QUOTES = ("'", '"', "$", "e'")
+_DOLLARS = re.compile(r"(\$\w*\$)(.*)\1", re.DOTALL)
 _FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet|xlsx?)(\.\w+)?\Z", re.IGNORECASE)
 
 
@@ -80,11 +83,12 @@ def steadiness(words: Sequence[str]) -> Steadiness:
     time = bool(called & _CHANCE or _BARE & there)
     time = time or any(word.startswith(_ABOUT) for word in called)
     order = bool(called & _ORDERED or _IN_TURN & there or _PAIRS & pairs)
-    readers = {word for word in called if _reads_files(word)}
+    readers = {word for word in called if reads_files(word)}
     quoted = [word for word in there if word.startswith(_QUOTES)]
-    named = readers or any(_FILE.search(word[:-1]) for word in quoted)
+    named = readers or any(_FILE.search(_inside(word)) for word in quoted)
     named = named or any((word, each) in pairs for each in quoted for word in ("from", "join"))
     files = tuple(dict.fromkeys(_files(words, lowered))) if named else ()
+    time = time or any(_is_computed(lowered, at) for at in _calls(lowered, readers))
     shape = bool(files or readers or called & _QUERIES) or any("pivot" in word for word in there)
     return Steadiness(time, order, files, shape)
 
@@ -98,23 +102,59 @@ def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:
         before = lowered[at - 1] if at else ""
         if word == "(":
             depth += 1
-            if not inside and _reads_files(before):
+            if not inside and reads_files(before):
                 inside = depth
         elif word == ")":
             if inside == depth:
                 inside = 0
             depth -= 1
-        elif word.startswith("'") and (
-            before in ("from", "join") or (inside and before in ("(", ",", "["))
-        ):
-            found.append(words[at].strip("'").replace("''", "'"))
-        elif word.startswith(_QUOTES) and _FILE.search(word[:-1]):
-            found.append(words[at].strip("'\"").replace("''", "'"))
+        elif (
+            _is_text(word)
+            and (before in ("from", "join") or (inside and before in ("(", ",", "[")))
+        ) or (word.startswith(_QUOTES) and _FILE.search(_inside(word))):
+            found.append(_inside(words[at]))
     return found
 
 
-def _reads_files(function: str) -> bool:
-    named = function.startswith(("read_", "parquet_")) or function.endswith("_scan")
+def _calls(lowered: Sequence[str], functions: set[str]) -> list[int]:
+    """Where the arguments of these functions begin."""
+    pairs = enumerate(pairwise(lowered))
+    return [at + 2 for at, (word, after) in pairs if after == "(" and word in functions]
+
+
+def _is_computed(lowered: Sequence[str], at: int) -> bool:
+    """Whether the argument at the place, which names files, is more than a text or a list of
+    texts: then nobody knows which files are read, and when they change."""
+    depth, argument = 0, []
+    while at < len(lowered) and (depth or lowered[at] not in (",", ")")):
+        depth += (lowered[at] in ("(", "[")) - (lowered[at] in (")", "]"))
+        argument.append(lowered[at])
+        at += 1
+    if argument[:1] == ["["] and argument[-1:] == ["]"]:
+        return not all(word == "," or _is_plain(word) for word in argument[1:-1])
+    return len(argument) > 1 or not all(map(_is_plain, argument))
+
+
+def _is_text(word: str) -> bool:
+    return word.startswith(("'", "$", "e'", "E'"))
+
+
+def _is_plain(word: str) -> bool:
+    """Whether a word is a text that says what it means: one with escapes may say anything."""
+    return _is_text(word) and not (word[:1] in ("e", "E") and "\\" in word)
+
+
+def _inside(word: str) -> str:
+    """What a text or a name in quotes holds."""
+    dollars = _DOLLARS.fullmatch(word)
+    if dollars:
+        return dollars[2]
+    return word.removeprefix("E").removeprefix("e").strip("'\"").replace("''", "'")
+
+
+def reads_files(function: str) -> bool:
+    """Whether the function reads files that it is given the names of."""
+    named = function.startswith(("read_", "parquet_", "st_read")) or function.endswith("_scan")
     return named or function in ("glob", "sniff_csv")
 
 

@@ -12,16 +12,27 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from transformer.compile.canonical import brackets, ctes
+from transformer.compile.steadiness import reads_files
 from transformer.compile.words import Words, listed
 
 
 class TableUse(Struct, frozen=True):
-    """A table name in a query that is no CTE: its parts, its place, and whether it has an alias."""
+    """A table name in a query that is no CTE: its parts, its place, and whether it has an alias.
+
+    An `optional` one may mean something else: a file (`'t'`), or what a function is given. `within`
+    is that function, where the name stands in a text.
+    """
 
     parts: tuple[str, ...]
     start: int
     end: int
     aliased: bool
+    optional: bool = False
+    within: str = ""
+
+
+# Functions whose first argument is a table, or several, or a query.
+TAKES_TABLES = listed("query query_table histogram histogram_values pragma_table_info")
 
 
 # Words that bring tables in other ways.
@@ -126,6 +137,11 @@ class _Reader:
     def called(self, place: int) -> int:
         """The place behind a function that gives rows and its alias, which may name columns."""
         behind = self.closing[place + 1] + 1
+        given = self.lowered[place + 2 : behind - 1]
+        if self.at(place).strip('"') in TAKES_TABLES or (
+            any("'" in word for word in given) and not reads_files(self.at(place).strip('"'))
+        ):
+            raise _UnsureError  # a text may be the name of a table
         named = behind + (self.at(behind) == "as")
         if not (self.is_name(named) and self.at(named + 1) == "("):
             return self.alias(behind)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 
 import duckdb
@@ -65,3 +66,17 @@ class DuckCatalog:
 def scratch(catalog: str = "") -> DuckCatalog:
     """A private catalog to bind queries in."""
     return DuckCatalog(catalog or CATALOG)
+
+
+def serializer() -> Callable[[str], str]:
+    """What gives the engine's own tree of a query as JSON, or its error. It opens a connection
+    when it is first asked."""
+    opened: list[duckdb.DuckDBPyConnection] = []
+
+    def serialized(text: str) -> str:
+        if not opened:
+            opened.append(duckdb.connect(":memory:", config={"threads": "1"}))
+        asked = "select json_serialize_sql(?::varchar)"
+        return str(opened[0].cursor().execute(asked, [text]).fetchall()[0][0])
+
+    return serialized

@@ -17,12 +17,12 @@ from transformer.engines._connection import PER_CURSOR, connection, fault, fault
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
 from transformer.engines._plans import columns_read
 from transformer.engines._relations import comments, relations
-from transformer.engines._scratch import CATALOG, scratch
+from transformer.engines._scratch import CATALOG, scratch, serializer
 from transformer.errors import Fault, LoadError, WarehouseError
 from transformer.names import Name, literal, quoted
 from transformer.steps import Columns, RelationState, Sample
 
-__all__ = ["DIALECT", "connect", "load_extension", "loose", "scratch"]
+__all__ = ["DIALECT", "connect", "load_extension", "loose", "scratch", "serializer"]
 
 DIALECT = Dialect("duckdb")
 

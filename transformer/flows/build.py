@@ -103,7 +103,7 @@ class _Build:
             and not unplaced(seen.state)
             and self.place.complete(shown_of(self.opened))
         )
-        if not seen.plan.steps and ended:
+        if not seen.plan.steps and ended and not self.place.is_renamed:
             return self.nothing(seen)
         with self.place.working() as engine:
             report = self.done(engine, seen)
@@ -181,9 +181,11 @@ class _Build:
         project = self.opened.project
         first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
         rest = self.foresight.after(engine, first, seen) if loads.steps else made
+        for text in rest.notices:
+            self.on_event(Event("notice", text, ""))
         results = self.follow(rest, tools, first)
         keep_up(engine, self.upkeep(engine))
-        whole = Plan((*loads.steps, *rest.steps), made.skips)
+        whole = Plan((*loads.steps, *rest.steps), made.skips, rest.notices)
         call = Call(self.ask.command, self.started, self.outside.invocation)
         words = partial(end_words, (whole, results), self.opened.graph, project, call)
         after = run_hooks(tools, project.on_run_end, words)
@@ -201,6 +203,7 @@ class _Build:
                 ledger.forget(session, self.replaced(ledger.relations(session)))
                 for name in sorted(names):
                     session.run(f"create schema if not exists {quoted(name)}")
+            self.place.note_name(engine)
             if "load" in self.how.actions:
                 touch(session, self.opened.graph, *self.foresight.way)
 

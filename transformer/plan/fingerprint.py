@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from transformer.compile.contracts import contract_order
 from transformer.compile.dbt import constraints
 from transformer.compile.nodes import (
     ActivationBody,
@@ -79,10 +80,11 @@ def _types(node: Node) -> list[tuple[str, str]]:
 
 def _model(node: Node, body: ModelBody) -> Any:
     texts = [_said(query) for query in (body.query, body.increment) if query]
-    options = {name: getattr(body.config, name) for name in body.config.__struct_fields__}
+    own = [n for n in body.config.__struct_fields__ if n != "as_dbt"]
+    options = {name: getattr(body.config, name) for name in own}
     options["written"] = _relevant(body.config.written)
     made = texts, body.code, _relevant(options)
-    held = shape(node, body)
+    held = shape(node, body) or contract_order(node.described, body.config)
     return (*made, held) if held else made
 
 

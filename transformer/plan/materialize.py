@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -15,15 +15,14 @@ from transformer.compile.library import strategy_macro
 from transformer.compile.model_config import ModelConfig
 from transformer.errors import SqlError, Where, did_you_mean
 from transformer.landing.types import widens
-from transformer.names import Name, expression, literal, quoted
+from transformer.names import Name, literal, quoted
+from transformer.plan.merging import NEW, OLD, Merge, merged, plain, texts
 from transformer.steps import Columns, RelationState
 
 # Where the rows of this run stand before they reach an incremental table or a snapshot.
 DELTA = quoted("__transform_delta")
 # A table that is written and not yet in its place.
 _BESIDE = "__transform_new_"
-# What dbt calls the rows that are there and those that come: `incremental_predicates` do too.
-_OLD, _NEW = "DBT_INTERNAL_DEST", "DBT_INTERNAL_SOURCE"
 _NAME = re.compile(r"\w+\Z")
 
 
@@ -55,6 +54,10 @@ class Material(Struct, frozen=True):
     # their names.
     shape: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    # The model's name, for messages.
+    name: str = ""
+    # The columns of a contract that says in which order they stand.
+    order: tuple[str, ...] = ()
     # The macro of the project that brings an incremental table up to date, where there is one.
     strategy: str = ""
 
@@ -99,6 +102,9 @@ def table(material: Material) -> list[Statement]:
         return [*made, *_shaped(material)]
     if material.query is None:
         return [*made, Statement(f"{head}select * from {DELTA}")]
+    if material.order:
+        chosen = f"{head}select {', '.join(map(quoted, material.order))} from (\n"
+        return [*made, Statement(f"{chosen}{material.query}\n)", len(chosen))]
     return [*made, _with_text(head, material.query)]
 
 
@@ -115,10 +121,11 @@ def in_two(
     if relation is None or len(made) != 1 or not made[0].sql.startswith(head):
         return None
     name = relation.with_table(_BESIDE + relation.table)
-    there, other = relation.sql(), name.sql()
+    there, other, its_head = relation.sql(), name.sql(), _table_head(name)
+    own = None if made[0].own is None else made[0].own - len(head) + len(its_head)
     return (
         name,
-        _with_text(_table_head(name), made[0].sql.removeprefix(head)),
+        Statement(its_head + made[0].sql.removeprefix(head), own),
         (
             Statement(f"drop table if exists {there}"),
             Statement(f"alter table {other} rename to {quoted(relation.table)}"),
@@ -212,7 +219,8 @@ def _strategy(material: Material) -> Callable[[Material, Sequence[str]], list[St
 def _keys_are_there(material: Material, given: Columns) -> None:
     there = _folded(given)
     for key in material.config.unique_key:
-        if _NAME.match(key) and key.lower() not in there:
+        may_be_sql = material.config.as_dbt and not _NAME.match(key)
+        if there and not may_be_sql and plain(key).lower() not in there:
             raise SqlError(
                 f"the query of `{material.relation.table}` gives no `{key}`, which is its"
                 " `unique_key`",
@@ -290,6 +298,19 @@ def _schema_changes(material: Material, old: Columns, new: Columns) -> list[Stat
     return made
 
 
+def no_longer_given(material: Material, given: Columns) -> Iterator[str]:
+    """Columns that stay in an incremental table, though its query gives them no more."""
+    if material.config.on_schema_change != "append_new_columns" or not given:
+        return
+    there = _folded(given)
+    for name, _ in material.existing.columns if material.existing else ():
+        if name.lower() not in there:
+            yield (
+                f"`{name}` of `{material.relation.table}` is no longer in its query: new rows have"
+                " NULL there; `--full-refresh` or `on_schema_change: sync_all_columns` drops it"
+            )
+
+
 def fits(new: str, old: str) -> bool:
     """Whether every value of the new type can stand in a column of the old one unchanged."""
     return old in (new, "VARCHAR") or new == '"NULL"' or widens(new, old)
@@ -316,40 +337,42 @@ def _delete_insert(material: Material, names: Sequence[str]) -> list[Statement]:
     keys = material.config.unique_key
     if not keys:
         return _append(material, names)
-    if all(_NAME.match(k) for k in keys):
-        found = f"exists (select 1 from {DELTA} {_NEW} where {_same(keys)})"
-    else:
-        listed = ", ".join(expression(k) for k in keys)
+    if not material.config.as_dbt or all(_is_column(k, names) for k in keys):
+        found = f"exists (select 1 from {DELTA} {NEW} where {_same(keys)})"
+    else:  # as dbt takes it: a key may be any expression
+        listed = ", ".join(quoted(plain(k)) if _is_column(k, names) else f"({k})" for k in keys)
         found = f"({listed}) in (select {listed} from {DELTA})"
     narrowed = " and ".join([found, *_predicates(material)])
-    gone = f"delete from {material.relation.sql()} {_OLD} where {narrowed}"
+    gone = f"delete from {material.relation.sql()} {OLD} where {narrowed}"
     return [Statement(gone), *_append(material, names)]
 
 
 def _merge(material: Material, names: Sequence[str]) -> list[Statement]:
-    keys = material.config.unique_key
-    if not keys:
+    written, keys = material.config.written, material.config.unique_key
+    using = [plain(name) for name in texts(written.get("merge_on_using_columns"))]
+    special = written.get("merge_clauses") is not None or written.get("merge_insert_condition")
+    if not keys and not using and not special:
         return _append(material, names)
-    same = " and ".join([_same(keys), *_predicates(material)])
-    listed = ", ".join(quoted(n) for n in names)
-    values = ", ".join(f"{_NEW}.{quoted(n)}" for n in names)
-    sets = ", ".join(f"{quoted(n)} = {_NEW}.{quoted(n)}" for n in _updated(material, names))
-    update = f" when matched then update set {sets}" if sets else ""
-    return [
-        Statement(
-            f"merge into {material.relation.sql()} {_OLD} using {DELTA} {_NEW}"
-            f" on ({same}){update}"
-            f" when not matched then insert ({listed}) values ({values})"
-        )
-    ]
+    same = " and ".join(f"{NEW}.{quoted(n)} = {OLD}.{quoted(n)}" for n in using)
+    same = same or (_same(keys) if keys else "false")
+    condition = " and ".join([same, *_predicates(material)])
+    taken = using or [plain(key) for key in keys]
+    target = material.relation.sql()
+    made = Merge(target, DELTA, condition, names, taken, written, material.where)
+    return [Statement(merged(made))]
 
 
 def _same(keys: Sequence[str]) -> str:
-    return " and ".join(f"{_NEW}.{k} is not distinct from {_OLD}.{k}" for k in map(_column, keys))
+    return " and ".join(f"{NEW}.{k} is not distinct from {OLD}.{k}" for k in map(_column, keys))
 
 
 def _column(key: str) -> str:
-    return quoted(key.strip('"'))
+    return quoted(plain(key))
+
+
+def _is_column(key: str, names: Sequence[str]) -> bool:
+    """Whether a key is a column as it is written: of those that are there, or a lone word."""
+    return plain(key).lower() in {n.lower() for n in names} or bool(_NAME.match(key))
 
 
 def _predicates(material: Material) -> list[str]:
@@ -358,15 +381,6 @@ def _predicates(material: Material) -> list[str]:
     given = written.get("incremental_predicates") or written.get("predicates") or ()
     each = (given,) if isinstance(given, str) else given
     return [f"({predicate})" for predicate in each]
-
-
-def _updated(material: Material, names: Sequence[str]) -> list[str]:
-    """The columns that a merge updates: not the key, and not what the configuration leaves out."""
-    written = material.config.written
-    only = {str(c).strip('"').lower() for c in written.get("merge_update_columns") or ()}
-    out = {str(c).strip('"').lower() for c in written.get("merge_exclude_columns") or ()}
-    out |= {k.lower() for k in material.config.unique_key}
-    return [n for n in names if (n.lower() in only if only else n.lower() not in out)]
 
 
 _STRATEGIES: dict[str, Callable[[Material, Sequence[str]], list[Statement]]] = {

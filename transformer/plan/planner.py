@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
 
 from transformer.compile.config import option_place
+from transformer.compile.contracts import contract_order
 from transformer.compile.keys import keyed
 from transformer.compile.nodes import (
     CheckBody,
@@ -22,7 +23,13 @@ from transformer.errors import TransformError, Where
 from transformer.plan.checked import check_of
 from transformer.plan.checks import Check
 from transformer.plan.fingerprint import shape
-from transformer.plan.materialize import Material, Statement, brings_new, statements
+from transformer.plan.materialize import (
+    Material,
+    Statement,
+    brings_new,
+    statements,
+)
+from transformer.plan.notices import kept_rows, listed, loaders_above
 from transformer.plan.snapshots import Record, snapshot
 from transformer.plan.versions import (
     current_versions,
@@ -161,7 +168,7 @@ class _Planner:
         ]
         read = self.facts.files.get(node.id, {})
         names += [name for name, version in read.items() if known.inputs.get(name) != version]
-        return f"{_listed(names)} changed" if names else ""
+        return f"{listed(names)} changed" if names else ""
 
     def finished(self) -> Plan:
         gates = self.gates()
@@ -189,7 +196,14 @@ class _Planner:
                 self.mistakes.append(work.refused)
             order = tuple(dict.fromkeys(a for a in after if a != node_id))
             steps.append(Step(node_id, _ACTIONS[node.kind], node.name, reason, work, order))
-        return Plan(tuple(steps), tuple(self.skips))
+        return Plan(tuple(steps), tuple(self.skips), tuple(self.notices()))
+
+    def notices(self) -> Iterator[str]:
+        for node in (self.graph[each] for each in self.due):
+            if material := self.material(node):
+                known, given = self.state.nodes.get(node.id), self.facts.columns.get(node.id, ())
+                given = self.facts.increments.get(node.id, given)
+                yield from kept_rows(material, known, self.prints[node.id], given)
 
     def gates(self) -> dict[str, list[str]]:
         """Which checks are measured in one scan, by the step that measures them.
@@ -363,7 +377,8 @@ class _Planner:
         """What a snapshot is brought up to date with, but for its columns."""
         if not isinstance(node.body, SnapshotBody) or not node.relation:
             return None
-        return Record(node.relation, self.state.relation(node.relation), self.wish.now)
+        held = self.state.relation(node.relation)
+        return Record(node.relation, held, self.wish.now, loaders_above(node, self.graph))
 
     def material(self, node: Node) -> Material | None:
         """What a model is made of, but for its columns."""
@@ -381,6 +396,8 @@ class _Planner:
             place=partial(_columns_place, body),
             shape=shape(node, body),
             names=tuple(c.name for c in node.described.columns),
+            name=node.name,
+            order=contract_order(node.described, body.config),
         )
 
 
@@ -401,9 +418,3 @@ def _columns_place(body: ModelBody) -> Where:
     """Where the model says what happens when its columns change, or that it is incremental."""
     written = "on_schema_change" in body.model.text
     return option_place(body.model, "on_schema_change" if written else "materialized")
-
-
-def _listed(names: list[str]) -> str:
-    unique = list(dict.fromkeys(names))
-    shown = ", ".join(f"`{name}`" for name in unique[:3])
-    return shown + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from transformer.compile.nodes import SnapshotBody
+from transformer.compile.nodes import SnapshotBody, is_time, record_type
 from transformer.errors import SqlError
 from transformer.names import Name, literal, quoted
 from transformer.plan.materialize import DELTA, Statement, fits
@@ -20,16 +20,17 @@ class Record(Struct, frozen=True):
     relation: Name
     existing: RelationState | None
     now: datetime
+    # Columns that say when and whence a row came, not what it is: no change of theirs counts.
+    loaders: frozenset[str] = frozenset()
 
 
 def snapshot(record: Record, body: SnapshotBody, read: Columns) -> tuple[Statement, ...]:
     """The statements that bring the record up to date.
 
     A current record has no `dbt_valid_to`. A record whose row changed ends when its successor
-    begins: at `updated_at`, or now for the strategy `check`.
+    begins: at `updated_at`, or now for the strategy `check` without one. Raises SqlError.
     """
-    moment = f"timestamp {literal(_stamp(record.now))}"
-    made = _Snapshot(record.relation, body, read, moment)
+    made = _Snapshot(record, body, read)
     return tuple(made.first() if record.existing is None else made.next(record.existing))
 
 
@@ -38,43 +39,57 @@ def _stamp(now: datetime) -> str:
 
 
 class _Snapshot:
-    def __init__(self, relation: Name, body: SnapshotBody, read: Columns, now: str) -> None:
-        self.relation, self.body, self.now = relation.sql(), body, now
+    def __init__(self, record: Record, body: SnapshotBody, read: Columns) -> None:
+        self.relation, self.body = record.relation.sql(), body
+        self.now = f"timestamp {literal(_stamp(record.now))}"
+        self.loaders = record.loaders
         self.own_names = body.own_names
         folded = {name.lower() for name in self.own_names}
         self.read = [(name, kind) for name, kind in read if name.lower() not in folded]
         self.scd, self.updated, self.begin, self.end, *rest = map(quoted, self.own_names)
         self.gone, self.deletes = (rest or [""])[0], bool(rest)
         current = body.snapshot.config.get("dbt_valid_to_current")
-        self.forever = f"({current})::timestamp" if current else "null::timestamp"
+        self.kind = record_type(body, read)
+        self.forever = f"({current or 'null'})::{self.kind}"
         self._keys()
         self._since()
 
     def _keys(self) -> None:
-        """A key may be an expression: it is a column of the rows then, and of the records."""
+        """A key or `updated_at` may be an expression: it is a column of the rows then, and of the
+        records."""
         names = {name.lower() for name, _ in self.read}
-        self.keys, computed = [], []
-        for at, key in enumerate(self.body.unique_key):
-            plain = key.lower() in names or re.fullmatch(r"\w+", key) is not None
-            self.keys.append(quoted(key if plain else f"__key_{at}"))
-            computed += [] if plain else [f"({key}) as {self.keys[-1]}"]
+        told = [self.body.updated_at] if self.body.updated_at else []
+        columns, computed = [], []
+        for at, text in enumerate([*self.body.unique_key, *told]):
+            plain = text.lower() in names or re.fullmatch(r"\w+", text) is not None
+            columns.append(quoted(text if plain else f"__key_{at}"))
+            computed += [] if plain else [f"({text}) as {columns[-1]}"]
         more = ", ".join(computed)
-        self.computed = [key for key in self.keys if key.startswith('"__key_')] if more else []
+        self.keys = columns[: len(self.body.unique_key)]
+        self.at = columns[-1]
+        self.computed = [each.rpartition(" as ")[2] for each in computed]
         self.source = f"(select *, {more} from {self.body.source} s)" if more else self.body.source
         self.stored = f"(select *, {more} from {self.relation} t)" if more else self.relation
         self.row = f"s.* exclude ({', '.join(self.computed)})" if more else "s.*"
 
     def _since(self) -> None:
-        column = self.body.updated_at
         self.told = self.since = self.now
-        if self.body.strategy == "timestamp" and column:
-            self.told = f"s.{quoted(column)}"
-            self.since = f"coalesce({self.told}::timestamp, timestamp '1970-01-01')"
+        if self.body.updated_at:
+            self.told = f"s.{self.at}"
+            least = f"'1970-01-01'::{self.kind}" if is_time(self.kind) else "null"
+            self.since = f"coalesce({self.told}::{self.kind}, {least})"
+        if not is_time(self.kind) and self.body.hard_deletes != "ignore":
+            raise SqlError(
+                f"`{self.body.updated_at}` of the snapshot `{self.body.snapshot.name}` is"
+                f" {self.kind}: the time at which a row is gone cannot stand beside it",
+                self.body.snapshot.where,
+                hint="take a time for `updated_at`, or set `hard_deletes: ignore`",
+            )
 
     def current(self, alias: str) -> str:
         """Whether a record is still true."""
         open_end = f"{alias}.{self.end} is null"
-        if self.forever.startswith("null"):
+        if self.forever.startswith("(null)"):
             return open_end
         return f"({open_end} or {alias}.{self.end} = {self.forever})"
 
@@ -150,7 +165,8 @@ class _Snapshot:
         return made
 
     def same(self, one: str, other: str) -> str:
-        return " and ".join(f"{one}.{key} = {other}.{key}" for key in self.keys)
+        """Whether two rows have one key. A NULL meets a NULL: the row is still there."""
+        return " and ".join(f"{one}.{key} is not distinct from {other}.{key}" for key in self.keys)
 
     def changed(self) -> str:
         """The rows that are new or differ from their current record. One that comes back is true
@@ -160,7 +176,7 @@ class _Snapshot:
         since = f"greatest({self.since}, e.__ended, t.{self.begin})"
         if self.deletes:  # the record of its absence was true until now
             since = f"case when t.{self.gone} = 'True' then {self.now} else {since} end"
-        over = "" if self.forever.startswith("null") else (
+        over = "" if self.forever.startswith("(null)") else (
             f" filter (where {self.end} <> {self.forever})"
         )  # fmt: skip
         ends = f", t.{self.scd} as __ends" if self.computed else ""
@@ -179,8 +195,13 @@ class _Snapshot:
         if self.body.strategy == "timestamp":
             return f"{self.since} > t.{self.begin}"
         wanted = [c.lower() for c in self.body.check_cols]
-        checked = [n for n, _ in self.read if wanted == ["all"] or n.lower() in wanted]
-        return " or ".join(f"s.{quoted(n)} is distinct from t.{quoted(n)}" for n in checked)
+        if wanted == ["all"]:
+            checked = [n for n, _ in self.read if n.lower() not in self.loaders]
+        else:
+            checked = [n for n, _ in self.read if n.lower() in wanted]
+        return (
+            " or ".join(f"s.{quoted(n)} is distinct from t.{quoted(n)}" for n in checked) or "false"
+        )
 
     def ended(self) -> str:
         same = f"t.{self.scd} = s.__ends" if self.computed else self.same("s", "t")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transformer.compile.nodes import Node, SeedBody
 from transformer.engines import Session
 from transformer.errors import Fault, LoadError, Where
 from transformer.names import literal
+from transformer.run.dbt_seeds import NO_COMMENT, column_names
 from transformer.run.native_seeds import native_query
 from transformer.run.seed_types import plain_types
 
@@ -41,22 +42,26 @@ def _written_well(session: Session, body: SeedBody, path: Path) -> None:
 
 
 def _plainly(session: Session, body: SeedBody, path: Path, declared: Mapping[str, str]) -> str:
-    """The same with dbt's types; those declared count for columns that are named just so."""
-    raw = _as_text(session, body, path)
-    names = [name for name, _ in session.columns(raw)]
+    """The same as dbt reads it, with dbt's types; those declared count for columns that are named
+    just so."""
+    named = column_names(path, str(body.seed.config.get("delimiter", ",")))
+    raw = _as_text(session, body, path, named)
+    names = named or [name for name, _ in session.columns(raw)]
     found = plain_types(session, raw, [name for name in names if name not in declared])
     types = {name: declared.get(name) or found[name] for name in names}
     return _reading(body, path, {}, f", columns={_struct(types)}")
 
 
-def _as_text(session: Session, body: SeedBody, path: Path) -> str:
-    """The query of all values as text. To dbt `'` is never a quote, when it looks for types; the
-    engine, which loads the rows, may find that it is."""
-    text = ", all_varchar=true"
-    sniffed = f"select quote from sniff_csv({_options(body, path)}{text})"
+def _as_text(session: Session, body: SeedBody, path: Path, names: Sequence[str]) -> str:
+    """The query of all values as text. To dbt `'` is never a quote, and `#` never begins a
+    comment, when it looks for types; the engine, which loads the rows, may find that `'` is."""
+    text = (
+        f", columns={_struct(dict.fromkeys(names, 'VARCHAR'))}" if names else ", all_varchar=true"
+    )
+    sniffed = f"select quote from sniff_csv({_options(body, path)}, all_varchar=true{NO_COMMENT})"
     if session.rows(sniffed) == [("'",)]:
         text += """, quote='"'"""
-    return _reading(body, path, {}, text)
+    return _reading(body, path, {}, f"{text}{NO_COMMENT}")
 
 
 def _reading(body: SeedBody, path: Path, types: Mapping[str, str], more: str = "") -> str:

@@ -53,7 +53,7 @@ def surface(given: Given) -> dict[str, Any]:
         "adapter": adapter if given.execute else _Idle(adapter),
         "api": _Api(),
         "builtins": {n: Builtin(each, given.config) for n, each in given.own.items()},
-        "context": _Everything(given.dispatch, given.own),
+        "context": _Context(given.dispatch, given.own),
         "database": given.target.get("database"),
         "dbt_metadata_envs": {},
         "exceptions": words.exceptions(given.say),
@@ -153,17 +153,35 @@ class _Queries:
         return self._results.get(name)
 
 
-class _Everything:
+class _Context(Mapping[str, Any]):
     """`context`: every word and macro by its name."""
 
     def __init__(self, dispatch: Callable[..., Any], own: Mapping[str, Any]) -> None:
         self._session, self._own = getattr(dispatch, "__self__", None), own
 
     def __getitem__(self, name: str) -> Any:
-        found = self.get(name)
-        if found is None:
+        found = self.get(name, self)
+        if found is self:
             raise KeyError(name)
         return found
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self:
+            raise AttributeError(name)
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        return self.get(str(name), self) is not self
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of all words, and of all macros that may be called by their own."""
+        session = self._session
+        macros = session.library.packages.values() if session is not None else ()
+        known = session.context if session is not None else self._own
+        return iter(dict.fromkeys((*known, *(name for each in macros for name in each))))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The word or macro of that name, or the default."""
@@ -194,7 +212,9 @@ class _Graph(Mapping[str, Any]):
         if name.startswith("_"):
             raise AttributeError(name)
         whole = self._all()
-        return getattr(whole, name) if hasattr(whole, name) else whole.get(name, {})
+        if name in whole:
+            return whole[name]
+        return getattr(whole, name)  # a method of the mapping, or an error by name
 
     def __getitem__(self, name: str) -> Any:
         return self._all()[name]

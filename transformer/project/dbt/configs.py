@@ -21,7 +21,9 @@ file_format format freshness full_refresh grants group hard_deletes hours_to_exp
 identifier include_full_name_in_path incremental_predicates incremental_strategy indexes
 intermediate_format invalidate_hard_deletes kms_key_name labels limit loaded_at_field
 loaded_at_query location location_root lookback matched_condition materialized maturity
-merge_exclude_columns merge_update_columns meta name node_color on_configuration_change
+merge_clauses merge_exclude_columns merge_insert_condition merge_on_using_columns
+merge_update_columns merge_update_condition merge_update_set_expressions meta
+name node_color on_configuration_change
 on_schema_change options order_by overwrite owner packages parquet_compression partition_by
 partition_expiration_days partitioned_by partitions persist_docs plugin policy_tags post_hook
 pre_hook predicates primary_key private project properties query_tag quote_columns quoting
@@ -31,7 +33,14 @@ store_failures_as strategy submission_method sync table_properties table_type ta
 target_database target_schema tblproperties time_ingestion_partitioning timeout transient ttl
 type unique_key unique_tmp_table_suffix unlogged updated_at updates_on url version warn_if where
 """
-KNOWN = frozenset(_WORDS.split())
+# What dbt or dbt-duckdb would do something for, and nothing here does.
+_IDLE = """
+as_of_datetime as_of_version csv_read_options fast glue_database glue_register iceberg_table
+json_read_options latest_version_pointer merge_returning_columns on_error parquet_read_options
+partition_columns partitioned_by save_mode sorted_by
+"""
+IDLE = frozenset(_IDLE.split())
+KNOWN = frozenset(_WORDS.split()) | IDLE
 
 
 def cleaned(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,9 +113,12 @@ def tree_keys(tree: Mapping[str, Any]) -> Iterator[str]:
 
 
 def watch_spelling(keys: Iterator[str] | Sequence[str], place: str, notes: Notes) -> None:
-    """Says which keys look like a known one and are none; others belong to other adapters."""
+    """Says which keys look like a known one and are none, and which have no effect here; others
+    belong to other adapters."""
     for key in keys:
         name = key.replace("-", "_")
+        if name in IDLE:
+            notes.say(f"`{key}` in {place} has no effect here")
         if name in KNOWN or len(name) < 4:
             continue
         near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.85)

@@ -1,0 +1,186 @@
+"""The merge of new rows into a table, with the options that dbt-duckdb has for it.
+
+Without `merge_clauses` there are two: what is matched is updated, what is not is inserted. The
+conditions and expressions are the user's text, and name both sides as dbt does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from transformer.errors import SqlError, Where, did_you_mean
+from transformer.names import literal, quoted
+
+# What dbt calls the rows that are there and those that come: conditions name them so.
+OLD, NEW = "DBT_INTERNAL_DEST", "DBT_INTERNAL_SOURCE"
+# Options that say what `merge_clauses` says.
+_PLAIN = (
+    *("merge_update_condition", "merge_insert_condition", "merge_update_set_expressions"),
+    *("merge_update_columns", "merge_exclude_columns"),
+)
+
+
+class Merge(Struct, frozen=True):
+    """What is merged: `target` and `source` as SQL, the `condition` under which two rows are one,
+    the columns that both have, the keys among them, and the options as they were written."""
+
+    target: str
+    source: str
+    condition: str
+    names: Sequence[str]
+    keys: Sequence[str]
+    options: Mapping[str, Any]
+    where: Where | None = None
+
+
+def merged(merge: Merge) -> str:
+    """The statement. Raises SqlError for options that do not go together."""
+    clauses = merge.options.get("merge_clauses")
+    parts = _written(merge, clauses) if clauses is not None else _plain(merge)
+    head = f"merge into {merge.target} {OLD} using {merge.source} {NEW} on ({merge.condition})"
+    return " ".join([head, *parts])
+
+
+def texts(value: Any) -> list[str]:
+    """What may be written as a text or as a list of them."""
+    if not value:
+        return []
+    return [str(v) for v in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+def plain(name: str) -> str:
+    """A column's name, which may be written in quotes."""
+    quoted_whole = len(name) > 1 and name.startswith('"') and name.endswith('"')
+    return name[1:-1].replace('""', '"') if quoted_whole else name
+
+
+def _plain(merge: Merge) -> Iterator[str]:
+    options = merge.options
+    update = {
+        "include": options.get("merge_update_columns"),
+        "exclude": options.get("merge_exclude_columns"),
+        "set_expressions": options.get("merge_update_set_expressions"),
+    }
+    sets = _sets(merge, update, left_out=merge.keys)
+    if sets:
+        yield f"when matched{_when(options.get('merge_update_condition'))} then update set {sets}"
+    yield (
+        f"when not matched{_when(options.get('merge_insert_condition'))} then {_inserted(merge)}"
+    )
+
+
+def _written(merge: Merge, clauses: Any) -> Iterator[str]:
+    """The clauses of `merge_clauses`, in their order."""
+    twice = [name for name in _PLAIN if merge.options.get(name)]
+    if twice:
+        raise _wrong(merge, f"`{twice[0]}` stands beside `merge_clauses`, which says it all")
+    kinds = ("when_matched", "when_not_matched")
+    if not isinstance(clauses, Mapping) or not any(kind in clauses for kind in kinds):
+        raise _wrong(merge, "`merge_clauses` holds `when_matched` or `when_not_matched`")
+    unknown = next((key for key in clauses if key not in kinds), None)
+    if unknown:
+        raise _wrong(merge, f"`{unknown}` is not a clause of a merge", did_you_mean(unknown, kinds))
+    matched = [{"action": "update", "mode": "by_name"}]
+    other = [{"action": "insert", "mode": "by_name"}]
+    yield from (_clause(merge, each) for each in _listed(merge, clauses, kinds[0], matched))
+    yield from (_clause(merge, each, "not ") for each in _listed(merge, clauses, kinds[1], other))
+
+
+def _listed(merge: Merge, clauses: Mapping[str, Any], kind: str, default: list[Any]) -> list[Any]:
+    given = clauses.get(kind, default)
+    if not isinstance(given, list | tuple) or not given:
+        raise _wrong(merge, f"`{kind}` is a list of clauses")
+    if not all(isinstance(each, Mapping) for each in given):
+        raise _wrong(merge, f"each clause of `{kind}` is a mapping with an `action`")
+    return list(given)
+
+
+def _clause(merge: Merge, clause: Mapping[str, Any], negated: str = "") -> str:
+    action = str(clause.get("action"))
+    made = _ACTIONS.get(action)
+    if made is None:
+        raise _wrong(merge, f"a merge cannot `{action}`", did_you_mean(action, _ACTIONS))
+    by = f" by {_side(merge, clause['by'])}" if negated and clause.get("by") else ""
+    return f"when {negated}matched{by}{_when(clause.get('condition'))} then {made(merge, clause)}"
+
+
+def _side(merge: Merge, side: Any) -> str:
+    if str(side).lower() not in ("source", "target"):
+        raise _wrong(merge, f"rows are not matched by `{side}`, but by `source` or by `target`")
+    return str(side).lower()
+
+
+def _when(condition: Any) -> str:
+    given = texts(condition)
+    return f" and ({') and ('.join(given)})" if given else ""
+
+
+def _update(merge: Merge, clause: Mapping[str, Any]) -> str:
+    mode = clause.get("mode")
+    if mode in ("by_name", "star"):
+        return f"update set {_sets(merge, {})}"
+    if mode == "by_position":
+        return "update by position"
+    if mode == "explicit":
+        return f"update set {_sets(merge, clause.get('update') or {})}"
+    expressions = clause.get("set_expressions")
+    if expressions:
+        return f"update set {', '.join(_expressions(expressions))}"
+    raise _wrong(merge, f"an update cannot have the mode `{mode}`")
+
+
+def _insert(merge: Merge, clause: Mapping[str, Any]) -> str:
+    mode = clause.get("mode")
+    if mode in ("by_name", "star"):
+        return _inserted(merge)
+    if mode == "by_position":
+        return "insert by position"
+    given = clause.get("insert") or {}
+    if mode == "explicit" and given.get("columns"):
+        listed = ", ".join(quoted(plain(str(c))) for c in given["columns"])
+        return f"insert ({listed}) values ({', '.join(texts(given.get('values')))})"
+    raise _wrong(merge, f"an insert cannot have the mode `{mode}`")
+
+
+def _error(_: Merge, clause: Mapping[str, Any]) -> str:
+    said = clause.get("error_message")
+    return f"error {literal(str(said))}" if said else "error"
+
+
+def _inserted(merge: Merge) -> str:
+    listed = ", ".join(quoted(n) for n in merge.names)
+    return f"insert ({listed}) values ({', '.join(f'{NEW}.{quoted(n)}' for n in merge.names)})"
+
+
+def _sets(merge: Merge, update: Mapping[str, Any], left_out: Sequence[str] = ()) -> str:
+    """The assignments of an update: expressions, and the columns that are taken as they come."""
+    only = {plain(c).lower() for c in texts(update.get("include"))}
+    out = {plain(c).lower() for c in texts(update.get("exclude"))}
+    if only and out:
+        raise _wrong(merge, "columns to update and columns to leave out are both given")
+    out |= {name.lower() for name in left_out}
+    expressions = update.get("set_expressions") or {}
+    computed = {plain(str(name)).lower() for name in expressions}
+    taken = [n for n in merge.names if (n.lower() in only if only else n.lower() not in out)]
+    copied = [f"{quoted(n)} = {NEW}.{quoted(n)}" for n in taken if n.lower() not in computed]
+    return ", ".join([*_expressions(expressions), *copied])
+
+
+def _expressions(given: Mapping[str, Any]) -> Iterator[str]:
+    return (f"{quoted(plain(str(name)))} = {text}" for name, text in given.items())
+
+
+def _wrong(merge: Merge, what: str, hint: str = "") -> SqlError:
+    return SqlError(what, merge.where, hint=hint)
+
+
+_ACTIONS: Mapping[str, Callable[[Merge, Mapping[str, Any]], str]] = {
+    "update": _update,
+    "insert": _insert,
+    "delete": lambda *_: "delete",
+    "do_nothing": lambda *_: "do nothing",
+    "error": _error,
+}

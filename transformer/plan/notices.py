@@ -1,0 +1,39 @@
+"""What a user should know of tables that keep rows: of an old query, and from loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from transformer.compile.nodes import Graph, Node, SourceBody
+from transformer.landing.staged import OWN
+from transformer.plan.materialize import Material, brings_new, no_longer_given
+from transformer.steps import Columns, NodeState
+
+
+def kept_rows(
+    material: Material, known: NodeState | None, made_of: str, given: Columns
+) -> Iterator[str]:
+    """What holds for the rows that an incremental table keeps, where its model is another."""
+    name = material.name or material.relation.table
+    if not brings_new(material):
+        return
+    if known is not None and known.fingerprint and known.fingerprint != made_of:
+        yield (
+            f"`{name}` was changed: rows that its table holds stay as its old query made"
+            f" them; `--full-refresh` makes them again: --select {name} --full-refresh"
+        )
+    yield from no_longer_given(material, given)
+
+
+def loaders_above(node: Node, graph: Graph) -> frozenset[str]:
+    """The loader's own columns, where the node stands on something that was loaded."""
+    above = (graph[each].body for each in graph.above(node.id))
+    loaded = any(isinstance(each, SourceBody) and each.table.load for each in above)
+    return frozenset(name for name, _ in OWN) if loaded else frozenset()
+
+
+def listed(names: list[str]) -> str:
+    """The names as text: the first few, and how many more."""
+    unique = list(dict.fromkeys(names))
+    shown = ", ".join(f"`{name}`" for name in unique[:3])
+    return shown + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
