@@ -523,11 +523,23 @@ def write_ads() -> None:
         {"id": key, "name": name, "channel": channel, "budget": {"currency": "EUR", "daily": 12}}
         for key, name, _, channel, _ in CAMPAIGNS
     ]
-    write("ads/campaigns.json", (json.dumps(known, indent=2) + "\n").encode())
+    document = {"data": {"items": known}}
+    write("ads/campaigns.json", (json.dumps(document, indent=2) + "\n").encode())
 
 
 # ---------------------------------------------------------------- finance: Excel and an old ERP
 REASONS = ["damaged", "Damaged", "late", "wrong item", "changed mind", None]
+
+
+# As a bank's portal exports it: lines about the report first, numbers and days the German way.
+PAYOUTS = """Umsätze vom;01.06.2024
+Konto;Geschäftskonto
+Buchung;Tag;Betrag
+03.06.2024 09:15;03.06.2024;1.204,50
+10.06.2024 09:15;10.06.2024;987,00
+# Ende des Monats
+28.06.2024 17:40;28.06.2024;12.310,25
+"""
 
 
 def refund_rows(orders: list[Order]) -> list[tuple[str, str, str, str | None]]:
@@ -623,6 +635,7 @@ def main() -> None:
     write_ads()
     write_refunds(orders)
     write("finance/suppliers.csv", SUPPLIERS.encode("latin-1"))
+    write("finance/payouts.csv", PAYOUTS.encode("windows-1252"))
     print(f"{len(older) + len(newer):,} contacts, {len(orders):,} orders, {len(events):,} events")
 
 

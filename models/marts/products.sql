@@ -22,7 +22,7 @@ select
     products.active = 1 as is_active,
     suppliers.name as supplier,
     -- The old ERP writes `12,5`; no agreement means no discount.
-    coalesce(replace(suppliers.discount, ',', '.')::decimal(5, 2), 0) as supplier_discount,
+    coalesce(suppliers.discount, 0)::decimal(5, 2) as supplier_discount,
     coalesce(views.views, 0) as views,
     coalesce(sales.units_sold, 0) as units_sold,
     coalesce(sales.sales_amount, 0)::decimal(12, 2) as sales_amount

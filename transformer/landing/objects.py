@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
@@ -35,6 +36,8 @@ from transformer.names import literal, quoted
 from transformer.steps import Columns
 
 LINE = "__line"
+# A document that lies elsewhere, or is packed, is read whole up to this size.
+_LONGEST_DOCUMENT = 128 << 20
 # A real number that may have more than 15 digits: eight behind the point or nine before it, or a
 # long one with an exponent. What has fewer is a DOUBLE's, digit for digit.
 _LONG = r"\.[0-9]{8}|[0-9]{9}\.|[0-9]{16}[eE]|[0-9]{9}[eE]-"
@@ -72,7 +75,7 @@ def json_array(session: Session, given: Given) -> Staged:
     in one document."""
     compression = given.options.get("compression")
     packed = f", compression={literal(compression)}" if compression else ""
-    longest = 1 << 30 if given.options.get("records") else LONGEST_LINE
+    longest = _whole_document(given) if given.options.get("records") else LONGEST_LINE
     documents = (
         f"select json::varchar as {LINE} from read_json_objects({given.place}, format='auto',"
         f" maximum_object_size={longest}{packed})"
@@ -85,6 +88,15 @@ def json_array(session: Session, given: Given) -> Staged:
         session.run(f"create or replace temp table {table} as {objects}")
         objects = f"from {table}"
     return _staged(session, given, objects, None, ())
+
+
+def _whole_document(given: Given) -> int:
+    """How long one document may be; the engine makes room for twice as much."""
+    if given.remote:
+        return _LONGEST_DOCUMENT
+    size = Path(given.path).stat().st_size
+    packed = given.options.get("compression") or given.path.endswith((".gz", ".zst"))
+    return max(LONGEST_LINE, min(20 * size, _LONGEST_DOCUMENT) if packed else size + 1)
 
 
 def _records(session: Session, given: Given, documents: str) -> str:

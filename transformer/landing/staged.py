@@ -68,7 +68,9 @@ def rejected(files: Sequence[Lines]) -> str:
     encoding = (
         "case when any_value(error_type::varchar) = 'INVALID ENCODING'"
         " then 'invalid encoding: the line is not UTF-8; `encoding:` under `load:` names another'"
-        " else lower(any_value(error_type::varchar)) || ': ' || any_value(error_message) end"
+        " else lower(any_value(error_type::varchar)) || ': ' || regexp_replace("
+        "any_value(error_message), 'Expected Number of Columns: ([0-9]+) Found: ([0-9]+)',"
+        " '\\2 where \\1 are expected') end"
     )
     return (
         f"select f.part, e.line - f.before as row_number, any_value(column_name) as column_name,"
