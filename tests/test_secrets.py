@@ -17,7 +17,7 @@ FILES = {
             load: {kind: files}
             tables:
               - name: people
-                load: {path: data/people.csv}
+                load: {path: data/people.csv, max_quarantined: 1}
                 columns: [{name: id, data_type: BIGINT}]
           - name: far
             load: {kind: database, url: "{{ env_var('TRANSFORM_SECRET_URL') }}"}
