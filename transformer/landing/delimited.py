@@ -125,7 +125,9 @@ def _shape(session: Session, given: Given, encoding: str) -> _Shape:
     names = _names(given, _cells(head, delimiter, quote), header=header)
     escape = options.get("escape") or quote
     comment = options.get("comment") or ""
-    return _Shape(names, delimiter, quote, escape, header, first, comment)
+    # DuckDB does not count comments among the lines that it leaves out.
+    notes = sum(bool(comment) and line.startswith(comment) for line in lines[:first])
+    return _Shape(names, delimiter, quote, escape, header, first - notes, comment)
 
 
 def _head(session: Session, given: Given, encoding: str) -> str:

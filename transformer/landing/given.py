@@ -14,6 +14,8 @@ from transformer.names import literal, quoted
 
 # A line longer than this is refused; the default of 2 MB is too small for nested JSON.
 LONGEST_LINE = 16 * 1024 * 1024
+# DuckDB would take sixteen times the longest line, several times, for the smallest file too.
+_BUFFER = 2 * LONGEST_LINE
 
 
 class Given(Struct, frozen=True):
@@ -73,7 +75,7 @@ class Given(Struct, frozen=True):
 
     def reading(self) -> str:
         """How DuckDB has to read the text: packing, longest line."""
-        made = [f"max_line_size={LONGEST_LINE}"]
+        made = [f"max_line_size={LONGEST_LINE}", f"buffer_size={_BUFFER}"]
         if self.options.get("compression") and not self.converted:
             made.append(f"compression={literal(self.options['compression'])}")
         return ", ".join(made)
