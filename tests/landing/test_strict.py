@@ -261,7 +261,7 @@ def test_lines_before_the_header_and_comments(tmp_path: Path) -> None:
         assert here.rows() == [(1, 2)]
         here.change(comment="", skip=0, header_row=4)
         here.write("a.csv", REPORT.replace("# not a row\n", ""))
-        here.load()
+        here.load(full_refresh=True)
         assert here.rows() == [(1, "#2")]
 
 
@@ -304,3 +304,22 @@ def test_all_faults_of_a_row_are_named(tmp_path: Path) -> None:
         reasons = [q[4] for q in here.quarantine()]
         assert reasons[0] == "`a` is no INTEGER; `b` is no DATE"
         assert "nothing stands for `b`" in reasons[1]
+
+
+def test_a_table_that_would_lose_too_many_rows_stays(tmp_path: Path) -> None:
+    with lab(tmp_path, path="a.csv", max_removed=0.5) as here:
+        here.write("a.csv", "id\n" + "".join(f"{n}\n" for n in range(10)))
+        here.load()
+        here.write("a.csv", "id\n1\n2\n3\n4\n")
+        with pytest.raises(LoadError, match=r"would lose 6 of its 10 rows .`max_removed` is 50 %"):
+            here.load()
+        assert len(here.rows()) == 10
+        here.load(full_refresh=True)
+        assert len(here.rows()) == 4
+
+
+def test_much_quarantine_in_append_is_said(tmp_path: Path) -> None:
+    with lab(tmp_path, path="a.csv", mode="append", max_quarantined=None) as here:
+        here.types["v"] = "int"
+        here.write("a.csv", "id,v\n1,1\n2,x\n")
+        assert here.load().message == "50 % of the rows that were read are in quarantine"

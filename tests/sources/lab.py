@@ -27,7 +27,7 @@ from transformer.steps import Columns, Outcome, Step
 from transformer.workplace import state_of
 
 WHERE = Where("models/_raw.yml", 7, 5)
-RULES = ("mode", "key", "cursor", "on_schema_change", "max_quarantined")
+RULES = ("mode", "key", "cursor", "on_schema_change", "max_quarantined", "max_removed")
 
 
 @dataclass

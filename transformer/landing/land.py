@@ -20,6 +20,9 @@ from transformer.landing.types import Slot
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
+# The share of rows in quarantine that is too much for a table that is replaced.
+_MUCH = 0.2
+
 
 class Landed(Struct, frozen=True):
     """What was landed. `new` are the rows that the table did not hold before."""
@@ -55,6 +58,7 @@ def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -
     fitted = fit(session, landing, staged, learned)
     _keys_exist(landing, fitted)
     _retried(session, landing)
+    before = _rows_before(session, landing)
     _make_room(session, landing, fitted)
     rows = _only_retried(landing, (staged.first or staged.reading)(staged.columns))
     all_rows = typed(landing, fitted, staged, _still(session, landing, staged, rows, fitted))
@@ -76,8 +80,10 @@ def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -
             hint="was the source written to meanwhile? Try again",
         )
     _within(session, landing, (landed, quarantined))
+    _not_too_few(landing, before, landed)
     columns = tuple((n, k) for n, k in session.columns(f"from {landing.target.sql()}"))
-    return Landed(read, landed, quarantined, new, columns, _changes(landing, fitted))
+    changes = (*_changes(landing, fitted), *_warned(landing, read, quarantined))
+    return Landed(read, landed, quarantined, new, columns, changes)
 
 
 def _add(session: Session, rows: Typed, offered: Offered) -> None:
@@ -92,6 +98,33 @@ def _changes(landing: Landing, fitted: Fitted) -> tuple[str, ...]:
     return tuple(made)
 
 
+def _rows_before(session: Session, landing: Landing) -> int:
+    """How many rows the table has that is replaced, where a limit asks for it."""
+    if landing.load.max_removed is None or landing.load.mode != "replace" or not landing.existing:
+        return 0
+    return int(session.rows(f"select count(*) from {landing.target.sql()}")[0][0])
+
+
+def _not_too_few(landing: Landing, before: int, landed: int) -> None:
+    most = landing.load.max_removed
+    if most is None or before - landed <= most * before:
+        return
+    raise LoadError(
+        f"`{landing.target}` would lose {before - landed:,} of its {before:,} rows"
+        f" (`max_removed` is {100 * most:g} %)",
+        landing.load.place("max_removed"),
+        hint="nothing was landed and the table is as it was; if it is right, allow more or use"
+        " `--full-refresh`",
+    )
+
+
+def _warned(landing: Landing, read: int, quarantined: int) -> tuple[str, ...]:
+    """What is said of much quarantine where it is no error."""
+    if landing.load.max_quarantined is not None or quarantined <= _MUCH * read:
+        return ()
+    return (f"{100 * quarantined / read:.0f} % of the rows that were read are in quarantine",)
+
+
 def _within(session: Session, landing: Landing, counts: tuple[int, int]) -> None:
     """Refuses a landing that puts too much into quarantine; a replaced table never ends empty."""
     landed, quarantined = counts
@@ -99,7 +132,7 @@ def _within(session: Session, landing: Landing, counts: tuple[int, int]) -> None
     read = landed + quarantined
     allowed = load.max_quarantined
     if allowed is None:
-        allowed = 0.2 if landing.fresh and load.mode == "replace" else 1.0
+        allowed = _MUCH if landing.fresh and load.mode == "replace" else 1.0
     nothing = load.mode == "replace" and landed == 0 and load.max_quarantined != 1.0
     if not quarantined or (quarantined <= allowed * read and not nothing):
         return

@@ -158,6 +158,7 @@ class Properties(Struct):
             cursor=block["cursor"],
             on_schema_change=block["on_schema_change"],
             max_quarantined=block["max_quarantined"],
+            max_removed=block["max_removed"],
             places={key: block.value_place(key) for key in block.places},
             broken=len(self.reader.mistakes) > before,
         )

@@ -222,6 +222,12 @@ LOAD: Fields = (
         " stays. Without it 20 % where the table is replaced, and no limit elsewhere",
     ),
     Field(
+        "max_removed",
+        "share",
+        "The share of its rows that a table may lose when it is replaced; above it nothing is"
+        " landed and the table stays. Without it there is no limit",
+    ),
+    Field(
         "on_schema_change",
         "choice",
         "New or wider columns: take them in, refuse the load, or quarantine the rows",

@@ -167,6 +167,8 @@ class Load:
     on_schema_change: str = "evolve"
     # The share of rows that may go to quarantine; None: a fifth where the table is replaced.
     max_quarantined: float | None = None
+    # The share of its rows that a table may lose when it is replaced; None: any.
+    max_removed: float | None = None
     # Places of what was written under `load:`, for messages.
     places: Mapping[str, Where] = field(default_factory=dict, repr=False, compare=False)
     # Whether what was written is a mistake, so that nothing can be read by it.
