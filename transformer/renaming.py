@@ -62,13 +62,19 @@ def _told(session: Writer, project: str) -> str:
 def rename(session: Writer, project: str, packages: Collection[str] = ()) -> None:
     """Gives the ids of the ledger the project's name. What stands there under both is kept as it
     is under the new one."""
-    noted = session.rows("select value from _transform.meta where key = 'project'")
+    if is_noted(session, project):
+        return
     before = former(session, project, packages)
     if before:
         _rename(session, before, project)
-    if not noted or noted[0][0] != project:
-        session.run("delete from _transform.meta where key = 'project'")
-        session.run(f"insert into _transform.meta values ('project', {literal(project)})")
+    session.run("delete from _transform.meta where key = 'project'")
+    session.run(f"insert into _transform.meta values ('project', {literal(project)})")
+
+
+def is_noted(session: Writer, project: str) -> bool:
+    """Whether the ledger says that its ids have this name."""
+    noted = session.rows("select value from _transform.meta where key = 'project'")
+    return bool(noted) and noted[0][0] == project
 
 
 def _rename(session: Writer, before: str, project: str) -> None:

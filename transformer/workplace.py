@@ -18,7 +18,7 @@ from transformer.compile.nodes import Graph
 from transformer.errors import TransformError
 from transformer.names import Name
 from transformer.project.values import Target
-from transformer.renaming import former, rename
+from transformer.renaming import former, is_noted, rename
 from transformer.steps import State
 from transformer.warehouse import (
     Warehouse,
@@ -146,7 +146,9 @@ class Workplace(Struct, frozen=True):
     def note_name(self, engine: Any) -> None:
         """Gives the ids in the ledger the project's name, and notes it."""
         with engine.session() as session:
-            if self.project and ledger.exists(session):
+            if not self.project or not ledger.exists(session):
+                return
+            if not is_noted(session, self.project):
                 with session.transaction():
                     rename(session, self.project, self.packages)
 

@@ -21,6 +21,7 @@ from transformer.leaving import leave
 from transformer.names import Name, quoted
 from transformer.opening import Opened, open_project, shown_of
 from transformer.plan.versions import current_versions
+from transformer.renaming import rename
 from transformer.run.actions import PERFORM
 from transformer.run.beside import sweep, unplaced
 from transformer.run.external import follow_external
@@ -199,11 +200,12 @@ class _Build:
         with engine.session() as session:
             with session.transaction():
                 ledger.prepare(session)
+                if self.place.project:
+                    rename(session, self.place.project, self.place.packages)
                 sweep(session, state)
                 ledger.forget(session, self.replaced(ledger.relations(session)))
                 for name in sorted(names):
                     session.run(f"create schema if not exists {quoted(name)}")
-            self.place.note_name(engine)
             if "load" in self.how.actions:
                 touch(session, self.opened.graph, *self.foresight.way)
 
