@@ -91,7 +91,7 @@ def in_utf8(given: Given, encoding: str) -> Iterator[str | None]:
             f"`{given.name}` is {encoding} and not a local file",
             hint="export it as UTF-8, or copy it into the project first",
         )
-    with _copy() as copy:
+    with private_copy() as copy:
         decoder = codecs.getincrementaldecoder(encoding)()
         done = 0
         with _opened(given) as stream:
@@ -154,7 +154,7 @@ def with_one_line_end(given: Given, delimiter: str, quote: str) -> Iterator[str]
     before = rb"(?:\A|(?<=[\r\n])|(?<=" + re.escape(delimiter.encode()) + rb"))"
     inside = before + held + rb"(?:[^" + held + rb"]|" + held * 2 + rb")*" + held
     pattern = re.compile(rb"(" + inside + rb")|\r\n?") if quote else re.compile(rb"()\r\n?")
-    with _copy() as copy:
+    with private_copy() as copy:
         rest = b""
         with _opened(given) as stream:
             while block := stream.read(_BLOCK):
@@ -179,7 +179,8 @@ def _cut(block: bytes, quote: bytes) -> int:
 
 
 @contextmanager
-def _copy() -> Iterator[IO[bytes]]:
+def private_copy() -> Iterator[IO[bytes]]:
+    """A file that only its owner can read, and that is gone afterwards."""
     copy = tempfile.NamedTemporaryFile(prefix="transform-", suffix=".csv", delete=False)  # noqa: SIM115 - closed before it is read
     try:
         yield copy
