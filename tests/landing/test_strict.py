@@ -323,3 +323,19 @@ def test_much_quarantine_in_append_is_said(tmp_path: Path) -> None:
         here.types["v"] = "int"
         here.write("a.csv", "id,v\n1,1\n2,x\n")
         assert here.load().message == "50 % of the rows that were read are in quarantine"
+
+
+def test_bytes_that_are_no_text_are_shown_as_they_are(tmp_path: Path) -> None:
+    rows = b"".join(b"%d,ok\n" % n for n in range(20))
+    with lab(tmp_path, path="a.csv") as here:
+        here.write("a.csv", b"\xef\xbb\xbfid,zip\n" + rows + b'1,\xe9x\n2,"a\nb\xf6"\n3,c\n')
+        here.load()
+        assert [(q[1], q[3]) for q in here.quarantine()] == [
+            (21, "1,\\xe9x"),
+            (22, '2,"a\nb\\xf6"'),
+        ]
+    (tmp_path / "n").mkdir()
+    with lab(tmp_path / "n", path="a.ndjson") as here:
+        here.write("a.ndjson", b'{"a": "x"}\n{"a": "\xe9"}\n')
+        here.load()
+        assert [(q[1], q[3]) for q in here.quarantine()] == [(2, '{"a": "\\xe9"}')]

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from csv import QUOTE_NONE
 from csv import Error as CsvError
 from csv import reader as csv_reader
 from functools import partial
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import LoadError, Where
 from transformer.landing.given import KEPT, PASSED, Given
-from transformer.landing.staged import PART, ROW, UNKNOWN, Lines, Session, Staged, distinct
+from transformer.landing.staged import (
+    PART,
+    REJECTS,
+    ROW,
+    SCANS,
+    UNKNOWN,
+    Lines,
+    Session,
+    Staged,
+    distinct,
+)
 from transformer.landing.text import (
     encoding_of,
     head_of,
@@ -188,6 +200,35 @@ def _names(given: Given, cells: list[str], *, header: bool) -> tuple[str, ...]:
         return distinct(cells)
     count = max(len(given.declared), len(cells))
     return distinct([*given.declared, *[""] * (count - len(given.declared))])
+
+
+# So many lines that are not UTF-8 are shown as they are; of others the engine keeps what it can.
+_SHOWN = 1_000
+
+
+def show_bytes(session: Session, lines: Sequence[Lines], broken: str) -> None:
+    """Puts the bytes that stand in the file (`\\xE9`) where the engine has `?` for them."""
+    files = {line.path: line for line in lines if not line.path.endswith((".gz", ".zst"))}
+    found = session.rows(
+        f"select distinct s.file_path, e.line, e.line_byte_position from {REJECTS} e"
+        f" join {SCANS} s using (scan_id, file_id)"
+        f" where e.error_type::varchar = 'INVALID ENCODING' order by 1, 2 limit {_SHOWN}"
+    )
+    for path, number, position in found:
+        if path in files and Path(path).is_file():
+            session.run(
+                f"update {broken} set record = ? where part = ? and row_number = ?",
+                [_raw_line(path, position - 1), files[path].part, number - files[path].before],
+            )
+
+
+def _raw_line(path: str, start: int) -> str:
+    with Path(path).open("rb") as stream:
+        stream.seek(start)
+        line = stream.readline(_KEPT)
+        while line.count(b'"') % 2 and len(line) < _KEPT and (more := stream.readline(_KEPT)):
+            line += more
+    return line.decode("utf-8", "backslashreplace").rstrip("\r\n")
 
 
 def refuse_open_quote(session: Session, broken: str, where: Where) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import LoadError, did_you_mean
-from transformer.landing.delimited import refuse_open_quote
+from transformer.landing.delimited import refuse_open_quote, show_bytes
 from transformer.landing.fit import Fitted, Landing, Learned, Place, fit, relearned, united
 from transformer.landing.modes import MODES, Offered, of_part
 from transformer.landing.rows import Typed, typed
@@ -264,6 +264,8 @@ def _renumber(session: Session, landing: Landing, staged: Staged, offered: Offer
     session.run(f"create or replace temp table __broken as {staged.broken}")
     refuse_open_quote(session, "from __broken", landing.load.where)
     count = int(session.rows("select count(*) from __broken")[0][0])
+    if count and staged.lines:
+        show_bytes(session, staged.lines, "__broken")
     if count and staged.text:
         session.run(
             "create or replace temp table __shifts as select part, row_number"
