@@ -8,6 +8,7 @@ import pytest
 
 from tests.projects import transform
 from tests.test_dbt_build import project, rows, run
+from transformer.errors import Mistakes
 from transformer.project.dbt.configs import IDLE, KNOWN
 
 CONTRACT = """
@@ -127,3 +128,45 @@ def test_an_option_without_effect_is_named(key: str, tmp_path: Path) -> None:
     root = project(tmp_path, **{"models/kept.sql": text})
     said = transform(root, "build", "--select", "kept").stderr
     assert f"`{key}` in `models/kept.sql` has no effect here" in said
+
+
+def test_a_variable_is_rendered_where_it_is_used(tmp_path: Path) -> None:
+    text = """
+        select {{ var('two') }} as a, count(*) as n, '{{ var('braces', '{{ x }}') }}' as b
+        from {{ var('of') }}
+    """
+    root = project(tmp_path, **{"models/kept.sql": text})
+    given = {"two": "{{ var('one') + 1 }}", "one": 1, "of": "{{ ref('raw_orders') }}"}
+    run(root, "build", "+kept", vars=given)
+    assert rows(root, "from kept") == [(2, 3, "{{ x }}")]
+
+
+def test_a_variable_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    root = project(tmp_path, **{"models/kept.sql": "select {{ var('me') }} as a"})
+    with pytest.raises(Mistakes):
+        run(root, "build", "kept", vars={"me": "{{ var('me') }}"})
+
+
+def test_a_text_is_rendered_in_place(tmp_path: Path) -> None:
+    text = """
+        {% set of = render("{{ ref('raw_orders') }}") %}
+        select count(*) + {{ context['render']("{{ 2 * 3 }}") }} as a from {{ of }}
+    """
+    root = project(tmp_path, **{"models/kept.sql": text})
+    run(root, "build", "+kept")
+    assert rows(root, "from kept") == [(9,)]
+
+
+@pytest.mark.parametrize("name", ["where", "tests", "description"])
+def test_types_of_columns_are_rendered_whatever_the_columns_name(name: str, tmp_path: Path) -> None:
+    yml = f"""
+        seeds:
+          - name: listed
+            config:
+              column_types: {{a: "{{{{ 'small' ~ 'int' }}}}", {name}: "{{{{ var('kind') }}}}"}}
+    """
+    files = {"seeds/listed.csv": f"a,{name}\n1,2\n", "seeds/listed.yml": yml}
+    root = project(tmp_path, **files)
+    run(root, "build", "listed", vars={"kind": "double"})
+    found = rows(root, f'select typeof(a), typeof("{name}") from listed')
+    assert found == [("SMALLINT", "DOUBLE")]

@@ -349,17 +349,18 @@ def _template(check: SqlCheck) -> Template:
     return Template(check.text, check.path, check.package)
 
 
-def late_query(node: Node, graph: Graph, scope: Scope) -> Query:
-    """The query of a late check, now that the scope has a warehouse. Raises TransformError."""
+def late_query(node: Node, graph: Graph, scope: Scope) -> Query | None:
+    """The query of a late check, now that the scope has a warehouse; None for one that is measured
+    without a macro. Raises TransformError."""
     body = node.body
     if not isinstance(body, CheckBody):
         raise TypeError(node.id)
     if body.file is not None:
         return render(_template(body.file), scope)
-    macro = _macro(body.spec, scope) if body.spec else None
-    if body.spec is None or macro is None or body.on is None:
+    if body.spec is None or body.on is None:
         raise TypeError(node.id)
-    return _custom(_Called(graph[body.on], body.spec, macro), scope)
+    macro = _macro(body.spec, scope)
+    return _custom(_Called(graph[body.on], body.spec, macro), scope) if macro else None
 
 
 def _with_written(config: CheckConfig, trace: Trace, given: Container[str]) -> CheckConfig:

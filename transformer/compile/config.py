@@ -32,7 +32,7 @@ def model_config(
     return config, reader.mistakes + _senseless(model, config)
 
 
-def open_config(model: Model, written: Mapping[str, Any]) -> ModelConfig:
+def open_config(model: Model, written: Mapping[str, Any], files_root: str = ".") -> ModelConfig:
     """The configuration of a model in an open project: any key may stand there, and what is
     unknown is for templates and for other engines."""
     merged = merge(merge(model.config, hooks_named(written)), model.over)
@@ -53,6 +53,7 @@ def open_config(model: Model, written: Mapping[str, Any]) -> ModelConfig:
         pre_hook=hook_texts(merged.get("pre_hook")),
         post_hook=hook_texts(merged.get("post_hook")),
         as_dbt=True,
+        files_root=files_root,
         written=merged,
     )
 

@@ -61,6 +61,8 @@ class Words(Struct):
     warehouse: Warehouse | None = None
     graph: Callable[[], dict[str, Any]] | None = None
     spans: Sequence[Span] = ()
+    # Fills in the Jinja of a variable, where variables may hold any.
+    filled: Callable[[str], str] | None = None
 
     def context(self, session: Session) -> dict[str, Any]:
         """The names a template sees."""
@@ -94,6 +96,7 @@ class Words(Struct):
             "this": self.relation(self.this) if self.this else None,
             "execute": self.execute,
             "log": self.log,
+            "render": session.rendered,
             "print": self.say,
             "return": give_back,
             "run_started_at": self.world.now,
@@ -192,6 +195,9 @@ class _Var:
                 or "set it under `vars:`, with --vars, or give `var()` a default",
             )
         trace.vars[name] = value
+        fill = self._words.filled if name in known else None
+        if fill and isinstance(value, str) and "{" in value:
+            return fill(value)
         return deepcopy(value)  # a template may change its own list, not everyone's
 
     def has_var(self, name: str) -> bool:

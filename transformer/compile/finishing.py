@@ -60,8 +60,16 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
             elif texts.keys() >= set(chain):  # else a parent has a mistake, which is told of
                 parents = [Parent(graph[e].name, texts[e], said[e]) for e in chain]
                 made = _with_query(node, whole, increment, parents, scope)
+        elif isinstance(node.body, CheckBody) and _on_late(node.body, nodes):
+            made = node.having(body=replace(node.body, late=True))
         nodes[node.id] = made
     return Finished(Graph(nodes), texts)
+
+
+def _on_late(body: CheckBody, nodes: Mapping[str, Node]) -> bool:
+    """Whether a check looks at an ephemeral model whose query is not known yet."""
+    on = nodes.get(body.on or "")
+    return on is not None and on.ephemeral and on.late
 
 
 def finished(node: Node, queries: Queries, graph: Graph, scope: Scope) -> Node | None:
@@ -167,7 +175,10 @@ class Late(Struct, frozen=True):
             query = unit_query(node, self.graph, scope)
             return node.having(body=replace(node.body, late=False, query=query))
         if isinstance(node.body, CheckBody):
-            whole = late_query(node, self.graph, scope)
+            asked = late_query(node, self.graph, scope)
+            if asked is None:
+                return node.having(body=replace(node.body, late=False))
+            whole = asked
         elif isinstance(node.body, ModelBody):
             whole = rendered_now(node, scope, incremental=incremental)
         elif isinstance(node.body, SnapshotBody):
@@ -177,6 +188,14 @@ class Late(Struct, frozen=True):
         parents = self._parents((*node.needs, *whole.needs), scope)
         now = node.having(body=replace(node.body, late=False))
         return _with_query(now, whole, None, parents, scope)
+
+    def around(self, check: Node, warehouse: Any) -> Graph:
+        """The graph in which the ephemeral model that a check looks at has its query. Raises
+        TransformError."""
+        on = check.body.on if isinstance(check.body, CheckBody) else None
+        if on is None or not (self.graph[on].ephemeral and self.graph[on].late):
+            return self.graph
+        return Graph({**self.graph.nodes, on: self.made(self.graph[on], warehouse)})
 
     def batch(self, node: Node, warehouse: Any, batch: Span, *, incremental: bool) -> Node:
         """A microbatch model with the query of one batch."""

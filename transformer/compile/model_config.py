@@ -33,6 +33,8 @@ class ModelConfig(Struct, frozen=True):
     post_hook: tuple[str, ...] = ()
     # Read as dbt reads it: a key may be any SQL, and an enforced contract orders the columns.
     as_dbt: bool = False
+    # The folder of files that models write, where they do not say where.
+    files_root: str = "."
     # Everything that was written, known or not: templates may ask for any of it.
     written: Options = field(default_factory=dict)
 
@@ -49,7 +51,7 @@ class ModelConfig(Struct, frozen=True):
         return "delete+insert" if self.unique_key else "append"
 
 
-_INNER = ("written", "as_dbt")
+_INNER = ("written", "as_dbt", "files_root")
 
 
 def options_of(config: ModelConfig) -> Mapping[str, Any]:

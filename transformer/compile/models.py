@@ -40,7 +40,8 @@ def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformEr
     if scope.is_open:
         for key in sorted(IDLE & written.keys()):
             scope.world.hear(f"`{key}` in `{model.path}` has no effect here")
-        return open_config(model, written), [*mistakes, *twice_said(model, written)]
+        root = str(scope.target.words.get("external_root") or ".")
+        return open_config(model, written, root), [*mistakes, *twice_said(model, written)]
     config, wrong = model_config(model, written)
     return config, mistakes + wrong
 

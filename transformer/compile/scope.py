@@ -61,6 +61,7 @@ class Scope(Struct, frozen=True):
             warehouse=self.warehouse,
             graph=self.graph,
             spans=tuple(span for span in (self.batch, self.sample) if span),
+            filled=session.rendered if self.is_open else None,
             **own,
         )
         session.context.update(words.context(session))

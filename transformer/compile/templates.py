@@ -98,6 +98,10 @@ class Session(Struct):
             raise syntax_error(error, path, text) from None
         return str(self._guarded(lambda: template.render(self.context), text, path))
 
+    def rendered(self, string: str) -> str:
+        """A text that a template came upon, rendered in its place."""
+        return self.render(str(string), "")
+
     def _plainly(self, listed: Sequence[str | Call]) -> str | None:
         """The rendering of text and plain calls; None where Jinja has to look at it."""
         token = CURRENT.set(self)

@@ -23,7 +23,7 @@ def check_of(node: Node, graph: Graph, made_of: str = "") -> Check:
         label=_label(node, body, graph),
         kind=body.kind,
         config=body.config,
-        measure=_measure(body, graph),
+        measure=_measure(node, body, graph),
         fingerprint=made_of or print_of(node, graph),
         needs=solid_needs(node, graph),
         where=body.where,
@@ -43,10 +43,15 @@ def _shown(body: CheckBody, graph: Graph) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*keys, *checked]))
 
 
-def _measure(body: CheckBody, graph: Graph) -> Measure:
-    rows = from_text(graph[body.on], graph) if body.on else ""
+def rows_of(node: Node, graph: Graph) -> str:
+    """What stands behind FROM where the check is measured; "" for one of its own query."""
+    on = node.body.on if isinstance(node.body, CheckBody) else None
+    return from_text(graph[on], graph) if on else ""
+
+
+def _measure(node: Node, body: CheckBody, graph: Graph) -> Measure:
     subject = Subject(
-        rows=rows,
+        rows=rows_of(node, graph),
         column=body.column,
         args=body.args,
         where=body.config.where,

@@ -80,7 +80,8 @@ def _types(node: Node) -> list[tuple[str, str]]:
 
 def _model(node: Node, body: ModelBody) -> Any:
     texts = [_said(query) for query in (body.query, body.increment) if query]
-    own = [n for n in body.config.__struct_fields__ if n != "as_dbt"]
+    away = {"as_dbt"} if body.config.materialized == "external" else {"as_dbt", "files_root"}
+    own = [n for n in body.config.__struct_fields__ if n not in away]
     options = {name: getattr(body.config, name) for name in own}
     options["written"] = _relevant(body.config.written)
     made = texts, body.code, _relevant(options)

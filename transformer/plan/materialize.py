@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
-from transformer.compile.dbt.external import read_location, write_options
+from transformer.compile.dbt.external import file_of
 from transformer.compile.library import strategy_macro
 from transformer.compile.model_config import ModelConfig
-from transformer.errors import SqlError, Where, did_you_mean
+from transformer.errors import RenderError, SqlError, Where, did_you_mean
 from transformer.landing.types import widens
 from transformer.names import Name, literal, quoted
 from transformer.plan.merging import NEW, OLD, Merge, merged, plain, texts
@@ -151,24 +151,30 @@ def _shaped(material: Material) -> list[Statement]:
 
 
 def external(material: Material) -> list[Statement]:
-    """A file, and a view that reads it: `location`, `format`, `options`, as in dbt-duckdb."""
-    written = material.config.written
-    options = dict(written.get("options") or {})
-    for key in ("format", "delimiter"):
-        if written.get(key):
-            options.setdefault(key, written[key])
-    kind = str(options.get("format") or "parquet").strip("'\"")
-    place = str(written.get("location") or f"{material.relation.table}.{kind}")
-    made = [Statement(f"drop table {material.relation.sql()}")] if _is(material, "table") else []
+    """A file, and a view that reads it: `location`, `format`, `options`, `…_read_options`, as in
+    dbt-duckdb."""
+    config, target = material.config, material.relation.sql()
+    try:
+        file = file_of(config.written, material.relation.table, config.files_root)
+    except RenderError as error:
+        raise SqlError(error.what, material.where, error.hint) from None
+    made = [Statement(f"drop table {target}")] if _is(material, "table") else []
     head = "copy (\n"
-    wanted = write_options(place, options)
-    copied = f"{head}{material.query or f'from {DELTA}'}\n) to {literal(place)} ({wanted})"
-    reading = literal(read_location(place, options))
+    copied = f"{head}{material.query or f'from {DELTA}'}\n) to {literal(file.place)}"
+    filled = [Statement(_FILLED.format(file.reading))] if file.format == "json" else []
     return [
-        Statement(copied, len(head)),
+        Statement(f"{copied} ({file.options})", len(head)),
+        *filled,
         *made,
-        Statement(f"create or replace view {material.relation.sql()} as from {reading}"),
+        Statement(f"create or replace view {target} as from {file.reading}"),
     ]
+
+
+# Nobody could say what columns such a file has.
+_FILLED = (
+    "select error('the query gives no rows, and a JSON file without rows has no columns')"
+    " where not exists (from {})"
+)
 
 
 def table_function(material: Material) -> list[Statement]:

@@ -20,7 +20,7 @@ from transformer.compile.nodes import (
     from_text,
 )
 from transformer.errors import TransformError, Where
-from transformer.plan.checked import check_of
+from transformer.plan.checked import check_of, rows_of
 from transformer.plan.checks import Check
 from transformer.plan.fingerprint import shape
 from transformer.plan.materialize import (
@@ -352,7 +352,7 @@ class _Planner:
     def rows(self, node: Node) -> str:
         body = node.body
         if isinstance(body, CheckBody):
-            return from_text(self.graph[body.on], self.graph) if body.on else ""
+            return rows_of(node, self.graph)
         return from_text(node, self.graph)
 
     def refreshes(self, node: Node) -> bool:

@@ -19,6 +19,8 @@ def print_of(node: Node, graph: Graph) -> str:
 
 def _said(node: Node, graph: Graph) -> str:
     query = node.body.query if isinstance(node.body, ModelBody) else None
+    if isinstance(node.body, ModelBody) and node.body.late:
+        return node.body.code  # its query is not known yet
     return query.canonical if query and query.canonical else from_text(node, graph)
 
 

@@ -20,7 +20,7 @@ from transformer.engines import Session
 from transformer.errors import BuildError, Fault, TransformError, Where
 from transformer.names import literal, quoted
 from transformer.plan import batches
-from transformer.plan.checked import check_of
+from transformer.plan.checked import check_of, rows_of
 from transformer.plan.materialize import DELTA, Statement, brings_new, statements
 from transformer.plan.snapshots import snapshot
 from transformer.plan.work import Work
@@ -97,7 +97,8 @@ def _rendered(tools: Tools, session: Session, work: Work) -> Work:
     incremental = work.material is not None and brings_new(work.material)
     node = renderer.made(work.node, Asked(session), incremental=incremental)
     if work.node.kind == "check":
-        return replace(work, node=node, checks=(check_of(node, renderer.graph),))
+        graph = renderer.around(node, Asked(session))
+        return replace(work, node=node, checks=(check_of(node, graph),), rows=rows_of(node, graph))
     if isinstance(node.body, SnapshotBody):
         return replace(work, node=node)
     body = node.body

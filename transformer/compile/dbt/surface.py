@@ -44,7 +44,8 @@ class Given(Struct, frozen=True):
 
 def surface(given: Given) -> dict[str, Any]:
     """The names, with what they mean in this rendering."""
-    here = Here(tell=given.say, warn=given.say)
+    root = str(given.target.get("external_root") or ".")
+    here = Here(external_root=root, tell=given.say, warn=given.say)
     adapter = Adapter(given.warehouse if given.execute else None, given.dispatch, here)
     queries = _Queries(adapter, given.execute)
     world = given.world

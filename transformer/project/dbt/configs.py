@@ -15,29 +15,29 @@ _HOOKS = {"pre-hook": "pre_hook", "post-hook": "post_hook"}
 # and none of them is most likely misspelt.
 _WORDS = """
 access alias batch_size begin bind_params catalog check_cols cluster_by column_types columns
-concurrent_batches constraints contract copy_grants database dataset dbt_valid_to_current
-delimiter description dist docs enabled engine error_if event_time external_location fail_calc
-file_format format freshness full_refresh grants group hard_deletes hours_to_expiration
-identifier include_full_name_in_path incremental_predicates incremental_strategy indexes
-intermediate_format invalidate_hard_deletes kms_key_name labels limit loaded_at_field
-loaded_at_query location location_root lookback matched_condition materialized maturity
-merge_clauses merge_exclude_columns merge_insert_condition merge_on_using_columns
-merge_update_columns merge_update_condition merge_update_set_expressions meta
-name node_color on_configuration_change
-on_schema_change options order_by overwrite owner packages parquet_compression partition_by
-partition_expiration_days partitioned_by partitions persist_docs plugin policy_tags post_hook
-pre_hook predicates primary_key private project properties query_tag quote_columns quoting
-relation require_partition_filter schema settings severity show snapshot_meta_column_names
-snowflake_warehouse sort sort_type sorted_by sql_header static_analysis store_failures
-store_failures_as strategy submission_method sync table_properties table_type tags
-target_database target_schema tblproperties time_ingestion_partitioning timeout transient ttl
-type unique_key unique_tmp_table_suffix unlogged updated_at updates_on url version warn_if where
+concurrent_batches constraints contract copy_grants csv_read_options database dataset
+dbt_valid_to_current delimiter description dist docs enabled engine error_if event_time
+external_location fail_calc file_format format freshness full_refresh grants group hard_deletes
+hours_to_expiration identifier include_full_name_in_path incremental_predicates
+incremental_strategy indexes intermediate_format invalidate_hard_deletes json_read_options
+kms_key_name labels limit loaded_at_field loaded_at_query location location_root lookback
+matched_condition materialized maturity merge_clauses merge_exclude_columns merge_insert_condition
+merge_on_using_columns merge_update_columns merge_update_condition merge_update_set_expressions
+meta name node_color on_configuration_change on_schema_change options order_by overwrite owner
+packages parquet_compression parquet_read_options partition_expiration_days partitioned_by
+partitions persist_docs plugin policy_tags post_hook pre_hook predicates primary_key private
+project properties query_tag quote_columns quoting relation require_partition_filter schema
+settings severity show snapshot_meta_column_names snowflake_warehouse sort sort_type sorted_by
+sql_header static_analysis store_failures store_failures_as strategy submission_method sync
+table_properties table_type tags target_database target_schema tblproperties
+time_ingestion_partitioning timeout transient ttl type unique_key unique_tmp_table_suffix unlogged
+updated_at updates_on url version warn_if where
 """
 # What dbt or dbt-duckdb would do something for, and nothing here does.
 _IDLE = """
-as_of_datetime as_of_version csv_read_options fast glue_database glue_register iceberg_table
-json_read_options latest_version_pointer merge_returning_columns on_error parquet_read_options
-partition_columns partitioned_by save_mode sorted_by
+as_of_datetime as_of_version fast glue_database glue_register iceberg_table
+latest_version_pointer merge_returning_columns on_error partition_by partition_columns
+partitioned_by save_mode sorted_by
 """
 IDLE = frozenset(_IDLE.split())
 KNOWN = frozenset(_WORDS.split()) | IDLE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from transformer.project.dbt.sources import SourceReader
 from transformer.project.dbt.words import Notes, Render, Var, Words, child, mapping, texts, truth
 from transformer.project.tree import Item, parse
 from transformer.project.values import (
-    CheckSpec,
+    NOTHING,
+    Described,
     Kept,
     MacroFile,
     Package,
@@ -229,32 +230,66 @@ def _overrides(entry: Entry) -> str:
     return str(found.value) if found else ""
 
 
+class _Patch(Struct, frozen=True):
+    """What a property file says of a node that lies in another package, or is of another kind."""
+
+    kind: str
+    config: Mapping[str, Any]
+    described: Described
+    source: ProjectFile
+
+
+_Patches = dict[tuple[str, str], list[_Patch]]
+
+
 def _attach(parts: list[_Part]) -> None:
-    """Tests that stand under a name whose file lies elsewhere go to the node of that name."""
-    more: dict[tuple[str, str], list[CheckSpec]] = {}
+    """What stands under a name whose file lies elsewhere goes to the node of that name."""
+    more: _Patches = {}
     for part in parts:
         for kind in ("model", "seed", "snapshot"):
-            known = part.made.names(kind)
+            known = part.made.enabled(kind)
             for entry in part.properties.of(kind):
                 if entry.name not in known:
                     _attach_entry(part, entry, parts, more)
     for part in parts:
-        for nodes in (part.made.models, part.made.seeds, part.made.snapshots):
-            _extend(nodes, part.file.name, more)
+        made = part.made
+        made.models[:] = _patched("model", made.models, part, parts[0], more)
+        made.seeds[:] = _patched("seed", made.seeds, part, parts[0], more)
+        made.snapshots[:] = _patched("snapshot", made.snapshots, part, parts[0], more)
 
 
-def _extend(
-    nodes: list[Any], package: str, more: Mapping[tuple[str, str], list[CheckSpec]]
-) -> None:
-    for at, node in enumerate(nodes):
-        found = more.get((package, node.name))
-        if found:
-            nodes[at] = replace(node, described=with_checks(node.described, tuple(found)))
+def _patched(
+    kind: str, nodes: Iterable[Any], part: _Part, root: _Part, more: _Patches
+) -> Iterator[Any]:
+    """The nodes of a package with what other files say of them; a node that its own package
+    describes takes in tests only, and so does one that is described as of another kind."""
+    for node in list(nodes):
+        made = node
+        for patch in more.get((part.file.name, node.name), ()):
+            if patch.kind != kind or made.described != NOTHING:
+                found = tuple(every_check(patch.described))
+                made = replace(made, described=with_checks(made.described, found))
+                continue
+            made = _configured(kind, made, patch, (part.file, root.file))
+        if kind == "model" or truth(made.config.get("enabled")):
+            yield made
+        else:
+            part.made.off.append((kind, node.name))
 
 
-def _attach_entry(
-    part: _Part, entry: Entry, parts: list[_Part], more: dict[tuple[str, str], list[CheckSpec]]
-) -> None:
+def _configured(kind: str, node: Any, patch: _Patch, files: tuple[ProjectFile, ProjectFile]) -> Any:
+    """The node with the configuration of a patch. As in dbt, the folders that count are those of
+    the project that says it, and then those of the root."""
+    home, root = files
+    tree, path = f"{kind}s", (home.name, *node.fqn)
+    config = united(options(patch.source.tree(tree), path), patch.config)
+    over = options(root.tree(tree), path) if patch.source is not root else {}
+    if kind == "seed":
+        return replace(node, config=united(config, over), described=patch.described)
+    return replace(node, config=config, over=over, described=patch.described)
+
+
+def _attach_entry(part: _Part, entry: Entry, parts: list[_Part], more: _Patches) -> None:
     others = (each for each in parts if each is not part)
     home = next((each for each in (part, *others) if _holds(each.made, entry.name)), None)
     if home is None:
@@ -265,8 +300,10 @@ def _attach_entry(
                 f"there is no {entry.kind} `{entry.name}`, but it is described ({entry.where})"
             )
         return
+    config = part.describer.config(entry.item)
     described = part.describer.described(entry.item, model_subject(entry.name), entry.file)
-    more.setdefault((home.file.name, entry.name), []).extend(every_check(described))
+    patch = _Patch(entry.kind, config, described, part.file)
+    more.setdefault((home.file.name, entry.name), []).append(patch)
 
 
 def _holds(made: Nodes, name: str) -> bool:

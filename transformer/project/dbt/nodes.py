@@ -42,14 +42,14 @@ class Nodes(Struct):
     sql_checks: list[SqlCheck] = field(default_factory=list)
     off: list[tuple[str, str]] = field(default_factory=list)
 
-    def names(self, kind: str) -> set[str]:
-        """The names of nodes of a kind, those that are switched off among them."""
+    def enabled(self, kind: str) -> set[str]:
+        """The names of the nodes of a kind that are not switched off."""
         found: dict[str, list[Any]] = {
             "model": self.models,
             "seed": self.seeds,
             "snapshot": self.snapshots,
         }
-        return {node.name for node in found[kind]} | {n for k, n in self.off if k == kind}
+        return {node.name for node in found[kind]}
 
 
 class _Said(Struct, frozen=True):

@@ -25,6 +25,8 @@ Render = Callable[[str, Where, Mapping[str, Any]], str]
 # Filled in later, where more is known than when YAML is read.
 HOOKS = frozenset(("pre_hook", "post_hook", "pre-hook", "post-hook"))
 LATER = HOOKS | {"description", "tests", "data_tests", "loaded_at_query", "sql_header", "where"}
+# Whose keys are names of columns, whatever they look like.
+_BY_COLUMN = "column_types"
 _MISSING: Any = object()
 _WHOLE = re.compile(r"\s*\{\{-?((?:(?!\{\{|\}\}|\{%|%\}).)+?)-?\}\}\s*\Z", re.DOTALL)
 _JINJA = re.compile(r"\{\{|\{%|\{#")
@@ -94,7 +96,9 @@ class Words:
         """The value without places, Jinja filled in except under the keys of `later`."""
         if item.is_map:
             return {
-                key: each.plain() if key.removeprefix("+") in later else self.value(each, later)
+                key: each.plain()
+                if key.removeprefix("+") in later
+                else self.value(each, () if key.removeprefix("+") == _BY_COLUMN else later)
                 for key, _, each in item.entries()
             }
         if item.is_list:

@@ -1,0 +1,123 @@
+"""External models of dbt projects: where their files stand, how they are written and read back.
+
+What is expected is what dbt-duckdb 1.11 gave for the same models.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.projects import transform
+from tests.test_dbt_build import project, rows, run
+from transformer.compile.dbt.external import file_of
+from transformer.errors import RenderError
+
+QUERY = "select 7 as n, '007' as code union all select 8, '008'"
+PROFILE = """
+    shop:
+      target: dev
+      outputs:
+        dev: {type: duckdb, path: warehouse.duckdb, external_root: out}
+"""
+NUMBER, TEXT = ("BIGINT", "VARCHAR"), ("VARCHAR", "VARCHAR")
+
+
+def built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, query: str = QUERY
+) -> Path:
+    text = f"{{{{ config(materialized='external', {options}) }}}} {query}"
+    root = project(tmp_path, **{"models/sent.sql": text, "profiles.yml": PROFILE})
+    (root / "out").mkdir()
+    monkeypatch.chdir(root)  # the view reads a relative path
+    run(root, "build", "sent")
+    return root
+
+
+def types(root: Path) -> tuple[str, ...]:
+    found = rows(root, "select column_type from (describe sent)")
+    return tuple(kind for (kind,) in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "file", "expected"),
+    [
+        ("tags=['x']", "sent.parquet", ("INTEGER", "VARCHAR")),
+        ("format='csv'", "sent.csv", NUMBER),
+        ("format='csv', csv_read_options={'all_varchar': true}", "sent.csv", TEXT),
+        ("format='csv', csv_read_options={'types': {'n': 'SMALLINT'}}", "sent.csv",
+         ("SMALLINT", "VARCHAR")),
+        ("format='csv', options={'format': 'parquet'}", "sent.csv", NUMBER),
+        ("format='json', json_read_options={'columns': {'n': 'UTINYINT', 'code': 'VARCHAR'}}",
+         "sent.json", ("UTINYINT", "VARCHAR")),
+        ("parquet_read_options={'filename': true}", "sent.parquet",
+         ("INTEGER", "VARCHAR", "VARCHAR")),
+        ("location='out/x.tsv2', format='csv', delimiter='|', csv_read_options={'delim': '|'}",
+         "x.tsv2", NUMBER),
+        ("location='out/bare', delimiter=';'", "bare", NUMBER),
+        ("location='out/bare'", "bare", ("INTEGER", "VARCHAR")),
+        ("location='out/UP.CSV.GZ'", "UP.CSV.GZ", NUMBER),
+        ("location='out/zipped', options={'format': 'csv', 'compression': 'gzip'}", "zipped",
+         NUMBER),
+        ("options={'partition_by': 'code'}", "sent/code=007/data_0.parquet", None),
+        ("format='csv', options={'partition_by': 'code, n', 'write_partition_columns': true}",
+         "sent/code=008/n=8/data_0.csv", None),
+        ("location='out/several', options={'per_thread_output': true}",
+         "several/data_0.parquet", None),
+    ],
+)  # fmt: skip
+def test_an_external_model_is_the_file_that_dbt_writes_and_reads(
+    options: str,
+    file: str,
+    expected: tuple[str, ...] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = built(tmp_path, monkeypatch, options)
+    assert (root / "out" / file).is_file()
+    assert rows(root, "select count(*), sum(n::int) from sent") == [(2, 15)]
+    assert expected is None or types(root) == expected
+
+
+def test_a_file_whose_ending_says_so_is_compressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = "location='out/a.csv.gz', options={'null': 'NIL', 'quote': '~'}"
+    root = built(tmp_path, monkeypatch, options, "select 1 as n, null as b, 'NIL' as c")
+    with gzip.open(root / "out/a.csv.gz", "rt") as file:
+        assert file.read() == "n,b,c\n1,NIL,~NIL~\n"
+
+
+@pytest.mark.parametrize("options", ["format='xlsx'", "location='out/a.dat'"])
+def test_a_format_that_cannot_be_read_back_is_refused(options: str, tmp_path: Path) -> None:
+    text = f"{{{{ config(materialized='external', {options}) }}}} {QUERY}"
+    root = project(tmp_path, **{"models/sent.sql": text, "profiles.yml": PROFILE})
+    (root / "out").mkdir()
+    done = transform(root, "build", "--select", "sent", check=False)
+    assert done.returncode == 1
+    assert "is not a format of external models\n  models/sent.sql:1" in done.stderr
+    assert not list((root / "out").iterdir())
+
+
+def test_a_json_file_without_rows_has_no_columns_and_is_refused(tmp_path: Path) -> None:
+    text = "{{ config(materialized='external', format='json') }} select 1 as a where false"
+    root = project(tmp_path, **{"models/sent.sql": text, "profiles.yml": PROFILE})
+    (root / "out").mkdir()
+    done = transform(root, "build", "--select", "sent", check=False)
+    assert "a JSON file without rows has no columns" in done.stderr
+
+
+@pytest.mark.parametrize("written", [{"options": "x"}, {"parquet_read_options": ["x"]}])
+def test_options_that_are_no_mapping_are_refused(written: dict[str, Any]) -> None:
+    with pytest.raises(RenderError, match="is not a mapping"):
+        file_of(written, "sent", ".")
+
+
+def test_templates_see_the_folder_of_the_profile(tmp_path: Path) -> None:
+    text = "select '{{ adapter.external_root() }}' as a"
+    root = project(tmp_path, **{"models/sent.sql": text, "profiles.yml": PROFILE})
+    transform(root, "build", "--select", "sent")
+    assert rows(root, "select a from sent") == [("out",)]
