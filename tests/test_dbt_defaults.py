@@ -1,4 +1,4 @@
-"""dbt's macros by their full names: the text that dbt 1.12 with dbt-duckdb 1.11 renders."""
+"""dbt's macros by their full names: the text that dbt renders, as far as its rules are known."""
 
 from __future__ import annotations
 

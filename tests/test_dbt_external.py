@@ -1,6 +1,6 @@
 """External models of dbt projects: where their files stand, how they are written and read back.
 
-What is expected is what dbt-duckdb 1.11 gave for the same models.
+What is expected follows the sources of dbt-duckdb 1.11, and what it gave for models like these.
 """
 
 from __future__ import annotations
