@@ -81,6 +81,9 @@ def joined(old: str, new: str) -> str | None:
         return old
     if widens(old, new) and not _inexact(old, new):
         return new
+    if old.endswith("[]") and new.endswith("[]"):
+        inner = joined(old[:-2], new[:-2])
+        return f"{inner}[]" if inner else None
     if (
         (is_decimal(old) or is_decimal(new))
         and (one := _as_decimal(old))
@@ -247,6 +250,10 @@ class Slot(Struct, frozen=True):
         """The condition that a text is one of this type."""
         notation, kind = self.notation, self.kind
         there = f"{value} is not null"
+        if kind.endswith("[]"):  # a cast makes a NULL of an item that is none
+            depth = len(kind) - len(kind.rstrip("[]"))
+            texts = f"try_cast({given} as VARCHAR{kind[-depth:]})"
+            there += f" and {_nulls(value, depth // 2)} = {_nulls(texts, depth // 2)}"
         if kind in ("DOUBLE", "FLOAT"):
             number = notation.number(given)
             finite = f"({there} and (isfinite({value}) or not regexp_matches({number}, '[0-9]')))"
@@ -267,9 +274,18 @@ class Slot(Struct, frozen=True):
             scale = _sizes(kind)[1]
             fine = rf"-?(0|[1-9][0-9]*)(\.[0-9]{{0,{scale}}}0*)?" if scale else rf"{_WHOLE}"
             return f"{there} and regexp_full_match({number}, {literal(fine)})"
+        if kind.endswith("]") and self.offered.endswith("]"):  # a cast alone would round
+            whole = f"try_cast({given} as {self.offered})"
+            return f"{there} and try_cast({value} as {self.offered}) = {whole}"
         if kind in _PATTERNS:
             return f"{there} and regexp_full_match({given}, {literal(_PATTERNS[kind])})"
         return there
+
+
+def _nulls(value: str, depth: int) -> str:
+    """How many items of a list (of lists) are NULL."""
+    items = "flatten(" * (depth - 1) + value + ")" * (depth - 1)
+    return f"len(list_filter({items}, lambda item: item is null))"
 
 
 def exact_double(number: str, value: str) -> str:
