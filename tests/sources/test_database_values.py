@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
+from contextlib import closing
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -189,3 +192,111 @@ def test_postgres_values_are_exact_or_wait(rows: list[dict[str, str | None]], st
 @given(rows=st.lists(ROW, min_size=1, max_size=12), style=STYLES)
 def test_many_postgres_tables(rows: list[dict[str, str | None]], style: str) -> None:
     compared(rows, style)
+
+
+# ---------------------------------------------------------------- numerics over time
+def test_a_finer_numeric_widens_its_column_and_nan_waits(tmp_path: Path) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as there:
+        there.execute("create table t (id int, n numeric(10,2), u numeric)")
+        there.execute("insert into t values (1, 12345678.91, 1.5)")
+        with lab(tmp_path, "database", url=url, table="t", mode="append", cursor="id") as here:
+            here.load()
+            there.execute("alter table t alter n type numeric(12,3)")
+            there.execute("insert into t values (2, 0.125, 12345678901234567890.123)")
+            there.execute("insert into t values (3, 'NaN', 0)")
+            there.execute("insert into t values (4, null, 'Infinity')")
+            here.load()
+            assert here.columns()["n"] == "DECIMAL(12,3)"
+            assert here.rows() == [
+                (1, Decimal("12345678.91"), Decimal("1.5")),
+                (2, Decimal("0.125"), Decimal("12345678901234567890.123")),
+            ]
+            assert [q[2:4] for q in here.quarantine()] == [("n", "NaN"), ("u", "Infinity")]
+            here.load()
+            assert len(here.quarantine()) == 2
+
+
+def test_the_source_may_only_hold_what_a_frozen_table_can(tmp_path: Path) -> None:
+    """The held type has fewer digits: what needs more waits, nothing is rounded."""
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as there:
+        there.execute("create table t (id int, n numeric(10,2), m numeric(10,2)[])")
+        there.execute("insert into t values (1, 1.25, '{1.25}')")
+        rules: dict[str, Any] = {"mode": "append", "cursor": "id", "on_schema_change": "quarantine"}
+        with lab(tmp_path, "database", url=url, table="t", **rules) as here:
+            here.load()
+            there.execute("alter table t alter n type numeric(10,4)")
+            there.execute("alter table t alter m type numeric(10,4)[]")
+            there.execute("insert into t values (2, 1.2501, '{}'), (3, 1.2500, '{1.25,1.2501}')")
+            there.execute("insert into t values (4, 2.5, '{2.5,null}')")
+            here.load()
+            assert [row[0] for row in here.rows()] == [1, 4]
+            assert [q[2:4] for q in here.quarantine()] == [
+                ("m", "[1.2500,1.2501]"), ("n", "1.2501"),
+            ]  # fmt: skip
+
+
+# ---------------------------------------------------------------- SQLite and DuckDB
+LITE = st.one_of(
+    st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), TEXT,
+    st.sampled_from(["007", "1.10", "1e400", "2024-01-01", "", " 5 ", 0.1 + 0.2, 2.0**60]),
+)  # fmt: skip
+
+
+@QUICK
+@given(rows=st.lists(st.tuples(LITE, LITE, LITE), min_size=1, max_size=12))
+def test_sqlite_values_are_exact_or_wait(rows: list[tuple[Any, ...]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        with closing(sqlite3.connect(Path(folder) / "a.db")) as there:
+            there.execute("create table t (id integer, n integer, r real, x text)")
+            numbered = [(n, *row) for n, row in enumerate(rows)]
+            there.executemany("insert into t values (?, ?, ?, ?)", numbered)
+            there.commit()
+            truth = {r[0]: r[1:] for r in there.execute("select * from t").fetchall()}
+        with lab(Path(folder), "database", url="sqlite:a.db", table="t") as here:
+            here.load()
+            landed = {r[0]: r[1:] for r in here.ask("select id, n, r, x from raw.things")}
+            waiting = here.ask(
+                "select json_extract_string(record, '$.id')::int, column_name, value"
+                " from _transform.quarantine"
+            )
+            assert {*landed, *(w[0] for w in waiting)} == truth.keys()
+            for number, values in landed.items():
+                for stood, value in zip(truth[number], values, strict=True):
+                    assert lite(stood, value), (stood, value)
+            for number, column, value in waiting:
+                assert lite(truth[number]["nrx".index(column)], value)
+
+
+def lite(stood: Any, value: Any) -> bool:
+    """Whether a landed value (or a text that waits) is what SQLite holds."""
+    if value is None or stood is None:
+        return value is None and (stood is None or not str(stood).strip())
+    if isinstance(stood, float):
+        return float(value) == stood
+    if isinstance(stood, int):
+        return decimal(str(value)) == stood
+    return bool(value == stood)
+
+
+def test_duckdb_values_are_those_of_the_file(tmp_path: Path) -> None:
+    kinds = {
+        "h": ("hugeint", "-170141183460469231731687303715884105728"),
+        "u": ("uhugeint", "340282366920938463463374607431768211455"),
+        "b": ("bignum", "1234567890123456789012345678901234567890123456789"),
+        "l": ("decimal(38,20)[]", "[0.12345678901234567890, NULL]"),
+        "s": ("struct(a decimal(20,10), b hugeint[])", "{'a': 0.1234567890, 'b': [1]}"),
+        "t": ("timestamp_ns", "2024-01-01 00:00:00.123456789"),
+        "i": ("interval", "14 months 3 days 4 microseconds"),
+    }
+    listed = ", ".join(f"'{text.replace(chr(39), chr(39) * 2)}'::{k} as {n}"
+                       for n, (k, text) in kinds.items())  # fmt: skip
+    texts = ", ".join(f"{n}::varchar" for n in kinds)
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as there:
+        there.execute(f"create table t as select {listed}")
+        truth = there.execute(f"select {texts} from t").fetchall()
+    with lab(tmp_path, "database", url="duckdb:a.duckdb", table="t") as here:
+        for mode in ("replace", "append", "append"):
+            here.change(mode=mode).load()
+            assert here.ask(f"select {texts} from raw.things") == truth

@@ -60,7 +60,8 @@ class Table(Struct, frozen=True):
         """The rows, all or from the cursor on, as Postgres is asked for them."""
         kinds = self._kinds(session)
         narrowed = f"(select * from {self._source}{self._bound(kinds, since)}{_limit(limit)}) as q"
-        sizes = self._sizes(session, kinds, narrowed)
+        # Where the table stands already, what is not a number waits: its type stays a decimal.
+        sizes = self._sizes(session, kinds, narrowed, odd=since is None)
         picked: list[str] = []
         columns: list[tuple[str, str]] = []
         texts: set[str] = set()
@@ -115,7 +116,9 @@ class Table(Struct, frozen=True):
             return f' where {column}::text collate "C" >= {value} or {column} is null'
         return f" where {column} >= {value} or {column} is null"
 
-    def _sizes(self, session: Session, kinds: Sequence[str], rows: str) -> dict[int, str]:
+    def _sizes(
+        self, session: Session, kinds: Sequence[str], rows: str, *, odd: bool
+    ) -> dict[int, str]:
         """The types of numerics that have no bounds, more digits than a DECIMAL, or a NaN or
         infinity: as wide as their values are, a DOUBLE where that has every digit, or text."""
         numbers = [n for n, there in enumerate(kinds) if there.removesuffix("[]") == _NUMERIC]
@@ -129,8 +132,9 @@ class Table(Struct, frozen=True):
         found = session.rows(f"from {self._query(f'select {measured} from {rows}')}")[0]
         made = {}
         for place, number in enumerate(numbers):
-            scale, whole, odd = found[3 * place : 3 * place + 3]
-            made[number] = _sized(self.columns[number][1], scale or 0, whole or 1, odd=bool(odd))
+            scale, whole, some = found[3 * place : 3 * place + 3]
+            kind, is_odd = self.columns[number][1], odd and bool(some)
+            made[number] = _sized(kind, scale or 0, whole or 1, odd=is_odd)
         return made
 
     @staticmethod
