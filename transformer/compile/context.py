@@ -184,6 +184,7 @@ class _Var:
 
     def __init__(self, words: Words) -> None:
         self._words = words
+        self._filling: list[str] = []
 
     def __call__(self, name: str, default: Any = _MISSING) -> Any:
         known, trace = self._words.vars, self._words.trace
@@ -197,8 +198,19 @@ class _Var:
         trace.vars[name] = value
         fill = self._words.filled if name in known else None
         if fill and isinstance(value, str) and "{" in value:
-            return fill(value)
+            return self._filled(name, fill, value)
         return deepcopy(value)  # a template may change its own list, not everyone's
+
+    def _filled(self, name: str, fill: Callable[[str], str], value: str) -> str:
+        if name in self._filling:
+            raise RenderError(
+                f"the variable `{name}` holds itself", hint="look at `vars:` and `--vars`"
+            )
+        self._filling.append(name)
+        try:
+            return fill(value)
+        finally:
+            self._filling.pop()
 
     def has_var(self, name: str) -> bool:
         """Whether the variable has a value."""

@@ -125,7 +125,7 @@ def fit(session: Session, landing: Landing, staged: Staged, learned: Learned) ->
     if wanted.held and landing.load.on_schema_change == "quarantine":
         new = {n for n, _ in fitted.added}
         slots = {
-            n: _slot(staged, n, wanted.has(n) or s.kind, declared=s.declared)
+            n: _slot(staged, n, wanted.has(n) or s.kind, declared=n.lower() in wanted.declared)
             for n, s in fitted.slots.items()
         }
         extra = tuple(n for n in wanted.offered if wanted.named(n) in new)
@@ -168,7 +168,10 @@ def _raw(kind: str) -> str:
 def _slot(staged: Staged, name: str, kind: str, *, declared: bool) -> Slot:
     offered = _raw(dict(staged.columns)[name])
     notation: Notation = staged.notation or USUAL
-    return Slot(kind, offered, staged.text, declared=declared, notation=notation)
+    told = name in staged.texts
+    # The source's own text of its own type: what casts is exact.
+    sure = declared or (told and kind == offered)
+    return Slot(kind, offered, staged.text or told, declared=sure, notation=notation)
 
 
 def _fitted(

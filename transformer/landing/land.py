@@ -170,6 +170,22 @@ def _keys_exist(landing: Landing, fitted: Fitted) -> None:
                 landing.load.place("cursor" if name in cursor else "key"),
                 hint=did_you_mean(name, fitted.slots, otherwise="it has {}"),
             )
+    _cursor_sorts(landing, fitted)
+
+
+def _cursor_sorts(landing: Landing, fitted: Fitted) -> None:
+    """Refuses a cursor of text, unless it was declared to be one: `10` sorts before `9` and
+    `31.01.2024` behind `01.02.2024`, so rows would be left out without a word."""
+    cursor = (landing.load.cursor or "").lower()
+    slot = next((s for n, s in fitted.slots.items() if n.lower() == cursor), None)
+    if slot and slot.kind == "VARCHAR" and cursor not in {n.lower() for n in landing.declared}:
+        raise LoadError(
+            f"the cursor `{landing.load.cursor}` of `{landing.target}` is text, which does not sort"
+            " as it grows: `10` comes before `9`",
+            landing.load.place("cursor"),
+            hint="declare its `data_type` (`bigint`, `timestamp`; `text` where it does sort by its"
+            " letters, as ULIDs do), or name another cursor",
+        )
 
 
 def _still(session: Session, landing: Landing, staged: Staged, rows: str, fitted: Fitted) -> str:

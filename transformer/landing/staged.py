@@ -90,13 +90,16 @@ class Staged(Struct, frozen=True):
     column: whether the row is read exactly. It may be run more than once, but lines that are no
     rows are only kept by the `first` reading, of the files `lines`; `bad` selects more of them:
     part, row number, column, text, reason. `again` reads rows that were not sure once more, slowly
-    and exactly, from a table that kept them with the columns `kept`. `repeats`: rows that were
-    landed before may be offered again, as a table does; a file is only offered when it is new.
+    and exactly, from a table that kept them with the columns `kept`. `texts` are columns of a typed
+    staging whose values are text all the same, of exactly the type that the source says.
+    `repeats`: rows that were landed before may be offered again, as a table does; a file is only
+    offered when it is new.
     """
 
     reading: Callable[[Columns], str]
     columns: Columns
     text: bool = False
+    texts: frozenset[str] = frozenset()
     first: Callable[[Columns], str] | None = None
     lines: tuple[Lines, ...] = ()
     bad: str | None = None

@@ -81,6 +81,9 @@ def joined(old: str, new: str) -> str | None:
         return old
     if widens(old, new) and not _inexact(old, new):
         return new
+    if old.endswith("[]") and new.endswith("[]"):
+        inner = joined(old[:-2], new[:-2])
+        return f"{inner}[]" if inner else None
     if (
         (is_decimal(old) or is_decimal(new))
         and (one := _as_decimal(old))
@@ -249,8 +252,17 @@ class Slot(Struct, frozen=True):
         if self.kind in ("DOUBLE", "FLOAT"):
             return self._meets_real(given, value)
         pattern = None if self.declared else self._pattern(given)
-        there = f"{value} is not null"
-        return f"{there} and {pattern}" if pattern else there
+        conditions = [f"{value} is not null", self._whole_list(given, value), pattern]
+        return " and ".join(c for c in conditions if c)
+
+    def _whole_list(self, given: str, value: str) -> str | None:
+        """The condition that no item of a list became NULL: a cast makes one of what is none."""
+        kind = self.kind
+        if not kind.endswith("[]"):
+            return None
+        depth = len(kind) - len(kind.rstrip("[]"))
+        texts = f"try_cast({given} as VARCHAR{kind[-depth:]})"
+        return f"{_nulls(value, depth // 2)} = {_nulls(texts, depth // 2)}"
 
     def _meets_real(self, given: str, value: str) -> str:
         number = self.notation.number(given)
@@ -271,10 +283,20 @@ class Slot(Struct, frozen=True):
             scale = _sizes(kind)[1]
             fine = rf"-?(0|[1-9][0-9]*)(\.[0-9]{{0,{scale}}}0*)?" if scale else _WHOLE
             return f"regexp_full_match({number}, {literal(fine)})"
+        if kind.endswith("]") and self.offered.endswith("]"):  # a cast alone would round
+            value = self.value(given)
+            whole = f"try_cast({given} as {self.offered})"
+            return f"try_cast({value} as {self.offered}) = {whole}"
         written = {"DATE": self.notation.date, "TIMESTAMP": self.notation.timestamp}.get(kind)
         if written or kind not in _PATTERNS:
             return None
         return f"regexp_full_match({given}, {literal(_PATTERNS[kind])})"
+
+
+def _nulls(value: str, depth: int) -> str:
+    """How many items of a list (of lists) are NULL."""
+    items = "flatten(" * (depth - 1) + value + ")" * (depth - 1)
+    return f"len(list_filter({items}, lambda item: item is null))"
 
 
 def exact_double(number: str, value: str) -> str:

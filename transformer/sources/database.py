@@ -26,6 +26,8 @@ from transformer.ledger import Part
 from transformer.names import literal, quoted, slug
 from transformer.project.schema import Field, Fields
 from transformer.sources import Request
+from transformer.sources._postgres import Table as PostgresTable
+from transformer.sources._postgres import relation as called
 from transformer.steps import Columns
 
 FIELDS: Fields = (
@@ -166,20 +168,56 @@ class DatabaseReader(Struct):
     def _staged(self, session: Session, since: Cursor | None, limit: int | None) -> Staged:
         relation = self._attach(session)
         columns = session.columns(f"select * from {relation}")
+        texts: frozenset[str] = frozenset()
         if self.scheme == "sqlite":
             relation, columns = self._as_text(session, columns)
-        narrowed = self._narrowed(relation, columns, since)
+        if _TYPES[self.scheme][0] == "postgres":
+            bound = self._bound(columns, since)
+            asked = self._postgres(session, columns).asked(session, bound, limit)
+            if asked.texts or (bound and bound[1].kind == "VARCHAR"):
+                relation, columns, texts = f"({asked.query})", asked.columns, asked.texts
+        narrowed = self._narrowed(relation, columns, since, texts)
         listed, named = picked(columns)
         own = f"{literal(self.name)} as {PART}, null::bigint as {ROW}"
         rows = f"select {listed}, {own} from {narrowed}" + (f" limit {limit}" if limit else "")
         if self.path is None:
-            return Staged(fixed(rows), named, repeats=True)
+            pairs = zip(columns, named, strict=True)
+            texts = frozenset(new for (old, _), (new, _) in pairs if old in texts)
+            return Staged(fixed(rows), named, texts=texts, repeats=True)
         # A file is let go of at once: nobody else could open it meanwhile.
         stage = quoted("__stage_table")
         session.run(f"create or replace temp table {stage} as {rows}")
         return Staged(
             fixed(f"select * from {stage}"), named, text=self.scheme == "sqlite", repeats=True
         )
+
+    def _postgres(self, session: Session, columns: Columns) -> PostgresTable:
+        query = self.request.options.get("query")
+        there = (
+            f"({self._text()})"
+            if query
+            else called(session, self.bare_alias, self.table, self._missing)
+        )
+        declared = {
+            c.name.lower(): session.columns(f"select null::{c.data_type}")[0][1]
+            for c in self.request.table.described.columns
+            if c.data_type
+        }
+        return PostgresTable(self.bare_alias, there, columns, declared)
+
+    def _missing(self) -> LoadError:
+        return self.request.error(
+            f"there is no table `{self.table}`", hint="look at `url:` and `table:` under `load:`"
+        )
+
+    def _bound(self, columns: Columns, since: Cursor | None) -> tuple[str, Cursor] | None:
+        name = self._cursor(columns)
+        return (name[0], since) if name and since else None
+
+    def _cursor(self, columns: Columns) -> tuple[str, str] | None:
+        load = self.request.table.load
+        cursor = load.cursor.lower() if load and load.cursor else ""
+        return next(((n, k) for n, k in columns if n.lower() == cursor), None)
 
     def _as_text(self, session: Session, columns: Columns) -> tuple[str, Columns]:
         """The same rows with every value as text, made so by SQLite itself; and the types that
@@ -213,16 +251,16 @@ class DatabaseReader(Struct):
     def _asked(self, text: str) -> str:
         return f"sqlite_query({literal(self.bare_alias)}, {literal(text)})"
 
-    def _narrowed(self, relation: str, columns: Columns, since: Cursor | None) -> str:
-        load = self.request.table.load
-        cursor = load.cursor.lower() if load and load.cursor else ""
-        found = next(((n, k) for n, k in columns if n.lower() == cursor), None)
+    def _narrowed(
+        self, relation: str, columns: Columns, since: Cursor | None, texts: frozenset[str]
+    ) -> str:
+        found = self._cursor(columns)
         if since is None or found is None:
             return relation
         # `>=`, and NULLs too: what came late with the last value must not be lost. The landing
         # tells what is there already. In the type that is landed: text sorts otherwise.
         value = quoted(found[0])
-        if found[1] != since.kind or self.scheme == "sqlite":
+        if found[1] != since.kind or found[0] in texts or self.scheme == "sqlite":
             value = f"try_cast({value} as {since.kind})"
         bound = f"{literal(since.value)}::{since.kind}"
         return f"{relation} where {value} >= {bound} or {value} is null"
