@@ -352,8 +352,8 @@ CELL = st.one_of(
 
 def excel_text(cell: Any) -> tuple[str | None, ...]:
     """The texts that a cell may land as: what openpyxl says is in it."""
-    if cell is None:
-        return (None,)
+    if cell is None or not str(cell).strip():
+        return (None,)  # to the reader of sheets, a text of blanks alone is nothing
     if isinstance(cell, bool):
         return (str(cell).lower(),)
     if isinstance(cell, float) and cell == int(cell):
@@ -379,7 +379,7 @@ def excel_agrees(files: list[list[list[Any]]]) -> None:
             read = openpyxl.load_workbook(path, data_only=True).active
             assert read is not None
             for row_number, cells in enumerate(read.iter_rows(min_row=2, values_only=True), 2):
-                if any(cell is not None for cell in cells):
+                if any(excel_text(cell) != (None,) for cell in cells):
                     truth[f"{path.name}#{row_number}"] = list(cells)
         if not truth:
             return
@@ -388,8 +388,8 @@ def excel_agrees(files: list[list[list[Any]]]) -> None:
         waiting = {f"{q[0]}#{q[1]}": q for q in here.quarantine()}
         assert landed.keys() | waiting.keys() == truth.keys()
         assert not landed.keys() & waiting.keys()
-        for place, row in landed.items():  # type: ignore[assignment]
-            for (name, kind), value in zip(kinds.items(), row, strict=True):
+        for place, texts in landed.items():
+            for (name, kind), value in zip(kinds.items(), texts, strict=True):
                 cell = truth[place]["abc".index(name)]
                 assert any(same(kind, text, value) for text in excel_text(cell)), (
                     place,
@@ -402,9 +402,11 @@ def excel_agrees(files: list[list[list[Any]]]) -> None:
             assert value in excel_text(truth[place]["abc".index(column)]), (place, column, value)
 
 
+# Fewer at once: a try of more cells than hypothesis draws would be thrown away.
+SHEETS = 4
 EXCEL = st.lists(
     st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=5),
-    min_size=FILES, max_size=FILES,
+    min_size=SHEETS, max_size=SHEETS,
 )  # fmt: skip
 
 
@@ -415,7 +417,7 @@ def test_excel(files: list[list[list[Any]]]) -> None:
 
 
 @pytest.mark.soak
-@LONG
+@settings(LONG, max_examples=10_000 // SHEETS)
 @given(EXCEL)
 def test_many_excel(files: list[list[list[Any]]]) -> None:
     excel_agrees(files)
