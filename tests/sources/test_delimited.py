@@ -59,6 +59,9 @@ GOOD: dict[str, tuple[Any, dict[str, Any], list[tuple[Any, ...]]]] = {
     "big-endian": (b"\xfe\xff" + "a,b\n1,é\n".encode("utf-16-be"), {}, [(1, "é")]),
     "windows-1252": (b"a,b\n1,\x80\xf6\n", {"encoding": "windows-1252"}, [(1, "€ö")]),
     "mixed line ends": ('a,b\r\n1,"x\r\ny"\n3,4\r5,6\n', {}, [(1, "x\r\ny"), (3, "4"), (5, "6")]),
+    "mixed line ends in windows-1252": (
+        b"a|b\r\n1|\xf6\n3|4\r", {"encoding": "windows-1252"}, [(1, "ö"), (3, "4")]
+    ),
     "utf-16 without a mark": ("a,b\n1,é\n".encode("utf-16-le"), {"encoding": "utf-16"}, [(1, "é")]),
     "latin-1": ("a,b\n1,é\n".encode("latin-1"), {"encoding": "latin-1"}, [(1, "é")]),
     "a name over two lines": ('"a\nz",b\n1,2\n', {}, [(1, 2)]),
@@ -103,7 +106,7 @@ BAD: dict[str, tuple[str | bytes, list[tuple[Any, ...]], list[tuple[Any, str]]]]
     "twice too many": ("a,b\n1,2,3,4\n", [], [(1, "1,2,3,4")]),
     "in crlf": ("a,b\r\n1,2\r\n3,4,5\r\n6,7\r\n", [(1, 2), (6, 7)], [(2, "3,4,5")]),
     "after line breaks": ('a,b\n1,"x\ny"\n3,4,5\n6,7\n', [(1, "x\ny"), (6, "7")], [(2, "3,4,5")]),
-    "not utf-8": (b"a,b\n1,2\n3,\xe9\n6,7\n", [(1, 2), (6, 7)], [(2, "3,?")]),
+    "not utf-8": (b"a,b\n1,2\n3,\xe9\n6,7\n", [(1, 2), (6, 7)], [(2, "3,\\xe9")]),
     "text behind a quote": ('a,b\n1,2\n3,"x"y\n6,7\n', [(1, 2), (6, 7)], [(2, '3,"x"y')]),
     "an open quote": ('a,b\n1,2\n3,"x\n6,7\n', [(1, 2)], [(2, '3,"x\n6,7\n')]),
     "blanks": ("a,b\n1,2\n  \n6,7\n", [(1, 2), (6, 7)], [(2, "  ")]),

@@ -76,10 +76,12 @@ def csv(session: Session, given: Given) -> Staged:
         converted = copies.enter_context(in_utf8(given, encoding))
         given = replace(given, converted=converted)
         shape = _shape(session, given, "utf-8" if converted else encoding)
-        if not (converted or given.remote) and one_line_end(given):
+        here = replace(given, path=converted, converted=None) if converted else given
+        alike = given.remote or one_line_end(here)
+        if alike and not converted and not given.remote:
             return _staged(given, shape)
-        if not given.remote and not converted and not is_zstd(given):
-            copy = copies.enter_context(with_one_line_end(given, shape.delimiter, shape.quote))
+        if not alike:
+            copy = copies.enter_context(with_one_line_end(here, shape.delimiter, shape.quote))
             given = replace(given, converted=copy)
         return _copied(session, given, shape)
 
