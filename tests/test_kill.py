@@ -38,6 +38,7 @@ FILES = {
             tables:
               - name: orders
                 load: {mode: merge, key: id, cursor: at}
+                columns: [{name: at, data_type: VARCHAR}]
               - name: lines
                 load: {mode: append, cursor: id}
         models:

@@ -247,9 +247,9 @@ def test_files_are_written_in_the_format_of_their_name(
     assert Adapter(None, dispatch).external_write_options(location, options) == wanted
 
 
-def test_a_file_without_a_format_is_refused() -> None:
-    with pytest.raises(RenderError, match="what format"):
-        Adapter(None, dispatch).external_write_options("x", {})
+def test_a_file_without_a_format_is_parquet() -> None:
+    """As dbt-duckdb has it since 1.11."""
+    assert Adapter(None, dispatch).external_write_options("x", {}) == "format parquet"
 
 
 @pytest.mark.parametrize(
