@@ -8,7 +8,7 @@ import pytest
 
 from tests.test_dbt_build import project, rows, run, said
 
-# The first asks the warehouse for its columns, the second stands on it.
+# The first asks the warehouse for its columns, the second reads it.
 ASKING = """
     {{ config(materialized='ephemeral') }}
     {% set found = adapter.get_columns_in_relation(ref('stg_orders')) | map(attribute='name') %}

@@ -120,7 +120,7 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
 
 
 def _all_told(reading: Reading, scope: Scope, trace: Trace, place: Any) -> None:
-    """Refuses a query that reads what nobody can tell, where it names nothing by `ref()`."""
+    """Refuses a query that reads a computed name, unless it names a relation by `ref()`."""
     if scope.is_open or trace.needs:
         return
     for each in reading.unread:

@@ -40,7 +40,7 @@ class Grammar(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True):
-    """What is seen in a query. `parsed` is False where nobody could read it: then there are no
+    """What is seen in a query. `parsed` is False where it could not be read: then there are no
     uses, and only `ref()` and `source()` make edges. `unread` are tables whose names are computed.
     """
 

@@ -329,8 +329,8 @@ def infer(
 ) -> dict[str, str]:
     """The types of columns of text that all their values meet; no value at all: UNKNOWN.
 
-    The columns stand below each other: planning a figure per column and type would cost more
-    than a small file is worth.
+    The columns are unpivoted: planning a figure per column and type would cost more than a
+    small file is worth.
     """
     if not columns:
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from transformer.landing.staged import NOTHING, PART, ROW, SURE, UNKNOWN, Again, Session, Staged
@@ -53,12 +53,20 @@ def _slowly(session: Session, number: int, staged: Staged) -> Staged:
 
 
 def _merged(staged: Sequence[Staged], *, text: bool) -> Columns:
+    offered = (
+        (name, UNKNOWN if each.text and not text else kind)
+        for each in staged
+        for name, kind in each.columns
+    )
+    return _folded(offered, text=text)
+
+
+def _folded(columns: Iterable[tuple[str, str]], *, text: bool) -> Columns:
+    """The columns of several files by folded name, each with a type for all of them."""
     made: dict[str, tuple[str, str]] = {}
-    for each in staged:
-        for name, kind in each.columns:
-            offered = UNKNOWN if each.text and not text else kind
-            there, known = made.get(name.lower(), (name, NOTHING))
-            made[name.lower()] = (there, _both(known, offered, text=text))
+    for name, kind in columns:
+        there, known = made.get(name.lower(), (name, NOTHING))
+        made[name.lower()] = (there, _both(known, kind, text=text))
     return tuple(made.values())
 
 
@@ -132,12 +140,8 @@ def _again(staged: Sequence[Staged]) -> Again:
     slow = [each.again for each in staged if each.again]
 
     def columns(session: Session, left: str) -> Columns:
-        made: dict[str, tuple[str, str]] = {}
-        for each in slow:
-            for name, kind in each.columns(session, left):
-                there, known = made.get(name.lower(), (name, NOTHING))
-                made[name.lower()] = (there, _both(known, kind, text=True))
-        return tuple(made.values())
+        found = (column for each in slow for column in each.columns(session, left))
+        return _folded(found, text=True)
 
     def rows(left: str, known: Columns) -> str:
         queries = [each.rows(left, known) for each in slow]

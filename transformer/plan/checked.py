@@ -44,7 +44,7 @@ def _shown(body: CheckBody, graph: Graph) -> tuple[str, ...]:
 
 
 def rows_of(node: Node, graph: Graph) -> str:
-    """What stands behind FROM where the check is measured; "" for one of its own query."""
+    """The FROM clause that the check is measured on; "" for a check with a query of its own."""
     on = node.body.on if isinstance(node.body, CheckBody) else None
     return from_text(graph[on], graph) if on else ""
 

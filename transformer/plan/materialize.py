@@ -170,7 +170,7 @@ def external(material: Material) -> list[Statement]:
     ]
 
 
-# Nobody could say what columns such a file has.
+# The columns of such a file would be unknown.
 _FILLED = (
     "select error('the query gives no rows, and a JSON file without rows has no columns')"
     " where not exists (from {})"

@@ -26,7 +26,7 @@ def kept_rows(
 
 
 def loaders_above(node: Node, graph: Graph) -> frozenset[str]:
-    """The loader's own columns, where the node stands on something that was loaded."""
+    """The loader's own columns, where the node reads something that was loaded."""
     above = (graph[each].body for each in graph.above(node.id))
     loaded = any(isinstance(each, SourceBody) and each.table.load for each in above)
     return frozenset(name for name, _ in OWN) if loaded else frozenset()
