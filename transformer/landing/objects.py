@@ -173,17 +173,31 @@ class _Objects(Struct):
         """The query of all objects, with whether each is read exactly."""
         known = self._known(columns)
         whole = _whole(known)
-        picks = [f"{_pick(key, whole)} as {_short(n)}" for n, (key, _, _) in enumerate(known)]
+        picks = "".join(
+            f", {_pick(key, whole)} as {_short(n)}" for n, (key, _, _) in enumerate(known)
+        )
         names = "".join(
             f"{_short(n)}{'' if kind == 'JSON' else '::varchar'} as {quoted(name)}, "
             for n, (_, name, kind) in enumerate(known)
         )
-        taken = ", ".join(["json_keys(o) as k", *picks])
+        # What stands in its line letter for letter needs no second look, so the line is only
+        # parsed again where it does not.
+        parsed = f"try_cast({LINE} as json)"
+        if known and len(whole) == len(known):
+            objects = f"select {ROW}, {LINE}{picks}"
+            alike = f"select *, {_verbatim_object(known)} as same"
+            looked = f"select *, case when not same then {parsed} end as o"
+        else:
+            objects = f"select {ROW}, {LINE}, {parsed} as o, s"
+            alike = f"select *, false as same{picks}"
+            looked = "select *"
         return (
             f"select {names}{literal(self.part)} as {PART}, {ROW}, {LINE},"
-            f" coalesce({_sure(known)}, false) as {SURE} from (select {ROW}, {LINE}, o, {taken}"
-            f" from (select *, json_transform(o, {_shape(whole, _hot)}) as s"
-            f" from (select {ROW}, {LINE}, try_cast({LINE} as json) as o from ({lines}))))"
+            f" case when same then true else coalesce({_sure(known)}, false) end as {SURE}"
+            f" from (select *, case when not same then json_keys(o) end as k"
+            f" from ({looked} from ({alike} from ({objects}"
+            f" from (select *, try(json_transform({LINE}, {_shape(whole, _hot)})) as s"
+            f" from ({lines}))))))"
         )
 
     def exact(self, left: str, columns: Columns) -> str:
@@ -240,6 +254,35 @@ def _pick(key: str, whole: Mapping[str, str]) -> str:
         return f"struct_extract(s, {literal(key)})"
     pointer = literal("/" + key.replace("~", "~0").replace("/", "~1"))
     return f"nullif(json_extract(o, {pointer})::varchar, 'null')"
+
+
+def _verbatim_object(known: Sequence[tuple[str, str, str]]) -> str:
+    """The condition that a line is just these keys in their order with these values, as JSON is
+    written most: each digit, each key and each quote is there then, and no other."""
+    unknown = [f"{_short(n)} is not null" for n, (_, _, k) in enumerate(known) if k == NOTHING]
+    ways = [
+        f"{LINE} = {_written(known, space, absent=absent)}"
+        for space in ("", " ")
+        for absent in (False, True)
+    ]
+    return _cases([*((u, "false") for u in unknown), *((w, "true") for w in ways)], "false")
+
+
+def _written(known: Sequence[tuple[str, str, str]], space: str, *, absent: bool) -> str:
+    """An object as JSON is written, from its values; what is NULL is `null`, or is not there
+    (but for the first key, before which there would be no comma)."""
+    texts: list[str] = []
+    for n, (key, _, kind) in enumerate(known):
+        name, comma = _short(n), f",{space}" if n else "{"
+        begin = f"{comma}{json.dumps(key, ensure_ascii=False)}:{space}"
+        quote = '"' if kind == "VARCHAR" else ""
+        nothing = "''" if absent and n else literal(f"{begin}null")
+        texts.append(
+            f"case when {name} is null then {nothing} else {literal(begin + quote)} end, {name}"
+        )
+        if quote:
+            texts.append(f"case when {name} is not null then {literal(quote)} end")
+    return f"concat({', '.join(texts)}, '}}')"
 
 
 def _sure(known: Sequence[tuple[str, str, str]]) -> str:

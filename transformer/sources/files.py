@@ -184,8 +184,7 @@ class FileReader(Struct):
             return ""
         try:
             with file.open("rb") as stream:
-                made = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16))
-                return made.hexdigest()
+                return hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise self._denied(part, error) from None
 
