@@ -137,23 +137,33 @@ def rounds(
                 database.with_name("again.duckdb").unlink(missing_ok=True)
 
 
+def costs(rows: int, runs: int) -> dict[str, dict[str, tuple[float, float]]]:
+    """By landing and side, the medians of CPU seconds and peak MiB."""
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = make(Path(folder), rows)
+        for kind, whose, seconds, peak in rounds(Path(folder), files, runs):
+            found.setdefault(kind, {}).setdefault(whose, []).append((seconds, peak))
+    return {
+        kind: {whose: _medians(measures) for whose, measures in sides.items()}
+        for kind, sides in found.items()
+    }
+
+
+def _medians(measures: list[tuple[float, float]]) -> tuple[float, float]:
+    seconds, peaks = zip(*measures, strict=True)
+    return statistics.median(seconds), statistics.median(peaks)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
     asked = parser.parse_args()
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        files = make(Path(folder), asked.rows)
-        for kind, whose, seconds, peak in rounds(Path(folder), files, asked.runs):
-            found.setdefault((kind, whose), []).append((seconds, peak))
     print("| landing | ours, CPU s | floor | ratio | ours, MiB | floor | ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for kind in dict.fromkeys(k for k, _ in found):
-        ours, floor = (
-            [statistics.median(column) for column in zip(*found[kind, whose], strict=True)]
-            for whose in ("ours", "floor")
-        )
+    for kind, sides in costs(asked.rows, asked.runs).items():
+        ours, floor = sides["ours"], sides["floor"]
         print(
             f"| {kind} | {ours[0]:.2f} | {floor[0]:.2f} | {ours[0] / floor[0]:.2f} |"
             f" {ours[1]:.0f} | {floor[1]:.0f} | {ours[1] / floor[1]:.2f} |"

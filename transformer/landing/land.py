@@ -43,13 +43,6 @@ class Relearn(Exception):  # noqa: N818 - a way out of a transaction, not an err
         self.learned = learned
 
 
-class _Rest(Struct, frozen=True):
-    """What did not land in the first pass: its rows, and what is no row."""
-
-    staged: Staged
-    count: int
-
-
 def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -> Landed:
     """Lands everything staged, in the caller's transaction. Raises LoadError, and Relearn when
     the transaction has to be undone and tried with what was learned."""
@@ -88,8 +81,7 @@ def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -
 
 def _add(session: Session, rows: Typed, offered: Offered) -> None:
     """The rows of the rest that fit after all."""
-    landed = f"select * from ({rows.landed(offered.extra)}) where _source is not null"
-    session.run(f"insert into {offered.table} by name {landed}")
+    session.run(f"insert into {offered.table} by name {rows.landed(offered.extra)}")
 
 
 def _changes(landing: Landing, fitted: Fitted) -> tuple[str, ...]:
@@ -300,18 +292,15 @@ def _renumber(session: Session, landing: Landing, staged: Staged, offered: Offer
 
 def _rest(
     session: Session, landing: Landing, rows: tuple[Staged, Typed], offered: Offered
-) -> _Rest | None:
-    """The rows that did not land in the first pass, read once more; the gaps that they left."""
+) -> Staged | None:
+    """The rows that did not land in the first pass, read once more."""
     staged, all_rows = rows
-    unsure = f"_source is null and _batch = {literal(landing.batch)}"
-    count = int(session.rows(f"select count(*) from {offered.table} where {unsure}")[0][0])
-    if not count:
+    if not offered.unsure:
         return None
     again = all_rows
     if staged.first:
         again = replace(again, rows=_only_retried(landing, staged.reading(staged.columns)))
     session.run(f"create or replace temp table __left as {again.left(staged.kept)}")
-    session.run(f"delete from {offered.table} where {unsure}")
     if staged.broken:
         session.run(
             f"update __left set {ROW} = {ROW} + (select count(*) from __shifts s"
@@ -320,37 +309,34 @@ def _rest(
             else "select 1"
         )
     if staged.again is None:
-        return _Rest(
-            replace(staged, reading=lambda _: "from __left", sure=False, lines=(), bad=None), count
-        )
+        return replace(staged, reading=lambda _: "from __left", sure=False, lines=(), bad=None)
     slow = staged.again
     columns = united(staged.columns, slow.columns(session, "__left"))
     session.run(f"create or replace temp table __slow as {slow.rows('__left', columns)}")
-    rest = Staged(lambda _: "from __slow", columns, text=True, bad=slow.broken("__left"))
-    return _Rest(rest, count)
+    return Staged(lambda _: "from __slow", columns, text=True, bad=slow.broken("__left"))
 
 
 def _learn(
     session: Session,
     landing: Landing,
     fitted: Fitted,
-    found: tuple[Offered, _Rest | None, Learned],
+    found: tuple[Offered, Staged | None, Learned],
 ) -> None:
     offered, rest, learned = found
     known = tuple((name, slot.offered) for name, slot in fitted.slots.items())
-    if rest and rest.staged.columns != known:
-        raise Relearn(Learned(rest.staged.columns, learned.kinds))
+    if rest and rest.columns != known:
+        raise Relearn(Learned(rest.columns, learned.kinds))
     place = Place(offered.table, f"_batch = {literal(landing.batch)}")
-    kinds = relearned(session, landing, fitted, place, rest.staged.rows if rest else None)
+    kinds = relearned(session, landing, fitted, place, rest.rows if rest else None)
     if any(learned.kinds.get(name) != kind for name, kind in kinds.items()):
         raise Relearn(Learned(learned.columns, {**learned.kinds, **kinds}))
 
 
-def _good_of(landing: Landing, fitted: Fitted, rest: _Rest) -> Typed:
-    return Typed(landing, fitted, rest.staged.rows)
+def _good_of(landing: Landing, fitted: Fitted, rest: Staged) -> Typed:
+    return Typed(landing, fitted, rest.rows)
 
 
-def _quarantine_rest(session: Session, landing: Landing, rest: _Rest, fitted: Fitted) -> int:
+def _quarantine_rest(session: Session, landing: Landing, rest: Staged, fitted: Fitted) -> int:
     rows = _good_of(landing, fitted, rest)
     count = 0
     if rows.refusals():
@@ -362,8 +348,8 @@ def _quarantine_rest(session: Session, landing: Landing, rest: _Rest, fitted: Fi
                 [landing.node],
             )
         count += _insert(session, landing, refused)
-    if rest.staged.broken:
-        count += _quarantine_broken(session, landing, rest.staged.broken)
+    if rest.broken:
+        count += _quarantine_broken(session, landing, rest.broken)
     return count
 
 

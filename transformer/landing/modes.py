@@ -7,19 +7,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from msgspec import Struct
 
 from transformer.landing.fit import Landing
-from transformer.landing.rows import Typed
+from transformer.landing.rows import UNSURE, Typed
 from transformer.landing.staged import PART, ROW, Session
 from transformer.names import literal, quoted
 
 
 class Offered(Struct, frozen=True):
-    """The rows of this landing, typed: in which table, how many, what they carry besides.
-    `_source` is NULL in those that are not sure yet."""
+    """The rows of this landing, typed: in which table, how many, what they carry besides, and how
+    many more are not sure yet."""
 
     rows: Typed
     table: str
     count: int
     extra: str = ""
+    unsure: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -52,13 +53,22 @@ def of_part(parts: Iterable[str]) -> str:
 def _straight(session: Session, landing: Landing, rows: Typed) -> Offered:
     """Rows that are new whatever stands there: into the table itself."""
     target = landing.target.sql()
-    return Offered(rows, target, _count(session, f"insert into {target} by name {rows.landed()}"))
+    return _offered(session, rows, target, f"insert into {target} by name {rows.landed()}")
 
 
 def _apart(session: Session, rows: Typed, extra: str) -> Offered:
     """Rows that are compared with those that stand there: beside the table first."""
-    session.run(f"create or replace temp table __offered as {rows.landed(extra)}")
-    return Offered(rows, "__offered", _count(session, "select count(*) from __offered"), extra)
+    statement = f"create or replace temp table __offered as {rows.landed(extra)}"
+    return _offered(session, rows, "__offered", statement, extra)
+
+
+def _offered(session: Session, rows: Typed, table: str, statement: str, extra: str = "") -> Offered:
+    if not rows.doubtful:
+        return Offered(rows, table, _count(session, statement), extra)
+    session.run(f"create or replace temp sequence {UNSURE}")
+    sure = _count(session, statement)
+    unsure = _count(session, f"select nextval({literal(UNSURE)}) - 1")
+    return Offered(rows, table, sure + unsure, extra, unsure)
 
 
 def _landed(session: Session, landing: Landing, offered: Offered) -> tuple[int, int]:

@@ -11,6 +11,9 @@ from transformer.landing.staged import PART, ROW, SURE, Staged
 from transformer.landing.types import Slot, unquoted
 from transformer.names import literal, quoted
 
+# The sequence that counts the rows that are not sure yet.
+UNSURE = "__unsure"
+
 
 class Refusal(Struct, frozen=True):
     """Why a row may be refused: the condition, the column, the reason."""
@@ -87,18 +90,21 @@ class Typed(Struct, frozen=True):
         return " and ".join(conditions) or "true"
 
     def landed(self, extra: str = "") -> str:
-        """The query of all rows as they land; `_source` is NULL in those that are not sure."""
+        """The query of the rows that land as they are. It counts the others: to land them too and
+        delete them again would have all rows written twice."""
         landing = self.landing
         values = [f"{self._value(n)} as {quoted(n)}" for n in self.fitted.names]
         source = f"{PART} || coalesce('#' || {ROW}, '')"
         if self.doubtful:
-            source = f"case when {self._good()} then {source} end"
+            unsure = f"nextval({literal(UNSURE)}) is null"  # never, and counted
+            source = f"case when {self._good()} then {source} when {unsure} then '' end"
         own = (
             f"{literal(landing.now.isoformat())}::timestamptz as _loaded_at,"
             f" {literal(landing.batch)} as _batch,"
             f" {source} as _source"
         )
-        return f"select {', '.join([*values, own])}{extra} from ({self._valued()})"
+        query = f"select {', '.join([*values, own])}{extra} from ({self._valued()})"
+        return f"select * from ({query}) where _source is not null" if self.doubtful else query
 
     def left(self, kept: tuple[str, ...]) -> str:
         """The query of the rows that are not sure, as they were offered."""
