@@ -174,7 +174,8 @@ class _Objects(Struct):
         known = self._known(columns)
         whole = _whole(known)
         picks = "".join(
-            f", {_pick(key, whole)} as {_short(n)}" for n, (key, _, _) in enumerate(known)
+            f", {_pick(key, whole, _hot(kind))} as {_short(n)}"
+            for n, (key, _, kind) in enumerate(known)
         )
         names = "".join(
             f"{_short(n)}{'' if kind == 'JSON' else '::varchar'} as {quoted(name)}, "
@@ -205,7 +206,8 @@ class _Objects(Struct):
         known = self._known(columns)
         whole = _whole(known)
         names = "".join(
-            f"{_exactly(_pick(key, whole), kind)} as {quoted(name)}, " for key, name, kind in known
+            f"{_exactly(_pick(key, whole, _cold(kind)), kind)} as {quoted(name)}, "
+            for key, name, kind in known
         )
         return (
             f"select {names}{PART}, {ROW} from (select {PART}, {ROW}, o,"
@@ -249,10 +251,13 @@ def _shape(whole: Mapping[str, str], how: Callable[[str], str]) -> str:
     return literal(json.dumps(made or {"": "JSON"}))
 
 
-def _pick(key: str, whole: Mapping[str, str]) -> str:
+def _pick(key: str, whole: Mapping[str, str], taken: str) -> str:
+    """The value of a key, as text without quotes or as JSON."""
     if key in whole:
         return f"struct_extract(s, {literal(key)})"
     pointer = literal("/" + key.replace("~", "~0").replace("/", "~1"))
+    if taken == "VARCHAR":
+        return f"json_extract_string(o, {pointer})"
     return f"nullif(json_extract(o, {pointer})::varchar, 'null')"
 
 

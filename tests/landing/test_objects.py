@@ -1,0 +1,134 @@
+"""Objects that are written in all the ways that JSON allows, against Python's own reader.
+
+An object that stands in its line letter for letter is taken at its word, so the lines here are
+those that nearly do: other spaces, orders and escapes, keys that are there twice or not at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sources.lab import lab
+
+TEXTS = [
+    '"plain"',
+    '""',
+    '"null"',
+    '"\\\\"',
+    '"\\\\\\\\"',
+    '"a\\\\"',
+    '"\\\\\\""',
+    '"\\"q\\""',
+    '"\\u0041"',
+    '"\\/"',
+    '"/"',
+    '"\\t"',
+    '"é日"',
+    '"\\u00e9"',
+    '"x\\",\\"n\\":1,\\"t\\":\\"y"',
+    '"12"',
+    '"{}"',
+    '"[1]"',
+    '"true"',
+    "null",
+]
+NUMBERS = [
+    "1.5",
+    "-0.0",
+    "0.30000000000000004",
+    "1e5",
+    "1E5",
+    "100000.0",
+    "9007199254740993.0",
+    "9007199254740992.0",
+    "1.0000000000000000001",
+    "12345678901234567890",
+    "5e-324",
+    "1e400",
+    "null",
+]
+NESTED = [
+    '{"k":1.10}',
+    '{"k": 1.1}',
+    "[]",
+    "{}",
+    '{"k":{"k":[0.1,2]}}',
+    '{"k":1,"k":2}',
+    "null",
+    '{"k":1.0000000000000000001}',
+    '["\\u0041"]',
+    '{"k":"\\\\"}',
+    '{"k":1e2}',
+]
+SPACES = [("", ""), (" ", " "), ("", " "), ("  ", "")]
+ORDERS = ["tnj", "ntj", "jnt", "tn", "t", "j", ""]
+
+
+def lines() -> list[str]:
+    """Each value in some object, in each way of writing it."""
+    made = ['{"t":"x","n":1.5,"j":{"k":1}}', '{"t":"x","n":2.5,"j":[1]}'] * 3
+    ways = itertools.cycle(itertools.product(SPACES, ORDERS))
+    values = itertools.zip_longest(
+        TEXTS * 15, NUMBERS * 23, NESTED * 27, fillvalue="null"
+    )  # lengths that have no common divisor: each meets each other, in all ways
+    for value in values:
+        (after_comma, after_colon), order = next(ways)
+        held = dict(zip("tnj", value, strict=True))
+        pairs = [f'"{key}":{after_colon}{held[key]}' for key in order]
+        made.append("{" + f",{after_comma}".join(pairs) + "}")
+    made += ['{"t":"x","n":1.5,"j":1,"t":"x"}', '{"t":"x","n":1.5,"n":1.5,"j":1}', '{"T":"x"}']
+    return [*made, '{"t":"x","n":1.5,"j":{"k":1},"more":"m"}', "not JSON", "[1]"]
+
+
+def exactly(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal, parse_int=Decimal)
+
+
+def readable(line: str) -> dict[str, Any] | None:
+    """What Python reads; None where it is not JSON, or a key of the object is there twice."""
+    try:
+        keys = [k for k, _ in json.loads(line, object_pairs_hook=list)]
+    except (ValueError, TypeError):
+        return None
+    return None if len(set(keys)) < len(keys) else dict(exactly(line))
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_every_way_of_writing_an_object_lands_what_it_says(
+    tmp_path: Path, *, declared: bool
+) -> None:
+    written = lines()
+    with lab(tmp_path, path="a.ndjson") as here:
+        if declared:
+            here.types = {"t": "varchar", "n": "varchar", "j": "json"}
+        here.write("a.ndjson", "\n".join(written))
+        here.load()
+        kinds = here.columns()
+        listed = "".join(f', "{name}"::varchar' for name in kinds)
+        landed = {row[0]: row[1:] for row in here.ask(f"select _source{listed} from raw.things")}
+        waiting = {f"{q[0]}#{q[1]}" for q in here.quarantine()}
+    assert not landed.keys() & waiting
+    assert len(landed) + len(waiting) == len(written)
+    for number, line in enumerate(written, 1):
+        place, read = f"a.ndjson#{number}", readable(line)
+        if place in waiting:
+            continue
+        assert read is not None, line
+        assert read.keys() <= {*kinds, "T"}, line
+        for (name, kind), value in zip(kinds.items(), landed[place], strict=True):
+            stood = read.get("T" if name.startswith("T") else name)
+            if value is None or stood is None:
+                assert value is None, (line, name, value)
+                assert stood is None or (stood == "" and kind != "VARCHAR"), (line, name)
+            elif isinstance(stood, str) and kind != "JSON":
+                assert value == stood, (line, name)
+            else:
+                assert exactly(value) == stood, (line, name, value)
+    waited = [written[int(place.rpartition("#")[2]) - 1] for place in waiting]
+    assert all(readable(line) is None for line in waited) or not declared, waited
