@@ -155,3 +155,12 @@ def test_a_warning_that_stands_is_a_failure_again_with_warn_error(root: Path) ->
 def test_a_failure_is_one_again_when_the_build_is_repeated(root: Path) -> None:
     refused(root, "build", "--vars", "{without: 2}")
     transform(root, "build")
+
+
+def test_quarantine_shows_the_rows_of_a_build_that_was_not_published(root: Path) -> None:
+    rows = "".join(f"{number},a\n" for number in range(1, 10))
+    (root / "data/raw.csv").write_text(f"id,kind\n{rows}x,b\n")
+    failed = transform(root, "build", "--vars", "{without: 2}", check=False)
+    assert failed.returncode == 1
+    assert "transform quarantine show w.raw" in failed.stdout + failed.stderr
+    assert "is no BIGINT" in transform(root, "quarantine", "show", "w.raw").stdout

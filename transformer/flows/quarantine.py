@@ -12,10 +12,11 @@ from transformer.sync.send import quarantined
 
 
 def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
-    """Quarantined rows, newest first: of a source, of an activation, or of all."""
+    """Quarantined rows, newest first: of a source, of an activation, or of all. Those of a build
+    that was not published are there too: its report has named them."""
     opened = open_project(ask, outside)
-    warehouse = opened.workplace.warehouse
-    if not warehouse.live.exists():
+    reading = opened.workplace.reading
+    if not reading.exists():
         raise UsageError(
             f"there is no `{opened.project.target.path}`", hint="run `transform build`"
         )
@@ -24,7 +25,7 @@ def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
         raise UsageError(
             f"there is no source or activation `{name}`", hint=did_you_mean(name, names)
         )
-    engine = opened.engine.connect(warehouse.live, read_only=True)
+    engine = opened.engine.connect(reading, read_only=True)
     synced = opened.workplace.synced
     try:
         with engine.session() as session:
