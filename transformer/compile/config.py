@@ -40,7 +40,7 @@ def open_config(model: Model, written: Mapping[str, Any], files_root: str = ".")
     enforced = contract.get("enforced") if isinstance(contract, Mapping) else contract
     return ModelConfig(
         materialized=str(merged.get("materialized") or "view"),
-        enabled=_flag(merged.get("enabled"), True),
+        enabled=is_true(merged.get("enabled"), True),
         schema=_text(merged.get("schema")),
         alias=_text(merged.get("alias")),
         tags=_texts(merged.get("tags")),
@@ -80,7 +80,8 @@ def hooks_named(written: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _flag(value: Any, default: bool) -> bool:
+def is_true(value: Any, default: bool) -> bool:
+    """A switch as people write it; the default where it is not set."""
     if isinstance(value, str):
         return value.strip().lower() not in ("false", "0", "no", "")
     return default if value is None else bool(value)

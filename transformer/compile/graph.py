@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from transformer.compile.activations import activation_node
 from transformer.compile.checks import Checked, checks_of, sql_check
-from transformer.compile.config import option_place
+from transformer.compile.config import is_true, option_place
 from transformer.compile.conflicts import Clashes, circle
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
 from transformer.compile.finishing import Queries, finished, with_queries
@@ -108,9 +108,7 @@ def compile_project(
     library = scope.library
     draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread, far=far or {})
     models = list(_configured(project, draft))
-    snapshots = (configured(each, scope) for each in project.snapshots)
-    enabled = tuple(s for s in snapshots if s.config.get("enabled", True))
-    project = replace(project, snapshots=enabled)
+    project = replace(project, snapshots=tuple(_snapshots(project, draft)))
     _fill_index(project, models, draft)
     for table in project.sources:
         _guard(draft, lambda t=table: _source(t, draft))  # type: ignore[misc]
@@ -187,6 +185,16 @@ def _configured(project: Project, draft: _Draft) -> Iterator[tuple[Model, ModelC
         else:
             index = draft.scope.index
             index.disabled = index.disabled | {model.name}
+
+
+def _snapshots(project: Project, draft: _Draft) -> Iterator[Snapshot]:
+    index = draft.scope.index
+    for snapshot in project.snapshots:
+        made = configured(snapshot, draft.scope)
+        if is_true(made.config.get("enabled"), True):
+            yield made
+        else:
+            index.disabled = index.disabled | {made.name}
 
 
 def _fill_index(

@@ -13,6 +13,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from transformer.compile.jinja import Forgiving, Strict, environment, syntax_error
 from transformer.errors import RenderError, TransformError, Where
+from transformer.project.dbt.blocks import macros_that
 from transformer.project.values import MacroFile
 
 # The package of the macros that dbt projects find without naming it.
@@ -83,20 +84,9 @@ class Library:
 
     @cached_property
     def configuring(self) -> frozenset[str]:
-        """The names of macros that may call `config(…)`, or call others that do. Told by files:
-        a file that does may do so in each of its macros."""
+        """The names of macros that may call `config(…)`, or call others that do."""
         texts = {path: text for path, text in self.texts.items() if self.homes[path] != BUILT_IN}
-        names = {path: {m["name"] for m in _HEAD.finditer(t)} for path, t in texts.items()}
-        files = {path for path, text in texts.items() if _CONFIGURES.search(text)}
-        found: set[str] = set()
-        while True:
-            found |= {name for path in files for name in names[path]}
-            words = re.compile(r"\b(" + "|".join(map(re.escape, sorted(found))) + r")\s*\(")
-            more = {p for p, text in texts.items() if p not in files and found
-                    and words.search(text)}  # fmt: skip
-            if not more:
-                return frozenset(found)
-            files |= more
+        return macros_that(texts, _CONFIGURES.search)
 
     @property
     def macros(self) -> Mapping[str, Macro]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,6 +20,7 @@ from transformer.compile.rendering import or_late, referred, render, rendered_or
 from transformer.compile.scope import Anything, Query, Scope, Template
 from transformer.errors import TransformError, Where
 from transformer.names import Name
+from transformer.project.dbt.blocks import calls
 from transformer.project.dbt.configs import IDLE
 from transformer.project.values import Model, Seed, Snapshot
 
@@ -48,8 +48,7 @@ def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformEr
 
 def configures(model: Model, scope: Scope) -> bool:
     """Whether the file calls a macro that may call `config(…)`."""
-    called = scope.library.configuring
-    return bool(called) and not called.isdisjoint(re.findall(r"\w+", model.text))
+    return calls(model.text, scope.library.configuring)
 
 
 def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[TransformError]]:

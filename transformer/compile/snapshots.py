@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from transformer.compile.config import hooks_named
 from transformer.compile.context import Trace
 from transformer.compile.dbt.facts import id_of, plain_facts
-from transformer.compile.models import code_of, written_options
+from transformer.compile.models import code_of, configures, written_options
 from transformer.compile.naming import Placed
 from transformer.compile.nodes import Node, SnapshotBody
 from transformer.compile.rendering import render, rendered_or_late
@@ -20,8 +20,6 @@ from transformer.project.values import Model, Snapshot
 
 def configured(snapshot: Snapshot, scope: Scope) -> Snapshot:
     """The snapshot with what its block says in `config(…)`."""
-    if "config" not in snapshot.text:
-        return replace(snapshot, config=merge(snapshot.config, snapshot.over))
     block = Model(
         snapshot.name,
         snapshot.where.path,
@@ -29,6 +27,8 @@ def configured(snapshot: Snapshot, scope: Scope) -> Snapshot:
         config=snapshot.config,
         package=snapshot.package,
     )
+    if "config" not in snapshot.text and not configures(block, scope):
+        return replace(snapshot, config=merge(snapshot.config, snapshot.over))
     written, _ = written_options(block, scope)
     config = merge(merge(snapshot.config, hooks_named(written)), snapshot.over)
     return replace(snapshot, config=config)

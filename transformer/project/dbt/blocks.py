@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_MACRO = re.compile(r"{%[-+]?\s*(?:macro|test)\s+(?P<name>\w+)")
 
 
 class Block(Struct, frozen=True):
@@ -32,6 +33,24 @@ def blocks(text: str, word: str) -> Iterator[Block]:
     for found in re.finditer(pattern, bare, re.DOTALL):
         yield Block(found[1], text[found.start(2) : found.end(2)],
                     text.count("\n", 0, found.start(2)) + 1)  # fmt: skip
+
+
+def macros_that(texts: Mapping[str, str], does: Callable[[str], object]) -> frozenset[str]:
+    """The names of macros that may do something, or call others that do. Told by files: where a
+    file does it, each of its macros may."""
+    names = {path: {m["name"] for m in _MACRO.finditer(text)} for path, text in texts.items()}
+    files = {path for path, text in texts.items() if does(text)}
+    while True:
+        found = frozenset(name for path in files for name in names[path])
+        more = {p for p, text in texts.items() if p not in files and calls(text, found)}
+        if not more:
+            return found
+        files |= more
+
+
+def calls(text: str, macros: frozenset[str]) -> bool:
+    """Whether the text may call one of the macros."""
+    return bool(macros) and not macros.isdisjoint(re.findall(r"\w+", text))
 
 
 def sets_enabled(text: str) -> bool:

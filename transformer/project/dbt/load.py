@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from transformer.errors import TransformError, UsageError
 from transformer.project.dbt import profile, projectfile
+from transformer.project.dbt.blocks import macros_that, sets_enabled
 from transformer.project.dbt.checks import CheckReader, model_subject
 from transformer.project.dbt.configs import cleaned, options, united
 from transformer.project.dbt.described import Describer, every_check, with_checks
 from transformer.project.dbt.docs import Docs
 from transformer.project.dbt.files import Home, read_text
 from transformer.project.dbt.fixtures import with_fixtures
-from transformer.project.dbt.nodes import NodeReader, Nodes
+from transformer.project.dbt.nodes import NodeReader, Nodes, macro_files
 from transformer.project.dbt.packages import INSTALLED, find_packages
 from transformer.project.dbt.projectfile import FILE, ProjectFile, read_project, visible
 from transformer.project.dbt.properties import Entry, Properties, read_properties
@@ -75,9 +76,9 @@ def load_dbt_project(request: DbtRequest, render: Render) -> Project:
     root = request.root
     raw = projectfile.read_raw(root, FILE)
     given = {**projectfile.read_vars(root, projectfile.VARS, notes), **request.vars}
-    words = Words(render, notes, {"var": Var(given)})
+    words = Words(render, notes).with_filled(given)
     target = _target(request, raw, words)
-    words = words.knowing(target=dict(target.words))
+    words = words.with_filled(given, target=dict(target.words))
     project = read_project(raw, Home(root, "", notes), words, is_package=False)
     folder = str(project.settings["packages-install-path"] or INSTALLED)
     packages = [
@@ -133,12 +134,15 @@ class _Assembly(Struct):
         docs = Docs(self.root.name)
         for each in (self.root, *self.packages):
             docs.read(each)
-        parts = [self._part(each, docs) for each in (self.root, *self.packages)]
+        every = (self.root, *self.packages)
+        macros = tuple(file for each in every for file in macro_files(each))
+        switches = macros_that({file.path: file.text for file in macros}, sets_enabled)
+        parts = [self._part(each, docs, switches) for each in every]
         _attach(parts)
         notes = self.words.notes
         sources = tuple(table for part in parts for table in self._sources(part, parts))
         off = [name for part in parts for _, name in part.made.off]
-        made = self._value(parts, sources)
+        made = self._value(parts, sources, (*macros, *_builtin()))
         return replace(
             made,
             disabled=tuple(dict.fromkeys((*off, *self.off))),
@@ -148,7 +152,12 @@ class _Assembly(Struct):
             notices=tuple(notes.said.values()),
         )
 
-    def _value(self, parts: list[_Part], sources: tuple[SourceTable, ...]) -> Project:
+    def _value(
+        self,
+        parts: list[_Part],
+        sources: tuple[SourceTable, ...],
+        macros: tuple[MacroFile, ...],
+    ) -> Project:
         return Project(
             root=str(self.request.root),
             name=self.root.name,
@@ -158,7 +167,7 @@ class _Assembly(Struct):
             snapshots=tuple(node for part in parts for node in part.made.snapshots),
             sources=sources,
             sql_checks=tuple(node for part in parts for node in part.made.sql_checks),
-            macros=(*(file for part in parts for file in part.nodes.macros()), *_builtin()),
+            macros=macros,
             allowed_paths=(self.request.root.resolve().anchor,),
             vars=visible(self.root, self.root, self._given),
             packages={each.name: self._package(each) for each in self.packages},
@@ -200,11 +209,11 @@ class _Assembly(Struct):
             file.name, file.home.shown, file.version, visible(file, self.root, self._given)
         )
 
-    def _part(self, file: ProjectFile, docs: Docs) -> _Part:
+    def _part(self, file: ProjectFile, docs: Docs, switches: frozenset[str]) -> _Part:
         words = self.words.knowing(var=Var(visible(file, self.root, self._given)))
         describer = Describer(words, docs, CheckReader(file, self.root, words), file.name)
         properties = read_properties(file)
-        nodes = NodeReader(file, self.root, describer, properties)
+        nodes = NodeReader(file, self.root, describer, properties, switches)
         return _Part(file, words, describer, properties, nodes, nodes.read())
 
     def _sources(self, part: _Part, parts: list[_Part]) -> Iterator[SourceTable]:
@@ -271,7 +280,8 @@ def _patched(
                 made = replace(made, described=with_checks(made.described, found))
                 continue
             made = _configured(kind, made, patch, (part.file, root.file))
-        if kind == "model" or truth(made.config.get("enabled")):
+        # What a model or a snapshot says of itself in its text counts more, and is known later.
+        if kind != "seed" or truth(made.config.get("enabled")):
             yield made
         else:
             part.made.off.append((kind, node.name))

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from transformer.errors import Where
 from transformer.project.dbt import functions
-from transformer.project.dbt.blocks import Block, blocks, sets_enabled
+from transformer.project.dbt.blocks import Block, blocks, calls, sets_enabled
 from transformer.project.dbt.checks import check_config, model_subject
 from transformer.project.dbt.configs import options, united, watch_spelling
 from transformer.project.dbt.described import Describer
@@ -62,6 +62,13 @@ class _Said(Struct, frozen=True):
     stays: bool
 
 
+def macro_files(project: ProjectFile) -> Iterator[MacroFile]:
+    """The files of macros, the tests that are written as macros among them."""
+    generic = tuple(f"{path}/generic" for path in project.paths["tests"])
+    for file in project.home.find((*project.paths["macros"], *generic), ".sql"):
+        yield MacroFile(file.shown, project.home.read(file), project.package)
+
+
 class NodeReader(Struct, frozen=True):
     """Reads the nodes of one package."""
 
@@ -69,6 +76,8 @@ class NodeReader(Struct, frozen=True):
     root: ProjectFile
     describer: Describer
     properties: Properties
+    # The macros that may switch a node on or off.
+    switches: frozenset[str] = frozenset()
 
     @property
     def notes(self) -> Notes:
@@ -85,12 +94,6 @@ class NodeReader(Struct, frozen=True):
         self._sql_checks(made)
         self._analyses(made)
         return made
-
-    def macros(self) -> Iterator[MacroFile]:
-        """The files of macros, the tests that are written as macros among them."""
-        generic = tuple(f"{path}/generic" for path in self.project.paths["tests"])
-        for file in self.project.home.find((*self.project.paths["macros"], *generic), ".sql"):
-            yield MacroFile(file.shown, self.project.home.read(file), self.project.package)
 
     def _models(self, made: Nodes) -> None:
         entries = self.properties.by_name("model")
@@ -181,13 +184,16 @@ class NodeReader(Struct, frozen=True):
         if version is not None:
             config.setdefault("alias", version.alias)
         stays = truth({**config, **over}.get("enabled")) or (
-            sets_enabled(text) and "enabled" not in over
+            self._switches(text) and "enabled" not in over
         )
         described = NOTHING
         if entry is not None and stays:
             subject = model_subject(entry.name, version.version if version else None)
             described = self.describer.described(entry.item, subject, entry.file)
         return _Said(config, over, described, stays)
+
+    def _switches(self, text: str) -> bool:
+        return sets_enabled(text) or calls(text, self.switches)
 
     def _watch(self, config: Mapping[str, Any], entry: Entry) -> None:
         if not self.project.package:

@@ -61,8 +61,9 @@ class Notes(Struct):
 class Var:
     """`var('name', default)` over the variables that a package sees."""
 
-    def __init__(self, known: Mapping[str, Any]) -> None:
-        self.known = known
+    def __init__(self, known: Mapping[str, Any], fill: Callable[[str], str] | None = None) -> None:
+        self.known, self._fill = known, fill
+        self._filling: list[str] = []
 
     def __call__(self, name: str, default: Any = _MISSING) -> Any:
         """The variable's value, or the default. Raises RenderError when it has neither."""
@@ -71,7 +72,19 @@ class Var:
                 f"the variable `{name}` has no value",
                 hint=did_you_mean(name, self.known, otherwise="") or "set it under `vars:`",
             )
-        return self.known.get(name, default)
+        value = self.known.get(name, default)
+        if self._fill and name in self.known and isinstance(value, str) and "{" in value:
+            return self._filled(name, value, self._fill)
+        return value
+
+    def _filled(self, name: str, value: str, fill: Callable[[str], str]) -> str:
+        if name in self._filling:
+            raise RenderError(f"the variable `{name}` holds itself", hint="look at `--vars`")
+        self._filling.append(name)
+        try:
+            return fill(value)
+        finally:
+            self._filling.pop()
 
     def has_var(self, name: str) -> bool:
         """Whether the variable has a value."""
@@ -91,6 +104,14 @@ class Words:
     def knowing(self, **more: Any) -> Words:
         """The same with further words."""
         return dataclasses.replace(self, known={**self.known, **more}, held={})
+
+    def with_filled(self, variables: Mapping[str, Any], **more: Any) -> Words:
+        """The same with further words and with variables whose own Jinja is filled in: the
+        command line's are, where the project file asks for them; where other YAML does, not."""
+        known = {**self.known, **more}
+        made = dataclasses.replace(self, known=known, held={})
+        known["var"] = Var(variables, lambda text: made.text(text, Where("--vars")))
+        return made
 
     def value(self, item: Item, later: Iterable[str] = LATER) -> Any:
         """The value without places, Jinja filled in except under the keys of `later`."""
