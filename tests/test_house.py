@@ -28,7 +28,7 @@ FLOORS = (
     {"asking"},
     {"seeing"},
     {"remembering", "compiling", "reckoning", "artifacts"},
-    {"patching"},
+    {"patching", "run_results"},
     {"opening"},
     {"binding", "standing"},
     {"leaving", "foreseeing"},

@@ -1,43 +1,36 @@
-"""What a run leaves for the tools around dbt, as values: run_results.json, manifest.json,
-catalog.json, sources.json.
+"""What a run leaves for the tools around dbt, as values: manifest.json, catalog.json,
+sources.json.
 
-The forms are dbt's published schemas: run results v6, manifest v12, catalog v1, sources v3.
+The forms are dbt's published schemas: manifest v12, catalog v1, sources v3.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct, field
 
 from transformer.asking import Ask, Outside
-from transformer.compile.dbt.graph import full_name, node_facts
-from transformer.compile.dbt.runtime import Record
 from transformer.compile.dbt.words import DBT_VERSION
 from transformer.compile.nodes import Graph
 from transformer.plan.manifest import criteria, whole
 from transformer.project.values import Freshness, Project
-from transformer.steps import Outcome, Plan, Results
 
 _SCHEMA = "https://schemas.getdbt.com/dbt/{}.json"
-_STATUS = {"success": "success", "fail": "success", "error": "error", "skipped": "skipped"}
-_VERDICT = {
-    "success": "pass",
-    "fail": "fail",
-    "warn": "warn",
-    "error": "error",
-    "skipped": "skipped",
-}
+# What dbt calls the thread of a node.
+THREAD = "Thread-1 (worker)"
 
 
-def _moment(at: datetime) -> str:
+def moment_of(at: datetime) -> str:
+    """A moment as dbt writes it."""
     return f"{at.replace(tzinfo=None).isoformat()}Z"
 
 
-def _timing(moment: str) -> list[dict[str, str]]:
+def timing(moment: str) -> list[dict[str, str]]:
+    """When something was compiled and executed, of which one moment is known."""
     names = ("compile", "execute")
     return [{"name": n, "started_at": moment, "completed_at": moment} for n in names]
 
@@ -57,93 +50,11 @@ class Call(Struct, frozen=True):
         return {
             "dbt_schema_version": _SCHEMA.format(schema),
             "dbt_version": DBT_VERSION,
-            "generated_at": _moment(self.at),
+            "generated_at": moment_of(self.at),
             "invocation_id": self.invocation or None,
             "invocation_started_at": None,
             "env": dict(self.env),
         }
-
-
-def run_results(
-    done: tuple[Plan, Results], graph: Graph, project: Project, call: Call
-) -> dict[str, Any]:
-    """How every step ended, checks inside steps included."""
-    plan, results = done
-    told = _told(plan, results)
-    entries = [_result(o, graph, project, call) for o in told if o.id in graph.nodes]
-    return {
-        "metadata": call.metadata("run-results/v6"),
-        "results": entries,
-        "elapsed_time": results.seconds,
-        "args": {"which": call.command, "invocation_command": f"dbt {call.command}", **call.args},
-    }
-
-
-def _told(plan: Plan, results: Results) -> Iterator[Outcome]:
-    """Every outcome that has a place there; the checks of a step that was not done are skipped."""
-    told: set[str] = set()
-    for outcome in results.every():
-        if outcome.action in ("build", "seed", "snapshot", "check"):
-            told.add(outcome.id)
-            yield outcome
-    for step in plan:
-        for each in getattr(step.work, "checks", ()):
-            if each.id not in told:
-                yield Outcome(each.id, "check", each.label, "skipped")
-
-
-def _result(outcome: Outcome, graph: Graph, project: Project, call: Call) -> dict[str, Any]:
-    node = graph[outcome.id]
-    check = outcome.action == "check"
-    code = outcome.compiled or node.code
-    status = (_VERDICT if check else _STATUS).get(outcome.status, outcome.status)
-    failures = outcome.facts.get("failures") if check else None
-    if status == "pass":
-        failures = 0  # failures that neither warn nor fail are none, as dbt counts
-    return {
-        "status": status,
-        "timing": _timing(_moment(call.at)) if status != "skipped" else [],
-        "thread_id": "Thread-1 (worker)",
-        "execution_time": outcome.seconds,
-        "adapter_response": {"_message": "OK"} if status in ("success", "pass") else {},
-        "message": _message(outcome, failures),
-        "failures": failures,
-        "unique_id": outcome.id,
-        "compiled": bool(code),
-        "compiled_code": code or None,
-        "relation_name": full_name(node, node.relation, project)
-        if node.relation and node.solid
-        else None,
-        "batch_results": None,
-    }
-
-
-def _message(outcome: Outcome, failures: int | None) -> str | None:
-    if outcome.error is not None:
-        return str(getattr(outcome.error, "what", outcome.error))
-    if outcome.status == "skipped":
-        return outcome.message or None
-    if failures and outcome.status in ("fail", "warn"):
-        return f"Got {failures} result{'s' if failures != 1 else ''}, configured to fail if != 0"
-    return outcome.message or "OK" if outcome.action != "check" else None
-
-
-def end_words(
-    done: tuple[Plan, Results], graph: Graph, project: Project, call: Call
-) -> dict[str, Any]:
-    """What `on-run-end` may ask for: `results`, and the schemas that were built in."""
-    entries = run_results(done, graph, project, call)["results"]
-    catalog = project.target.catalog
-    nodes = [graph[each["unique_id"]] for each in entries]
-    schemas = dict.fromkeys(n.relation.schema for n in nodes if n.relation and n.solid)
-    return {
-        "results": [
-            Record({**each, "node": Record(node_facts(node, graph, project))})
-            for each, node in zip(entries, nodes, strict=True)
-        ],
-        "schemas": list(schemas),
-        "database_schemas": [(catalog, schema) for schema in schemas],
-    }
 
 
 def manifest(graph: Graph, project: Project, call: Call) -> dict[str, Any]:
@@ -260,17 +171,17 @@ def _aged(each: Aged) -> dict[str, Any]:
     if each.status == "runtime error":
         return {"unique_id": each.id, "error": each.error, "status": each.status}
     newest, rule = datetime.fromtimestamp(each.newest or 0.0, UTC), each.rule
-    moment = _moment(each.at)
+    moment = moment_of(each.at)
     return {
         "unique_id": each.id,
-        "max_loaded_at": _moment(newest),
+        "max_loaded_at": moment_of(newest),
         "snapshotted_at": moment,
         "max_loaded_at_time_ago_in_s": each.age,
         "status": each.status,
         "criteria": criteria(rule.warn_after, rule.error_after, rule.filter),
         "adapter_response": {},
-        "timing": _timing(moment),
-        "thread_id": "Thread-1 (worker)",
+        "timing": timing(moment),
+        "thread_id": THREAD,
         "execution_time": each.seconds,
     }
 

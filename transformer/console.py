@@ -28,6 +28,7 @@ _VERBS = {
     "snapshot": "recorded",
     "check": "checked",
     "activate": "activated",
+    "hook": "ran",
 }
 _DOING = {
     "load": "loading",
@@ -37,6 +38,7 @@ _DOING = {
     "snapshot": "recording",
     "check": "checking",
     "activate": "activating",
+    "hook": "running",
 }
 _STYLES = {"success": "green", "warn": "yellow", "fail": "red", "error": "red", "skipped": "dim"}
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+@")

@@ -114,6 +114,11 @@ class Foresight:
         """The ids of what is asked for. Raises UsageError."""
         return chosen_of(self.opened, self.ask, self.outside)
 
+    @property
+    def narrowed(self) -> frozenset[str] | None:
+        """The ids of what is asked for; None where that is everything."""
+        return None if self.ask.selection.everything else self.chosen
+
     def _state(self, engine: Any) -> tuple[State, float | None]:
         part = self.opened.whole is not None
         with engine.session() as session:

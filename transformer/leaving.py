@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformer.artifacts import call_of, manifest, plain, run_results
+from transformer.artifacts import call_of, manifest, plain
 from transformer.asking import Ask, Elsewhere, Outside
 from transformer.compile.dbt.facts import within
 from transformer.compile.dbt.graph import short_name
@@ -16,14 +16,15 @@ from transformer.errors import UsageError
 from transformer.opening import Opened
 from transformer.plan.asked import Earlier
 from transformer.project.values import Project
-from transformer.steps import Plan, Results
+from transformer.run_results import Done, run_results
+from transformer.steps import Results
 
 
 def leave(
     opened: Opened,
     ask: Ask,
     outside: Outside,
-    done: tuple[Plan, Results] | None = None,
+    done: Done | None = None,
     compiled: Mapping[str, str] | None = None,
 ) -> None:
     """manifest.json, the queries, and run_results.json of what was done. `compiled` are queries
@@ -35,7 +36,7 @@ def leave(
     folder.mkdir(parents=True, exist_ok=True)
     call = call_of(ask, outside)
     _write(folder / "manifest.json", manifest(opened.graph, project, call))
-    _leave_sql(opened, folder, done[1] if done else Results(), compiled or {})
+    _leave_sql(opened, folder, done.results if done else Results(), compiled or {})
     if done is not None:
         _write(folder / "run_results.json", run_results(done, opened.graph, project, call))
 

@@ -95,7 +95,8 @@ def _skipped(report: Report, console: Console) -> None:
         return
     kinds = Counter(o.action for o in skipped)
     words = {"build": "model", "activate": "activation", "check": "check", "snapshot": "snapshot",
-             "seed": "seed", "load": "source", "freshness": "freshness check"}  # fmt: skip
+             "seed": "seed", "load": "source", "freshness": "freshness check",
+             "hook": "hook"}  # fmt: skip
     shown = ", ".join(plural(count, words[action]) for action, count in kinds.items())
     console.say(f"{'skipped':<10}{shown}: {skipped[0].message}")
 

@@ -10,7 +10,8 @@ from msgspec import Struct, field
 from transformer.names import Name
 
 Columns = tuple[tuple[str, str], ...]
-Action = Literal["load", "freshness", "seed", "build", "snapshot", "check", "activate"]
+Action = Literal["load", "freshness", "seed", "build", "snapshot", "check", "activate", "hook"]
+# What is chosen; hooks run with whatever is.
 EVERYTHING: frozenset[Action] = frozenset(
     ("load", "freshness", "seed", "build", "snapshot", "check", "activate")
 )

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from transformer.compile.calling import call_materialization, call_strategy
 from transformer.compile.checks import late_query
 from transformer.compile.context import Trace
-from transformer.compile.hooks import hook_statements, statements_of
+from transformer.compile.dbt.operations import hook_facts
+from transformer.compile.hooks import hook_statements
 from transformer.compile.models import code_of, rendered_now
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
 from transformer.compile.rendering import Parent, finish, resolve
@@ -26,7 +27,8 @@ from transformer.compile.snapshots import snapshot_now
 from transformer.compile.spans import Span
 from transformer.compile.steadiness import relative_files
 from transformer.compile.units import unit_query
-from transformer.errors import Where
+from transformer.errors import TransformError, Where
+from transformer.project.values import Hook
 from transformer.steps import Columns
 
 # Says of a table that it was to be a view, and over which file.
@@ -219,13 +221,16 @@ class Late(Struct, frozen=True):
         rows. Raises TransformError."""
         return call_strategy(node, rows, columns, self.asking(warehouse))
 
-    def text(
-        self, text: str, package: str, warehouse: Any, words: Mapping[str, Any]
-    ) -> Sequence[str]:
-        """The statements of a hook of the whole build, which may ask for more words."""
-        session = self.asking(warehouse).session(Trace(), package)
+    def text(self, hook: Hook, warehouse: Any, words: Mapping[str, Any]) -> str:
+        """The SQL of a hook of the whole build, which may ask for more words. Raises
+        TransformError."""
+        facts = hook_facts(hook, self.scope.index.project, self.scope.target)
+        session = self.asking(warehouse).session(Trace(), hook.package, node=facts)
         session.context.update(words)
-        return statements_of(session.render(text, "dbt_project.yml"))
+        try:
+            return session.render(hook.text, hook.where.path)
+        except TransformError as error:
+            raise error.moved(hook.where) from None
 
     def inline(self, text: str, warehouse: Any) -> str:
         """A query that was written on the command line, with its ephemeral parents. Without a

@@ -25,9 +25,5 @@ def hook_needs(node: Node, scope: Scope) -> tuple[str, ...]:
 def hook_statements(node: Node, text: str, scope: Scope) -> list[str]:
     """The SQL of a hook, rendered; empty where it comes to nothing. Raises TransformError."""
     template = replace(template_of(node, scope), text=text)
-    return statements_of(rendered_text(template, scope, Trace()))
-
-
-def statements_of(rendered: str) -> list[str]:
-    """What a rendered hook asks to be run: nothing, where it came to nothing."""
+    rendered = rendered_text(template, scope, Trace())
     return [rendered] if rendered.strip(" \n;") else []

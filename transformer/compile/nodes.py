@@ -302,6 +302,13 @@ class Graph(Struct, frozen=True):
         """Every node with what it reads."""
         return ((node.id, node.needs) for node in self)
 
+    def schemas(self) -> set[str]:
+        """The schemas that a build writes to."""
+        names = {node.relation.schema for node in self if node.relation}
+        bodies = [node.body for node in self if isinstance(node.body, CheckBody)]
+        # Checks run side by side: none of them may have to make the schema of what is kept.
+        return names | {b.stored.schema for b in bodies if b.stored and b.config.store_failures}
+
     def children(self) -> dict[str, list[str]]:
         """For every node, who reads it."""
         found: dict[str, list[str]] = {node_id: [] for node_id in self.nodes}

@@ -12,10 +12,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from transformer import ledger, reckoning
-from transformer.artifacts import Call, end_words
+from transformer.artifacts import Call
 from transformer.asking import Ask, How, Outside, Report
 from transformer.binding import no_mistakes
-from transformer.compile.nodes import CheckBody
 from transformer.foreseeing import Foreseen, Foresight
 from transformer.leaving import leave
 from transformer.names import Name, quoted
@@ -25,12 +24,13 @@ from transformer.renaming import rename
 from transformer.run.actions import PERFORM
 from transformer.run.beside import sweep, unplaced
 from transformer.run.external import follow_external
-from transformer.run.late import run_hooks
+from transformer.run.hooks import run_hooks
 from transformer.run.loading import touch
 from transformer.run.schedule import Pace, follow
 from transformer.run.together import Together
 from transformer.run.tools import Event, Tools
 from transformer.run.upkeep import Upkeep, keep_up, upkeep, views_as_tables
+from transformer.run_results import Done, end_words
 from transformer.standing import narrowed, stands
 from transformer.steps import EVERYTHING, Plan, Results, State
 from transformer.warehouse import building
@@ -46,8 +46,9 @@ def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None
     warehouse = opened.workplace.warehouse
     with building(warehouse, f"transform {ask.command}", outside.clock(), how.wait):
         part = narrowed(ask, how, opened, outside.clock().timestamp())
-        report = _Build(part, ask, how, outside, on_event).run()
-    leave(opened, ask, outside, (report.plan, report.results))
+        work = _Build(part, ask, how, outside, on_event)
+        report = work.run()
+    leave(opened, ask, outside, Done(report.plan, report.results, work.foresight.narrowed))
     if report.well and (report.published or not report.plan.steps):
         stands(ask, how, part, report.expires)
     return report
@@ -188,15 +189,12 @@ class _Build:
         keep_up(engine, self.upkeep(engine))
         whole = Plan((*loads.steps, *rest.steps), made.skips, rest.notices)
         call = Call(self.ask.command, self.started, self.outside.invocation)
-        words = partial(end_words, (whole, results), self.opened.graph, project, call)
+        done = Done(whole, results, self.foresight.narrowed)
+        words = partial(end_words, done, self.opened.graph, project, call)
         after = run_hooks(tools, project.on_run_end, words)
         return self.report(engine, whole, Results((*results.outcomes, *after)))
 
     def prepare(self, engine: Any, state: State) -> None:
-        names = {n.relation.schema for n in self.opened.graph if n.relation}
-        bodies = [n.body for n in self.opened.graph if isinstance(n.body, CheckBody)]
-        # Checks run side by side: none of them may have to make the schema of what is kept.
-        names |= {b.stored.schema for b in bodies if b.stored and b.config.store_failures}
         with engine.session() as session:
             with session.transaction():
                 ledger.prepare(session)
@@ -204,7 +202,7 @@ class _Build:
                     rename(session, self.place.project, self.place.packages)
                 sweep(session, state)
                 ledger.forget(session, self.replaced(ledger.relations(session)))
-                for name in sorted(names):
+                for name in sorted(self.opened.graph.schemas()):
                     session.run(f"create schema if not exists {quoted(name)}")
             if "load" in self.how.actions:
                 touch(session, self.opened.graph, *self.foresight.way)

@@ -14,7 +14,8 @@ from transformer.leaving import leave
 from transformer.names import quoted
 from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
 from transformer.run.late import Asked
-from transformer.steps import Outcome, Plan, Results
+from transformer.run_results import Done
+from transformer.steps import Outcome, Results
 from transformer.warehouse import building
 
 _THERE = "No-op"  # dbt's word for a relation that is there already
@@ -42,7 +43,7 @@ def cloned(ask: Ask, outside: Outside, wait: float = 0.0) -> list[str]:
             place.publish()
         else:
             place.forget_unfinished()
-    leave(opened, ask, outside, (Plan(()), Results(tuple(outcomes))))
+    leave(opened, ask, outside, Done(results=Results(tuple(outcomes))))
     return made
 
 

@@ -36,7 +36,7 @@ def again(ask: Ask, outside: Outside) -> Ask:
     failed = frozenset(
         str(each["unique_id"])
         for each in results.get("results", ())
-        if each.get("status") in _AGAIN
+        if each.get("status") in _AGAIN and not str(each["unique_id"]).startswith("operation.")
     )
     return replace(
         ask,

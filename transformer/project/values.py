@@ -254,11 +254,14 @@ class MacroFile(Struct, frozen=True):
 
 
 class Hook(Struct, frozen=True):
-    """SQL, as a template, that runs before or after a build."""
+    """SQL, as a template, that runs before or after a build. `moment` is `on-run-start` or
+    `on-run-end`, `place` counts the hooks of that moment in its package."""
 
     text: str
     where: Where
     package: str = ""
+    moment: str = ""
+    place: int = 0
 
 
 class Kept(Struct, frozen=True):

@@ -7,7 +7,7 @@ step, by the session that then runs them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -17,16 +17,15 @@ from transformer.compile.contracts import contract
 from transformer.compile.finishing import Late
 from transformer.compile.nodes import ModelBody, Node, SnapshotBody
 from transformer.engines import Session
-from transformer.errors import BuildError, Fault, TransformError, Where
+from transformer.errors import BuildError, Fault, Where
 from transformer.names import literal, quoted
 from transformer.plan import batches
 from transformer.plan.checked import check_of, rows_of
 from transformer.plan.materialize import DELTA, Statement, brings_new, statements
 from transformer.plan.snapshots import snapshot
 from transformer.plan.work import Work
-from transformer.project.values import Hook
 from transformer.run.tools import Tools
-from transformer.steps import Columns, Outcome, State
+from transformer.steps import Columns, State
 
 # What `describe` takes; other statements give rows too.
 _QUERY = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|from|values)\b", re.I | re.S)
@@ -75,7 +74,8 @@ class Asked(Struct, frozen=True):
         return list(self.session.columns(f"from {'.'.join(parts)}")) if exists else None
 
 
-def _renderer(tools: Tools) -> Late:
+def renderer(tools: Tools) -> Late:
+    """What renders while the build goes on."""
     if tools.late is None:
         raise TypeError("nothing was given that renders while the build goes on")
     return tools.late
@@ -93,11 +93,11 @@ def now(tools: Tools, session: Session, work: Work) -> Work:
 def _rendered(tools: Tools, session: Session, work: Work) -> Work:
     if _in_batches(work):
         return _batched(tools, session, work)
-    renderer = _renderer(tools)
+    made_by = renderer(tools)
     incremental = work.material is not None and brings_new(work.material)
-    node = renderer.made(work.node, Asked(session), incremental=incremental)
+    node = made_by.made(work.node, Asked(session), incremental=incremental)
     if work.node.kind == "check":
-        graph = renderer.around(node, Asked(session))
+        graph = made_by.around(node, Asked(session))
         return replace(work, node=node, checks=(check_of(node, graph),), rows=rows_of(node, graph))
     if isinstance(node.body, SnapshotBody):
         return replace(work, node=node)
@@ -119,7 +119,7 @@ def _in_batches(work: Work) -> bool:
 
 def _batched(tools: Tools, session: Session, work: Work) -> Work:
     """The statements of a microbatch model: batch by batch, in one transaction."""
-    material, late = work.material, _renderer(tools)
+    material, late = work.material, renderer(tools)
     if material is None:
         raise TypeError(work.node.id)
     options, flags = material.config.written, late.scope.world.flags
@@ -182,31 +182,9 @@ def _keeps_contract(session: Session, node: Node, columns: Columns) -> None:
         raise BuildError(first.what, first.where, first.hint, detail)
 
 
-def run_hooks(
-    tools: Tools, given: Sequence[Hook], words: Callable[[], Mapping[str, Any]] = dict
-) -> tuple[Outcome, ...]:
-    """Runs what stands before or after a whole build. The first that fails is the last that is
-    run, and its outcome is given: what was built stays, as with dbt. Raises TransformError for one
-    that cannot be rendered, which ends the run with dbt too."""
-    if not given:
-        return ()
-    more = words()
-    with tools.engine.session() as session:
-        for at, each in enumerate(given):
-            package = each.package or tools.project.name
-            texts = _renderer(tools).text(each.text, each.package, Asked(session), more)
-            try:
-                for statement in texts:
-                    _run(session, statement, each.where)
-            except TransformError as error:
-                name = f"operation.{package}.hook-{at}"
-                return (Outcome(name, "build", "a hook", "error", error=error),)
-    return ()
-
-
 def by_macro(tools: Tools, session: Session, node: Node) -> None:
     """Makes a relation by a materialization of the project. Raises TransformError."""
-    _renderer(tools).materialize(node, Asked(session))
+    renderer(tools).materialize(node, Asked(session))
 
 
 def is_gone(session: Session, node: Node) -> bool:
@@ -223,20 +201,21 @@ def by_strategy(tools: Tools, session: Session, work: Work) -> None:
     if not isinstance(body, ModelBody) or not body.strategy or relation is None:
         return
     columns = session.columns(f"from {relation.sql()}")
-    text = _renderer(tools).strategy(work.node, DELTA, columns, Asked(session))
-    _run(session, text, work.node.where, f"the macro `{body.strategy}` failed")
+    text = renderer(tools).strategy(work.node, DELTA, columns, Asked(session))
+    run_statement(session, text, work.node.where, f"the macro `{body.strategy}` failed")
 
 
 def hooks(tools: Tools, session: Session, node: Node, texts: Iterable[str]) -> None:
     """Runs the hooks of a node: each is rendered just before. Raises TransformError."""
     for text in texts:
-        for statement in _renderer(tools).hook(node, text, Asked(session)):
-            _run(session, statement, node.where)
+        for statement in renderer(tools).hook(node, text, Asked(session)):
+            run_statement(session, statement, node.where)
 
 
-def _run(
+def run_statement(
     session: Session, statement: str, where: Where | None, failed: str = "a hook failed"
 ) -> None:
+    """Runs a statement that the project wrote. Raises BuildError at its place."""
     try:
         session.run(statement)
     except Fault as fault:

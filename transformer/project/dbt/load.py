@@ -198,7 +198,7 @@ class _Assembly(Struct):
 
     @property
     def _last_root(self) -> tuple[ProjectFile, ...]:
-        return (*self.packages, self.root)
+        return (*sorted(self.packages, key=lambda each: each.name), self.root)
 
     @property
     def _given(self) -> Mapping[str, Any]:

@@ -110,8 +110,8 @@ def read_project(item: Item, home: Home, words: Words, *, is_package: bool) -> P
         docs=_folders(item, words, ("docs-paths",), ()),
         vars=_vars(item, home, words),
         trees=trees,
-        start=_hooks(child(item, "on-run-start"), package),
-        end=_hooks(child(item, "on-run-end"), package),
+        start=_hooks(item, "on-run-start", package),
+        end=_hooks(item, "on-run-end", package),
         settings={
             key: _value(item, words, key)
             for key in ("target-path", "packages-install-path", "flags", "asset-paths")
@@ -162,12 +162,17 @@ def _vars(item: Item, home: Home, words: Words) -> dict[str, Any]:
     }
 
 
-def _hooks(item: Item | None, package: str) -> tuple[Hook, ...]:
-    if item is None or item.value is None:
+def _hooks(item: Item, moment: str, package: str) -> tuple[Hook, ...]:
+    written = child(item, moment)
+    if written is None or written.value is None:
         return ()
-    entries = item.value if item.is_list else (item,)
+    entries = written.value if written.is_list else (written,)
     found = ((child(each, "sql") or each) for each in entries)
-    return tuple(Hook(str(each.value), each.where, package) for each in found if each.value)
+    return tuple(
+        Hook(str(each.value), each.where, package, moment, place)
+        for place, each in enumerate(found)
+        if each.value
+    )
 
 
 def _dispatch(item: Item | None, words: Words) -> dict[str, tuple[str, ...]]:
