@@ -726,3 +726,52 @@ def test_a_hook_may_drop_what_it_stands_behind(tmp_path: Path) -> None:
     assert results(root)["seed.shop.dropped"] == "success"
     held = rows(root, "select table_name from duckdb_tables() where schema_name = 'main'")
     assert held == [("raw_orders",)]
+
+
+SCRIPT = """
+    {% materialization script, default %}
+      {% call statement('main') %}
+        create or replace table {{ this }} as select 1 as n;
+        {{ sql }}
+      {% endcall %}
+      {{ return({'relations': [this]}) }}
+    {% endmaterialization %}
+    {% materialization nothing, adapter='duckdb' %}
+      {% do log(sql, info=true) %}
+      {{ return({'relations': []}) }}
+    {% endmaterialization %}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("-- nothing but a comment about {{ ref('stg_orders') }}", [(1,)]),
+        (
+            "insert into {{ this }} values (2); insert into {{ this }} values (3)",
+            [(1,), (2,), (3,)],
+        ),
+        ("update {{ this }} set n = 9", [(9,)]),
+    ],
+)
+def test_what_a_materialization_of_the_project_is_given_need_not_be_a_query(
+    tmp_path: Path, text: str, held: list[tuple[int]]
+) -> None:
+    files = {
+        "macros/script.sql": SCRIPT,
+        "models/done.sql": "{{ config(materialized='script') }}\n" + text,
+        "models/told.sql": "{{ config(materialized='nothing') }}\n-- {{ ref('done') }}",
+    }
+    root = project(tmp_path, **files)
+    run(root, "build")
+    assert rows(root, "from done order by n") == held
+    assert results(root)["model.shop.told"] == "success"
+    assert rows(root, "select table_name from duckdb_tables() where table_name = 'told'") == []
+    run(root, "build")
+
+
+def test_a_query_is_asked_for_where_the_tool_makes_the_table(tmp_path: Path) -> None:
+    root = project(tmp_path, **{"models/done.sql": "-- nothing\n"})
+    report = run(root, "build", ok=False)
+    assert "there is no query here" in said(report)
+    assert results(root)["model.shop.customers"] == "success"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_dbt_build import project, results, rows, run, said
-from transformer.errors import TransformError
+from transformer.errors import Mistakes, TransformError
 
 SETTINGS = """
     name: shop
@@ -222,3 +222,34 @@ def test_a_run_may_be_asked_what_it_does(tmp_path: Path) -> None:
         ("success", "stg_orders", "run", "stg_orders", "model.shop.stg_orders", "shop",
          "raw_orders")
     ]  # fmt: skip
+
+
+def test_a_template_reads_the_settings_of_the_run(tmp_path: Path) -> None:
+    text = """
+        {% set settings = adapter.config %}
+        select '{{ settings.project_name }}' as project, '{{ settings.target_name }}' as target,
+        '{{ settings.credentials.schema }}.{{ settings.credentials.type }}' as place,
+        '{{ settings.quoting.identifier }}' as quoted, '{{ settings.cli_vars.x }}' as x
+    """
+    root = project(tmp_path, **{"models/said.sql": text})
+    run(root, "run", "said", vars={"x": 5})
+    assert rows(root, "from said") == [("shop", "dev", "main.duckdb", "True", "5")]
+
+
+@pytest.mark.parametrize(
+    ("called", "named"),
+    [
+        ("adapter.config.threeads", "`adapter.config` has no `threeads`"),
+        ("adapter.config.credentials.password", "`adapter.config.credentials` has no `password`"),
+        ("adapter.no_such()", "the adapter has no `no_such`"),
+        ("dbt.no_such()", "the package `dbt` has no macro `no_such`"),
+        ("shop.no_such()", "the package `shop` has no macro `no_such`"),
+    ],
+)
+def test_what_is_not_there_fails_by_name(tmp_path: Path, called: str, named: str) -> None:
+    root = project(tmp_path, **{"models/said.sql": f"select '{{{{ {called} }}}}' as x"})
+    try:
+        told = said(run(root, "run", "said", ok=False))
+    except Mistakes as mistakes:
+        told = str([each.what for each in mistakes.errors])
+    assert named in told

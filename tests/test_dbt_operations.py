@@ -168,3 +168,34 @@ def test_an_exposure_of_what_failed_is_skipped(tmp_path: Path) -> None:
         "exposure.shop.board": "skipped",
         "exposure.shop.raw": "no-op",
     }
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "after_commit('insert into told values (1)')",
+        "before_begin('insert into told values (1)')",
+        '\'{"sql": "insert into told values (1)", "transaction": false}\'',
+        "{'sql': 'insert into told values (1)', 'transaction': false}",
+    ],
+)
+def test_hooks_may_be_mappings_or_their_json(tmp_path: Path, hook: str) -> None:
+    settings = SETTINGS + "    on-run-start: create table told (i int)\n"
+    text = f"{{{{ config(materialized='table', post_hook={hook}) }}}} select 1 as n"
+    root = project(tmp_path, **{"dbt_project.yml": settings, "models/one.sql": text})
+    run(root, "run", "one")
+    assert rows(root, "from told") == [(1,)]
+
+
+def test_hooks_of_a_run_may_come_to_json(tmp_path: Path) -> None:
+    settings = (
+        SETTINGS
+        + """
+    on-run-start:
+      - "{{ after_commit('create table told as select 1 as n') }}"
+      - '{"sql": "create table more as select 2 as n"}'
+"""
+    )
+    root = project(tmp_path, **{"dbt_project.yml": settings})
+    run(root, "build")
+    assert rows(root, "from told union all from more") == [(1,), (2,)]

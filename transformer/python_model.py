@@ -116,9 +116,7 @@ def call(hands: Hands, model: Model, path: Path) -> Any:
         if not isinstance(error, Exception) and not is_panic(error):
             raise
         raise BuildError(
-            f"{type(error).__name__}: {error}",
-            _place(error, model, path),
-            hint="mend it and build again; what was built besides is not built again",
+            f"{type(error).__name__}: {error}", _place(error, model, path), hint=_way_out(error)
         ) from None
     if made is None or isinstance(made, str | int | float | list | dict):
         raise BuildError(
@@ -128,6 +126,16 @@ def call(hands: Hands, model: Model, path: Path) -> Any:
         )
     _check_columns(made, model)
     return made
+
+
+def _way_out(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        name = error.name.partition(".")[0]
+        return (
+            f"install the package that holds `{name}` into the environment in which `transform`"
+            " runs: Python models run there"
+        )
+    return "correct it and build again; what else was built is not built again"
 
 
 class _Aside:

@@ -14,6 +14,9 @@ from transformer.project.settings import merge, plain_option
 from transformer.project.tree import Item
 from transformer.project.values import Model
 
+# What keeps a query, not rows.
+_QUERIES = ("view", "ephemeral", "table_function", "function")
+
 
 def model_config(
     model: Model, written: Mapping[str, Any]
@@ -98,8 +101,20 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(str(v) for v in each)
 
 
+def not_for_python(model: Model, config: ModelConfig) -> ConfigError | None:
+    """What is wrong with how a Python model is to be made: its rows have to be kept."""
+    if model.language != "python" or config.materialized not in _QUERIES:
+        return None
+    return ConfigError(
+        f"a Python model cannot be materialized as `{config.materialized}`",
+        option_place(model, "materialized"),
+        hint="make it a `table` or `incremental`",
+    )
+
+
 def _senseless(model: Model, config: ModelConfig) -> list[TransformError]:
-    found: list[TransformError] = []
+    wrong = not_for_python(model, config)
+    found: list[TransformError] = [wrong] if wrong else []
     if (
         config.materialized == "incremental"
         and config.strategy == "merge"

@@ -16,7 +16,7 @@ from jinja2.utils import missing
 from msgspec.structs import replace
 
 from transformer.compile.plain import Call, parts
-from transformer.errors import RenderError, Where
+from transformer.errors import RenderError, Where, did_you_mean
 
 if TYPE_CHECKING:
     from transformer.compile.templates import Session
@@ -101,6 +101,18 @@ class Namespace:
         return self.__session.bound(found)
 
 
+def no_macro(package: Namespace, name: str) -> RenderError:
+    """The error of a macro that a package does not have."""
+    session, own = package._Namespace__session, package._Namespace__name
+    known = session.library.packages.get("" if own == session.library.root else own, {})
+    return RenderError(
+        f"the package `{own}` has no macro `{name}`",
+        hint=did_you_mean(
+            name, known, otherwise="look for a typo, or for a package that is missing"
+        ),
+    )
+
+
 class _Sandbox(SandboxedEnvironment):
     context_class = _LookupContext
 
@@ -131,6 +143,8 @@ class Forgiving(Undefined):
 
     def _fail(self) -> Any:
         kind = type(self._undefined_obj)
+        if isinstance(self._undefined_obj, Namespace):
+            raise no_macro(self._undefined_obj, str(self._undefined_name))
         if kind.__module__.startswith("transformer."):  # how templates call it, not its class
             shown = kind.__name__.strip("_").lower()
             raise UndefinedError(f"`{shown}` has no attribute `{self._undefined_name}`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,12 +62,22 @@ def options_of(config: ModelConfig) -> Mapping[str, Any]:
 
 
 def hook_texts(hooks: Any) -> tuple[str, ...]:
-    """The SQL of hooks, which may stand as text or as `{sql: …, transaction: …}`."""
+    """The SQL of hooks, which may stand as text, as `{sql: …, transaction: …}`, or as that in
+    JSON, which is what dbt's `after_commit` gives."""
     if hooks is None:
         return ()
     each = hooks if isinstance(hooks, list | tuple) else [hooks]
-    texts = (str(h.get("sql", "")) if isinstance(h, Mapping) else str(h) for h in each)
+    texts = (str(h.get("sql", "")) if isinstance(h, Mapping) else sql_of(str(h)) for h in each)
     return tuple(text for text in texts if text.strip())
+
+
+def sql_of(hook: str) -> str:
+    """The SQL of a hook that is text: where it is JSON, what stands there under `sql`."""
+    try:
+        found = json.loads(hook) if hook.lstrip().startswith("{") else None
+    except ValueError:
+        return hook
+    return str(found.get("sql", "")) if isinstance(found, dict) else hook
 
 
 def has_hooks(options: Mapping[str, Any]) -> bool:

@@ -94,7 +94,7 @@ def template_of(node: Node, scope: Scope) -> Template:
     facts |= {"database": node.database or scope.target.catalog, "schema": node.relation.schema}
     facts["alias"] = node.relation.table
     options = config.written or model.config
-    return Template(model.text, model.path, model.package, this, options, facts)
+    return Template(model.text, model.path, model.package, this, options, facts, free=config.custom)
 
 
 def _template_of_other(node: Node, relation: Name, scope: Scope) -> Template:

@@ -29,6 +29,8 @@ def render(template: Template, scope: Scope, *, incremental: bool = False) -> Qu
     asks the warehouse and there is none."""
     trace = Trace()
     rendered = rendered_text(template, scope, trace, incremental=incremental)
+    if template.free and read(without_end(rendered), scope.grammar).refused:
+        return Query(rendered, (), tuple(trace.needs), None, trace, False, steadiness=UNKNOWN)
     return resolve(
         rendered, scope, trace, lambda at: in_template(template.path, template.text, rendered, at)
     )

@@ -107,6 +107,8 @@ class Template(Struct, frozen=True):
     this: Referable | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    # Whether a macro of the project makes what it wants of the text, which need not be a query.
+    free: bool = False
 
 
 class Anything(Index):

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from transformer.compile.context import Trace
 from transformer.compile.dbt.adapter import Warehouse
 from transformer.compile.index import Index, Referable
 from transformer.compile.models import template_of
@@ -149,6 +150,7 @@ class _Unit(Struct, frozen=True):
         actual = self.actual()
         names, kinds, _ = self.warehouse.rows(f"select * from ({actual}\n) limit 0")
         expected = _fixture(self.body.args.get("expect") or {}, self.body.where)
+        expected = replace(expected, query=self.filled(expected))
         types = dict(zip(names, kinds, strict=True))
         wanted = self.wanted(expected, types)
         listed = ", ".join(quoted(n) for n in wanted)
@@ -220,9 +222,14 @@ class _Unit(Struct, frozen=True):
             fixture = _fixture(each, self.body.where)
             key, label = (found.id, _label(found)) if found.id != _THIS else (_THIS, _THIS)
             fixtures[key] = fixture
-            query = fixture.query or _rows(found.name, fixture.rows, self.types(found))
+            query = self.filled(fixture) or _rows(found.name, fixture.rows, self.types(found))
             parents.append(Parent(label, query))
         return fixtures, parents
+
+    def filled(self, fixture: _Fixture) -> str:
+        """The query of a fixture with its Jinja filled in: a file may hold any."""
+        session = self.scope.session(Trace(), self.model.package)
+        return session.render(fixture.query, self.body.where.path)
 
     def input(self, written: str) -> Referable:
         """The node that an input stands for: `ref('x')`, `source('a', 'b')` or `this`."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from transformer.compile.complaints import is_about_sql
 from transformer.compile.complaints import placed as in_words
+from transformer.compile.config import not_for_python
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.model_config import hook_texts
 from transformer.compile.nodes import ModelBody, Node, SeedBody
@@ -285,9 +286,12 @@ def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
 
 
 def _python(tools: Tools, session: Session, work: Work, body: ModelBody) -> None:
-    """Calls the model and puts what it returns where its materialization expects rows."""
+    """Calls the model and puts what it returns where its materialization expects rows. Raises
+    BuildError."""
     from transformer.python_model import Config, DbtProject, Hands, PythonProject, call
 
+    if refused := not_for_python(body.model, body.config):
+        raise refused
     config = Config({**body.config.written, "materialized": body.config.materialized})
     known = tools.project.packages.get(body.model.package)
     project = replace(tools.project, vars=known.vars) if known else tools.project

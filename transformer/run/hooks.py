@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from transformer.compile.dbt.operations import hook_id
+from transformer.compile.model_config import sql_of
 from transformer.engines import Session
 from transformer.errors import TransformError
 from transformer.project.values import Hook
@@ -42,7 +43,7 @@ def _done(
 ) -> Outcome:
     began, text = perf_counter(), ""
     try:
-        text = renderer(tools).text(hook, Asked(session), words)
+        text = sql_of(renderer(tools).text(hook, Asked(session), words))
         if text.strip(" \n;"):
             run_statement(session, text, hook.where)
     except TransformError as error:

@@ -188,8 +188,10 @@ def by_macro(tools: Tools, session: Session, node: Node) -> None:
 
 
 def is_gone(session: Session, node: Node) -> bool:
-    """Whether the relation is not there, now that its step is done: a hook may have dropped it."""
-    if node.relation is None or not node.options.get("post_hook"):
+    """Whether the relation is not there, now that its step is done: a hook may have dropped it,
+    and a macro of the project need not have made it."""
+    free = isinstance(node.body, ModelBody) and node.body.config.custom
+    if node.relation is None or not (free or node.options.get("post_hook")):
         return False
     return Asked(session).columns(None, node.relation.schema, node.relation.table) is None
 

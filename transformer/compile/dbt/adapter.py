@@ -80,6 +80,7 @@ class Here:
     external_root: str = "."
     tell: Callable[[str], object] = field(default=str, repr=False)
     warn: Callable[[str], object] = field(default=str, repr=False)
+    config: Callable[[], Any] = field(default=dict, repr=False)
 
 
 class Response(Struct, frozen=True):
@@ -126,6 +127,11 @@ class Adapter(Inert):
     def type(self) -> str:
         """The kind of the warehouse."""
         return self._here.kind
+
+    @property
+    def config(self) -> Any:
+        """The settings of the run: project, profile, target, quoting, `credentials`."""
+        return self._here.config()
 
     # ------------------------------------------------------------ names and types
     def quote(self, identifier: str) -> str:

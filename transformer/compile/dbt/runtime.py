@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from transformer.compile.world import World
+from transformer.errors import RenderError, did_you_mean
 
 
 class Record(dict[str, Any]):
@@ -31,6 +32,46 @@ class Builtin:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the word itself gives."""
         return self._call(*args, **kwargs)
+
+
+class Settings:
+    """Settings as attributes. What is not there fails by name, for nothing would be written."""
+
+    def __init__(self, name: str, known: Mapping[str, Any]) -> None:
+        self._name, self._known = name, known
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self._known:
+            hint = did_you_mean(name, self._known, otherwise="there are: {}")
+            raise RenderError(f"`{self._name}` has no `{name}`", hint=hint)
+        return self._known[name]
+
+
+def run_settings(target: Mapping[str, Any], config: Callable[[], Record]) -> Settings:
+    """`adapter.config`: what dbt's settings of a run say that is known here, without secrets."""
+    quoting = {"database": True, "schema": True, "identifier": True, "column": None}
+    project = config()
+    credentials = {key: value for key, value in target.items() if key not in _OF_PROFILE}
+    return Settings(
+        "adapter.config",
+        {
+            "args": project["args"],
+            "cli_vars": project["args"]["vars"],
+            "credentials": Settings("adapter.config.credentials", credentials),
+            "dependencies": project["dependencies"],
+            "profile_name": target.get("profile_name"),
+            "project_name": project["project_name"],
+            "quoting": quoting,
+            "target_name": target.get("name"),
+            "threads": target.get("threads"),
+        },
+    )
+
+
+# What the words of a target have from the profile around it.
+_OF_PROFILE = ("name", "target_name", "profile_name", "threads")
 
 
 def invocation(world: World) -> dict[str, Any]:

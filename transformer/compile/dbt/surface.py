@@ -7,6 +7,7 @@ rendering is then done again when the warehouse is open, just before its result 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
@@ -16,7 +17,7 @@ from transformer.compile.dbt.adapter import Adapter, Here, NeedsWarehouse, Wareh
 from transformer.compile.dbt.column import Column
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.dbt.results import ResultTable
-from transformer.compile.dbt.runtime import Builtin, Record, invocation
+from transformer.compile.dbt.runtime import Builtin, Record, invocation, run_settings
 from transformer.compile.world import World
 
 # What `graph` holds, by dbt's names.
@@ -45,7 +46,12 @@ class Given(Struct, frozen=True):
 def surface(given: Given) -> dict[str, Any]:
     """The names, with what they mean in this rendering."""
     root = str(given.target.get("external_root") or ".")
-    here = Here(external_root=root, tell=given.say, warn=given.say)
+    here = Here(
+        external_root=root,
+        tell=given.say,
+        warn=given.say,
+        config=partial(run_settings, given.target, given.config),
+    )
     adapter = Adapter(given.warehouse if given.execute else None, given.dispatch, here)
     queries = _Queries(adapter, given.execute)
     world = given.world

@@ -24,7 +24,17 @@ from transformer.project.dbt.packages import INSTALLED, find_packages
 from transformer.project.dbt.projectfile import FILE, ProjectFile, read_project, visible
 from transformer.project.dbt.properties import Entry, Properties, read_properties
 from transformer.project.dbt.sources import SourceReader
-from transformer.project.dbt.words import Notes, Render, Var, Words, child, mapping, texts, truth
+from transformer.project.dbt.words import (
+    LATER,
+    Notes,
+    Render,
+    Var,
+    Words,
+    child,
+    mapping,
+    texts,
+    truth,
+)
 from transformer.project.tree import Item, parse
 from transformer.project.values import (
     NOTHING,
@@ -44,6 +54,8 @@ _KEPT = (
     *("macro", "exposure", "group", "metric", "semantic_model"),
     *("saved_query", "unit_test"),
 )
+# What MetricFlow fills in.
+_QUERIES = frozenset(("filter", "where"))
 _SWITCHED = {
     "exposure": "exposures",
     "metric": "metrics",
@@ -330,10 +342,21 @@ def _kept(part: _Part) -> Iterator[Kept]:
             enabled = child(block, "enabled")
             own = {"enabled": part.words.scalar(enabled)} if enabled else {}
             if truth(united(tree, cleaned(own)).get("enabled")):
-                content = mapping(entry.item.plain())
+                content = _content(kind, entry.item, part.words)
                 if kind == "unit_test":
                     content = with_fixtures(content, part.file, entry.where)
                 yield Kept(kind, entry.name, content, entry.where, part.file.package)
+
+
+def _content(kind: str, item: Item, words: Words) -> dict[str, Any]:
+    """What is written of something that is kept, its Jinja filled in where dbt does so too. All
+    of a unit test but its description is: any other key may be the name of a column."""
+    if kind != "unit_test":
+        return mapping(words.value(item, LATER | _QUERIES))
+    return {
+        key: each.plain() if key == "description" else words.value(each, ())
+        for key, _, each in item.entries()
+    }
 
 
 def _builtin() -> Iterator[MacroFile]:

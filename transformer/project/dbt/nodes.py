@@ -116,18 +116,19 @@ class NodeReader(Struct, frozen=True):
         file, text = found
         name = version.name if version else file.stem
         fqn = (*file.folders, name, *([f"v{version.version}"] if version else ()))
+        python = file.shown.endswith(".py")
         said = self._said("models", fqn, entry, text, version)
         if not said.stays:
             made.off.append(("model", name))
             return
-        language: Literal["sql", "python"] = "python" if file.shown.endswith(".py") else "sql"
+        language: Literal["sql", "python"] = "python" if python else "sql"
         made.models.append(
             Model(
                 name=name,
                 path=file.shown,
                 text=text,
                 language=language,
-                config=said.config,
+                config=self._of_python(said.config, entry) if python else said.config,
                 described=said.described,
                 package=self.project.package,
                 fqn=fqn,
@@ -136,6 +137,11 @@ class NodeReader(Struct, frozen=True):
                 over=said.over,
             )
         )
+
+    def _of_python(self, config: Mapping[str, Any], entry: Entry | None) -> Mapping[str, Any]:
+        """The configuration of a Python model: folders do not say how it is materialized."""
+        written = self.describer.config(entry.item) if entry else {}
+        return {**config, "materialized": written.get("materialized") or "table"}
 
     def _functions(self, made: Nodes) -> None:
         entries = self.properties.by_name("function")
