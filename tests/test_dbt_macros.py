@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects import transform
 from tests.test_dbt_build import project, rows, run
 from transformer.errors import Mistakes
 
@@ -156,3 +157,52 @@ def test_the_project_s_macro_stands_in_for_one_that_built_in_macros_call(tmp_pat
     root = project(tmp_path, **more)
     run(root, "run", "x")
     assert rows(root, "from x") == [("mine",)]
+
+
+@pytest.mark.parametrize(
+    ("macro", "told"),
+    [
+        (
+            "macro duckdb__create_table_as(temporary, relation, compiled_code)",
+            "duckdb__create_table_as",
+        ),
+        ("macro load_csv_rows(model, agate_table)", "load_csv_rows"),
+        ("macro default__persist_docs(relation, model)", "default__persist_docs"),
+        ("materialization seed, default", "the materialization `seed`"),
+        ("materialization snapshot, adapter='duckdb'", "the materialization `snapshot`"),
+    ],
+)
+def test_a_macro_in_the_place_of_one_that_is_not_called_is_named(
+    tmp_path: Path, macro: str, told: str
+) -> None:
+    text = f"{{% {macro} %}}x{{% end{macro.split(maxsplit=1)[0]} %}}"
+    root = project(tmp_path, **{"macros/own.sql": text})
+    done = transform(root, "build")
+    assert f"macros/own.sql:1 puts {told if ' ' in told else f'`{told}`'}" in done.stderr
+
+
+def test_a_macro_in_the_place_of_one_that_is_called_is_not_named(tmp_path: Path) -> None:
+    text = """
+        {% macro generate_alias_name(custom_alias_name=none, node=none) %}
+          {{ return(custom_alias_name or node.name ~ '_x') }}
+        {% endmacro %}
+        {% macro default__dateadd(datepart, interval, from_date_or_timestamp) %}1{% endmacro %}
+    """
+    root = project(tmp_path, **{"macros/own.sql": text})
+    done = transform(root, "build")
+    assert "in the place of" not in done.stderr
+    assert rows(root, "select count(*) from stg_orders_x") == [(3,)]
+
+
+@pytest.mark.parametrize("kind", ["table", "view", "incremental"])
+def test_a_materialization_with_a_name_of_dbts_is_refused_where_a_model_has_it(
+    tmp_path: Path, kind: str
+) -> None:
+    files = {
+        "macros/own.sql": f"{{% materialization {kind}, default %}}x{{% endmaterialization %}}",
+        "models/one.sql": f"{{{{ config(materialized='{kind}') }}}} select 1 as n",
+    }
+    with pytest.raises(Mistakes) as caught:
+        run(project(tmp_path, **files), "build")
+    told = {str(each.where): each.what for each in caught.value.errors}
+    assert f"`one` is a `{kind}`, which is a macro of the project" in told["models/one.sql:1:11"]

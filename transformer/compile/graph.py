@@ -15,6 +15,7 @@ from transformer.compile.checks import Checked, checks_of, sql_check
 from transformer.compile.config import is_true, option_place
 from transformer.compile.conflicts import Clashes, circle
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
+from transformer.compile.dbt.making import without_effect
 from transformer.compile.finishing import Queries, finished, with_queries
 from transformer.compile.freshness import with_query
 from transformer.compile.hooks import hook_needs
@@ -106,6 +107,8 @@ def compile_project(
     index = Index(project.name, open=project.open, packages=packages, disabled=disabled)
     scope, wrong = scope_of(project, index, world, grammar)
     library = scope.library
+    for text in without_effect(library) if project.open else ():
+        world.hear(text)
     draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread, far=far or {})
     models = list(_configured(project, draft))
     project = replace(project, snapshots=tuple(_snapshots(project, draft)))
@@ -310,6 +313,14 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
             f"there is no materialization `{config.materialized}`",
             option_place(model, "materialized"),
             hint=did_you_mean(config.materialized, OWN_MATERIALIZATIONS, otherwise="there are: {}"),
+        )
+    own = scope.library.materialization_of_project(config.materialized)
+    if own and not config.custom:
+        raise GraphError(
+            f"`{model.name}` is a `{config.materialized}`, which is a macro of the project"
+            f" ({own.path}:{own.line}): it would not be called here",
+            option_place(model, "materialized"),
+            hint="give the materialization another name, and name it in the models' configuration",
         )
     if model.language == "python":
         needs, mistakes = python_needs(model, scope.index)

@@ -135,6 +135,11 @@ class Library:
         packages = ("", *(p for p in self.packages if p not in ("", BUILT_IN)))
         return next((m for p in packages if (m := self.packages.get(p, {}).get(macro))), None)
 
+    def materialization_of_project(self, name: str) -> Macro | None:
+        """The macro of a materialization of that name in the project's own files."""
+        forms = (f"materialization_{name}_duckdb", f"materialization_{name}_default")
+        return next((self.macros[form] for form in forms if form in self.macros), None)
+
     def materialization(self, name: str) -> Macro | None:
         """The macro of a materialization of that name: the project's, then anyone's."""
         forms = (f"materialization_{name}_duckdb", f"materialization_{name}_default")

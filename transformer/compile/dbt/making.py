@@ -1,0 +1,59 @@
+"""Macros by which dbt makes relations, and which nothing here calls: here no macro makes them.
+
+A project may put macros of its own in their place. Templates and the project's own
+materializations that call them get these; what the tool makes itself does not change, which the
+user has to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from transformer.compile.library import Library, Macro
+
+_FORMS = ("", "default__", "duckdb__")
+_MAKING = """
+alter_column_comment alter_column_type alter_relation_add_remove_columns alter_relation_comment
+apply_grants assert_columns_equivalent build_snapshot_staging_table build_snapshot_table
+call_dcl_statements can_clone_table check_for_schema_changes check_time_data_types collect_freshness
+collect_freshness_custom_sql create_columns create_csv_table create_indexes create_or_replace_clone
+create_schema create_table_as create_view_as drop_relation drop_relation_if_exists drop_schema
+drop_table drop_view format_row get_assert_columns_equivalent get_batch_size get_catalog
+get_catalog_relations get_create_backup_sql get_create_index_sql get_create_intermediate_sql
+get_create_sql get_create_table_as_sql get_create_view_as_sql get_csv_sql get_dbt_valid_to_current
+get_dcl_statement_list get_drop_backup_sql get_drop_sql get_empty_schema_sql get_empty_subquery_sql
+get_expected_sql get_fixture_sql get_limit_sql get_limit_subquery_sql get_rename_intermediate_sql
+get_rename_sql get_rename_table_sql get_rename_view_sql get_replace_sql get_replace_table_sql
+get_replace_view_sql get_seed_column_quoted_csv get_select_subquery get_show_grant_sql
+get_snapshot_get_time_data_type get_snapshot_table_column_names get_table_columns_and_constraints
+get_test_sql get_unit_test_sql get_updated_at_column_data_type incremental_validate_on_schema_change
+list_relations_without_caching list_schemas load_csv_rows make_backup_relation
+make_intermediate_relation make_temp_relation persist_docs post_snapshot process_schema_changes
+py_write_table rename_relation render_write_options reset_csv_table run_hooks should_full_refresh
+should_revoke should_store_failures snapshot_get_time snapshot_hash_arguments snapshot_merge_sql
+snapshot_staging_table snapshot_check_strategy snapshot_timestamp_strategy strategy_dispatch
+store_relation sync_column_schemas table_columns_and_constraints truncate_relation validate_sql
+write_to_file
+"""
+MAKING = frozenset(f"{form}{name}" for form in _FORMS for name in _MAKING.split())
+# Materializations that are no model's: the tool performs them itself.
+_STEPS = ("seed", "snapshot", "test", "unit", "clone")
+
+
+def without_effect(library: Library) -> Iterator[str]:
+    """What is to be said of the project's macros that stand in the place of such ones."""
+    packages = dict.fromkeys(("", *library.dispatch.get("dbt", ())))
+    for package in packages:
+        macros = library.packages.get("" if package == library.root else package, {})
+        for name in sorted(MAKING & macros.keys()):
+            yield _told(
+                macros[name], f"`{name}`", "it is not called for what the tool makes itself"
+            )
+    for name, macro in sorted(library.macros.items()):
+        kind = next((k for k in _STEPS if name.startswith(f"materialization_{k}_")), "")
+        if kind:
+            yield _told(macro, f"the materialization `{kind}`", "it has no effect")
+
+
+def _told(macro: Macro, what: str, then: str) -> str:
+    return f"{macro.path}:{macro.line} puts {what} in the place of dbt's: {then}"
