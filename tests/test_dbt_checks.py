@@ -171,3 +171,52 @@ def test_a_hook_under_two_spellings_is_refused(tmp_path: Path) -> None:
         run(root, "run")
     (error,) = caught.value.errors
     assert error.what == "`pre_hook` and `pre-hook` are both set: they are one option"
+
+
+WHERE = """
+    {% macro get_where_subquery(relation) %}
+      {% set text = config.get('where', '') | replace('__lately__', "day >= '2024-01-03'") %}
+      {{ return('(select * from ' ~ relation ~ ' where ' ~ text ~ ')' if text else relation) }}
+    {% endmacro %}
+"""
+CHECKED = """
+    models:
+      - name: stg_orders
+        columns:
+          - name: customer
+            data_tests: [{accepted_values: {values: [VALUE], config: {where: "__lately__"}}}]
+"""
+
+
+@pytest.mark.parametrize("form", ["", "default__", "duckdb__"])
+@pytest.mark.parametrize(("value", "ends"), [("bob", "pass"), ("ann", "fail")])
+def test_the_rows_that_a_test_reads_are_those_that_the_project_s_macro_says(
+    tmp_path: Path, form: str, value: str, ends: str
+) -> None:
+    macro = WHERE.replace("get_where", f"{form}get_where")
+    files = {"macros/w.sql": macro, "models/s.yml": CHECKED.replace("VALUE", value)}
+    root = project(tmp_path, **files)
+    run(root, "build", ok=ends == "pass")
+    assert [s for i, s in results(root).items() if i.startswith("test.")] == [ends]
+
+
+def test_the_macro_of_a_test_reads_the_test_s_configuration(tmp_path: Path) -> None:
+    files = {
+        "macros/kinds.sql": """
+            {% test as_told(model, column_name) %}
+              select '{{ config.get('severity') }} {{ config.get('meta').why }}' as told
+              where '{{ config.get('severity') }} {{ config.get('meta').why }}' <> 'warn checked'
+            {% endtest %}
+        """,
+        "models/s.yml": """
+            models:
+              - name: stg_orders
+                columns:
+                  - name: id
+                    data_tests:
+                      - as_told: {config: {severity: warn, meta: {why: checked}, where: "id > 0"}}
+        """,
+    }
+    root = project(tmp_path, **files)
+    run(root, "build")
+    assert [s for i, s in results(root).items() if i.startswith("test.")] == ["pass"]

@@ -223,9 +223,17 @@ def _plainly(spec: CheckSpec, scope: Scope, package: str) -> bool:
     name = f"test_{spec.kind.rpartition('.')[2]}"
     default = scope.library.dispatched(name, package, "")
     own = default is None or default.package == package
+    own = own and not _narrows_by_itself(scope)
     column = str(spec.args.get("column_name") or spec.column or "x")
     field = str(spec.args.get("field") or "x")
     return own and bool(_NAME.match(column)) and bool(_NAME.match(field)) and _solid(spec, scope)
+
+
+def _narrows_by_itself(scope: Scope) -> bool:
+    """Whether the project has a macro of its own for the rows that a test reads."""
+    name = "get_where_subquery"
+    found = (scope.library.find(name), scope.library.dispatched(name, BUILT_IN, ""))
+    return any(macro is not None and macro.package != BUILT_IN for macro in found)
 
 
 def _solid(spec: CheckSpec, scope: Scope) -> bool:
@@ -272,10 +280,13 @@ def _custom(called: _Called, scope: Scope, *, execute: bool = True) -> Query:
     node, spec, macro = called.node, called.spec, called.macro
     trace = Trace()
     subject = _subject(node, scope)
-    session = scope.session(trace, spec.package, this=subject, execute=execute)
+    options = _options(spec.config)
+    session = scope.session(trace, spec.package, this=subject, execute=execute, options=options)
     relation = Words(scope.index, scope.target, {}, scope.world, Trace()).relation(subject)
     model: Any = relation
-    if spec.config.where:
+    if _narrows_by_itself(scope):
+        model = session.call("get_where_subquery", {}, spec.where.path, (relation,))
+    elif spec.config.where:
         model = f"(select * from {relation} where {spec.config.where}) dbt_subquery"
     arguments: dict[str, Any] = {"model": model}
     if spec.column:
@@ -288,6 +299,14 @@ def _custom(called: _Called, scope: Scope, *, execute: bool = True) -> Query:
     query = resolve(text, scope, trace, lambda _: spec.where)
     needs = dict.fromkeys((node.id, *query.needs)) if node.ephemeral else query.needs
     return replace(query, needs=tuple(needs))
+
+
+def _options(config: CheckConfig) -> dict[str, Any]:
+    """What `config.get` tells the macro of a test."""
+    made = {name: getattr(config, name) for name in config.__struct_fields__}
+    severity = "ERROR" if config.severity == "error" else config.severity
+    stored = config.store_failures or None
+    return {**made, "severity": severity, "store_failures": stored, "materialized": "test"}
 
 
 def _subject(node: Node, scope: Scope) -> Referable:
