@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
-from transformer.compile.dbt.external import file_of
+from transformer.compile.dbt.external import File, file_of
 from transformer.compile.library import strategy_macro
 from transformer.compile.model_config import ModelConfig
 from transformer.errors import RenderError, SqlError, Where, did_you_mean
@@ -27,10 +27,12 @@ _NAME = re.compile(r"\w+\Z")
 
 
 class Statement(Struct, frozen=True):
-    """SQL to run. `own` is where the user's text begins in it, to place the engine's complaints."""
+    """SQL to run. `own` is where the user's text begins in it, to place the engine's complaints;
+    `when` is a query that says whether it is run at all."""
 
     sql: str
     own: int | None = None
+    when: str = ""
 
 
 class Material(Struct, frozen=True):
@@ -159,22 +161,31 @@ def external(material: Material) -> list[Statement]:
     except RenderError as error:
         raise SqlError(error.what, material.where, error.hint) from None
     made = [Statement(f"drop table {target}")] if _is(material, "table") else []
+    view = f"create or replace view {target} as from {file.reading}"
+    if file.needs_a_row:
+        return [*_with_a_row(material, file), *made, Statement(view),
+                Statement(f"{view} where false", when=_IS_EMPTY)]  # fmt: skip
     head = "copy (\n"
     copied = f"{head}{material.query or f'from {DELTA}'}\n) to {literal(file.place)}"
-    filled = [Statement(_FILLED.format(file.reading))] if file.format == "json" else []
+    return [Statement(f"{copied} ({file.options})", len(head)), *made, Statement(view)]
+
+
+_EMPTY = "_transform_is_empty"
+_IS_EMPTY = f"select getvariable('{_EMPTY}')"
+
+
+def _with_a_row(material: Material, file: File) -> list[Statement]:
+    """The file of a query that may give no rows, where nothing could then be read: it holds a row
+    of NULLs instead, as with dbt-duckdb."""
+    head = f"create or replace temp table {DELTA} as\n"
+    made = [Statement(head + material.query, len(head))] if material.query else []
+    nulls = f"insert into {DELTA} select d.* from (select 1) left join {DELTA} d on false"
     return [
-        Statement(f"{copied} ({file.options})", len(head)),
-        *filled,
         *made,
-        Statement(f"create or replace view {target} as from {file.reading}"),
+        Statement(f"set variable {_EMPTY} = (select not exists (from {DELTA}))"),
+        Statement(nulls, when=_IS_EMPTY),
+        Statement(f"copy {DELTA} to {literal(file.place)} ({file.options})"),
     ]
-
-
-# The columns of such a file would be unknown.
-_FILLED = (
-    "select error('the query gives no rows, and a JSON file without rows has no columns')"
-    " where not exists (from {})"
-)
 
 
 def table_function(material: Material) -> list[Statement]:

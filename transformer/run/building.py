@@ -230,6 +230,8 @@ def _leaves_rows(work: Work) -> bool:
 
 def _run(session: Session, node: Node, statement: Statement) -> int:
     """Runs the statement; the number of rows it tells of."""
+    if statement.when and session.rows(statement.when) != [(True,)]:
+        return 0
     try:
         found = session.rows(statement.sql)
     except Fault as fault:

@@ -26,7 +26,8 @@ class File(Struct, frozen=True):
     place: str
     options: str
     reading: str
-    format: str
+    # Whether nothing of it could be read if it had no rows.
+    needs_a_row: bool = False
 
 
 def file_of(written: Mapping[str, Any], name: str, root: str) -> File:
@@ -49,7 +50,8 @@ def file_of(written: Mapping[str, Any], name: str, root: str) -> File:
         found.setdefault("compression", _plain(full["compression"]))
     arguments = [literal(read_location(place, full))]
     arguments += [f"{quoted(key)}={_constant(value)}" for key, value in found.items()]
-    return File(place, _listed(full), f"read_{kind}({', '.join(arguments)})", kind)
+    reading = f"read_{kind}({', '.join(arguments)})"
+    return File(place, _listed(full), reading, kind == "json" or bool(full.get("partition_by")))
 
 
 def _given(written: Mapping[str, Any]) -> dict[str, Any]:
