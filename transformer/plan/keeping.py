@@ -49,12 +49,19 @@ def _kept(
         own: Facts = {
             key: content[key] for key in ("owner", "description", "config") if key in content
         }
-        return {**own, **common, "owner": content.get("owner") or {}}
+        config = {"meta": {}, **(own.pop("config", None) or {})}
+        told = {"description": None, "config": config, "owner": content.get("owner") or {}}
+        return {**told, **own, **common}
     common |= {
         "fqn": list(thing.fqn),
         "depends_on": {"macros": [], "nodes": list(thing.needs)},
         "description": content.get("description") or "",
-        "config": {"enabled": True, **config},
+        "config": {
+            "enabled": True,
+            "meta": content.get("meta") or {},
+            "tags": list(thing.tags),
+            **config,
+        },
         "created_at": moment,
     }
     return {**_OWN[kept.kind](content, config, thing), **common}

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from transformer.compile.dbt.facts import files, within
+from transformer.compile.dbt.facts import constraint_facts, files, within
 from transformer.compile.dbt.graph import graph_facts, short_name
 from transformer.compile.dbt.surface import GRAPH
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
 from transformer.plan.keeping import every_kept
 from transformer.plan.things import Thing, Things, things
-from transformer.project.values import MacroFile, Project
+from transformer.project.values import CheckSpec, Described, Freshness, MacroFile, Project
 
 Facts = dict[str, Any]
 _MACRO = re.compile(
@@ -30,15 +30,18 @@ _ANY: Facts = {
     "column_types": {}, "full_refresh": None, "unique_key": None, "on_schema_change": "ignore",
     "on_configuration_change": "apply", "grants": {}, "packages": [], "event_time": None,
     "pre_hook": [], "post_hook": [], "batch_size": None, "lookback": 1, "begin": None,
+    "concurrent_batches": None, "static_analysis": None,
     "docs": {"node_color": None, "show": True},
     "contract": {"enforced": False, "alias_types": True},
 }  # fmt: skip
 # What dbt writes of options that nobody has set.
 _DEFAULTS: Mapping[str, Facts] = {
-    "model": {**_ANY, "materialized": "view", "access": "protected"},
+    "model": {**_ANY, "materialized": "view", "access": "protected", "freshness": None,
+              "on_error": None, "latest_version_pointer": {"enabled": None, "alias": None}},
     "seed": {**_ANY, "materialized": "seed", "delimiter": ",", "quote_columns": None},
     "snapshot": {**_ANY, "materialized": "snapshot", "target_schema": None,
-                 "target_database": None, "invalidate_hard_deletes": False},
+                 "target_database": None, "invalidate_hard_deletes": False,
+                 "dbt_valid_to_current": None},
 }  # fmt: skip
 # What a node of templates has and the schema of a manifest has not.
 _NOT_THERE = ("raw_sql", "rendered")
@@ -59,6 +62,14 @@ def whole(graph: Graph, project: Project, moment: float) -> Facts:
     }
     sources = {i: _source(graph[i], each, found, project) for i, each in facts["sources"].items()}
     kept = every_kept(project, graph, moment)
+    for each in kept["exposures"].values():
+        each["refs"], each["sources"] = references(
+            each["depends_on"]["nodes"], each["package_name"], found
+        )
+    for each in nodes.values():
+        on = nodes.get(each.get("attached_node") or "", {})
+        if on.get("group") and not each.get("group"):
+            each["group"] = on["group"]  # a test is of its model's group
     for each in (*nodes.values(), *functions.values(), *sources.values()):
         each["created_at"] = moment
     every = [*nodes, *functions, *sources, *(i for many in kept.values() for i in many)]
@@ -119,7 +130,7 @@ def _node(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
     made |= {
         "alias": facts.get("alias") or node.name,
         "checksum": _checksum(facts, node),
-        "config": {**_DEFAULTS.get(kind, {}), **_plain_config(config)},
+        "config": _with_hooks({**_DEFAULTS.get(kind, {}), **_plain_config(config)}),
         "meta": {**(facts.get("meta") or {}), **(config.get("meta") or {})},
         "unrendered_config": {},
         "docs": {**_DOCS, **(config.get("docs") or {})},
@@ -138,12 +149,13 @@ def _node(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
     if kind == "model":
         return made | {
             "access": str(config.get("access") or "protected"),
-            "constraints": list(node.described.constraints),
-            "deprecation_date": None,
-            "primary_key": [],
-            "time_spine": None,
+            "constraints": [
+                {**constraint_facts(each), "columns": list(each.get("columns") or ())}
+                for each in node.described.constraints
+            ],
+            "primary_key": _primary_key(node),
         }
-    for key in ("version", "latest_version"):
+    for key in ("version", "latest_version", "deprecation_date", "time_spine"):
         made.pop(key, None)
     if kind == "test" and facts.get("test_metadata") is None:
         for key in ("column_name", "attached_node", "file_key_name", "test_metadata"):
@@ -153,7 +165,7 @@ def _node(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
 
 def _compiled(node: Node, facts: Facts, found: Things) -> Facts:
     """What is known of a query."""
-    refs, sources = _references(node, found)
+    refs, sources = references(node.needs, node.package or found.root, found)
     body = node.body
     query = body.query if isinstance(body, ModelBody | CheckBody) else None
     return {
@@ -161,6 +173,7 @@ def _compiled(node: Node, facts: Facts, found: Things) -> Facts:
         "refs": refs,
         "sources": sources,
         "metrics": [],
+        "functions": [],
         "compiled": query is not None,
         "compiled_path": None,
         "extra_ctes": [],
@@ -174,18 +187,68 @@ def _source(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
     return {
         **facts,
         **_places(node, found.by_id[node.id], project),
-        "source_description": "",
-        "source_meta": {},
+        "path": facts["original_file_path"],
+        "patch_path": None,
+        "source_description": node.described.facts.get("source_description", ""),
+        "source_meta": dict(node.described.facts.get("source_meta") or {}),
+        "unrendered_database": None,
+        "unrendered_schema": None,
         "loaded_at_field": rule.field or None if rule else None,
         "loaded_at_query": rule.query or None if rule else None,
-        "external": None,
+        "external": (facts.get("config") or {}).get("external"),
         "columns": _columns(facts.get("columns") or {}),
-        "config": _plain_config(facts.get("config") or {}),
+        "config": _source_config(node, facts, rule),
         "freshness": _rules(node),
-        "quoting": {"database": None, "schema": None, "identifier": None, "column": None},
+        "quoting": {**_UNQUOTED, **(node.described.facts.get("quoting") or {})},
         "unrendered_config": {},
         "doc_blocks": [],
     }
+
+
+_UNQUOTED: Facts = {"database": None, "schema": None, "identifier": None, "column": None}
+
+
+def _source_config(node: Node, facts: Facts, rule: Freshness | None) -> Facts:
+    config = facts.get("config") or {}
+    known = {
+        "enabled": True,
+        "event_time": None,
+        "freshness": _rules(node),
+        "loaded_at_field": rule.field or None if rule else None,
+        "loaded_at_query": rule.query or None if rule else None,
+        "meta": facts["meta"],
+        "tags": facts["tags"],
+    }
+    own = {k: v for k, v in config.items() if k not in ("loader", "external", *known)}
+    return {**known, **_plain_config(own)}
+
+
+def _every_check(described: Described) -> Iterator[CheckSpec]:
+    yield from described.checks
+    for column in described.columns:
+        yield from column.checks
+
+
+def _primary_key(node: Node) -> list[str]:
+    """The columns that tell rows apart, as dbt infers them: of a constraint, else of tests."""
+    described = node.described
+    for each in described.constraints:
+        if each.get("type") == "primary_key":
+            return list(each.get("columns") or ())
+    for column in described.columns:
+        if any(each.get("type") == "primary_key" for each in column.constraints):
+            return [column.name]
+    unique: dict[str, None] = {}
+    filled: set[str] = set()
+    for check in _every_check(described):
+        kind = check.kind.rpartition(".")[2]
+        own = check.args.get("column_name") or check.column
+        columns = [str(own)] if own else check.args.get("combination_of_columns") or ()
+        if kind in ("unique", "unique_combination_of_columns"):
+            unique |= dict.fromkeys(map(str, columns))
+        elif kind == "not_null":
+            filled |= set(map(str, columns))
+    return [column for column in unique if column in filled] or list(unique)
 
 
 def _rules(node: Node) -> Facts | None:
@@ -227,7 +290,7 @@ def _checksum(facts: Facts, node: Node) -> Facts:
     seed = getattr(node.body, "seed", None)
     if seed is not None:
         return {"name": "sha256", "checksum": seed.digest}
-    code = str(facts.get("raw_code") or "").strip()
+    code = " ".join(str(facts.get("raw_code") or "").split())  # layout does not count, for dbt
     return {"name": "sha256", "checksum": hashlib.sha256(code.encode()).hexdigest()}
 
 
@@ -240,9 +303,16 @@ def _plain_config(config: Mapping[str, Any]) -> Facts:
             each = hooks if isinstance(hooks, list) else [hooks]
             made[key] = [h if isinstance(h, Mapping) else {"sql": str(h)} for h in each]
     contract = made.get("contract")
-    if isinstance(contract, bool):
-        made["contract"] = {"enforced": contract}
+    if contract is not None:
+        own = contract if isinstance(contract, Mapping) else {"enforced": bool(contract)}
+        made["contract"] = {"alias_types": True, **own}
     return made
+
+
+def _with_hooks(config: Facts) -> Facts:
+    """Hooks by both of dbt's spellings: macros read one, the published schema has the other."""
+    own = {k.replace("_", "-"): config[k] for k in ("pre_hook", "post_hook") if k in config}
+    return {**config, **own}
 
 
 def _listed(value: Any) -> Any:
@@ -262,25 +332,34 @@ def _columns(columns: Mapping[str, Any]) -> Facts:
             "quote": column.get("quote") or None,
             "config": {"meta": column.get("meta") or {}, "tags": column.get("tags") or []},
             "doc_blocks": [],
-            "granularity": None,
+            "dimension": None,
+            "entity": None,
         }
         for name, column in columns.items()
     }
 
 
-def _references(node: Node, found: Things) -> tuple[list[Facts], list[list[str]]]:
-    """What a node reads, by the words of `ref` and `source`."""
+def _written_version(node: Node) -> Any:
+    """A model's version as YAML has it, a number or text; None where it has none."""
+    return node.described.facts.get("version", node.version) if node.version else None
+
+
+def references(
+    needs: Sequence[str], package: str, found: Things
+) -> tuple[list[Facts], list[list[str]]]:
+    """What a node of the package reads, by the words of `ref` and `source`."""
     refs: list[Facts] = []
     sources: list[list[str]] = []
-    for need in node.needs:
+    for need in needs:
         thing = found.by_id.get(need)
         if thing is None or thing.node is None:
             continue
         if thing.kind == "source":
             sources.append([thing.node.name.partition(".")[0], thing.name])
         elif thing.kind in ("model", "seed", "snapshot"):
-            other = thing.package if thing.package != (node.package or found.root) else None
-            refs.append({"name": thing.name, "package": other, "version": thing.version})
+            other = thing.package if thing.package != package else None
+            version = _written_version(thing.node)
+            refs.append({"name": thing.name, "package": other, "version": version})
     return refs, sources
 
 

@@ -22,6 +22,7 @@ TESTS = ("test", "unit_test", "freshness")
 _KEPT = ("exposure", "metric", "semantic_model", "saved_query")
 _CALL = re.compile(r"\b(ref|source)\s*\(([^)]*)\)")
 _WORD = re.compile(r"""['"]([^'"]*)['"]""")
+_VERSION = re.compile(r"\b(?:v|version)\s*=\s*['\"]?([\w.]+)")
 
 
 class Thing(Struct, frozen=True):
@@ -181,12 +182,16 @@ class _Names:
     def __init__(self, project: Project, graph: Graph) -> None:
         self.project = project
         self.refs: dict[str, str] = {}
+        self.exact: dict[tuple[str, str, str | None], str] = {}
         self.sources: dict[tuple[str, ...], str] = {}
         for node in graph:
             if node.kind in ("model", "seed", "snapshot"):
                 latest = not isinstance(node.body, ModelBody) or node.body.model.latest
                 if latest or node.name not in self.refs:
                     self.refs[node.name] = node.id
+                package = node.package or project.name
+                for version in (node.version, None) if latest else (node.version,):
+                    self.exact[package, node.name, version] = node.id
             elif node.kind == "source":
                 self.sources[tuple(node.name.split(".", 1))] = node.id
         self.kept = {(k.kind, k.name): kept_id(k, project.name) for k in project.kept}
@@ -217,10 +222,18 @@ class _Names:
         found = _CALL.search(text)
         if not found:
             return ""
-        words = tuple(_WORD.findall(found[2]))
+        version = _VERSION.search(found[2])
+        words = tuple(_WORD.findall(found[2][: version.start()] if version else found[2]))
         if found[1] == "source":
             return self.sources.get(words, "")
-        return self.refs.get(words[-1], "") if words else ""
+        if not words:
+            return ""
+        if len(words) == 1 and version is None:
+            return self.refs.get(words[0], "")
+        packages = words[:1] if len(words) > 1 else (self.project.name, *self.project.packages)
+        wanted = version[1] if version else None
+        each = (self.exact.get((package, words[-1], wanted)) for package in packages)
+        return next((node_id for node_id in each if node_id), "")
 
     def metric(self, params: Mapping[str, Any]) -> Iterator[str]:
         """What a metric stands on: semantic models by their measures, other metrics."""

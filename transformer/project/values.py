@@ -73,10 +73,12 @@ class Column(Struct, frozen=True):
     meta: Options = {}
     quote: bool = False
     constraints: tuple[Options, ...] = ()
+    granularity: str | None = None
 
 
 class Described(Struct, frozen=True):
-    """What YAML says of a node that has a file of its own, or nothing."""
+    """What YAML says of a node that has a file of its own, or nothing. `facts` are what only
+    artifacts and templates ask for, by dbt's names."""
 
     description: str = ""
     columns: tuple[Column, ...] = ()
@@ -84,6 +86,7 @@ class Described(Struct, frozen=True):
     meta: Options = {}
     where: Where | None = None
     constraints: tuple[Options, ...] = ()
+    facts: Options = {}
 
 
 NOTHING = Described()

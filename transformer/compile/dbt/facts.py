@@ -32,9 +32,15 @@ def model_facts(model: Model, config: ModelConfig, project: str) -> dict[str, An
         "language": model.language,
         "raw_code": model.text,
         "raw_sql": model.text,
-        "version": model.version,
-        "latest_version": model.version if model.latest else None,
+        "version": model.described.facts.get("version", model.version),
+        "latest_version": model.described.facts.get("latest_version"),
+        "deprecation_date": model.described.facts.get("deprecation_date"),
+        "time_spine": _time_spine(model.described.facts.get("time_spine")),
     }
+
+
+def _time_spine(written: Any) -> Any:
+    return {"custom_granularities": [], **written} if isinstance(written, Mapping) else written
 
 
 def plain_facts(kind: str, made: Seed | Snapshot, project: str) -> dict[str, Any]:
@@ -78,11 +84,23 @@ def described(described: Described) -> dict[str, Any]:
                 "meta": dict(column.meta),
                 "tags": list(column.tags),
                 "quote": column.quote,
-                "constraints": list(column.constraints),
+                "constraints": [constraint_facts(each) for each in column.constraints],
+                "granularity": column.granularity,
             }
             for column in described.columns
         },
     }
+
+
+_CONSTRAINT: Mapping[str, Any] = {
+    "type": None, "name": None, "expression": None, "warn_unenforced": True,
+    "warn_unsupported": True, "to": None, "to_columns": [],
+}  # fmt: skip
+
+
+def constraint_facts(written: Mapping[str, Any]) -> dict[str, Any]:
+    """A constraint with all that its form has."""
+    return {**_CONSTRAINT, **written}
 
 
 def within(path: str, package: str, project: Project) -> str:

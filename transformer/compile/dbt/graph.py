@@ -52,7 +52,7 @@ def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
         **own,
         "unique_id": node.id,
         "database": catalog,
-        "schema": relation.schema if relation else project.target.schema,
+        "schema": _schema(node, relation, project),
         "alias": relation.table if relation else own.get("alias") or node.name,
         "relation_name": full_name(node, relation, project)
         if relation and not node.ephemeral
@@ -64,6 +64,14 @@ def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
         **files(node.path, node.package, project),
         "fqn": [node.package or project.name, *(node.fqn or (node.name,))],
     }
+
+
+def _schema(node: Node, relation: Name | None, project: Project) -> str:
+    """The schema of a node; of a check that of the rows it would keep."""
+    body = node.body
+    if relation is None and isinstance(body, CheckBody) and body.stored:
+        return body.stored.schema
+    return relation.schema if relation else project.target.schema
 
 
 def _macros(node: Node, project: Project) -> list[str]:
@@ -81,12 +89,14 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
     if not isinstance(body, CheckBody):
         raise TypeError(node.id)
     config = {n: getattr(body.config, n) for n in body.config.__struct_fields__}
+    config["store_failures"] = config["store_failures"] or None
     config["schema"] = config["schema"] or "dbt_test__audit"
     if config["severity"] == "error":
         config["severity"] = "ERROR"  # dbt's default, and how it writes it
     namespace, _, kind = (body.spec.kind if body.spec else body.kind).rpartition(".")
     arguments = {**body.args, **({"column_name": body.column} if body.column else {})}
-    generic = body.on is not None
+    on = body.on or ""
+    generic, is_source = body.on is not None, on.startswith("source.")
     if generic and body.spec:
         arguments["model"] = f"{{{{ get_where_subquery({_called(str(body.on))}) }}}}"
     alias = body.config.alias or (body.spec.alias if body.spec else "") or None
@@ -112,12 +122,18 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
         else f"{{{{ test_{kind}(**_dbt_generic_test_kwargs) }}}}",
         "compiled_code": body.query.text if body.query else None,
         "column_name": body.column,
-        "attached_node": body.on if generic else None,
-        "file_key_name": None,
+        "attached_node": on if generic and not is_source else None,
+        "file_key_name": _file_key(on) if generic else None,
         "test_metadata": {"name": kind, "namespace": namespace or None, "kwargs": arguments}
         if generic
         else None,
     }
+
+
+def _file_key(node_id: str) -> str:
+    """Under which key of which list a check stands in YAML."""
+    kind, _, name, *_ = node_id.split(".")
+    return f"{kind}s.{name}"
 
 
 def short_name(node: Node) -> str:
@@ -155,6 +171,7 @@ def source_facts(node: Node, project: Project) -> dict[str, Any]:
         "config": {"enabled": True, **table.config},
         "loader": str(table.config.get("loader") or ""),
         **described(node.described),
+        "meta": dict(table.config.get("meta") or {}),
     }
 
 

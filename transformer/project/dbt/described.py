@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from transformer.project.tree import Item
 from transformer.project.values import CheckSpec, Column, Described
 
 _TESTS = ("data_tests", "tests")
+_FACTS = ("deprecation_date", "time_spine", "version", "latest_version")
 
 
 class Describer(Struct, frozen=True):
@@ -44,7 +46,15 @@ class Describer(Struct, frozen=True):
             meta=mapping(config.get("meta")),
             where=name.where if name else item.where,
             constraints=self._constraints(item),
+            facts=self._facts(item),
         )
+
+    def _facts(self, item: Item) -> dict[str, Any]:
+        """What an entry says of itself beside what is built of it."""
+        found = {key: self._plain(item, key) for key in _FACTS if child(item, key)}
+        if found.get("deprecation_date") is not None:
+            found["deprecation_date"] = moment_text(found["deprecation_date"])
+        return found
 
     def config(self, item: Item) -> dict[str, Any]:
         """The configuration of an entry: its `config:`, and what may stand beside it."""
@@ -78,6 +88,7 @@ class Describer(Struct, frozen=True):
             meta=mapping(config.get("meta")),
             quote=quote,
             constraints=self._constraints(item),
+            granularity=self._plain(item, "granularity"),
         )
 
     def _constraints(self, item: Item) -> tuple[dict[str, Any], ...]:
@@ -87,6 +98,15 @@ class Describer(Struct, frozen=True):
     def _plain(self, item: Item, key: str) -> Any:
         found = child(item, key)
         return self.words.value(found) if found else None
+
+
+def moment_text(written: Any) -> str:
+    """A date or a time as dbt writes it: ISO 8601, in UTC where no zone is given."""
+    try:
+        found = datetime.fromisoformat(str(written))
+    except ValueError:
+        return str(written)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 
 def every_check(described: Described) -> Iterator[CheckSpec]:

@@ -8,6 +8,7 @@ from string import Template
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.project.dbt.checks import source_subject
 from transformer.project.dbt.configs import cleaned, options, united
@@ -58,6 +59,7 @@ class SourceReader(Struct, frozen=True):
         described = self.describer.described(
             table, source_subject(source_name, name), entry.file, tags
         )
+        described = replace(described, facts=self._facts(source, head, own))
         place = {"name": name, "identifier": identifier, "schema": schema, "database": database}
         at = child(table, "name") or table
         made = SourceTable(
@@ -76,6 +78,21 @@ class SourceReader(Struct, frozen=True):
             config=config,
         )
         return made, truth(config.get("enabled"))
+
+    def _facts(
+        self, source: Item, head: Mapping[str, Any], own: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What is said of the source, and how its names are quoted, by dbt's names."""
+        describe, words = self.describer.docs.describe, self.words
+        quoting = {**mapping(head.get("quoting")), **mapping(own.get("quoting"))}
+        parts = ("database", "schema", "identifier", "column")
+        return {
+            "source_description": describe(
+                child(source, "description"), words, self.describer.package
+            ),
+            "source_meta": mapping(head.get("meta") or mapping(head.get("config")).get("meta")),
+            "quoting": {part: quoting.get(part) for part in parts},
+        }
 
     def _plain(self, item: Item) -> dict[str, Any]:
         """What an entry says, Jinja filled in; not what is below it."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from transformer.project.dbt.properties import Entry
 from transformer.project.dbt.words import child
 from transformer.project.tree import Item
+
+_OWN = ("description", "data_tests", "tests", "constraints", "docs", "access")
 
 
 class Version(Struct, frozen=True):
@@ -40,7 +42,7 @@ def versions(entry: Entry) -> Iterator[Version]:
             name=entry.name,
             version=version,
             latest=version == latest,
-            entry=_entry(entry, item),
+            entry=_entry(entry, item, _written(named, latest)),
             stems=_stems(entry.name, version, item, latest=version == latest),
         )
 
@@ -71,10 +73,19 @@ def _order(version: str) -> tuple[int, float, str]:
         return (0, 0.0, version)
 
 
-def _entry(entry: Entry, item: Item) -> Entry:
+def _written(named: Sequence[tuple[str, Item]], version: str) -> Item | None:
+    """A version's number as it is written: a number, or text."""
+    return next((each.value["v"][1] for name, each in named if name == version), None)
+
+
+def _entry(entry: Entry, item: Item, latest: Item | None) -> Entry:
     """The entry with what the version says of itself laid over it."""
     merged = {key: each for key, each in entry.item.value.items() if key != "versions"}
-    for key in ("description", "data_tests", "tests", "constraints", "docs", "access"):
+    merged["version"] = item.value["v"]
+    if latest is not None:
+        merged["latest_version"] = (latest.where, latest)
+    merged.pop("deprecation_date", None)  # each version has its own, or none
+    for key in (*_OWN, "deprecation_date"):
         if key in item.value:
             for same in ("data_tests", "tests") if key.endswith("tests") else (key,):
                 merged.pop(same, None)
