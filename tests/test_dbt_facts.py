@@ -174,3 +174,22 @@ def test_the_fields_that_the_docs_call_empty_are(manifest: dict[str, Any]) -> No
         *("description", "meta", "tags", "refs", "sources", "metrics", "functions", "constraints"),
         *("extra_ctes", "group", "version", "latest_version", "deprecation_date", "time_spine"),
     }
+
+
+def test_an_exposure_of_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    files = {
+        "models/plain.sql": "select 1 as n",
+        "models/off.sql": "{{ config(enabled=false) }} select 1 as n",
+        "models/boards.yml": """
+            exposures:
+              - name: board
+                type: dashboard
+                owner: {name: ann}
+                depends_on: ["ref('plain')", "ref('plane')", "ref('off')", "source('a', 'b')"]
+        """,
+    }
+    done = transform(project(tmp_path, **files), "build", check=False)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert all(each in said for each in ("ref('plane')", "ref('off')", "source('a', 'b')"))
+    assert "ref('plain')" not in said

@@ -22,6 +22,7 @@ from transformer.engines import find
 from transformer.errors import Mistakes, TransformError, UsageError
 from transformer.names import Name
 from transformer.plan.choice import choose, chosen
+from transformer.plan.things import dangling
 from transformer.project.dbt.dotenv import with_dotenv
 from transformer.project.form import is_dbt_project
 from transformer.project.paths import Places, places_of
@@ -165,7 +166,8 @@ def _compiled(ask: Ask, outside: Outside) -> Opened:
 
     project, made = compiled(ask, outside)
     places = places_of(ask.root.resolve(), project.allowed_paths)
-    return Opened(project, made.graph, places, lambda: made.scope, made.mistakes, made.texts)
+    mistakes = made.mistakes or dangling(project, made.graph)
+    return Opened(project, made.graph, places, lambda: made.scope, mistakes, made.texts)
 
 
 def chosen_of(opened: Opened, ask: Ask, outside: Outside) -> frozenset[str]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from transformer.compile.dbt.facts import within
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
+from transformer.errors import GraphError
 from transformer.project.values import Kept, Project
 
 # Resource types that are taken in with what they stand on.
@@ -174,6 +175,24 @@ def kept_needs(project: Project, graph: Graph) -> dict[str, tuple[str, ...]]:
     """What everything that is kept stands on, by id."""
     names = _Names(project, graph)
     return {kept_id(each, project.name): names.needs(each) for each in project.kept}
+
+
+def dangling(project: Project, graph: Graph) -> tuple[GraphError, ...]:
+    """A mistake for every `ref` and `source` of an exposure that leads to nothing."""
+    exposures = [kept for kept in project.kept if kept.kind == "exposure"]
+    if not exposures:
+        return ()
+    names = _Names(project, graph)
+    return tuple(
+        GraphError(
+            f"the exposure `{kept.name}` depends on `{each}`, which is not in the project",
+            kept.where,
+            hint="a node that is disabled is not there either",
+        )
+        for kept in exposures
+        for each in kept.content.get("depends_on") or ()
+        if _CALL.search(str(each)) and not names.called(str(each))
+    )
 
 
 class _Names:
