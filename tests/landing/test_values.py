@@ -8,6 +8,7 @@ is in the table or in quarantine, once, with the text that did not fit.
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 import json
 import re
@@ -341,10 +342,11 @@ def test_many_parquet(files: list[tuple[str, list[Any]]], few: int) -> None:
 # ---------------------------------------------------------------- Excel
 CELL = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**6), 10**6),
-    st.dates().filter(lambda d: d.year > 1900),
+    st.dates().filter(lambda d: d.year > 1904), st.times().map(lambda t: t.replace(microsecond=0)),
+    st.dates(datetime.date(1900, 1, 1), datetime.date(1900, 3, 5)),
     st.floats(-1e9, 1e9, allow_nan=False).map(lambda f: float(f"{f:.12g}")),
-    st.sampled_from([*NUMBERS, *WORDS, " ", "line\nbreak"]),
-    st.datetimes().map(lambda t: t.replace(microsecond=0)).filter(lambda d: d.year > 1900),
+    st.sampled_from([*NUMBERS, *WORDS, " ", "  \n", " x ", "line\nbreak"]),
+    st.datetimes().map(lambda t: t.replace(microsecond=0)).filter(lambda d: d.year > 1904),
     st.sampled_from(["#DIV/0!", "#N/A"]),
     st.sampled_from([0.1 + 0.2, 1e15, 123456789012345680.0, 1e300]),
 )  # fmt: skip
@@ -352,12 +354,14 @@ CELL = st.one_of(
 
 def excel_text(cell: Any) -> tuple[str | None, ...]:
     """The texts that a cell may land as: what openpyxl says is in it."""
-    if cell is None or not str(cell).strip():
-        return (None,)  # to the reader of sheets, a text of blanks alone is nothing
+    if cell is None or cell == "":
+        return (None,)
     if isinstance(cell, bool):
         return (str(cell).lower(),)
     if isinstance(cell, float) and cell == int(cell):
         return (str(int(cell)), repr(cell))
+    if isinstance(cell, datetime.time):
+        return (cell.isoformat(),)
     if hasattr(cell, "isoformat"):
         text = cell.isoformat(sep=" ") if hasattr(cell, "hour") else cell.isoformat()
         return (text, text.removesuffix(" 00:00:00"))
