@@ -62,6 +62,7 @@ LAZY_DOORS = (
     "targets/",
     "engines/",
     "sources/",
+    "landing/parquet.py",
     "__main__.py",
     "opening.py",
     "project/tree.py",
