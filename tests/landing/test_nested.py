@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.landing.test_values import LONG, QUICK
@@ -256,7 +256,7 @@ def test_nested_parquet(tmp_path_factory: Any, arrays: list[Any], at_once: bool)
 
 
 @pytest.mark.soak
-@LONG
+@settings(LONG, max_examples=5_000)  # of two files each
 @given(files(), st.booleans())
 def test_many_nested_parquet(tmp_path_factory: Any, arrays: list[Any], at_once: bool) -> None:
     agree(tmp_path_factory.mktemp("nested"), arrays, at_once=at_once)
