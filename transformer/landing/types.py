@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from transformer.landing import from_json
 from transformer.landing.nested import castable, is_nested, woven
 from transformer.landing.staged import NOTHING, UNKNOWN, Session
 from transformer.names import literal, quoted
@@ -191,9 +193,23 @@ class Slot(Struct, frozen=True):
         return f"try_cast({name} as {self.kind})"
 
     def _of_text(self, text: str) -> str:
+        if self._asked_of_json:
+            return from_json.value(self.kind, text, self._leaf)
         if not self.declared and self.notation == USUAL:
             return f"try_cast({text} as {self.kind})"  # what it cuts off does not meet a pattern
         return self._cast(f"nullif(trim({text}), '')")
+
+    def _leaf(self, kind: str, text: str) -> str:
+        slot = replace(self, kind=kind, offered=UNKNOWN, text=True)
+        made = slot.value(text)
+        if kind in ("DOUBLE", "FLOAT"):
+            return f"case when {slot._meets_real(text, made)} then {made} end"
+        return made
+
+    @property
+    def _asked_of_json(self) -> bool:
+        """Whether JSON becomes a struct, list or map that was declared."""
+        return self._json and self.declared and from_json.readable(self.kind)
 
     @property
     def _json(self) -> bool:
@@ -277,6 +293,8 @@ class Slot(Struct, frozen=True):
         """The condition that a text is one of this type."""
         if self.kind in ("DOUBLE", "FLOAT"):
             return self._meets_real(given, value)
+        if self._asked_of_json:
+            return from_json.whole(self.kind, given, value)
         pattern = None if self.declared else self._pattern(given)
         conditions = [f"{value} is not null", self._whole_list(given, value), pattern]
         return " and ".join(c for c in conditions if c)
