@@ -8,6 +8,7 @@ is in the table or in quarantine, once, with the text that did not fit.
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 import json
 import re
@@ -91,11 +92,20 @@ def values(here: Lab) -> tuple[dict[str, str], dict[str, tuple[Any, ...]]]:
     return kinds, {row[0]: row[1:] for row in here.ask(f"select _source{listed} from raw.things")}
 
 
-def check(here: Lab, truth: dict[str, dict[str, str | None]]) -> None:
-    """`truth` holds what another reader saw of every row: by place, then by column."""
+def check(
+    here: Lab, truth: dict[str, dict[str, str | None]], ragged: dict[str, list[str]] | None = None
+) -> None:
+    """`truth` holds what another reader saw of every row: by place, then by column. `ragged` rows
+    have other fields than the names say."""
     kinds, landed = values(here)
     waiting = {f"{q[0]}#{q[1]}": q for q in here.quarantine()}
     assert not landed.keys() & waiting.keys()
+    for place, fields in (ragged or {}).items():
+        _, _, column, value, reason = waiting.pop(place)
+        assert reason.startswith(("missing columns", "too many columns")), reason
+        assert value is not None
+        if len(fields) < len(NAMES):
+            assert column == NAMES[len(fields)]
     assert landed.keys() | waiting.keys() == truth.keys()
     for place, row in landed.items():
         for (name, kind), value in zip(kinds.items(), row, strict=True):
@@ -121,7 +131,7 @@ ENCODINGS = {"utf-8": None, "utf-8-sig": None, "utf-16": None, "cp1252": "window
 
 def csv_file(
     here: Lab, name: str, rows: list[list[str]], way: tuple[str, str, str, bool]
-) -> dict[str, dict[str, str | None]]:
+) -> dict[str, list[str]]:
     """Writes a file of delimited text, and reads it back with Python's own reader."""
     delimiter, end, encoding, all_quoted = way
     out = io.StringIO(newline="")
@@ -135,10 +145,12 @@ def csv_file(
     content = out.getvalue().encode(encoding, "replace")
     here.write(name, content)
     read = list(csv.reader(io.StringIO(content.decode(encoding), newline=""), delimiter=delimiter))
-    return {
-        f"{name}#{number}": {n: v or None for n, v in zip(NAMES, row, strict=True)}
-        for number, row in enumerate(read[1:], 1)
-    }
+    return {f"{name}#{number}": row for number, row in enumerate(read[1:], 1)}
+
+
+def named(row: list[str]) -> dict[str, str | None]:
+    """The fields of a row by name."""
+    return {n: v or None for n, v in zip(NAMES, row, strict=True)}
 
 
 CSV = st.tuples(
@@ -155,7 +167,7 @@ def csv_agrees(files: list[list[list[str]]], way: tuple[str, str, str, bool], mo
         if ENCODINGS[way[2]]:
             options["encoding"] = ENCODINGS[way[2]]
         with lab(Path(folder), **options) as here:
-            truth: dict[str, dict[str, str | None]] = {}
+            truth: dict[str, list[str]] = {}
             for number, rows in enumerate(files):
                 if any("".join(row) for row in rows):
                     truth |= csv_file(here, f"{number}.csv", rows, way)
@@ -163,10 +175,21 @@ def csv_agrees(files: list[list[list[str]]], way: tuple[str, str, str, bool], mo
                     here.load()
             if truth:
                 here.load()
-                check(here, truth)
+                whole = {
+                    place: named(row) for place, row in truth.items() if len(row) == len(NAMES)
+                }
+                check(here, whole, {p: row for p, row in truth.items() if p not in whole})
 
 
-CSV_CELLS = st.lists(tables(), min_size=FILES, max_size=FILES)
+@st.composite
+def some_ragged(draw: Any) -> list[list[str]]:
+    """Rows of which some have a field too few or too many."""
+    made: list[list[str]] = draw(tables())
+    lengths = st.sampled_from([3] * 12 + [2, 4, 5])
+    return [[*row, "x", "1"][: draw(lengths)] for row in made]
+
+
+CSV_CELLS = st.lists(st.one_of(tables(), some_ragged()), min_size=FILES, max_size=FILES)
 
 
 @QUICK
@@ -188,7 +211,8 @@ RAW = st.sampled_from(
      "1.0000000000000000001", "0.30000000000000004", "123456789.123456789", "5e-324", "1E5",
      "99999999999999999999999999999999999999999", "true", "false", "null", '"x"', '"007"', '"1.50"',
      '"\\u00e9\\n"', '"2024-02-29"', '""', "[1.0000000000000000001, 2]", '{"k": 1.10}', "[]",
-     '{"k": [0.1, {"z": 12345678901234567890.5}]}', '"\\"q\\""']
+     '{"k": [0.1, {"z": 12345678901234567890.5}]}', '"\\"q\\""', '{"k": {"k": [[1.10, 2e400]]}}',
+     '{"k": 1, "K": 2}', '{"k": 0.12345678901234567890123, "l": "0.10"}', '"a\\u0000b"']
 )  # fmt: skip
 OBJECT = st.lists(st.tuples(st.sampled_from(["a", "b", "C", "d e"]), RAW), min_size=1, max_size=5)
 
@@ -214,18 +238,32 @@ def json_same(kind: str, raw: str | None, value: str | None) -> bool:
     return kind == "VARCHAR" and bool(exactly(value) == stood)
 
 
+# Around the rows of a file.
+JSON_FORMS = {
+    "ndjson": ("", "\n", ""),
+    "json": ("[", ", ", "]"),
+    "pretty": ("[\n  ", ",\n  ", "\n]\n"),
+    "records": ('{"n": 1, "data": {"more": [{"a": 5}], "the rows": [', ",", ']}, "z": null}'),
+}
+
+
 def json_agrees(files: list[list[list[tuple[str, str]]]], form: str) -> None:
-    with tempfile.TemporaryDirectory() as folder, lab(Path(folder), path=f"*.{form}") as here:
+    ending = "ndjson" if form == "ndjson" else "json"
+    options: dict[str, Any] = {"records": "data.the rows"} if form == "records" else {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        lab(Path(folder), path=f"*.{ending}", **options) as here,
+    ):
         truth: dict[str, dict[str, str]] = {}
         twice: set[str] = set()
         for number, objects in enumerate(files):
             lines = ["{" + ", ".join(f'"{k}": {v}' for k, v in pairs) + "}" for pairs in objects]
-            text = "\n".join(lines) if form == "ndjson" else f"[{', '.join(lines)}]"
-            here.write(f"{number}.{form}", text)
+            before, between, after = JSON_FORMS[form]
+            here.write(f"{number}.{ending}", before + between.join(lines) + after)
             for row_number, pairs in enumerate(objects, 1):
-                truth[f"{number}.{form}#{row_number}"] = dict(pairs)
+                truth[f"{number}.{ending}#{row_number}"] = dict(pairs)
                 if len(dict(pairs)) < len(pairs):
-                    twice.add(f"{number}.{form}#{row_number}")
+                    twice.add(f"{number}.{ending}#{row_number}")
         here.load()
         kinds, landed = values(here)
         waiting = {f"{q[0]}#{q[1]}": q for q in here.quarantine()}
@@ -245,7 +283,7 @@ def json_agrees(files: list[list[list[tuple[str, str]]]], form: str) -> None:
 
 
 JSON_FILES = st.lists(st.lists(OBJECT, min_size=1, max_size=6), min_size=FILES, max_size=FILES)
-FORMS = st.sampled_from(["ndjson", "json"])
+FORMS = st.sampled_from(list(JSON_FORMS))
 
 
 @QUICK
@@ -341,10 +379,11 @@ def test_many_parquet(files: list[tuple[str, list[Any]]], few: int) -> None:
 # ---------------------------------------------------------------- Excel
 CELL = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**6), 10**6),
-    st.dates().filter(lambda d: d.year > 1900),
+    st.dates().filter(lambda d: d.year > 1904), st.times().map(lambda t: t.replace(microsecond=0)),
+    st.dates(datetime.date(1900, 1, 1), datetime.date(1900, 3, 5)),
     st.floats(-1e9, 1e9, allow_nan=False).map(lambda f: float(f"{f:.12g}")),
-    st.sampled_from([*NUMBERS, *WORDS, " ", "line\nbreak"]),
-    st.datetimes().map(lambda t: t.replace(microsecond=0)).filter(lambda d: d.year > 1900),
+    st.sampled_from([*NUMBERS, *WORDS, " ", "  \n", " x ", "line\nbreak"]),
+    st.datetimes().map(lambda t: t.replace(microsecond=0)).filter(lambda d: d.year > 1904),
     st.sampled_from(["#DIV/0!", "#N/A"]),
     st.sampled_from([0.1 + 0.2, 1e15, 123456789012345680.0, 1e300]),
 )  # fmt: skip
@@ -352,12 +391,14 @@ CELL = st.one_of(
 
 def excel_text(cell: Any) -> tuple[str | None, ...]:
     """The texts that a cell may land as: what openpyxl says is in it."""
-    if cell is None or not str(cell).strip():
-        return (None,)  # to the reader of sheets, a text of blanks alone is nothing
+    if cell is None or cell == "":
+        return (None,)
     if isinstance(cell, bool):
         return (str(cell).lower(),)
     if isinstance(cell, float) and cell == int(cell):
         return (str(int(cell)), repr(cell))
+    if isinstance(cell, datetime.time):
+        return (cell.isoformat(),)
     if hasattr(cell, "isoformat"):
         text = cell.isoformat(sep=" ") if hasattr(cell, "hour") else cell.isoformat()
         return (text, text.removesuffix(" 00:00:00"))

@@ -56,7 +56,7 @@ def test_the_table_is_made_with_fitting_types_and_a_key(home: Warehouse, url: st
         "small": "smallint",
         "yes": "boolean",
         "bytes": "bytea",
-        "big": "numeric(38,0)",
+        "big": "numeric(39,0)",
         "ratio": "real",
         "day": "date",
         "hour": "time without time zone",

@@ -18,6 +18,7 @@ from transformer.landing.types import (
     Notation,
     Slot,
     exact_double,
+    grown,
     infer,
     is_decimal,
     joined,
@@ -208,7 +209,7 @@ def _kept(
     (name, has), (kind, text) = column, new
     if kind in (UNKNOWN, has) or (text and kind == "VARCHAR"):
         return has
-    if not text and (both := joined(has, kind)):
+    if not text and (both := joined(has, kind) or grown(has, kind)):
         return both
     if widens(has, kind) and (text or not is_decimal(has)):
         return kind if _exact(session, landing, name, (has, kind)) else has

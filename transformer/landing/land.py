@@ -73,6 +73,7 @@ def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -
             hint="was the source written to meanwhile? Try again",
         )
     _within(session, landing, (landed, quarantined))
+    _any_columns(landing, fitted)
     _not_too_few(landing, before, landed)
     columns = tuple((n, k) for n, k in session.columns(f"from {landing.target.sql()}"))
     changes = (*_changes(landing, fitted), *_warned(landing, read, quarantined))
@@ -135,6 +136,15 @@ def _within(session: Session, landing: Landing, counts: tuple[int, int]) -> None
         hint="nothing was landed and the table is as it was; repair the source, or set"
         " `data_type`, a format or `max_quarantined`",
     )
+
+
+def _any_columns(landing: Landing, fitted: Fitted) -> None:
+    if landing.fresh and not fitted.slots:
+        raise LoadError(
+            f"the source of `{landing.target}` has no columns: it holds no object with a key",
+            landing.load.where,
+            hint="nothing was landed and the table is as it was; was the export empty?",
+        )
 
 
 def _examples(session: Session, landing: Landing) -> str:
@@ -217,9 +227,9 @@ def _make_room(session: Session, landing: Landing, fitted: Fitted) -> None:
     target = landing.target.sql()
     if landing.fresh:
         kinds = fitted.kinds
-        listed = ", ".join(f"{quoted(n)} {kinds[n]}" for n in fitted.names)
-        own = ", ".join(f"{n} {k}" for n, k in OWN)
-        session.run(f"create or replace table {target} ({listed}, {own})")
+        named = [f"{quoted(n)} {kinds[n]}" for n in fitted.names]
+        listed = ", ".join([*named, *(f"{n} {k}" for n, k in OWN)])
+        session.run(f"create or replace table {target} ({listed})")
         session.run("delete from _transform.quarantine where node = ?", [landing.node])
         return
     if landing.relanded and landing.load.mode == "append":

@@ -153,7 +153,10 @@ class _Objects(Struct):
         structure = session.rows(
             f"select json_group_structure(o) from ({objects}) where json_type(o) = 'OBJECT'"
         )[0][0]
-        kinds: dict[str, Any] = json.loads(structure) if structure else {}
+        found = json.loads(structure) if structure else {}
+        kinds: dict[str, Any] = found if isinstance(found, dict) else {}  # of `{}` it says "JSON"
+        if any("\0" in key for key in kinds):
+            raise LoadError(f"`{self.part}` has a key with a zero character", hint="rename the key")
         self.keys += [key for key in kinds if key not in self.keys]
         names = dict(zip(self.keys, distinct(self.keys), strict=True))
         return tuple((names[key], _json_type(kind)) for key, kind in kinds.items())

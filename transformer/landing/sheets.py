@@ -1,7 +1,6 @@
 """Excel and OpenDocument sheets: every cell as a spreadsheet shows it, as text.
 
-Each cell has its own kind and style, whatever stands above it. The reader of cells gives numbers as
-DOUBLEs and errors as nothing, so these few are looked up in the sheet itself.
+Each cell has its own kind and style, whatever stands above it.
 """
 
 from __future__ import annotations
@@ -12,14 +11,15 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from html import unescape
 from typing import Any
 
 import python_calamine
 from msgspec import Struct
+from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
 from transformer.errors import LoadError, did_you_mean
 from transformer.landing.given import LONGEST_LINE, Given
+from transformer.landing.sheet_xml import Cell, Odd, odd_cells, place
 from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged, distinct, fixed
 from transformer.landing.text import private_copy
 from transformer.names import literal
@@ -29,13 +29,7 @@ _LAST_ROW = 1_048_576
 _CHUNK = 10_000
 # Whole numbers below it are a DOUBLE's, digit for digit.
 _EXACT = 1e15
-# A cell whose text is not what the reader gives: an error, a long number, a lost formula.
-_ODD = re.compile(
-    rb'<c\b(?=[^>]*\br="([A-Z]+)([0-9]+)")(?:'
-    rb'[^>]*\bt="e"[^>]*>(?:<f\b[^>]*?(?:/>|>[^<]*</f>))?\s*<v>(#[^<]*)</v>'
-    rb"|[^>]*>(?:<f\b[^>]*?(?:/>|>[^<]*</f>))?\s*<v>(-?[0-9]{16,})</v>"
-    rb"|[^>]*>(<f\b[^>]*?(?:/>|>[^<]*</f>))\s*(?:<v\s*/>|<v></v>)?\s*</c>)"
-)
+_MOMENTS = {datetime.time, datetime.date, datetime.datetime}
 
 
 class _Area(Struct, frozen=True):
@@ -47,27 +41,21 @@ class _Area(Struct, frozen=True):
     right: int | None
 
 
-class _Odd(Struct, frozen=True):
-    """Cells by row and column, counted from 0: texts that stand there, and lost formulas."""
-
-    texts: Mapping[tuple[int, int], str]
-    lost: frozenset[tuple[int, int]]
-
-
 def excel(session: Session, given: Given) -> Staged:
     """A sheet: cells as text, from the header row down; rows that are wholly blank are none. A
     row's number is the sheet's. Raises LoadError."""
     content = _content(session, given)
     area = _area(given)
     name, rows = _cells(given, content, area)
-    odd = _odd_cells(content, name)
+    odd = odd_cells(content, name, _doubtful(rows))
+    _completed(rows, odd, whole=not given.limit)
     header = bool(given.options.get("header", True))
     cells = [row[area.left : area.right] for row in rows[area.top : area.bottom]]
     names = _names(given, area, cells, header=header)
     first = area.top + int(header)
     nulls = frozenset(given.options.get("null_values", ()))
     stage, lost = given.table("rows"), given.table("lost")
-    sheet = _Sheet(first, area.left, tuple(names), odd, nulls)
+    sheet = _Sheet(first, area.left, tuple(names), odd.lost, nulls)
     gone = _stage(session, stage, list(names.values()), sheet.chunks(cells[int(header) :]))
     session.run(f"create or replace temp table {lost} ({ROW} bigint, cell varchar, record varchar)")
     for row in gone:
@@ -81,6 +69,38 @@ def excel(session: Session, given: Given) -> Staged:
     some = session.rows(f"select 1 from {lost} limit 1")
     columns = tuple((n, UNKNOWN) for n in names.values())
     return Staged(fixed(given.bounded(query)), columns, text=True, bad=bad if some else None)
+
+
+def _doubtful(rows: Sequence[Sequence[Any]]) -> frozenset[Cell]:
+    """Where the reader may have made a moment of a serial number that is not a day."""
+    return frozenset(
+        (row, column)
+        for row, cells in enumerate(rows)
+        for column, cell in enumerate(cells)
+        if type(cell) in _MOMENTS and _is_doubtful(cell)
+    )
+
+
+def _is_doubtful(moment: datetime.time | datetime.date) -> bool:
+    if isinstance(moment, datetime.time):
+        return True
+    return (moment.year, moment.month, moment.day) == (1900, 2, 28)
+
+
+def _completed(rows: list[list[Any]], odd: Odd, *, whole: bool) -> None:
+    """Puts the cells that the reader lost into the rows. In a mere look, not below the last one."""
+    found = [*odd.texts, *odd.numbers, *odd.lost]
+    if whole:
+        rows += [[] for _ in range(len(rows), max((row + 1 for row, _ in found), default=0))]
+    wide = max([*map(len, rows), *(column + 1 for _, column in found)], default=0)
+    for cells in rows:
+        cells.extend([""] * (wide - len(cells)))
+    for (row, column), text in odd.texts.items():
+        if row < len(rows):
+            rows[row][column] = text
+    for (row, column), text in odd.numbers.items():
+        if row < len(rows) and isinstance(rows[row][column], float):  # a moment is one already
+            rows[row][column] = text
 
 
 def _stage(
@@ -109,12 +129,12 @@ def _stage(
 
 class _Sheet(Struct, frozen=True):
     """How rows of cells become columns of text: the first row's number (from 0), the first
-    column's, which columns are taken, the odd cells, and what means that nothing is there."""
+    column's, which columns are taken, lost formulas, and what means that nothing is there."""
 
     first: int
     left: int
     columns: tuple[int, ...]
-    odd: _Odd
+    lost: frozenset[Cell]
     nulls: frozenset[str]
 
     def chunks(
@@ -122,26 +142,16 @@ class _Sheet(Struct, frozen=True):
     ) -> Iterator[tuple[list[list[Any]], list[tuple[Any, ...]]]]:
         """Columns of text and row numbers, some rows at a time; beside them the rows that hold a
         formula without a value."""
-        lost = {row for row, _ in self.odd.lost}
-        changed: dict[int, list[int]] = {}
-        for row, column in self.odd.texts:
-            changed.setdefault(row, []).append(column)
+        lost = {row for row, _ in self.lost}
         for start in range(0, len(cells), _CHUNK):
             rows = cells[start : start + _CHUNK]
             numbers = range(self.first + start, self.first + start + len(rows))
             texts = [_texts([row[c] for row in rows]) for c in self.columns]
-            for number in changed.keys() & set(numbers):
-                for column in changed[number]:
-                    self._put(texts, number - numbers[0], (number, column))
             if self.nulls:
                 texts = [[None if t in self.nulls else t for t in column] for column in texts]
             some = [any(t is not None for t in row) for row in zip(*texts, strict=True)]
             kept = [n not in lost and there for n, there in zip(numbers, some, strict=True)]
             yield self._kept(texts, numbers, kept), self._gone(texts, numbers)
-
-    def _put(self, texts: list[list[Any]], place: int, cell: tuple[int, int]) -> None:
-        if cell[1] - self.left in self.columns:
-            texts[self.columns.index(cell[1] - self.left)][place] = self.odd.texts[cell]
 
     def _kept(self, texts: list[list[Any]], numbers: range, kept: list[bool]) -> list[list[Any]]:
         whole = [*texts, [number + 1 for number in numbers]]
@@ -150,7 +160,7 @@ class _Sheet(Struct, frozen=True):
     def _gone(self, texts: list[list[Any]], numbers: range) -> list[tuple[Any, ...]]:
         cells = [
             (row, column)
-            for row, column in sorted(self.odd.lost)
+            for row, column in sorted(self.lost)
             if row in numbers and column - self.left in self.columns
         ]
         first = dict(reversed(cells))
@@ -179,8 +189,10 @@ def _moment(value: datetime.datetime) -> str:
 
 
 def _duration(value: datetime.timedelta) -> str:
-    seconds = value // datetime.timedelta(seconds=1)
-    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    seconds, rest = divmod(abs(value), datetime.timedelta(seconds=1))
+    sign = "-" if value < datetime.timedelta() else ""
+    part = f".{rest.microseconds:06}".rstrip("0") if rest else ""
+    return f"{sign}{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}{part}"
 
 
 _SHOWN: Mapping[type, Callable[[Any], str | None]] = {
@@ -207,11 +219,10 @@ def _cells(given: Given, content: bytes, area: _Area) -> tuple[str, list[list[An
     """The sheet's name and its rows from the first one on."""
     try:
         book = python_calamine.load_workbook(io.BytesIO(content))
-        names = book.sheet_names
         wanted = given.options.get("sheet")
-        found = next((n for n in names if not wanted or n.lower() == str(wanted).lower()), None)
+        found = _sheet(book, wanted)
         if found is None:
-            hint = did_you_mean(str(wanted), names, otherwise="it has: {}")
+            hint = did_you_mean(str(wanted), book.sheet_names, otherwise="it has: {}")
             raise LoadError(f"`{given.name}` has no sheet `{wanted}`", hint=hint)
         most = area.top + given.limit + 1 if given.limit else None
         rows = book.get_sheet_by_name(found).to_python(skip_empty_area=False, nrows=most)
@@ -219,6 +230,15 @@ def _cells(given: Given, content: bytes, area: _Area) -> tuple[str, list[list[An
         hint = "open it in a spreadsheet program and save it again"
         raise LoadError(f"`{given.name}` is no Excel workbook: {error}", hint=hint) from None
     return found, rows
+
+
+def _sheet(book: python_calamine.CalamineWorkbook, wanted: Any) -> str | None:
+    """The sheet of this name; without one, the first with cells that a user sees."""
+    if wanted:
+        return next((n for n in book.sheet_names if n.lower() == str(wanted).lower()), None)
+    sheets = [s for s in book.sheets_metadata if s.typ == SheetTypeEnum.WorkSheet]
+    shown = (s.name for s in sheets if s.visible == SheetVisibleEnum.Visible)
+    return next(shown, book.sheet_names[0])
 
 
 def _area(given: Given) -> _Area:
@@ -230,14 +250,7 @@ def _area(given: Given) -> _Area:
     if not found:
         raise LoadError(f"`{area}` is no range of cells", hint="write it like `A3:F200`")
     left, first, right, last = found.groups()
-    return _Area(int(first) - 1, _place(left), int(last or _LAST_ROW), _place(right) + 1)
-
-
-def _place(letters: str) -> int:
-    made = 0
-    for letter in letters.upper():
-        made = made * 26 + ord(letter) - ord("A") + 1
-    return made - 1
+    return _Area(int(first) - 1, place(left), int(last or _LAST_ROW), place(right) + 1)
 
 
 def _letters(place: int) -> str:
@@ -268,43 +281,3 @@ def _names(
         )
     kept = [c for c in range(wide) if used[c]]
     return dict(zip(kept, distinct(known[c] for c in kept), strict=True))
-
-
-def _odd_cells(content: bytes, sheet: str) -> _Odd:
-    """What the reader of cells loses, from the sheet of an .xlsx file."""
-    texts: dict[tuple[int, int], str] = {}
-    lost: set[tuple[int, int]] = set()
-    for found in _ODD.finditer(_xml(content, sheet)):
-        letters, row, error, number, formula = found.groups()
-        cell = (int(row) - 1, _place(letters.decode()))
-        if formula:
-            lost.add(cell)
-        else:
-            texts[cell] = unescape((error or number).decode())
-    return _Odd(texts, frozenset(lost))
-
-
-def _xml(content: bytes, sheet: str) -> bytes:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as book:
-            listed = book.read("xl/workbook.xml").decode("utf-8", "replace")
-            links = book.read("xl/_rels/workbook.xml.rels").decode("utf-8", "replace")
-            for tag in re.findall(r"<(?:\w+:)?sheet\b[^>]*>", listed):
-                if unescape(_attribute(tag, "name")) == sheet:
-                    target = _target(links, _attribute(tag, r"\w+:id"))
-                    return book.read(target.lstrip("/") if target[:1] == "/" else f"xl/{target}")
-    except (KeyError, zipfile.BadZipFile):
-        return b""
-    return b""
-
-
-def _attribute(tag: str, name: str) -> str:
-    found = re.search(rf'\s{name}="([^"]*)"', tag)
-    return found.group(1) if found else ""
-
-
-def _target(links: str, wanted: str) -> str:
-    for tag in re.findall(r"<Relationship\b[^>]*>", links):
-        if _attribute(tag, "Id") == wanted:
-            return unescape(_attribute(tag, "Target"))
-    raise KeyError(wanted)

@@ -61,19 +61,22 @@ def rejected(files: Sequence[Lines]) -> str:
     """The query of the lines that are no rows."""
     listed = ", ".join(f"({literal(f.path)}, {literal(f.part)}, {f.before})" for f in files)
     record = "ltrim(any_value(csv_line), chr(10) || chr(13))"
+    kind, column, message = (  # of a row's faults, the first
+        f"arg_min({each}, coalesce(column_idx, 0))"
+        for each in ("error_type::varchar", "column_name", "error_message")
+    )
     missing = (
-        "case when any_value(error_type::varchar) = 'MISSING COLUMNS'"
-        " then ' (nothing stands for `' || any_value(column_name) || '`)' else '' end"
+        f"case when {kind} = 'MISSING COLUMNS' then ' (nothing stands for ' || string_agg("
+        "'`' || column_name || '`', ', ' order by column_idx) || ')' else '' end"
     )
     encoding = (
-        "case when any_value(error_type::varchar) = 'INVALID ENCODING'"
+        f"case when {kind} = 'INVALID ENCODING'"
         " then 'invalid encoding: the line is not UTF-8; `encoding:` under `load:` names another'"
-        " else lower(any_value(error_type::varchar)) || ': ' || regexp_replace("
-        "any_value(error_message), 'Expected Number of Columns: ([0-9]+) Found: ([0-9]+)',"
-        " '\\2 where \\1 are expected') end"
+        f" else lower({kind}) || ': ' || regexp_replace({message},"
+        " 'Expected Number of Columns: ([0-9]+) Found: ([0-9]+)', '\\2 where \\1 are expected') end"
     )
     return (
-        f"select f.part, e.line - f.before as row_number, any_value(column_name) as column_name,"
+        f"select f.part, e.line - f.before as row_number, {column} as column_name,"
         f" {record} as record, {encoding} || {missing} as reason"
         f" from {REJECTS} e join {SCANS} s using (scan_id, file_id)"
         f" join (values {listed}) f(path, part, before) on f.path = s.file_path"

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from transformer.landing import from_json
+from transformer.landing.nested import castable, is_nested, woven
 from transformer.landing.staged import NOTHING, UNKNOWN, Session
 from transformer.names import literal, quoted
 
@@ -20,7 +23,7 @@ INTEGERS = (
 _WHOLE = r"0|-?[1-9][0-9]*"
 _REAL = r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][-+]?[0-9]+)?|e[-+]?[0-9]+|E[-+][0-9]+)?"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
 _SHORT = r"(0|-?[1-9][0-9]{0,8})(\.[0-9]{1,6})?"
 # Strict on purpose: `007`, `01212020`, `+49…`, `1E10` and `1_000` are words, not numbers.
 _PATTERNS: Mapping[str, str] = {
@@ -81,9 +84,8 @@ def joined(old: str, new: str) -> str | None:
         return old
     if widens(old, new) and not _inexact(old, new):
         return new
-    if old.endswith("[]") and new.endswith("[]"):
-        inner = joined(old[:-2], new[:-2])
-        return f"{inner}[]" if inner else None
+    if is_nested(old) or is_nested(new):
+        return woven(old, new, joined)
     if (
         (is_decimal(old) or is_decimal(new))
         and (one := _as_decimal(old))
@@ -96,6 +98,12 @@ def joined(old: str, new: str) -> str | None:
         return None
     signed = ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
     return next((k for k in signed if all(k == o or widens(o, k) for o in (old, new))), None)
+
+
+def grown(old: str, new: str) -> str | None:
+    """The nested type with the new type's fields too, where those of both names do not get wider;
+    None where neither is one, or they are of another make."""
+    return woven(old, new, lambda o, n: joined(o, n) or grown(o, n) or o)
 
 
 def _inexact(old: str, new: str) -> bool:
@@ -176,16 +184,47 @@ class Slot(Struct, frozen=True):
             return name
         if self.kind == "VARCHAR" and self.offered == "JSON":
             return unquoted(name)
-        if self.kind == "JSON":
-            return f"to_json({name})" if self.offered == "VARCHAR" else f"try_cast({name} as JSON)"
-        if self._from_text or self.offered == "JSON":
-            text = unquoted(name) if self.offered == "JSON" else name
-            if not self.declared and self.notation == USUAL:
-                return (
-                    f"try_cast({text} as {self.kind})"  # what it cuts off does not meet a pattern
-                )
-            return self._cast(f"nullif(trim({text}), '')")
+        if self.kind == "JSON" and self.offered == "VARCHAR":
+            return f"to_json({name})"
+        if self._unlike:
+            return f"null::{self.kind}"
+        if self.kind != "JSON" and not self._from_json and (self._from_text or self._json):
+            return self._of_text(unquoted(name) if self._json else name)
         return f"try_cast({name} as {self.kind})"
+
+    def _of_text(self, text: str) -> str:
+        if self._asked_of_json:
+            return from_json.value(self.kind, text, self._leaf)
+        if not self.declared and self.notation == USUAL:
+            return f"try_cast({text} as {self.kind})"  # what it cuts off does not meet a pattern
+        return self._cast(f"nullif(trim({text}), '')")
+
+    def _leaf(self, kind: str, text: str) -> str:
+        slot = replace(self, kind=kind, offered=UNKNOWN, text=True)
+        made = slot.value(text)
+        if kind in ("DOUBLE", "FLOAT"):
+            return f"case when {slot._meets_real(text, made)} then {made} end"
+        return made
+
+    @property
+    def _asked_of_json(self) -> bool:
+        """Whether JSON becomes a struct, list or map that was declared."""
+        return self._json and self.declared and from_json.readable(self.kind)
+
+    @property
+    def _json(self) -> bool:
+        return self.offered == "JSON"
+
+    @property
+    def _from_json(self) -> bool:
+        """Whether JSON becomes a struct, list or map that nobody asked for."""
+        return self._json and not self.declared and is_nested(self.kind)
+
+    @property
+    def _unlike(self) -> bool:
+        """Whether both types hold others, and no value of the one is one of the other."""
+        nested = is_nested(self.kind) and is_nested(self.offered)
+        return nested and not castable(self.offered, self.kind)
 
     def fits(self, name: str, value: str) -> str | None:
         """The condition that the value is exact, or NULL in both; None where it always is."""
@@ -193,22 +232,25 @@ class Slot(Struct, frozen=True):
             return None
         if self.kind == "JSON":
             return None if self.offered == "VARCHAR" else f"({name} is null or {value} is not null)"
-        if not self._from_text and self.offered != "JSON":
-            if (self.kind == "BOOLEAN") != (self.offered == "BOOLEAN"):
-                return f"({name} is null)"  # TRUE is not the number 1
-            if self.declared and (self.kind == "FLOAT" or is_decimal(self.kind)):
-                return (
-                    f"({name} is null or {value} is not null)"  # who declares it wants it rounded
-                )
-            back = f"try_cast({value} as {self.offered})"
-            return f"({back} is not distinct from {name})"
-        text = unquoted(name) if self.offered == "JSON" else name
+        if self._from_json:
+            return f"case when {name} is null then true else {_same_json(name, value)} end"
+        if not self._from_text and not self._json:
+            return self._fits_typed(name, value)
+        text = unquoted(name) if self._json else name
         given = f"nullif(trim({text}), '')"
         quick = self._quickly(text, value)
         return (
             f"case when {text} is null then true {quick}"
             f" when {given} is null then true else coalesce({self._meets(given, value)}, false) end"
         )
+
+    def _fits_typed(self, name: str, value: str) -> str:
+        if (self.kind == "BOOLEAN") != (self.offered == "BOOLEAN") or self._unlike:
+            return f"({name} is null)"  # TRUE is not the number 1
+        if self.declared and (self.kind == "FLOAT" or is_decimal(self.kind)):
+            return f"({name} is null or {value} is not null)"  # who declares it wants it rounded
+        back = f"try_cast({value} as {self.offered})"
+        return f"({back} is not distinct from {name})"
 
     def _quickly(self, text: str, value: str) -> str:
         """A cheap condition that most values meet, before the patterns; or nothing."""
@@ -251,6 +293,8 @@ class Slot(Struct, frozen=True):
         """The condition that a text is one of this type."""
         if self.kind in ("DOUBLE", "FLOAT"):
             return self._meets_real(given, value)
+        if self._asked_of_json:
+            return from_json.whole(self.kind, given, value)
         pattern = None if self.declared else self._pattern(given)
         conditions = [f"{value} is not null", self._whole_list(given, value), pattern]
         return " and ".join(c for c in conditions if c)
@@ -291,6 +335,16 @@ class Slot(Struct, frozen=True):
         if written or kind not in _PATTERNS:
             return None
         return f"regexp_full_match({given}, {literal(_PATTERNS[kind])})"
+
+
+# A number that the engine reads from JSON as a DOUBLE, and that may be none.
+_LONG_NUMBER = r"\.[0-9]{8}|[0-9]{9}\.|[0-9]{19}|[0-9]{9}[eE]"
+
+
+def _same_json(name: str, value: str) -> str:
+    """The condition that all of a JSON value is in a nested value."""
+    long = f"regexp_matches({name}::varchar, {literal(_LONG_NUMBER)})"
+    return f"not {long} and coalesce(json_contains(to_json({value})::json, {name}::json), false)"
 
 
 def _nulls(value: str, depth: int) -> str:

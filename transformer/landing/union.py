@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from transformer.landing.nested import is_nested
 from transformer.landing.staged import NOTHING, PART, ROW, SURE, UNKNOWN, Again, Session, Staged
 from transformer.landing.types import joined
 from transformer.names import quoted
@@ -79,7 +80,7 @@ def _both(old: str, new: str, *, text: bool) -> str:
 
 
 def _nested(kind: str) -> bool:
-    return kind.startswith(("STRUCT(", "MAP(")) or kind.endswith("]") or kind == "JSON"
+    return is_nested(kind) or kind == "JSON"
 
 
 def _reading(

@@ -51,11 +51,16 @@ _TYPES = {
     "postgresql": ("postgres", "postgres_scanner"),
     "mysql": ("mysql", "mysql_scanner"),
 }
-# SQLite: a value as text that keeps all its digits, and bytes as `X'…'`.
+# SQLite: a value as text, and bytes as `X'…'`. What SQLite writes of a number with a point may be
+# another number, or not its shortest text: more digits than it has are marked, for DuckDB to write.
 _AS_TEXT = (
-    "case typeof({0}) when 'blob' then quote({0}) when 'real' then"
-    " case when cast(cast({0} as text) as real) = {0} then cast({0} as text)"
-    " else printf('%!.17g', {0}) end else cast({0} as text) end"
+    "case typeof({0}) when 'blob' then quote({0}) when 'real' then char(1) || printf('%!.20g', {0})"
+    " when 'text' then case when unicode({0}) in (1, 2) then char(2) || {0} else {0} end"
+    " else cast({0} as text) end"
+)
+_WITHOUT_MARK = (
+    "case left({0}, 1) when chr(1) then try_cast(substr({0}, 2) as double)::varchar"
+    " when chr(2) then substr({0}, 2) else {0} end as {0}"
 )
 # And back to bytes, as DuckDB writes them: `\x00`.
 _BYTES = (
@@ -234,7 +239,8 @@ class DatabaseReader(Struct):
             UNKNOWN if query or (k == "BLOB" and n.lower() not in holding) else k
             for n, k in columns
         ]
-        made = self._asked(f"select {values} from {table}")
+        shown = ", ".join(_WITHOUT_MARK.format(quoted(n)) for n in names)
+        made = f"(select {shown} from {self._asked(f'select {values} from {table}')})"
         back = [_BYTES.format(quoted(n)) for n, k in zip(names, kinds, strict=True) if k == "BLOB"]
         if back:
             made = f"(select * replace ({', '.join(back)}) from {made})"

@@ -62,7 +62,7 @@ FIELDS: Fields = (
     ),
     Field("records", "text", "The list of rows in a JSON document, such as `data.items`"),
     Field("null_values", "texts", "Texts that mean that nothing is there", ()),
-    Field("sheet", "text", "The sheet of an Excel file; the first without it"),
+    Field("sheet", "text", "The sheet of an Excel file; without it, the first that is shown"),
     Field("range", "text", "The cells of an Excel sheet, such as `A3:F200`"),
     Field("header_row", "integer", "The row of the file or sheet that holds the names", 1),
     Field("endpoint", "text", "The server of `s3://` paths, when it is not Amazon's"),

@@ -10,7 +10,8 @@ import json
 from collections.abc import Callable, Sequence
 
 from transformer.names import literal
-from transformer.sync.types import FLOATS, JSON, MOMENTS, PLAIN, ZONED, Type
+from transformer.sync.types import FLOATS, JSON, MOMENTS, PLAIN, ZONED
+from transformer.type_names import Type
 
 Form = Callable[[Type, str], str]
 

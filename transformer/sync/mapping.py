@@ -17,7 +17,7 @@ from transformer.errors import ConfigError, did_you_mean
 from transformer.names import literal, quoted
 from transformer.project.values import Activation
 from transformer.sync import forms, types
-from transformer.sync.types import Type
+from transformer.type_names import Type, read
 
 # The columns that landing adds to every row of a source.
 OWN = frozenset({"_loaded_at", "_batch", "_source"})
@@ -42,7 +42,7 @@ class Sending(Struct, frozen=True):
     @property
     def kind(self) -> Type:
         """What its slot holds."""
-        found = types.read(self.type)
+        found = read(self.type)
         carried = types.carried(found)
         if carried is None:
             return Type("JSON")
@@ -64,7 +64,7 @@ class Sending(Struct, frozen=True):
         """SQL of its value, from the model's column."""
         column = quoted(self.column)
         if self.holds_json:
-            return f"({forms.json_text(types.read(self.type), column)})::json"
+            return f"({forms.json_text(read(self.type), column)})::json"
         return column if self.kind.text == self.type else f"{column}::{self.kind.text}"
 
     def json(self) -> str:

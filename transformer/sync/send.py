@@ -25,7 +25,7 @@ from transformer.project.values import Activation
 from transformer.sync.deliver import WORLD, Delivery, World, patiently
 from transformer.sync.difference import Difference
 from transformer.sync.ledger import Ledger, attached, copied
-from transformer.sync.mapping import Fields, Form, keys_of, mapped
+from transformer.sync.mapping import Fields, Form, Sending, keys_of, mapped
 from transformer.targets import Batch, Session, Shape, To, find, with_defaults
 
 SAMPLES = 5
@@ -200,10 +200,24 @@ class _Sync(Struct, frozen=True):
         try:
             table = self.con.execute(query, batch).to_arrow_table()
         except duckdb.Error as error:
-            raise ActivateError(f"a value cannot be sent: {str(error).splitlines()[0]}") from error
+            raise self._unsendable(error) from error
         documents = table.column("doc")
         sent = keys_of(fields) if only_keys else fields
         return _named(table.drop_columns(["doc"]), sent, self.forms), documents
+
+    def _unsendable(self, error: duckdb.Error) -> ActivateError:
+        """The error, with the field whose values have no form at the target."""
+        for each in self.difference.fields:
+            value = each.written(self.forms.get(each.name, "typed"))
+            try:
+                self.con.execute(f"select count({value}) from sync_out").fetchall()
+            except duckdb.Error as own:
+                return ActivateError(
+                    f"a value of `{each.name}` cannot be sent: {str(own).splitlines()[0]}",
+                    hint=f"cast `{each.column}` of the model to a type that the target has, or to"
+                    " text",
+                )
+        return ActivateError(f"a value cannot be sent: {str(error).splitlines()[0]}")
 
     def _summed(self, session: Session, delivery: Delivery, total: int) -> Sent:
         counts = _counts(self.con)
@@ -283,7 +297,7 @@ def _named(table: pa.Table, fields: Fields, forms: Mapping[str, Form]) -> pa.Tab
         pa.field(
             each.name,
             _plain(column.type),
-            metadata=_mark(each.holds_json and forms.get(each.name, "typed") == "typed"),
+            metadata=_mark(each) if forms.get(each.name, "typed") == "typed" else None,
         )
         for each, column in zip(fields, table.schema, strict=True)
     )
@@ -294,8 +308,10 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return pa.timestamp("us", "UTC") if pa.types.is_timestamp(kind) and kind.tz else kind
 
 
-def _mark(json_text: bool) -> dict[str, str] | None:
-    return {"holds": "json"} if json_text else None
+def _mark(field: Sending) -> dict[str, str] | None:
+    if field.holds_json:
+        return {"holds": "json"}
+    return {"holds": "hugeint"} if field.kind.text == "HUGEINT" else None
 
 
 def _connected(job: Job, shape: Shape, world: World) -> Session:

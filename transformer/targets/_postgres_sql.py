@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from transformer.names import Name, literal, quoted
+from transformer.names import Name, quoted
 from transformer.targets import Shape
+from transformer.targets._postgres_exact import ROWS, columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,8 +34,16 @@ TYPES = {
     "timestamp[us, tz=UTC]": "timestamptz",
 }
 
-ROWS = "transformer_rows"
 KEYS = "transformer_keys"
+# What a text means must not depend on how the server is set up.
+SETTINGS = "; ".join(
+    f"set local {name} = {value}"
+    for name, value in (
+        ("timezone", "'UTC'"),
+        ("intervalstyle", "'postgres'"),
+        ("extra_float_digits", "1"),
+    )
+)
 
 
 class Statements(Struct, frozen=True):
@@ -58,11 +67,11 @@ class Statements(Struct, frozen=True):
         updates = shape.mode != "append"
         return Statements(
             table=table.sql(),
-            columns=_columns(table),
+            columns=columns(table),
             create=_create(shape, table),
             explain=f"explain insert into {table.sql()} ({fields}) select {fields} "
             f"from {table.sql()} where false {_conflict(shape, updates)}",
-            stage=f"{_stage(ROWS, fields, table)}; {_stage(KEYS, keys, table)}",
+            stage=f"{SETTINGS}; {_stage(ROWS, fields, table)}; {_stage(KEYS, keys, table)}",
             copy_rows=f"copy {ROWS} ({fields}) from stdin (format csv)",
             copy_keys=f"copy {KEYS} ({keys}) from stdin (format csv)",
             insert=f"insert into {table.sql()} ({fields}) select {fields} from {ROWS} "
@@ -72,10 +81,15 @@ class Statements(Struct, frozen=True):
         )
 
 
+# What a field holds that its type in Arrow does not say. A HUGEINT may have 39 digits.
+_HOLDS = {b"json": "jsonb", b"hugeint": "numeric(39,0)"}
+
+
 def type_of(column: pa.Field) -> str:
     """The Postgres type that holds every value of an Arrow field."""
-    if (column.metadata or {}).get(b"holds") == b"json":
-        return "jsonb"
+    holds = (column.metadata or {}).get(b"holds")
+    if holds in _HOLDS:
+        return _HOLDS[holds]
     kind = column.type
     if is_list(kind):
         inner = kind.value_type
@@ -108,16 +122,6 @@ def _scalar(kind: pa.DataType) -> str:
 
 def _listed(names: tuple[str, ...], prefix: str = "") -> str:
     return ", ".join(prefix + quoted(each) for each in names)
-
-
-def _columns(table: Name) -> str:
-    return (
-        "select attname, typcategory from pg_attribute join pg_class on pg_class.oid = attrelid "
-        "join pg_type on pg_type.oid = atttypid "
-        "join pg_namespace on pg_namespace.oid = relnamespace "
-        f"where nspname = {literal(table.schema)} and relname = {literal(table.table)} "
-        "and attnum > 0 and not attisdropped"
-    )
 
 
 def _create(shape: Shape, table: Name) -> str:

@@ -1,7 +1,8 @@
 """A table in Postgres: each batch is copied to a stage and lands in one transaction.
 
-Rows are matched on the activation's key, so a batch that is sent again changes nothing. The
-driver is an extra: `pip install 'transformer-sql[postgres]'`.
+Rows are matched on the activation's key, so a batch that is sent again changes nothing. A row with
+a value that a column of the table would round or cut off goes to quarantine. Timestamps without a
+time zone are read as UTC. The driver is an extra: `pip install 'transformer-sql[postgres]'`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from transformer.targets import (
     Transient,
     with_defaults,
 )
-from transformer.targets._postgres_sql import Statements, form_of
+from transformer.targets._postgres_exact import Column, Exact, cannot_hold, exact
+from transformer.targets._postgres_sql import Statements, form_of, type_of
 from transformer.targets._secrets import Secrets
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class PostgresSession:
     forms: Mapping[str, str]
     whole: bool = False
     existed: bool = True
+    exact: Exact | None = None
     connection: psycopg.Connection | None = field(repr=False, default=None)
 
     def intact(self) -> bool:
@@ -73,14 +76,14 @@ class PostgresSession:
         return self.existed
 
     def send(self, batch: Batch) -> Sequence[Rejection]:
-        """Nothing: a bad row makes Postgres refuse the batch, and the caller splits it."""
+        """Rows with a value that a column would change. Another bad row makes Postgres refuse the
+        batch, and the caller splits it."""
         try:
             connection = self.opened()
             with connection.transaction(), connection.cursor() as cursor:
-                self._land(cursor, batch)
+                return self._land(cursor, batch)
         except self.driver.Error as error:
             raise self.judged(error) from None
-        return ()
 
     def close(self) -> None:
         """Close the connection, when there is one."""
@@ -116,15 +119,37 @@ class PostgresSession:
             return Transient(said)
         return ActivateError(f"`{self.label}` refused a batch: {said}")
 
-    def _land(self, cursor: psycopg.Cursor, batch: Batch) -> None:
+    def _land(self, cursor: psycopg.Cursor, batch: Batch) -> Sequence[Rejection]:
         cursor.execute(self.statements.stage)
         if batch.removed.num_rows:
             self._copied(cursor, self.statements.copy_keys, batch.removed)
             cursor.execute(self.statements.delete)
-        if batch.rows.num_rows:
-            self._copied(cursor, self.statements.copy_rows, batch.rows)
-            cursor.execute(self.statements.insert)
-            self._verify(cursor.rowcount, batch.rows.num_rows)
+        if not batch.rows.num_rows:
+            return ()
+        changed: Sequence[Rejection] = ()
+        if self.exact:
+            cursor.execute(self.exact.prepare)
+        self._copied(cursor, self.statements.copy_rows, batch.rows)
+        if self.exact:
+            changed = self._changed(cursor, self.exact, batch)
+        cursor.execute(self.statements.insert)
+        self._verify(cursor.rowcount, batch.rows.num_rows - len(changed))
+        return changed
+
+    def _changed(self, cursor: psycopg.Cursor, exact: Exact, batch: Batch) -> Sequence[Rejection]:
+        """The rows with a value that a column would change; they are taken out of the stage."""
+        self._copied(cursor, exact.copy, batch.rows.select(exact.names))
+        found = cursor.execute(exact.find).fetchall()
+        if found:
+            cursor.execute(exact.drop, [[number for number, _, _ in found]])
+        return [
+            Rejection(
+                batch.removed.num_rows + number - 1,
+                f"`{exact.checks[which].name}` is {exact.checks[which].shown} there, which would"
+                f" change {value}",
+            )
+            for number, which, value in found
+        ]
 
     def _copied(self, cursor: psycopg.Cursor, statement: str, rows: pa.Table) -> None:
         with cursor.copy(statement) as copy:
@@ -207,20 +232,40 @@ def _csv_writer() -> Any:
 def _prepare(session: PostgresSession, shape: Shape, create: bool) -> None:
     """Make the table or hold it against the shape, before anything is sent."""
     cursor = session.opened().cursor()
-    known: dict[str, str] = dict(cursor.execute(session.statements.columns).fetchall())
+    known = _columns(session, cursor)
     session.existed = bool(known)
     if not known and not create:
         raise ActivateError(f"there is no table `{session.label}`", hint="set `create: true`")
     if not known:
         cursor.execute(session.statements.create)
-        known = dict(cursor.execute(session.statements.columns).fetchall())
-    session.forms = {f.name: form_of(f, known.get(f.name, "")) for f in shape.schema}
+        known = _columns(session, cursor)
+    session.forms = {
+        f.name: form_of(f, known[f.name].category if f.name in known else "") for f in shape.schema
+    }
     for each in shape.fields:
         if each not in known:
             raise ActivateError(
                 f"`{session.label}` has no column `{each}`", hint=did_you_mean(each, known)
             )
+    session.exact = _exact(session, shape, known)
     _check_key(session, shape, cursor)
+
+
+def _columns(session: PostgresSession, cursor: psycopg.Cursor) -> dict[str, Column]:
+    rows = cursor.execute(session.statements.columns).fetchall()
+    return {name: Column(*rest) for name, *rest in rows}
+
+
+def _exact(session: PostgresSession, shape: Shape, known: Mapping[str, Column]) -> Exact | None:
+    sent = {each.name: type_of(each) for each in shape.schema}
+    for name, kind in sent.items():
+        if cannot_hold(kind, known[name]):
+            raise ActivateError(
+                f"`{name}` of `{session.label}` is `{known[name].shown}` and would lose a part of"
+                f" every `{kind}`",
+                hint="cast the column of the model, or change the column of the table",
+            )
+    return exact(sent, known)
 
 
 def _check_key(session: PostgresSession, shape: Shape, cursor: psycopg.Cursor) -> None:

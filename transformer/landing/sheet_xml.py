@@ -1,0 +1,256 @@
+"""Cells whose value the reader of sheets does not give, read from the workbook's own XML.
+
+The reader gives numbers as DOUBLEs, errors and texts of blanks alone as nothing, and a formula
+whose value was never stored as an empty cell.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from html import unescape
+from math import isfinite
+from xml.etree.ElementTree import Element, iterparse
+
+from msgspec import Struct
+
+Cell = tuple[int, int]
+
+# A prefix that a writer may give to every tag.
+_P = rb"(?:\w+:)?"
+_F = rb"<%sf\b[^>]*?(?:/>|>[^<]*</%sf>)" % (_P, _P)
+_V = rb"<%sv\b[^>]*>" % _P
+_BLANK = rb"(?:[ \t\r\n]|&#(?:9|10|13|32|x9|xA|xD|x20);)+"
+_ODD = re.compile(
+    rb"<%sc\b([^>]*)>\s*(?:" % _P
+    + rb"(?:%s\s*)?%s(#[^<]*|-?[0-9.]{16,}(?:[eE][-+]?[0-9]+)?|-?[0-9.]+[eE][-+]?[0-9]{3,})</"
+    % (_F, _V)
+    + rb"|(%s)\s*(%s</%sv>|<%sv\s*/>)?\s*</%sc>" % (_F, _V, _P, _P, _P)
+    + rb"|<%sis>\s*<%st\b[^>]*>(%s)</%st>\s*</%sis>)" % (_P, _P, _BLANK, _P, _P)
+)
+_NO_DAY = re.compile(rb"<%sc\b([^>]*)>\s*(?:%s\s*)?%s(-[^<]*|60(?:\.[^<]*)?)</" % (_P, _F, _V))
+_WHERE = re.compile(rb'\sr="([A-Z]+)([0-9]+)"')
+_TYPE = re.compile(rb'\st="(\w+)"')
+_TAG = re.compile(rb"<%s(row|c)\b([^>]*)>" % _P)
+_ROW = re.compile(rb'\sr="([0-9]+)"')
+_SHARED = re.compile(rb"<%ssi\b[^>]*?(?:/>|>(.*?)</%ssi>)" % (_P, _P), re.DOTALL)
+_ALONE = re.compile(rb"\s*<%st\b[^>]*>(%s)</%st>\s*" % (_P, _BLANK, _P))
+# So many digits of a number are a DOUBLE's, written out. A whole number of fewer is exact in it.
+_DIGITS = 17
+_WHOLE_DIGITS = 15
+
+
+class Odd(Struct, frozen=True):
+    """Cells by row and column, counted from 0: the texts that stand there, the numbers of more
+    digits than a DOUBLE has, and formulas whose value was not stored."""
+
+    texts: Mapping[Cell, str] = {}
+    numbers: Mapping[Cell, str] = {}
+    lost: frozenset[Cell] = frozenset()
+
+
+def odd_cells(content: bytes, sheet: str, doubtful: frozenset[Cell]) -> Odd:
+    """What the reader of cells loses in this sheet; nothing in workbooks that are not XML.
+    `doubtful` are moments that it may have from a serial number that is not a day."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as book:
+            if "content.xml" in book.namelist():
+                return _of_document(book.read("content.xml"), sheet)
+            return _of_workbook(book, sheet, doubtful)
+    except (KeyError, zipfile.BadZipFile):
+        return Odd()
+
+
+def place(letters: str) -> int:
+    """A column by its letters, counted from 0."""
+    made = 0
+    for letter in letters.upper():
+        made = made * 26 + ord(letter) - ord("A") + 1
+    return made - 1
+
+
+# ------------------------------------------------------------------ Excel
+def _of_workbook(book: zipfile.ZipFile, sheet: str, doubtful: frozenset[Cell]) -> Odd:
+    links = book.read("xl/_rels/workbook.xml.rels").decode("utf-8", "replace")
+    xml = book.read(_part(_sheet_target(book, links, sheet)))
+    texts: dict[Cell, str] = {}
+    numbers: dict[Cell, str] = {}
+    lost: set[Cell] = set()
+    places = _Places(xml)
+    for found in _ODD.finditer(xml):
+        attributes, value, formula, stored, blank = found.groups()
+        kind = (_TYPE.findall(attributes) or [b"n"])[0]
+        if blank:
+            texts[places.of(found)] = _text(blank)
+        elif formula and not (kind == b"str" and stored):  # a text may be empty
+            lost.add(places.of(found))
+        elif value and kind == b"e":
+            texts[places.of(found)] = _text(value)
+        elif value and kind == b"n" and not _fits(value.decode()):
+            numbers[places.of(found)] = value.decode()
+    if doubtful:
+        serials = ((places.of(cell), cell[2].decode()) for cell in _NO_DAY.finditer(xml))
+        texts |= {cell: _no_day(serial) for cell, serial in serials if cell in doubtful}
+    blanks = _shared_blanks(book, links)
+    if blanks:
+        texts |= _with_shared(xml, blanks, places)
+    return Odd(texts, numbers, frozenset(lost))
+
+
+def _fits(number: str) -> bool:
+    """Whether a DOUBLE says all of a number, as far as a spreadsheet has written it."""
+    mantissa = re.split("[eE]", number)[0].lstrip("-")
+    digits = mantissa.replace(".", "").strip("0" if "." in mantissa else "")
+    try:
+        read = float(number)
+    except ValueError:
+        return True
+    most = _DIGITS if "." in mantissa else _WHOLE_DIGITS
+    return len(digits.lstrip("0")) <= most and isfinite(read) and (read != 0 or not digits)
+
+
+def _no_day(serial: str) -> str:
+    """What stands for a serial number that is not a day: 60 is the 29th of February 1900, which
+    only spreadsheets know, and there is none below 0."""
+    if serial.startswith("-"):
+        return serial
+    clock = str(timedelta(milliseconds=round(float(serial) % 1 * 86_400_000)))
+    return "1900-02-29" + (f" {clock.rjust(8, '0')}" if float(serial) % 1 else "")
+
+
+def _with_shared(xml: bytes, blanks: Mapping[int, str], places: _Places) -> dict[Cell, str]:
+    numbers = b"|".join(b"%d" % number for number in blanks)
+    cells = re.compile(rb'<%sc\b([^>]*\st="s"[^>]*)>\s*%s(%s)</' % (_P, _V, numbers))
+    return {places.of(found): blanks[int(found[2])] for found in cells.finditer(xml)}
+
+
+def _shared_blanks(book: zipfile.ZipFile, links: str) -> dict[int, str]:
+    """Shared texts of blanks alone, by number."""
+    target = next(
+        (
+            unescape(_attribute(tag, "Target"))
+            for tag in re.findall(r"<Relationship\b[^>]*>", links)
+            if _attribute(tag, "Type").endswith("/sharedStrings")
+        ),
+        None,
+    )
+    if target is None or _part(target) not in book.namelist():
+        return {}
+    xml = book.read(_part(target))
+    if not re.search(rb">%s</%st>" % (_BLANK, _P), xml):
+        return {}
+    items = enumerate(_ALONE.fullmatch(found[1] or b"") for found in _SHARED.finditer(xml))
+    return {number: _text(found[1]) for number, found in items if found}
+
+
+class _Places:
+    """Where each cell of a sheet stands. Cells may leave it to their order."""
+
+    def __init__(self, xml: bytes) -> None:
+        self.xml = xml
+        self.counted: dict[int, Cell] | None = None
+
+    def of(self, cell: re.Match[bytes]) -> Cell:
+        said = _WHERE.search(cell[1])
+        if said:
+            return int(said[2]) - 1, place(said[1].decode())
+        if self.counted is None:
+            self.counted = dict(_counted(self.xml))
+        return self.counted[cell.start()]
+
+
+def _counted(xml: bytes) -> Iterator[tuple[int, Cell]]:
+    row = column = -1
+    for tag in _TAG.finditer(xml):
+        if tag[1] == b"row":
+            said = _ROW.search(tag[2])
+            row, column = int(said[1]) - 1 if said else row + 1, -1
+            continue
+        where = _WHERE.search(tag[2])
+        column = place(where[1].decode()) if where else column + 1
+        yield tag.start(), (row, column)
+
+
+def _text(xml: bytes) -> str:
+    return unescape(xml.decode("utf-8", "replace").replace("\r\n", "\n"))
+
+
+def _sheet_target(book: zipfile.ZipFile, links: str, sheet: str) -> str:
+    listed = book.read("xl/workbook.xml").decode("utf-8", "replace")
+    for tag in re.findall(r"<(?:\w+:)?sheet\b[^>]*>", listed):
+        if unescape(_attribute(tag, "name")) == sheet:
+            wanted = _attribute(tag, r"\w+:id")
+            for link in re.findall(r"<Relationship\b[^>]*>", links):
+                if _attribute(link, "Id") == wanted:
+                    return unescape(_attribute(link, "Target"))
+    raise KeyError(sheet)
+
+
+def _part(target: str) -> str:
+    return target.lstrip("/") if target[:1] == "/" else f"xl/{target}"
+
+
+def _attribute(tag: str, name: str) -> str:
+    found = re.search(rf"\s{name}=(?:\"([^\"]*)\"|'([^']*)')", tag)
+    return (found[1] or found[2] or "") if found else ""
+
+
+# ------------------------------------------------------------------ OpenDocument
+_OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_WORDS = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_CALC = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
+_CELLS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
+_DURATION = re.compile(r"(-?)PT([0-9]+)H([0-9]+)M([0-9]+)(?:[.,]([0-9]+))?S")
+# What only such cells have: without it, the document need not be walked.
+_MAY_BE_ODD = re.compile(
+    rb'value-type="(?:error|time)"|office:value="-?(?:[0-9.]{16,}|[0-9.]+[eE][-+]?[0-9]{3,})'
+)
+
+
+def _of_document(xml: bytes, sheet: str) -> Odd:
+    texts: dict[Cell, str] = {}
+    numbers: dict[Cell, str] = {}
+    for cells, cell in _document_cells(xml, sheet) if _MAY_BE_ODD.search(xml) else ():
+        kind, value = cell.get(f"{_OFFICE}value-type"), cell.get(f"{_OFFICE}value", "")
+        if cell.get(f"{_CALC}value-type") == "error":
+            texts |= dict.fromkeys(cells, cell.findtext(f"{_WORDS}p", "").strip())
+        elif kind == "time":
+            texts |= dict.fromkeys(cells, _clock(cell.get(f"{_OFFICE}time-value", "")))
+        elif value and not _fits(value):
+            numbers |= dict.fromkeys(cells, value)
+    return Odd(texts, numbers)
+
+
+def _clock(duration: str) -> str:
+    found = _DURATION.fullmatch(duration)
+    if not found:
+        return duration
+    sign, hours, minutes, seconds, parts = found.groups()
+    rest = (parts or "").rstrip("0")
+    return f"{sign}{hours}:{minutes}:{seconds}{'.' if rest else ''}{rest}"
+
+
+def _document_cells(xml: bytes, sheet: str) -> Iterator[tuple[list[Cell], Element]]:
+    """The cells of one sheet with all places that they stand for."""
+    row, inside = 0, False
+    element: Element
+    for event, element in iterparse(io.BytesIO(xml), ("start", "end")):  # noqa: S314 - expat bounds entities
+        if element.tag == f"{_TABLE}table":
+            inside = event == "start" and element.get(f"{_TABLE}name") == sheet
+        elif inside and event == "end" and element.tag == f"{_TABLE}table-row":
+            times = int(element.get(f"{_TABLE}number-rows-repeated", 1))
+            column = 0
+            for cell in element:
+                if cell.tag not in _CELLS:
+                    continue
+                wide = int(cell.get(f"{_TABLE}number-columns-repeated", 1))
+                if cell.get(f"{_OFFICE}value-type"):
+                    across = range(column, column + wide)
+                    yield [(r, c) for r in range(row, row + times) for c in across], cell
+                column += wide
+            row += times
+            element.clear()
