@@ -270,7 +270,7 @@ def _way_out(what: str) -> str:
         return "mend the value, or write `try_cast`, which gives NULL where it cannot"
     if "File too large" in what or "No space left" in what:
         return "make room and build again"
-    return "mend it and build again; what was built besides is not built again"
+    return "correct it and build again; what else was built is not built again"
 
 
 def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
