@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO, cast
 
@@ -122,9 +121,12 @@ def one_line_end(given: Given) -> bool:
     with _opened(given) as stream:
         if not isinstance(stream, BufferedReader):
             return _alike(stream.read(_HEAD))
-        with mmap(stream.fileno(), 0, access=ACCESS_READ) as whole:
-            if whole.find(b"\r") < 0:
-                return True
+        while block := stream.read(_BLOCK):
+            if b"\r" in block:
+                break
+        else:
+            return True
+        stream.seek(0)
         counts = [0, 0, 0]
         last = b""
         while block := stream.read(_BLOCK):
