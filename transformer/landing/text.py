@@ -114,12 +114,12 @@ def in_utf8(given: Given, encoding: str) -> Iterator[str | None]:
 
 
 def one_line_end(given: Given) -> bool:
-    """Whether the lines of a local file all end alike, as DuckDB needs it. Of a packed file only
-    the first lines are looked at."""
+    """Whether the lines of a local file all end alike, as DuckDB needs it. Of a packed file, and
+    where only the first rows are wanted, only the first lines are looked at."""
     if is_zstd(given):
         return True
     with _opened(given) as stream:
-        if not isinstance(stream, BufferedReader):
+        if given.limit or not isinstance(stream, BufferedReader):
             return _alike(stream.read(_HEAD))
         while block := stream.read(_BLOCK):
             if b"\r" in block:
