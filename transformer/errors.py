@@ -26,6 +26,9 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+# The hint where a step failed by what is written in the project.
+BUILD_AGAIN = "correct it and build again; what else was built is not built again"
+
 
 class Where(Struct, frozen=True):
     """A place in a user's file: 1-based line and column, `width` characters wide.

@@ -13,7 +13,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from transformer.errors import BuildError, TransformError, Where, did_you_mean, is_panic
+from transformer.errors import (
+    BUILD_AGAIN,
+    BuildError,
+    TransformError,
+    Where,
+    did_you_mean,
+    is_panic,
+)
 from transformer.names import Name
 from transformer.project.values import Model, Project
 
@@ -135,7 +142,7 @@ def _way_out(error: BaseException) -> str:
             f"install the package that holds `{name}` into the environment in which `transform`"
             " runs: Python models run there"
         )
-    return "correct it and build again; what else was built is not built again"
+    return BUILD_AGAIN
 
 
 class _Aside:

@@ -46,11 +46,18 @@ def whole(kind: str, json: str, made: str) -> str:
     )
 
 
+def marked(json: str, pattern: str) -> str:
+    """JSON with `chr(1)` before and `chr(2)` behind what the second group of a pattern finds; its
+    first group finds texts, which stay as they are."""
+    both = "concat('\\1', chr(1), '\\2', chr(2))"
+    tokens = f"regexp_replace({json}, {literal(pattern)}, {both}, 'g')"
+    return f"replace({tokens}, chr(1) || chr(2), '')"
+
+
 def _as_texts(json: str) -> str:
     """JSON with a text in place of each value, so that all its digits are kept."""
-    both = "concat('\\1', chr(1), '\\2', chr(2))"
-    tokens = f"regexp_replace({json}, {literal(_TEXT_OR_VALUE)}, {both}, 'g')"
-    quoted_values = f"translate(replace({tokens}, chr(1) || chr(2), ''), chr(1) || chr(2), '\"\"')"
+    marks = marked(json, _TEXT_OR_VALUE)
+    quoted_values = f"translate({marks}, chr(1) || chr(2), '\"\"')"
     return f"try_cast({quoted_values} as json)"
 
 

@@ -311,12 +311,10 @@ def _rest(
     if staged.first:
         again = replace(again, rows=_only_retried(landing, staged.reading(staged.columns)))
     session.run(f"create or replace temp table __left as {again.left(staged.kept)}")
-    if staged.broken:
+    if staged.broken and session.rows("select 1 from __broken limit 1"):
         session.run(
             f"update __left set {ROW} = {ROW} + (select count(*) from __shifts s"
             f" where s.part = {PART} and s.before < {ROW})"
-            if session.rows("select 1 from __broken limit 1")
-            else "select 1"
         )
     if staged.again is None:
         return replace(staged, reading=lambda _: "from __left", sure=False, lines=(), bad=None)

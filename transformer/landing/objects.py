@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from transformer.errors import LoadError
+from transformer.landing.from_json import marked
 from transformer.landing.given import KEPT, LONGEST_LINE, PASSED, Given
 from transformer.landing.staged import (
     NOTHING,
@@ -371,12 +372,9 @@ def _verbatim(name: str, key: str) -> str:
 
 def _with_marks(line: str) -> str:
     """The line; numbers in it are marked texts where one of them is long."""
-    both = "concat('\\1', chr(1), '\\2', chr(2))"
-    tokens = f"regexp_replace({line}, {literal(_TEXT_OR_NUMBER)}, {both}, 'g')"
-    numbers = f"replace({tokens}, chr(1) || chr(2), '')"
-    opened = f"replace({numbers}, chr(1), {literal(chr(34) + _MARK)})"
-    marked = f"replace({opened}, chr(2), {literal(chr(34))})"
-    return f"(case when regexp_matches({line}, {literal(_LONG)}) then {marked} else {line} end)"
+    opened = f"replace({marked(line, _TEXT_OR_NUMBER)}, chr(1), {literal(chr(34) + _MARK)})"
+    closed = f"replace({opened}, chr(2), {literal(chr(34))})"
+    return f"(case when regexp_matches({line}, {literal(_LONG)}) then {closed} else {line} end)"
 
 
 def _unmarked(text: str) -> str:

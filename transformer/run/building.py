@@ -17,7 +17,14 @@ from transformer.compile.dbt.relation import Relation
 from transformer.compile.model_config import hook_texts
 from transformer.compile.nodes import ModelBody, Node, SeedBody
 from transformer.engines import Session
-from transformer.errors import BuildError, Fault, MemoryShortError, TransformError, Where
+from transformer.errors import (
+    BUILD_AGAIN,
+    BuildError,
+    Fault,
+    MemoryShortError,
+    TransformError,
+    Where,
+)
 from transformer.names import Name
 from transformer.plan.materialize import DELTA, Statement
 from transformer.plan.versions import view_version
@@ -270,7 +277,7 @@ def _way_out(what: str) -> str:
         return "mend the value, or write `try_cast`, which gives NULL where it cannot"
     if "File too large" in what or "No space left" in what:
         return "make room and build again"
-    return "correct it and build again; what else was built is not built again"
+    return BUILD_AGAIN
 
 
 def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
