@@ -61,7 +61,7 @@ def main() -> int:
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--models", type=int, default=150)
     reader.add_argument("--rows", type=int, default=300_000)
-    reader.add_argument("--runs", type=int, default=3)
+    reader.add_argument("--runs", type=int, default=5)
     given = reader.parse_args()
     found = measured(given.models, given.runs) | landed(given.rows, given.runs)
     most = {row: ratio * MARGIN for row, ratio in (RATIOS | LANDINGS).items()}
