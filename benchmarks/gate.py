@@ -5,8 +5,9 @@ got worse.
 
 The sides take turns, so that a slow machine slows both; CPU seconds are compared, not the clock.
 A ratio may be a third worse than it was when it was last written down here: so much do they differ
-from run to run on a busy machine. Of so few models and rows much is start-up, so the ratios are not
-those of `docs/performance.md`.
+from run to run on a busy machine. What exceeds its bound is measured up to twice more and fails
+only if it exceeds it each time: slower code always does, a disturbed run once. Of so few models and
+rows much is start-up, so the ratios are not those of `docs/performance.md`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import landing
@@ -27,28 +29,33 @@ RATIOS = {"cold": 1.4, "same": 1.0}
 # The same for files of 300,000 rows.
 LANDINGS = {"csv": 1.5, "csv, dirty": 1.9, "ndjson": 2.3, "events": 1.2, "parquet": 2.1}
 MARGIN = 1.35
+TRIES = 3
 
 
-def measured(models: int, runs: int) -> dict[str, float]:
-    """The ratio of every row that is held."""
+def measured(held: Collection[str], models: int, runs: int) -> dict[str, float]:
+    """The ratio of these rows."""
+    if not held:
+        return {}
     with tempfile.TemporaryDirectory() as home:
         out = Path(home) / "out.json"
         subprocess.run(
             [
                 *(sys.executable, str(HERE / "run.py"), "--models", str(models)),
-                *("--runs", str(runs), "--only", ",".join(RATIOS), "--json", str(out)),
+                *("--runs", str(runs), "--only", ",".join(held), "--json", str(out)),
             ],
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         costs = json.loads(out.read_text())["costs"]
-    return {row: _median(costs["ours"][row]) / _median(costs["floor"][row]) for row in RATIOS}
+    return {row: _median(costs["ours"][row]) / _median(costs["floor"][row]) for row in held}
 
 
-def landed(rows: int, runs: int) -> dict[str, float]:
-    """The ratio of every landing that is held."""
-    costs = landing.costs(rows, runs)
+def landed(held: Collection[str], rows: int, runs: int) -> dict[str, float]:
+    """The ratio of these landings."""
+    if not held:
+        return {}
+    costs = landing.costs(rows, runs, held)
     return {kind: sides["ours"][0] / sides["floor"][0] for kind, sides in costs.items()}
 
 
@@ -63,11 +70,14 @@ def main() -> int:
     reader.add_argument("--rows", type=int, default=300_000)
     reader.add_argument("--runs", type=int, default=5)
     given = reader.parse_args()
-    found = measured(given.models, given.runs) | landed(given.rows, given.runs)
-    most = {row: ratio * MARGIN for row, ratio in (RATIOS | LANDINGS).items()}
-    for row, ratio in found.items():
-        print(f"{row}: {ratio:.2f} of the floor, at most {most[row]:.2f}")
-    return int(any(ratio > most[row] for row, ratio in found.items()))
+    held = {row: ratio * MARGIN for row, ratio in (RATIOS | LANDINGS).items()}
+    for _ in range(TRIES):
+        found = measured(held.keys() & RATIOS, given.models, given.runs)
+        found |= landed(held.keys() & LANDINGS, given.rows, given.runs)
+        for row, ratio in found.items():
+            print(f"{row}: {ratio:.2f} of the floor, at most {held[row]:.2f}", flush=True)
+        held = {row: most for row, most in held.items() if found[row] > most}
+    return int(bool(held))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import duckdb
@@ -42,6 +42,8 @@ _FLOORS = {
     "events": "read_json('{path}')",
     "parquet": "read_parquet('{path}')",
 }
+_DIRTY = ", dirty"
+LANDINGS = ("csv", f"csv{_DIRTY}", "ndjson", "events", "parquet")
 _ENDINGS = {"csv": "csv", "ndjson": "ndjson", "events": "ndjson", "parquet": "parquet"}
 _FLOOR = (
     "import duckdb, sys; c = duckdb.connect(sys.argv[1]); c.execute('set threads = 2');"
@@ -120,33 +122,29 @@ def rounds(
             yield kind, "ours", *measured([*load, str(root)])
             if kind == "csv":
                 dirty(root / "data" / path.name)
-                yield "csv, dirty", "ours", *measured([*load, str(root)])
+                yield kind + _DIRTY, "ours", *measured([*load, str(root)])
+                database.unlink()
                 yield (
-                    "csv, dirty",
+                    kind + _DIRTY,
                     "floor",
-                    *measured(
-                        [
-                            sys.executable,
-                            "-c",
-                            _FLOOR,
-                            str(database.with_name("again.duckdb")),
-                            floor,
-                        ]
-                    ),
+                    *measured([sys.executable, "-c", _FLOOR, str(database), floor]),
                 )
-                database.with_name("again.duckdb").unlink(missing_ok=True)
 
 
-def costs(rows: int, runs: int) -> dict[str, dict[str, tuple[float, float]]]:
+def costs(
+    rows: int, runs: int, only: Collection[str] = LANDINGS
+) -> dict[str, dict[str, tuple[float, float]]]:
     """By landing and side, the medians of CPU seconds and peak MiB."""
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    formats = {landing.removesuffix(_DIRTY) for landing in only}
     with tempfile.TemporaryDirectory() as folder:
-        files = make(Path(folder), rows)
+        files = {f: path for f, path in make(Path(folder), rows).items() if f in formats}
         for kind, whose, seconds, peak in rounds(Path(folder), files, runs):
             found.setdefault(kind, {}).setdefault(whose, []).append((seconds, peak))
     return {
         kind: {whose: _medians(measures) for whose, measures in sides.items()}
         for kind, sides in found.items()
+        if kind in only
     }
 
 
