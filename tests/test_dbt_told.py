@@ -53,3 +53,31 @@ def test_files_of_packages_are_listed_from_the_packages_folder(tmp_path: Path) -
     root = project(tmp_path, **more)
     found, _ = listed(Ask(root, select=("package:q",), command="list"), Outside({}))
     assert [thing.path for thing in found] == ["models/deep/x.sql"]
+
+
+OLD = """\
+models:
+  - {name: gone, deprecation_date: 2024-02-29}
+  - {name: going, deprecation_date: "2999-01-01T00:00:00+01:00"}
+  - {name: stays}
+"""
+
+
+def test_models_past_their_deprecation_date_and_their_readers_are_named(tmp_path: Path) -> None:
+    root = project(
+        tmp_path,
+        **{
+            "models/old.yml": OLD,
+            "models/gone.sql": "select 1 as a",
+            "models/going.sql": "select 1 as a",
+            "models/stays.sql": "select 1 as a",
+            "models/reader.sql": "select * from {{ ref('gone') }}, {{ ref('going') }}",
+            "models/fine.sql": "select * from {{ ref('stays') }}",
+        },
+    )
+    plan = run(root, "build").plan
+    assert sorted(plan.notices) == [
+        "`gone` passed its deprecation date, 2024-02-29: disable or remove it",
+        "`reader` reads `going`, which will be deprecated on 2999-01-01",
+        "`reader` reads `gone`, which was deprecated on 2024-02-29",
+    ]

@@ -51,11 +51,19 @@ def test_an_empty_list_adds_nothing(tmp_path: Path, mode: str) -> None:
         here.write("1.json", '[{"x": 1}]')
         here.load()
         here.write("2.json", "[]")
-        if mode == "append":
+        here.load()
+        here.write("3.json", '[{"x": 2, "y": 0}]')
+        here.load()
+        assert here.rows() == [(1, None), (2, 0)]
+
+
+def test_objects_without_the_key_of_a_merge_are_refused(tmp_path: Path) -> None:
+    with lab(tmp_path, path="*.json", mode="merge", key=("x",)) as here:
+        here.write("1.json", '[{"x": 1}]')
+        here.load()
+        here.write("2.json", "[{}]")
+        with pytest.raises(LoadError, match="no column `x`"):
             here.load()
-        else:  # what it merges needs its key
-            with pytest.raises(LoadError, match="no column `x`"):
-                here.load()
         assert here.rows() == [(1,)]
 
 

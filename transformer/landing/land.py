@@ -7,6 +7,8 @@ and gets what is slow: other types, exact digits, quarantine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -48,6 +50,8 @@ def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -
     the transaction has to be undone and tried with what was learned."""
     if learned.columns:
         staged = replace(staged, columns=learned.columns)
+    if not staged.columns and not landing.fresh and not _any_rows(session, staged):
+        staged = _with_keys(staged, landing.load.key)
     fitted = fit(session, landing, staged, learned)
     _keys_exist(landing, fitted)
     _retried(session, landing)
@@ -78,6 +82,20 @@ def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -
     columns = tuple((n, k) for n, k in session.columns(f"from {landing.target.sql()}"))
     changes = (*_changes(landing, fitted), *_warned(landing, read, quarantined))
     return Landed(read, landed, quarantined, new, columns, changes)
+
+
+def _any_rows(session: Session, staged: Staged) -> bool:
+    return bool(session.rows(f"select 1 from ({staged.rows}) limit 1"))
+
+
+def _with_keys(staged: Staged, key: Sequence[str]) -> Staged:
+    """An empty list of JSON has no columns, so it misses none."""
+    nothing = "".join(f"null::varchar as {quoted(name)}, " for name in key)
+
+    def reading(_: Columns) -> str:
+        return f"select {nothing}* from ({(staged.first or staged.reading)(())})"
+
+    return replace(staged, reading=reading, columns=tuple((name, "VARCHAR") for name in key))
 
 
 def _add(session: Session, rows: Typed, offered: Offered) -> None:

@@ -1,8 +1,9 @@
-"""What a user should know of tables that keep rows: of an old query, and from loads."""
+"""What a user should know of a plan: rows an old query made, models past their deprecation date."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.landing.staged import OWN
@@ -23,6 +24,28 @@ def kept_rows(
             f" them; `--full-refresh` makes them again: --select {name} --full-refresh"
         )
     yield from no_longer_given(material, given)
+
+
+def deprecated(node: Node, graph: Graph, now: datetime) -> Iterator[str]:
+    """What is to be said where a model, or one that the node reads, has a `deprecation_date`.
+
+    As dbt: a model is named once its date has passed, and readers of it before that too.
+    """
+    if (date := _deprecation(node)) and date <= now:
+        yield f"`{node.name}` passed its deprecation date, {date:%Y-%m-%d}: disable or remove it"
+    reads = () if node.kind == "check" else node.needs
+    for read in (graph[each] for each in reads):
+        if date := _deprecation(read):
+            state = "was deprecated" if date <= now else "will be deprecated"
+            yield f"`{node.name}` reads `{read.name}`, which {state} on {date:%Y-%m-%d}"
+
+
+def _deprecation(node: Node) -> datetime | None:
+    written = node.described.facts.get("deprecation_date")
+    try:
+        return datetime.fromisoformat(written) if written else None
+    except ValueError:
+        return None
 
 
 def loaders_above(node: Node, graph: Graph) -> frozenset[str]:

@@ -23,20 +23,10 @@ from transformer.errors import TransformError, Where
 from transformer.plan.checked import check_of, rows_of
 from transformer.plan.checks import Check
 from transformer.plan.fingerprint import shape
-from transformer.plan.materialize import (
-    Material,
-    Statement,
-    brings_new,
-    statements,
-)
-from transformer.plan.notices import kept_rows, listed, loaders_above
+from transformer.plan.materialize import Material, Statement, brings_new, statements
+from transformer.plan.notices import deprecated, kept_rows, listed, loaders_above
 from transformer.plan.snapshots import Record, snapshot
-from transformer.plan.versions import (
-    current_versions,
-    print_of,
-    solid_needs,
-    steadiness_of,
-)
+from transformer.plan.versions import current_versions, print_of, solid_needs, steadiness_of
 from transformer.plan.work import Facts, Probe, Wish, Work
 from transformer.steps import BAD, Action, Plan, Skip, State, Step
 
@@ -201,9 +191,10 @@ class _Planner:
     def notices(self) -> Iterator[str]:
         for node in (self.graph[each] for each in self.due):
             if material := self.material(node):
-                known, given = self.state.nodes.get(node.id), self.facts.columns.get(node.id, ())
-                given = self.facts.increments.get(node.id, given)
-                yield from kept_rows(material, known, self.prints[node.id], given)
+                known, made_of = self.state.nodes.get(node.id), self.prints[node.id]
+                given = self.facts.increments.get(node.id, self.facts.columns.get(node.id, ()))
+                yield from kept_rows(material, known, made_of, given)
+            yield from deprecated(node, self.graph, self.wish.now)
 
     def gates(self) -> dict[str, list[str]]:
         """Which checks are measured in one scan, by the step that measures them.
