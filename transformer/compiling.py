@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,21 @@ from transformer.compile.graph import CompiledProject, compile_project
 from transformer.compile.naming import Placed
 from transformer.compile.nodes import Graph
 from transformer.compile.templates import render_text
+from transformer.compile.world import CONNECTING_ONLY
 from transformer.engines import find
+from transformer.errors import UsageError
 from transformer.names import Name
 from transformer.plan.checks import CHECKS
 from transformer.plan.choice import chosen
 from transformer.project.dbt.load import DbtRequest, load_dbt_project
+from transformer.project.dbt.words import Render
 from transformer.project.form import is_dbt_project
 from transformer.project.load import Request, load_project
 from transformer.project.paths import places_of
 from transformer.project.schema import Vocabulary
+from transformer.project.secrets import plain_secrets
 from transformer.project.values import Project
+from transformer.redaction import SHORTEST, of_url
 from transformer.seeing import grammar_of, world_of
 from transformer.workplace import Workplace
 
@@ -41,7 +45,8 @@ def vocabulary() -> Vocabulary:
 def compiled(ask: Ask, outside: Outside) -> tuple[Project, CompiledProject]:
     """Reads and compiles the project. Raises UsageError when there is none."""
     project = _read(ask.root.resolve(), ask, outside)
-    _note_passwords(project, outside.secrets)
+    _no_secret_in(project.vars, outside.secrets)
+    outside.secrets.update(plain_secrets(project))
     grammar = grammar_of(project)
     world = world_of(ask, outside)
     made = compile_project(project, world, grammar)
@@ -49,6 +54,13 @@ def compiled(ask: Ask, outside: Outside) -> tuple[Project, CompiledProject]:
         return project, made
     far = _far(project, made.graph, ask)
     return project, compile_project(project, world, grammar, far)
+
+
+def _no_secret_in(variables: Mapping[str, Any], secrets: Collection[str]) -> None:
+    """Raises UsageError where a variable holds a secret: a filter would change it in the SQL."""
+    for name, value in variables.items():
+        if any(secret in str(value) for secret in secrets):
+            raise UsageError(f"the variable `{name}` holds a secret", hint=CONNECTING_ONLY)
 
 
 def _far(project: Project, graph: Graph, ask: Ask) -> dict[str, Placed]:
@@ -72,23 +84,43 @@ def _read(root: Path, ask: Ask, outside: Outside) -> Project:
     """The project in the folder, of whichever form it is."""
 
     def native(text: str, where: Any, variables: Mapping[str, Any]) -> str:
-        return render_text(text, where, yaml_words(variables, outside.env, outside.secrets))
+        return render_text(text, where, yaml_words(variables, outside.env))
 
-    def worded(text: str, where: Any, words: Mapping[str, Any]) -> str:
-        known = {**WORDS, **yaml_words({}, outside.env, outside.secrets), **words}
-        return render_text(text, where, known)
+    def connecting(text: str, where: Any, variables: Mapping[str, Any]) -> str:
+        def words(used: set[str]) -> Mapping[str, Any]:
+            return yaml_words(variables, outside.env, used)
+
+        return _connecting(text, where, words, outside)
 
     if not is_dbt_project(root):
-        return load_project(Request(root, ask.target, ask.vars), vocabulary(), native)
+        request = Request(root, ask.target, ask.vars)
+        return load_project(request, vocabulary(), native, connecting)
     asked = DbtRequest(root, ask.target, ask.vars, ask.profiles_dir, ask.profile, outside.env)
-    return load_dbt_project(asked, worded)
+    return load_dbt_project(asked, *dbt_renderers(outside))
 
 
-def _note_passwords(project: Project, secrets: set[str]) -> None:
-    """Passwords in URLs are secrets too, wherever they came from."""
-    options = [t.load.options for t in project.sources if t.load]
-    for each in (*options, *(a.options for a in project.activations)):
-        for value in each.values():
-            if isinstance(value, str):
-                secrets |= set(re.findall(r"://[^:/@\s]*:([^@\s]+)@", value))
-                secrets |= set(re.findall(r"password=(\S+)", value))
+def dbt_renderers(outside: Outside) -> tuple[Render, Render]:
+    """What fills in the Jinja of a dbt project's YAML, and of its files that may name secrets."""
+
+    def plain(text: str, where: Any, words: Mapping[str, Any]) -> str:
+        return render_text(text, where, {**WORDS, **yaml_words({}, outside.env), **words})
+
+    def connecting(text: str, where: Any, words: Mapping[str, Any]) -> str:
+        def known(used: set[str]) -> Mapping[str, Any]:
+            return {**WORDS, **yaml_words({}, outside.env, used), **words}
+
+        return _connecting(text, where, known, outside)
+
+    return plain, connecting
+
+
+def _connecting(
+    text: str, where: Any, words: Callable[[set[str]], Mapping[str, Any]], outside: Outside
+) -> str:
+    """The rendered text; where it used a secret, all that came of it is secret from now on."""
+    used: set[str] = set()
+    made = render_text(text, where, words(used))
+    if used:
+        derived = {word for word in made.split() if len(word) >= SHORTEST and word not in text}
+        outside.secrets.update(used, derived, of_url(made))
+    return made

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from transformer.errors import Mistakes, TransformError, Where
 from transformer.lines import Line
+from transformer.redaction import redacted, redacted_line, redacted_value
 from transformer.steps import Outcome, Sample
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ _DOING = {
     "hook": "running",
 }
 _STYLES = {"success": "green", "warn": "yellow", "fail": "red", "error": "red", "skipped": "dim"}
-_URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+@")
-HIDDEN = "•••"
+# What a terminal would obey: escapes in data, file names or answers are shown, not sent.
+_CONTROL = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class Console(Struct):
@@ -82,15 +83,17 @@ class Console(Struct):
         return self.verbose or (terminal is not None and terminal.is_terminal)
 
     def redact(self, text: str) -> str:
-        """The text without secrets."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            if secret:
-                text = text.replace(secret, HIDDEN)
-        return _URL_PASSWORD.sub(rf"\1{HIDDEN}@", text)
+        """The text without secrets, and without characters that a terminal would obey."""
+        return _CONTROL.sub(_shown, redacted(text, self.secrets))
 
     def data(self, text: str) -> None:
         """A line of data, to stdout."""
         self.out.write(self.redact(text) + "\n")
+
+    def json_data(self, value: Any, indent: int | None = None) -> None:
+        """A value as JSON, to stdout. Secrets are taken out before it is encoded."""
+        clean = redacted_value(value, self.secrets, str)
+        self.out.write(json.dumps(clean, indent=indent) + "\n")
 
     def say(self, text: str | Line = "", style: str = "") -> None:
         """A line of anything else, to stderr; never two blank ones after each other."""
@@ -110,7 +113,7 @@ class Console(Struct):
 
     def event(self, kind: str, **facts: Any) -> None:
         """One JSON object on a line of its own, to stdout."""
-        self.data(json.dumps({"event": kind, **facts}, default=str))
+        self.json_data({"event": kind, **facts})
 
     def error(self, error: BaseException) -> None:
         """An error, or all of several, each with its place."""
@@ -175,6 +178,10 @@ class Console(Struct):
     def watch(self) -> Watcher:
         """Shows events as they come."""
         return Watcher(self)
+
+
+def _shown(control: re.Match[str]) -> str:
+    return f"\\x{ord(control[0]):02x}"
 
 
 class Watcher:
@@ -315,7 +322,7 @@ def place_lines(where: Where | None, detail: Sequence[str]) -> list[Line]:
         lines.append(Line(f"  {where}", style="dim"))
         if where.text.strip():
             number = str(where.line)
-            shown = where.text.replace("\t", " ").rstrip()
+            shown = redacted_line(where.text.replace("\t", " ").rstrip())
             lines.append(Line(f"  {number:>4} | {shown[:200]}"))
             if where.column:
                 width = max(1, min(where.width, len(shown) - where.column + 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from transformer.errors import UsageError
 from transformer.opening import Opened
 from transformer.plan.asked import Earlier
 from transformer.project.values import Project
+from transformer.redaction import redacted_value
 from transformer.run_results import Done, run_results
 from transformer.steps import Results
 
@@ -35,10 +36,12 @@ def leave(
     folder = Path(project.root) / project.target_path
     folder.mkdir(parents=True, exist_ok=True)
     call = call_of(ask, outside)
-    _write(folder / "manifest.json", manifest(opened.graph, project, call))
+    secrets = outside.secrets
+    _write(folder / "manifest.json", manifest(opened.graph, project, call), secrets)
     _leave_sql(opened, folder, done.results if done else Results(), compiled or {})
     if done is not None:
-        _write(folder / "run_results.json", run_results(done, opened.graph, project, call))
+        made = run_results(done, opened.graph, project, call)
+        _write(folder / "run_results.json", made, secrets)
 
 
 def target_folder(opened: Opened) -> Path:
@@ -51,10 +54,12 @@ def manifest_of(opened: Opened, ask: Ask, outside: Outside) -> dict[str, Any]:
     return manifest(opened.graph, opened.project, call_of(ask, outside))
 
 
-def write_artifact(folder: Path, name: str, value: Mapping[str, Any]) -> Path:
-    """Writes an artifact in one instant."""
+def write_artifact(
+    folder: Path, name: str, value: Mapping[str, Any], secrets: Collection[str]
+) -> Path:
+    """Writes an artifact in one instant, without these secrets."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / name, value)
+    _write(folder / name, value, secrets)
     return folder / name
 
 
@@ -124,7 +129,8 @@ def _put(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _write(path: Path, value: Mapping[str, Any]) -> None:
+def _write(path: Path, value: Mapping[str, Any], secrets: Collection[str]) -> None:
     partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(value, default=plain))
+    clean = redacted_value(value, secrets, plain) if secrets else value
+    partial.write_text(json.dumps(clean, default=plain))
     partial.replace(path)

@@ -34,6 +34,7 @@ from transformer.compile.stored import (
     stored,
 )
 from transformer.compile.world import SECRET_PREFIXES
+from transformer.project.secrets import plain_secrets
 from transformer.project.values import Project
 from transformer.witness import Identity, Seen
 
@@ -194,7 +195,8 @@ def _since(made: Remembered) -> dict[str, list[str]]:
 def _has_secrets(project: Project) -> bool:
     target = project.target
     words = (str(name).lower() for name in target.words)
-    return bool(target.secrets) or any(part in word for word in words for part in _SECRET)
+    named = any(part in word for word in words for part in _SECRET)
+    return bool(target.secrets) or named or bool(plain_secrets(project))
 
 
 def place(ask: Ask) -> Path:

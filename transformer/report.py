@@ -224,7 +224,7 @@ def show_rows(sample: Sample, console: Console, empty: str = "no rows") -> None:
     """Rows to stdout: as a table, or as JSON lines."""
     if console.json:
         for row in sample.rows:
-            console.data(json.dumps(dict(zip(sample.columns, row, strict=True))))
+            console.json_data(dict(zip(sample.columns, row, strict=True)))
         return
     if not sample.rows:
         console.say(empty)
@@ -250,10 +250,10 @@ def listed_as(thing: Thing, form: str) -> str:
     return f"{thing.kind}:{own}"
 
 
-def listed_json(facts: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """The same as one JSON object: the usual keys, or those that are asked for, `a.b` too."""
+def listed_facts(facts: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """The same as facts: the usual keys, or those that are asked for, `a.b` too."""
     if not keys:
-        return json.dumps({k: facts[k] for k in _LISTED if k in facts}, default=str)
+        return {k: facts[k] for k in _LISTED if k in facts}
     found: dict[str, Any] = {}
     for key in keys:
         held: Any = facts
@@ -261,7 +261,7 @@ def listed_json(facts: Mapping[str, Any], keys: Sequence[str]) -> str:
             held = held.get(part) if isinstance(held, Mapping) else None
         if held is not None or key in facts:
             found[key] = held
-    return json.dumps(found, default=str)
+    return found
 
 
 def show_found(found: Sequence[Rows], console: Console) -> None:
@@ -277,7 +277,7 @@ def show_values(found: Iterable[Rows], console: Console) -> None:
     """Rows as JSON, in the form that `dbt show --output json` has."""
     for each in found:
         rows = [dict(zip(each.columns, row, strict=True)) for row in each.rows]
-        console.data(json.dumps({"node": each.name, "show": rows}, indent=2, default=str))
+        console.json_data({"node": each.name, "show": rows}, indent=2)
 
 
 def show_ages(found: Iterable[Aged], console: Console) -> None:

@@ -26,18 +26,23 @@ PROFILE = """
     """
 
 
-def renderer(env: Mapping[str, str] | None = None) -> Render:
-    def render(text: str, where: Where, words: Mapping[str, Any]) -> str:
+def renderers(env: Mapping[str, str] | None = None) -> tuple[Render, Render]:
+    """As the tool has them: for what may hold no secret, and for what may."""
+
+    def plain(text: str, where: Where, words: Mapping[str, Any]) -> str:
+        return render_text(text, where, {**yaml_words({}, env or {}), **words})
+
+    def connecting(text: str, where: Where, words: Mapping[str, Any]) -> str:
         return render_text(text, where, {**yaml_words({}, env or {}, set()), **words})
 
-    return render
+    return plain, connecting
 
 
 def load(root: Path, files: Mapping[str, str], **request: Any) -> Project:
     """The project with these files; the project file and the profile are there unless given."""
     write(root, {"dbt_project.yml": PROJECT, "profiles.yml": PROFILE, **files})
     env = request.pop("env", {"HOME": str(root / "nobody")})
-    return load_dbt_project(DbtRequest(root, env=env, **request), renderer(env))
+    return load_dbt_project(DbtRequest(root, env=env, **request), *renderers(env))
 
 
 def clean(root: Path, files: Mapping[str, str], **request: Any) -> Project:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project_dbt.lab import PROJECT, checks, clean, load, model, names, renderer
+from tests.project_dbt.lab import PROJECT, checks, clean, load, model, names, renderers
 from tests.projects import write
 from transformer.errors import TransformError
 from transformer.project.dbt.deps import _fits, install
@@ -148,7 +148,7 @@ def test_local_packages_are_installed_as_links_and_theirs_with_them(home: Path) 
     write(home.parent / "tools", {"packages.yml": "packages: [{local: ../deep}]"})
     write(home.parent / "deep", {"dbt_project.yml": "name: deep\n"})
     write(home, {"dbt_project.yml": PROJECT, **ASKED})
-    made = install(home, {}, renderer())
+    made = install(home, {}, renderers()[1])
     assert [each.name for each in made] == ["tools", "deep"]
     assert (home / "dbt_packages" / "deep").resolve() == home.parent / "deep"
     lock = (home / "package-lock.yml").read_text()
@@ -182,7 +182,7 @@ def test_a_package_from_git_is_taken_at_its_revision_and_folder(
     wanted = revision.replace("COMMIT", commit)
     asked = f"packages: [{{git: ../repo, revision: {wanted}, subdirectory: inner}}]"
     write(home, {"dbt_project.yml": PROJECT, "packages.yml": asked})
-    install(home, {}, renderer())
+    install(home, {}, renderers()[1])
     assert (home / "dbt_packages/inner/macros/m.sql").read_text() == "one"
     assert commit in (home / "package-lock.yml").read_text()
 
@@ -191,7 +191,7 @@ def test_what_cannot_be_fetched_is_told_by_name_and_without_passwords(tmp_path: 
     asked = 'packages: [{git: "https://me:hunter2@127.0.0.1:1/x/tools.git"}]'
     write(tmp_path, {"dbt_project.yml": PROJECT, "packages.yml": asked})
     with pytest.raises(TransformError, match="`tools` cannot be fetched") as wrong:
-        install(tmp_path, {}, renderer())
+        install(tmp_path, {}, renderers()[1])
     assert not any("hunter2" in line for line in wrong.value.detail)
 
 

@@ -83,7 +83,6 @@ def compile(  # noqa: A001 - the command's name
 
     Example: `transform compile --select orders`
     """
-    import json
 
     from transformer.flows.look import compiled
 
@@ -92,7 +91,10 @@ def compile(  # noqa: A001 - the command's name
     chosen = [each for each in made if each[0] in ask.select] if len(made) > 1 else made
     if len(chosen) == 1:
         name, text = chosen[0]
-        console.data(json.dumps({"node": name, "compiled": text}) if output == "json" else text)
+        if output == "json":
+            console.json_data({"node": name, "compiled": text})
+        else:
+            console.data(text)
     if not inline:
         console.say(f"{len(made)} queries in {home}")
 
@@ -118,10 +120,9 @@ def ls(
 
     Example: `transform ls --select tag:nightly`
     """
-    import json
 
     from transformer.flows.listing import described, listed
-    from transformer.report import listed_as, listed_json
+    from transformer.report import listed_as, listed_facts
 
     if output not in (None, "selector", "name", "path", "json"):
         raise UsageError(f"there is no `--output {output}`", hint="selector, name, path or json")
@@ -131,7 +132,7 @@ def ls(
         from transformer.flows.look import in_manifest
 
         for each in in_manifest(ask, outside).values():
-            console.data(listed_json(each, wanted))
+            console.json_data(listed_facts(each, wanted))
         return
     found, is_open = listed(ask, outside)
     if not found:
@@ -141,8 +142,10 @@ def ls(
             console.data(listed_as(thing, output or "selector"))
         elif thing.node is not None:
             node = thing.node
-            shown = json.dumps(described(node)) if as_json else f"{node.kind}:{node.name}"
-            console.data(shown)
+            if as_json:
+                console.json_data(described(node))
+            else:
+                console.data(f"{node.kind}:{node.name}")
 
 
 @guarded

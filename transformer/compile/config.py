@@ -18,11 +18,15 @@ from transformer.project.values import Model
 _QUERIES = ("view", "ephemeral", "table_function", "function")
 
 
+def _as_it_is(text: str, _: Where) -> str:
+    return text
+
+
 def model_config(
     model: Model, written: Mapping[str, Any]
 ) -> tuple[ModelConfig, list[TransformError]]:
     """The model's configuration and what is wrong with it."""
-    reader = Reader(lambda text, _: text)
+    reader = Reader(_as_it_is, _as_it_is)
     items = {
         key: (option_place(model, key), item_of(model, key, value))
         for key, value in written.items()

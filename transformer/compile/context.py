@@ -19,10 +19,11 @@ from transformer.compile.dbt.surface import Given, flags, surface
 from transformer.compile.index import Index, Referable
 from transformer.compile.spans import Span
 from transformer.compile.templates import Returned, Session
-from transformer.compile.world import SECRET_PREFIXES, World
+from transformer.compile.world import CONNECTING_ONLY, SECRET_PREFIXES, World
 from transformer.errors import RenderError, did_you_mean
 from transformer.project.settings import merge
 from transformer.project.values import Target
+from transformer.redaction import SHORTEST
 
 _MISSING = object()
 
@@ -156,7 +157,7 @@ class Words(Struct):
         if name.startswith(SECRET_PREFIXES):
             raise RenderError(
                 f"`{name}` is a secret: it may not stand in SQL",
-                hint="secrets are for `load:`, `to:` and targets in YAML",
+                hint=CONNECTING_ONLY,
             )
         value = read_env(self.world.env, name, default)
         self.trace.env[name] = value
@@ -273,14 +274,25 @@ def read_env(env: Mapping[str, str], name: str, default: Any = _MISSING) -> str:
 
 
 def yaml_words(
-    variables: Mapping[str, Any], env: Mapping[str, str], secrets: set[str]
+    variables: Mapping[str, Any], env: Mapping[str, str], secrets: set[str] | None = None
 ) -> dict[str, Callable[..., Any]]:
-    """The words of Jinja in YAML: `var` and `env_var`. Values of secrets are put in `secrets`."""
+    """The words of Jinja in YAML: `var` and `env_var`. Values of secrets are put in `secrets`;
+    without it secrets are refused."""
 
     def env_var(name: str, default: Any = _MISSING) -> str:
         value = read_env(env, name, default)
-        if name.startswith(SECRET_PREFIXES) and name in env:
-            secrets.add(value)
+        if name.startswith(SECRET_PREFIXES):
+            if secrets is None:
+                raise RenderError(
+                    f"`{name}` is a secret: it may not stand here", hint=CONNECTING_ONLY
+                )
+            if name in env and 0 < len(value) < SHORTEST:
+                raise RenderError(
+                    f"the secret `{name}` has only {len(value)} characters: it cannot be hidden",
+                    hint=f"a secret has at least {SHORTEST}; give another variable another name",
+                )
+            if name in env:
+                secrets.add(value)
         return value
 
     def var(name: str, default: Any = _MISSING) -> Any:

@@ -18,6 +18,7 @@ from transformer.compile.splicing import Splice, spliced
 from transformer.compile.sql import Reading, read, without_end
 from transformer.compile.steadiness import UNKNOWN, steadiness
 from transformer.compile.tables import TAKES_TABLES, TableUse
+from transformer.compile.world import CONNECTING_ONLY
 from transformer.errors import RenderError, SqlError, TransformError
 from transformer.names import literal, quoted
 
@@ -94,7 +95,7 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
         raise RenderError(
             "a secret stands in this SQL",
             place(0),
-            hint="secrets are for `load:`, `to:` and targets in YAML, not for `vars:`",
+            hint=CONNECTING_ONLY,
         )
     reading = read(text, scope.grammar)
     if reading.refused:

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from transformer.redaction import SHORTEST
+
 SECRET_PREFIXES = ("TRANSFORM_SECRET_", "DBT_ENV_SECRET_")
+# Where a secret may stand: from there it enters no SQL, no name and no artifact.
+CONNECTING_ONLY = (
+    "secrets are for `url`, `path`, `headers` and `settings` in YAML; with dbt, for `profiles.yml`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +41,6 @@ class World:
 
 def secrets_of(env: Mapping[str, str]) -> frozenset[str]:
     """The values of the variables that are secret by their name; very short ones tell nothing."""
-    return frozenset(v for k, v in env.items() if k.startswith(SECRET_PREFIXES) and len(v) > 3)
+    return frozenset(
+        v for k, v in env.items() if k.startswith(SECRET_PREFIXES) and len(v) >= SHORTEST
+    )

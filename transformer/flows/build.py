@@ -20,6 +20,7 @@ from transformer.leaving import leave
 from transformer.names import Name, quoted
 from transformer.opening import Opened, open_project, shown_of
 from transformer.plan.versions import current_versions
+from transformer.redaction import Secrets
 from transformer.renaming import rename
 from transformer.run.actions import PERFORM
 from transformer.run.beside import sweep, unplaced
@@ -231,6 +232,7 @@ class _Build:
             late=self.opened.late.of(self.foresight.chosen),
             keep_failed=self.how.keep_failed or self.place.target.publish.keep_failed,
             retry_rejected=self.how.retry_rejected,
+            secrets=Secrets(known=self.outside.secrets),
         )
 
     def follow(self, made: Plan, tools: Tools, before: Results) -> Results:

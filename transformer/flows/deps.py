@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from transformer.asking import Ask, Outside
-from transformer.compile.context import yaml_words
-from transformer.compile.dbt.words import WORDS
-from transformer.compile.templates import render_text
+from transformer.compiling import dbt_renderers
 from transformer.errors import UsageError
 from transformer.project.dbt.deps import Installed, install
 from transformer.project.form import is_dbt_project
@@ -20,8 +17,5 @@ def installed(ask: Ask, outside: Outside, say: Callable[[str], None]) -> tuple[I
     if not is_dbt_project(root):
         raise UsageError("there is no `dbt_project.yml` here", hint="`deps` is for dbt projects")
 
-    def render(text: str, where: Any, words: Mapping[str, Any]) -> str:
-        known = {**WORDS, **yaml_words({}, outside.env, outside.secrets), **words}
-        return render_text(text, where, known)
-
-    return install(root, ask.vars, render, say)
+    _, connecting = dbt_renderers(outside)
+    return install(root, ask.vars, connecting, say)

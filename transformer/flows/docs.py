@@ -28,7 +28,9 @@ def parsed(ask: Ask, outside: Outside) -> Path:
     """Writes `manifest.json`; where. Raises Mistakes."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
-    return write_artifact(target_folder(opened), "manifest.json", manifest(opened, ask, outside))
+    return write_artifact(
+        target_folder(opened), "manifest.json", manifest(opened, ask, outside), outside.secrets
+    )
 
 
 def generated(ask: Ask, outside: Outside, *, bare: bool = False, compiles: bool = True) -> Path:
@@ -40,11 +42,11 @@ def generated(ask: Ask, outside: Outside, *, bare: bool = False, compiles: bool 
     if compiles:
         leave(opened, ask, outside)
     if compiles and not opened.project.target_path:  # else it has been left there
-        write_artifact(folder, "manifest.json", manifest(opened, ask, outside))
+        write_artifact(folder, "manifest.json", manifest(opened, ask, outside), outside.secrets)
     _copy_assets(opened, folder)
     held = () if bare else _held(opened)
     made = catalog(opened.graph, opened.project, held, call_of(ask, outside))
-    return write_artifact(folder, "catalog.json", made)
+    return write_artifact(folder, "catalog.json", made, outside.secrets)
 
 
 def _copy_assets(opened: Opened, folder: Path) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from transformer.errors import ConfigError, UsageError, Where, did_you_mean
 from transformer.project.checks import CheckReader, custom_tests
 from transformer.project.properties import Patch, Properties
-from transformer.project.reader import Reader
+from transformer.project.reader import Reader, Renderer
 from transformer.project.schema import (
     CHECK_CONFIG,
     MODEL_CONFIG,
@@ -53,17 +53,21 @@ class Request(Struct, frozen=True):
     vars: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load_project(request: Request, vocabulary: Vocabulary, render: YamlRenderer) -> Project:
+def load_project(
+    request: Request, vocabulary: Vocabulary, render: YamlRenderer, connecting: YamlRenderer
+) -> Project:
     """The project in `request.root`. Its mistakes are in the value; none of them is raised.
+    `connecting` renders values that may hold a secret, `render` all others.
 
     Raises UsageError when there is no project there or no such target.
     """
     root = request.root
     if not root.is_dir():
         raise UsageError(f"there is no folder `{root}`", hint="name it with --project-dir")
-    reader = Reader(lambda text, where: render(text, where, request.vars))
+    reader = Reader(_over(request.vars, render), _over(request.vars, connecting))
     settings = read_settings(root, reader, request.target, request.vars)
-    reader.render = lambda text, where: render(text, where, settings.vars)
+    reader.render = _over(settings.vars, render)
+    reader.connecting = _over(settings.vars, connecting)
     found = _Files(root, reader)
     _is_project(root, settings)
     macros = tuple(
@@ -76,6 +80,10 @@ def load_project(request: Request, vocabulary: Vocabulary, render: YamlRenderer)
         for path in found.under(settings, key, ".yml", ".yaml"):
             properties.read(found.text(path), path)
     return _Assembly(settings, reader, found, properties).project(macros, checks)
+
+
+def _over(variables: Mapping[str, Any], render: YamlRenderer) -> Renderer:
+    return lambda text, where: render(text, where, variables)
 
 
 def _is_project(root: Path, settings: Settings) -> None:

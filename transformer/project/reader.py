@@ -22,6 +22,7 @@ _ARTICLES = {
     "number": "a number",
     "share": "a share: `20 %` or `0.2`",
     "map": "a mapping",
+    "options": "a mapping",
     "block": "a mapping",
     "blocks": "a list of mappings",
     "named": "a mapping",
@@ -34,6 +35,7 @@ _ARTICLES = {
 _EXAMPLES = {
     "block": "write `key: value`, a line for each key",
     "map": "write `key: value`, a line for each key",
+    "options": "write `kind: …` and the keys of that kind, a line for each",
     "named": "write a name and a colon, and its keys below",
     "blocks": "write a list: each entry begins with `- name: …`",
     "checks": "write a list: `- not_null`, `- unique` …",
@@ -41,9 +43,11 @@ _EXAMPLES = {
 
 
 class Reader(Struct):
-    """Collects mistakes while it reads; `render` fills in the Jinja of strings."""
+    """Collects mistakes while it reads; `render` fills in the Jinja of strings, and `connecting`
+    that of values that may hold a secret."""
 
     render: Renderer
+    connecting: Renderer
     mistakes: list[TransformError] = field(default_factory=list)
 
     def mistake(self, what: str, where: Where, hint: str = "") -> None:
@@ -79,11 +83,14 @@ class Reader(Struct):
     def value(self, item: Item, spec: Field, key: str) -> Any:
         """One value as its field wants it, or the field's default beside a noted mistake."""
         try:
-            return _READERS[spec.kind](self, item, spec, key)
+            return _READERS[spec.kind](self._for(spec), item, spec, key)
         except _WrongError as wrong:
             hint = _EXAMPLES.get(spec.kind) or f"`{key}` – {_meaning(spec)}"
             self.mistake(f"`{key}` must be {wrong}", item.where, hint)
             return spec.default
+
+    def _for(self, spec: Field) -> Reader:
+        return Reader(self.connecting, self.connecting, self.mistakes) if spec.secret else self
 
     def text(self, item: Item) -> Any:
         """A scalar with its Jinja filled in; only strings can hold any."""
@@ -223,6 +230,12 @@ def _map(reader: Reader, item: Item, spec: Field, key: str) -> dict[str, Any]:
     return dict(reader.plain(item))
 
 
+def _options(reader: Reader, item: Item, spec: Field, key: str) -> dict[str, Any]:
+    if not item.is_map:
+        raise _WrongError(_ARTICLES[spec.kind])
+    return {}
+
+
 def _any(reader: Reader, item: Item, spec: Field, key: str) -> Any:
     return reader.plain(item)
 
@@ -273,6 +286,7 @@ _READERS: dict[str, Callable[[Reader, Item, Field, str], Any]] = {
     "share": _share,
     "choice": _choice,
     "map": _map,
+    "options": _options,
     "any": _any,
     "block": _block,
     "blocks": _blocks,

@@ -21,6 +21,7 @@ Kind = Literal[
     "share",  # a part of a whole: `20 %` or `0.2`
     "choice",  # one of `choices`
     "map",  # free mapping
+    "options",  # mapping whose `kind` says what else stands in it; read where that is known
     "any",  # whatever stands there
     "block",  # mapping with `fields`
     "blocks",  # list of such mappings
@@ -42,6 +43,8 @@ class Field(Struct, frozen=True):
     choices: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()
     aliases: tuple[str, ...] = ()
+    # Whether its value may hold a secret: it is used to connect, and enters no SQL and no name.
+    secret: bool = False
 
 
 Fields = tuple[Field, ...]
@@ -244,7 +247,7 @@ SOURCE_TABLE: Fields = (
     _CHECKS,
     Field("loaded_at_field", "text", "Column or expression that says how old a row is"),
     Field("freshness", "block", "How old the newest row may be", fields=FRESHNESS),
-    Field("load", "map", "How it is loaded; without it, someone else loads it"),
+    Field("load", "options", "How it is loaded; without it, someone else loads it"),
     _ENABLED,
     _TAGS,
     _META,
@@ -256,7 +259,7 @@ SOURCE: Fields = (
     Field("schema", "text", "Schema of its tables; without one, the silo's name"),
     Field("loaded_at_field", "text", "The same for every table that has none of its own"),
     Field("freshness", "block", "The same for every table", fields=FRESHNESS),
-    Field("load", "map", "What the tables' `load:` have in common"),
+    Field("load", "options", "What the tables' `load:` have in common"),
     Field("tables", "blocks", "The tables", (), fields=SOURCE_TABLE, required=True),
     _ENABLED,
     _TAGS,
@@ -296,7 +299,7 @@ ACTIVATION: Fields = (
         "sent",
         0.5,
     ),
-    Field("to", "map", "Where to: `kind:` and its options", required=True),
+    Field("to", "options", "Where to: `kind:` and its options", required=True),
     _ENABLED,
     _TAGS,
     _META,
@@ -320,7 +323,7 @@ TARGET: Fields = (
     Field("schema", "text", "Schema of models without one of their own", "main"),
     Field("threads", "integer", "Steps that run at the same time", 1),
     Field("publish", "block", "When and what the file shows", fields=PUBLISH),
-    Field("settings", "map", "DuckDB settings, such as `memory_limit`"),
+    Field("settings", "map", "DuckDB settings, such as `memory_limit`", secret=True),
     Field("activate", "flag", "Run activations; without it, only the default target does"),
 )
 

@@ -12,6 +12,7 @@ from transformer.project.paths import Places
 from transformer.project.values import Activation
 from transformer.run.tools import Made, Tools
 from transformer.steps import Outcome, Status, Step
+from transformer.sync.deliver import World
 from transformer.sync.send import Job, Sent, sync
 from transformer.targets import find
 
@@ -25,7 +26,7 @@ def activate(tools: Tools, step: Step) -> Outcome:
     with tools.engine.session() as session:
         job = Job(body.activation, f"select * from {work.rows}", tools.synced, tools.places)
         try:
-            sent = sync(job, session.connection, retry=tools.retry_rejected)
+            sent = sync(job, session.connection, World(secrets=tools.secrets), tools.retry_rejected)
         except BaseException as error:
             failure = _failure(error, body.activation)
             if failure is None:

@@ -21,11 +21,12 @@ from transformer.names import quoted
 from transformer.plan.work import Probe, Work
 from transformer.project.paths import Places
 from transformer.project.values import Load, SourceTable
+from transformer.redaction import without_passwords
 from transformer.run.checking import NOTHING, Measured, keep_failures, measure
 from transformer.run.contents import raw_content, tell, unmoved
 from transformer.run.looking import declared_types, reader
 from transformer.run.tools import Made, Tools
-from transformer.sources import Reader, hidden
+from transformer.sources import Reader
 from transformer.steps import Columns, NodeState, Outcome, Step
 
 # A column's type rises at most from whole numbers to text, and new columns may come on the way.
@@ -103,7 +104,9 @@ def probe(
             mistakes.append(error.at(body.table.where))
             continue
         except Fault as fault:
-            mistakes.append(LoadError(hidden(fault.message.splitlines()[0]), body.table.where))
+            mistakes.append(
+                LoadError(without_passwords(fault.message.splitlines()[0]), body.table.where)
+            )
             continue
         gone = found.gone if body.table.load.mode == "replace" else ()
         probes[node.id] = Probe(replace(found, gone=gone).reason)
@@ -143,7 +146,7 @@ def load(tools: Tools, step: Step) -> Outcome:
             _attempt(tools, session, work, body.table, attempt)
         except Fault as fault:
             raise LoadError(
-                f"`{work.node.name}` cannot be landed: {hidden(fault.message.splitlines()[0])}",
+                f"`{work.node.name}` cannot be landed: {_first_line(fault)}",
                 body.table.load.where,
                 hint="nothing of it was landed; the table is as it was",
             ) from None
@@ -380,3 +383,7 @@ def _note(session: Session, node_id: str, parts: Sequence[Part]) -> None:
             "update _transform.loads set identity = ? where node = ? and part = ?",
             [part.identity, node_id, part.name],
         )
+
+
+def _first_line(fault: Fault) -> str:
+    return without_passwords(fault.message.splitlines()[0])

@@ -19,6 +19,7 @@ from transformer.plan.checks import Check
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
+from transformer.redaction import Secrets
 from transformer.run.together import Together
 from transformer.steps import Columns, NodeState, Outcome, State, Status
 
@@ -57,6 +58,7 @@ class Tools(Struct, frozen=True):
     outdated: set[str] = field(default_factory=set)
     keep_failed: bool = False
     retry_rejected: bool = False
+    secrets: Secrets = field(default_factory=Secrets)
     # From which versions nodes are made, where that is not what the state says any more.
     told: dict[str, dict[str, str]] = field(default_factory=dict)
     count: Iterator[int] = field(default_factory=itertools.count)

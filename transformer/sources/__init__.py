@@ -7,7 +7,6 @@ never pass through Python: a reader answers with SQL that the loading engine run
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from transformer.ledger import Part
 from transformer.project.paths import Places
 from transformer.project.schema import Fields
 from transformer.project.values import SourceTable
+from transformer.redaction import without_passwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Request:
 
     def error(self, what: str, hint: str = "") -> LoadError:
         """An error placed at the `load:` in YAML, without secrets."""
-        return LoadError(hidden(what), self.place, hint)
+        return LoadError(without_passwords(what), self.place, hint)
 
 
 class Reader(Protocol):
@@ -83,20 +83,3 @@ def find(kind: str) -> Any:
 def vocabulary() -> Mapping[str, Fields]:
     """What each kind understands under `load:`."""
     return plugins.Understood(__name__)
-
-
-_SECRETS = (
-    (re.compile(r"(://[^:/@\s]*:)[^@\s]+@"), r"\1…@"),
-    (re.compile(r"(?i)((?:password|passwd|pwd)\s*=\s*)('[^']*'|[^\s&;]+)"), r"\1…"),
-    (
-        re.compile(r"(?i)([?&][^=&\s]*(?:sig|token|key|secret|pass|cred|auth)[^=&\s]*=)[^&\s]+"),
-        r"\1…",
-    ),
-)
-
-
-def hidden(text: str) -> str:
-    """The text without the passwords, keys and signatures that URLs carry."""
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    return text

@@ -25,6 +25,7 @@ from transformer.landing.staged import (
 from transformer.ledger import Part
 from transformer.names import literal, quoted, slug
 from transformer.project.schema import Field, Fields
+from transformer.redaction import UNCLEAR_LOGIN, unclear_login
 from transformer.sources import Request
 from transformer.sources._postgres import Table as PostgresTable
 from transformer.sources._postgres import relation as called
@@ -36,6 +37,7 @@ FIELDS: Fields = (
         "text",
         "`sqlite:PATH`, `duckdb:PATH`, `postgres://user:password@host/db` or `mysql://…`",
         required=True,
+        secret=True,
     ),
     Field(
         "table", "text", "The table there, with its schema if need be; without it, the same name"
@@ -86,6 +88,8 @@ def connect(request: Request) -> DatabaseReader:
     path = None
     if scheme in ("sqlite", "duckdb"):
         path = request.places.resolve(rest.removeprefix("//"), load.where if load else None)
+    elif unclear_login(url):
+        raise request.error(*UNCLEAR_LOGIN)
     return DatabaseReader(request, scheme, url, path)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from transformer.compile.world import secrets_of
 from transformer.errors import Fault, TransformError
 from transformer.landing.formats import FORMATS
 from transformer.landing.given import FRESH_REJECTS, Given
@@ -22,11 +23,14 @@ from transformer.ledger import Part
 from transformer.names import literal
 from transformer.project.paths import is_remote
 from transformer.project.schema import Field, Fields
-from transformer.sources import Request, hidden
+from transformer.redaction import without_passwords
+from transformer.sources import Request
 from transformer.sources._s3 import secret
 
 FIELDS: Fields = (
-    Field("path", "texts", "Files, globs or URLs; many become one table", required=True),
+    Field(
+        "path", "texts", "Files, globs or URLs; many become one table", required=True, secret=True
+    ),
     Field(
         "format",
         "choice",
@@ -117,6 +121,11 @@ class FileReader(Struct):
             if not made and not (load and load.mode != "replace" and glob.has_magic(path)):
                 raise self._nothing(path)
             for part in made:
+                if any(each in part.name for each in secrets_of(self.request.env)):
+                    raise self.request.error(
+                        "a secret stands in the name of a file, which every row carries",
+                        hint="a secret may stand behind the `?` of a URL",
+                    )
                 if part.name in found and is_remote(path):
                     raise self.request.error(
                         f"two URLs go by the same name `{part.name}` once their keys are hidden",
@@ -163,10 +172,12 @@ class FileReader(Struct):
                 f"select filename, size, last_modified from read_blob({literal(path)}) order by 1"
             )
         except Fault as fault:
-            raise self.request.error(f"`{hidden(path)}` cannot be read: {_first(fault)}") from None
+            raise self.request.error(
+                f"`{without_passwords(path)}` cannot be read: {_first(fault)}"
+            ) from None
         made = []
         for url, size, modified in rows:
-            name = hidden(url)
+            name = without_passwords(url)
             self._urls[name] = url
             made.append(Part(name, _identity(size, modified)))
         return made

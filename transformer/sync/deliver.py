@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from transformer.errors import ActivateError
+from transformer.redaction import Secrets
 from transformer.sync.ledger import Ledger, shown
 from transformer.targets import Batch, Refused, Rejection, Session, Transient
 
@@ -28,12 +30,14 @@ Result = TypeVar("Result")
 
 
 class World(Struct, frozen=True):
-    """What a sync needs of the world outside: the time, patience, chance, and who looks on."""
+    """What a sync needs of the world outside: the time, patience, chance, who looks on, and what
+    must not be kept of answers."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
+    secrets: Secrets = Secrets()
 
     def pause(self, tried: int, trouble: Transient) -> None:
         """Wait as long as the target asks, or longer each time, never all at the same moment."""
@@ -71,7 +75,7 @@ class Delivery:
             except Refused as refused:
                 waiting.extendleft(reversed(self._after_refusal(each, refused)))
             except ActivateError as error:
-                self.ledger.failed(each, error.what)
+                self.ledger.failed(each, self.world.secrets.hidden(error.what))
                 raise
 
     def _try(self, batch: Batch) -> None:
@@ -91,7 +95,8 @@ class Delivery:
                 self._answered(batch, len(batch), rejections)
                 return
 
-    def _answered(self, batch: Batch, done: int, rejections: Sequence[Rejection]) -> None:
+    def _answered(self, batch: Batch, done: int, given: Sequence[Rejection]) -> None:
+        rejections = [_clean(each, self.world.secrets) for each in given]
         self.ledger.answered(batch, done, rejections)
         if done > len(rejections):
             self.refusals = 0
@@ -111,6 +116,11 @@ class Delivery:
                 hint="see transform quarantine show; the rows may not fit the target at all",
             )
         return self.ledger.split(batch)
+
+
+def _clean(rejection: Rejection, secrets: Secrets) -> Rejection:
+    reason, answer = secrets.hidden(rejection.reason), secrets.hidden(rejection.answer)
+    return replace(rejection, reason=reason, answer=answer)
 
 
 def patiently(step: Callable[[], Result], attempts: int, world: World) -> Result:

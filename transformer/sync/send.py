@@ -317,7 +317,7 @@ def _mark(field: Sending) -> dict[str, str] | None:
 def _connected(job: Job, shape: Shape, world: World) -> Session:
     activation = job.activation
     kind = find(activation.kind, activation.where)
-    to = To(activation.options, shape, job.places, activation.where, world.clock)
+    to = To(activation.options, shape, job.places, activation.where, world.clock, world.secrets)
     attempts = with_defaults(kind.FIELDS, activation.options).get("attempts") or 1
     try:
         return patiently(lambda: kind.connect(to), int(attempts), world)

@@ -32,6 +32,7 @@ from transformer.errors import ConfigError, Where, did_you_mean
 from transformer.project.paths import Places
 from transformer.project.schema import Field, Fields
 from transformer.project.values import Options
+from transformer.redaction import Secrets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +64,7 @@ class To:
     places: Places
     where: Where
     clock: Callable[[], datetime]
+    secrets: Secrets = field(default_factory=Secrets)
 
 
 class Batch(Struct, frozen=True):

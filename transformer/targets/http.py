@@ -26,6 +26,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from transformer.errors import ActivateError, ConfigError, did_you_mean
 from transformer.project.schema import Field, Fields
+from transformer.redaction import UNCLEAR_LOGIN, Secrets, unclear_login
 from transformer.targets import (
     ATTEMPTS,
     Batch,
@@ -37,15 +38,14 @@ from transformer.targets import (
     with_defaults,
 )
 from transformer.targets._answers import Answer, is_passing, named_rows, wait_of
-from transformer.targets._secrets import Secrets
 
 if TYPE_CHECKING:
     import httpx
 
 FIELDS: Fields = (
-    Field("url", "text", "The address that rows are sent to", required=True),
+    Field("url", "text", "The address that rows are sent to", required=True, secret=True),
     Field("method", "text", "The HTTP method", "POST"),
-    Field("headers", "map", "Headers of every request, such as `Authorization`"),
+    Field("headers", "map", "Headers of every request, such as `Authorization`", secret=True),
     Field(
         "body",
         "choice",
@@ -57,6 +57,7 @@ FIELDS: Fields = (
         "removed_url",
         "text",
         "Where a removed row is sent, with `{field}` for values of its key (`single`, `mirror`)",
+        secret=True,
     ),
     Field("removed_method", "text", "The HTTP method for a removed row", "DELETE"),
     Field("timeout", "number", "Seconds to wait for an answer", 30),
@@ -236,10 +237,12 @@ def connect(to: To) -> HttpSession:
     headers = {str(name): str(value) for name, value in (options["headers"] or {}).items()}
     urls = [str(options[each]) for each in ("url", "removed_url") if options[each]]
     for url in urls:
+        if unclear_login(url):
+            raise ConfigError(UNCLEAR_LOGIN[0], to.where, UNCLEAR_LOGIN[1])
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ConfigError("`url` must begin with http:// or https:// and name a host", to.where)
     _check_removals(options, to)
-    secrets = Secrets(urls, headers)
+    secrets = to.secrets.and_of(urls, headers)
     try:
         client = httpx.Client(
             headers=headers, timeout=float(options["timeout"]), follow_redirects=False

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from transformer.errors import ActivateError, did_you_mean
+from transformer.errors import ActivateError, ConfigError, did_you_mean
 from transformer.names import Name, quoted
 from transformer.project.schema import Field, Fields
+from transformer.redaction import UNCLEAR_LOGIN, Secrets, unclear_login
 from transformer.targets import (
     ATTEMPTS,
     Batch,
@@ -27,14 +28,13 @@ from transformer.targets import (
 )
 from transformer.targets._postgres_exact import Column, Exact, cannot_hold, exact
 from transformer.targets._postgres_sql import Statements, form_of, type_of
-from transformer.targets._secrets import Secrets
 
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
 FIELDS: Fields = (
-    Field("url", "text", "`postgresql://user:password@host/database`", required=True),
+    Field("url", "text", "`postgresql://user:password@host/database`", required=True, secret=True),
     Field("schema", "text", "The table's schema", "public"),
     Field("table", "text", "The table", required=True),
     Field("create", "flag", "Make the table when there is none, with the key as primary key", True),
@@ -167,6 +167,8 @@ def connect(to: To) -> PostgresSession:
     """A session on the table, which exists and has a unique key when this returns."""
     driver = _driver(to)
     options = with_defaults(FIELDS, to.options)
+    if unclear_login(str(options["url"])):
+        raise ConfigError(UNCLEAR_LOGIN[0], to.where, UNCLEAR_LOGIN[1])
     table = Name(str(options["schema"]), str(options["table"]))
     session = PostgresSession(
         f"postgres {table}",
@@ -175,7 +177,7 @@ def connect(to: To) -> PostgresSession:
         timeout=max(int(options["timeout"]), 1),
         attempts=int(options["attempts"]),
         statements=Statements.of(to.shape, table),
-        secrets=Secrets([str(options["url"])]),
+        secrets=to.secrets.and_of([str(options["url"])]),
         driver=driver,
         write_csv=_csv_writer(),
         forms={},

@@ -78,8 +78,9 @@ class DbtRequest:
     threads: int | None = None
 
 
-def load_dbt_project(request: DbtRequest, render: Render) -> Project:
+def load_dbt_project(request: DbtRequest, render: Render, connecting: Render) -> Project:
     """The dbt project in `request.root`. Its mistakes are in the value; none of them is raised.
+    `connecting` renders what may hold a secret, `render` all else, as with dbt.
 
     Raises UsageError when there is no such profile, target or adapter, Mistakes when
     `dbt_project.yml` cannot be read at all.
@@ -88,7 +89,7 @@ def load_dbt_project(request: DbtRequest, render: Render) -> Project:
     root = request.root
     raw = projectfile.read_raw(root, FILE)
     given = {**projectfile.read_vars(root, projectfile.VARS, notes), **request.vars}
-    words = Words(render, notes).with_filled(given)
+    words = Words(render, notes, connecting=connecting).with_filled(given)
     target = _target(request, raw, words)
     words = words.with_filled(given, target=dict(target.words))
     project = read_project(raw, Home(root, "", notes), words, is_package=False)

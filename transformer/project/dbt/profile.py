@@ -22,6 +22,8 @@ MEMORY = ":memory:"
 _WORDS = "type path schema database threads extensions settings attach secrets external_root"
 _READ = frozenset(_WORDS.split())
 _SILENT = frozenset(("keep_open", "use_credential_provider", "disable_transactions", "retries"))
+# Keys whose values become names and places of relations: they may hold no secret.
+_NAMES = frozenset(("type", "path", "schema", "database", "threads", "extensions"))
 # Keys of a profile whose values a template must not see.
 _CLOSED = ("secret", "password", "pass", "token", "key", "credential", "remote", "plugins")
 
@@ -111,7 +113,11 @@ def _output(profile: Item, wanted: Wanted, words: Words) -> tuple[str, Item]:
 
 
 def _target(name: str, output: Item, wanted: Wanted, words: Words) -> Target:
-    written = words.value(output, later=())
+    connecting = words.for_secrets()
+    written = {
+        key: (words if key in _NAMES else connecting).value(each, later=())
+        for key, _, each in output.entries()
+    }
     kind = written.get("type")
     if kind not in ADAPTERS:
         place = child(output, "type") or output

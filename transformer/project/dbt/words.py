@@ -98,8 +98,14 @@ class Words:
     render: Render
     notes: Notes
     known: Mapping[str, Any] = field(default_factory=dict)
+    # What renders values that may hold a secret.
+    connecting: Render | None = None
     # What texts came to: the same ones stand in many files.
     held: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def for_secrets(self) -> Words:
+        """The same for values that may hold a secret: they enter no SQL and no name."""
+        return dataclasses.replace(self, render=self.connecting or self.render, held={})
 
     def knowing(self, **more: Any) -> Words:
         """The same with further words."""
