@@ -25,5 +25,5 @@ def world_of(ask: Ask, outside: Outside) -> World:
 
 def grammar_of(project: Project) -> Grammar:
     """The SQL of the project's engine, with the engine's own parser."""
-    engine = find(project.target.type)
+    engine = find(project.target.type, project.target.places.get("type"))
     return Grammar(engine.DIALECT.name, engine.serializer())

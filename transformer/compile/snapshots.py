@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from transformer.compile.config import hooks_named
 from transformer.compile.context import Trace
 from transformer.compile.dbt.facts import id_of, plain_facts
+from transformer.compile.dbt.relation import Relation
 from transformer.compile.models import code_of, configures, written_options
 from transformer.compile.naming import Placed
 from transformer.compile.nodes import Node, SnapshotBody
@@ -45,10 +46,16 @@ def snapshot_node(snapshot: Snapshot, scope: Scope, placed: Placed) -> tuple[Nod
         trace = Trace()
         session = scope.session(trace, snapshot.package)
         relation = session.evaluate(snapshot.relation, snapshot.where)
+        if not isinstance(relation, Relation):
+            raise GraphError(
+                f"`relation: {snapshot.relation}` is not a relation",
+                snapshot.where,
+                hint="write `ref('…')` or `source('…', '…')`",
+            )
         if relation.is_cte:  # an ephemeral model has no relation: its query is read
             text = f"select * from {{{{ {snapshot.relation} }}}}"
             return snapshot_node(replace(snapshot, text=text), scope, placed)
-        reads, needs = Name(relation.schema, relation.identifier), tuple(trace.needs)
+        reads, needs = Name(relation.schema or "", relation.identifier or ""), tuple(trace.needs)
     config = snapshot.config
     strategy = str(config.get("strategy") or "timestamp")
     _nothing_missing(snapshot, strategy)

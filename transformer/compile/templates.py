@@ -252,6 +252,8 @@ def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
         raise error.at(where) from None
     except (TemplateError, TypeError, ValueError) as error:
         raise RenderError(str(error).replace("'", "`"), where) from None
+    except Exception as error:
+        raise RenderError(f"{type(error).__name__}: {error}", where) from None
 
 
 _YAML = environment()

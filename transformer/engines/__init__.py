@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from transformer import plugins
 from transformer.dialect import Dialect
-from transformer.errors import UsageError, did_you_mean
+from transformer.errors import ConfigError, Where, did_you_mean
 from transformer.names import Name
 from transformer.steps import Columns, RelationState, Sample
 
@@ -109,10 +109,10 @@ def kinds() -> tuple[str, ...]:
     return plugins.kinds(__name__)
 
 
-def find(kind: str) -> Any:
+def find(kind: str, where: Where | None = None) -> Any:
     """The engine's module: `DIALECT`, `connect(path, settings)`, `scratch()`, `loose()` …"""
     try:
         return plugins.find(__name__, kind)
     except KeyError:
         hint = did_you_mean(kind, kinds())
-        raise UsageError(f"unknown type of target `{kind}`", hint=hint) from None
+        raise ConfigError(f"unknown type of target `{kind}`", where, hint) from None

@@ -132,6 +132,9 @@ def _shape(session: Session, given: Given, encoding: str) -> _Shape:
     lines = re.split(r"\r\n|\n|\r", text)[: _HEAD + int(options.get("skip") or 0)]
     first = _first(given, lines)
     quote = options.get("quote", '"')
+    for name in ("quote", "escape", "comment"):
+        if len(options.get(name) or "") > 1:
+            raise LoadError(f"`{name}` must be one character", hint="or leave it out")
     head = lines[first:]
     delimiter = options.get("delimiter") or _delimiter(head[0] if head else "")
     _sane_delimiter(given, delimiter, head[0] if head else "")

@@ -36,7 +36,7 @@ class CheckReader:
 
     def read(self, item: Item | None, column: str | None = None) -> tuple[CheckSpec, ...]:
         """The checks of a node or a column; disabled ones are left out."""
-        if item is None:
+        if item is None or not item.is_list:
             return ()
         found = (self._one(each, column) for each in item.value)
         return tuple(check for check in found if check and check.config.enabled)
@@ -90,7 +90,7 @@ class CheckReader:
             else:
                 args[key] = (at, value)
         words = self.reader.block(Item(reserved, body.where), _RESERVED, f"`{kind}`")
-        if "arguments" in words.items:
+        if "arguments" in words.items and words.items["arguments"].is_map:
             args |= words.items["arguments"].value
         options = self.reader.block(Item(config, body.where), CHECK_CONFIG, f"`{kind}`").written()
         if words["config"]:

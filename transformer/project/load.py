@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from transformer.errors import ConfigError, UsageError, Where, did_you_mean
 from transformer.project.checks import CheckReader, custom_tests
+from transformer.project.paths import unusable
 from transformer.project.properties import Patch, Properties
 from transformer.project.reader import Reader, Renderer
 from transformer.project.schema import (
@@ -109,6 +110,10 @@ class _Files:
     def under(self, settings: Settings, key: str, *endings: str) -> list[str]:
         found: list[str] = []
         for folder in settings.paths(key):
+            if reason := unusable(folder):
+                what = f"`{key}`: this is not a path: {reason}"
+                self.reader.mistake(what, settings.block.value_place(key))
+                continue
             home = self.root / folder
             saw_folder(home)
             if not self.inside(home):

@@ -18,6 +18,8 @@ class Places(Struct, frozen=True):
 
     def resolve(self, text: str, where: Where | None = None) -> Path:
         """The absolute path meant by `text`; ConfigError when it leads outside (also by a link)."""
+        if reason := unusable(text):
+            raise ConfigError(f"this is not a path: {reason}", where)
         path = Path(text).expanduser()
         full = (path if path.is_absolute() else self.root / path).resolve()
         if any(_within(full, home.resolve()) for home in (self.root, *self.allowed)):
@@ -32,6 +34,24 @@ class Places(Struct, frozen=True):
         """The path as messages name it: relative to the project where it lies in it."""
         root = self.root.resolve()
         return path.relative_to(root).as_posix() if _within(path, root) else path.as_posix()
+
+
+# What file systems take: bytes of a name, and of a whole path.
+_LONGEST_NAME, _LONGEST = 255, 4_000
+
+
+def unusable(text: str) -> str | None:
+    """Why no file can have this path, whatever is there; None where one can."""
+    held = text.encode("utf-8", "surrogatepass")
+    if b"\0" in held:
+        return "it holds a zero character"
+    if len(held) > _LONGEST or any(len(part) > _LONGEST_NAME for part in held.split(b"/")):
+        return f"it is too long (at most {_LONGEST_NAME} bytes a name, {_LONGEST:,} in all)"
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        return f"there is no user `{text.split('/', maxsplit=1)[0][1:]}`"
+    return None
 
 
 def _within(path: Path, home: Path) -> bool:

@@ -93,7 +93,7 @@ class Properties(Struct):
             if block["config"]
             else {}
         )
-        upper: dict[str, Any] = {key: block[key] for key in ("tags", "meta") if key in block.places}
+        upper: dict[str, Any] = {key: block[key] for key in ("tags", "meta") if block[key]}
         return Patch(
             block["name"] or "",
             self._described(block),
@@ -137,10 +137,12 @@ class Properties(Struct):
     def _load(self, shared: Item | None, own: Item | None, where: Where) -> Load | None:
         if shared is None and own is None:
             return None
+        if any(each is not None and not each.is_map for each in (shared, own)):
+            return Load("", {}, where, broken=True)  # a mistake that is noted already
         entries = {**(shared.value if shared else {}), **(own.value if own else {})}
         place = (own or shared or Item({}, where)).where
         kind_item = entries.get("kind")
-        kind = self.reader.text(kind_item[1]) if kind_item else None
+        kind = self.reader.word(kind_item[1], "kind") if kind_item else None
         fields = self._kind(kind, "source", kind_item[0] if kind_item else place)
         if fields is None or kind is None:
             return Load(kind or "", {}, place, broken=True)
@@ -191,7 +193,7 @@ class Properties(Struct):
         if to is None or not to.is_map:
             return None
         kind_entry = to.value.get("kind")
-        kind = self.reader.text(kind_entry[1]) if kind_entry else None
+        kind = self.reader.word(kind_entry[1], "kind") if kind_entry else None
         fields = self._kind(kind, "target", kind_entry[1].where if kind_entry else to.where)
         if fields is None or kind is None:
             return None

@@ -92,6 +92,10 @@ class Reader(Struct):
     def _for(self, spec: Field) -> Reader:
         return Reader(self.connecting, self.connecting, self.mistakes) if spec.secret else self
 
+    def word(self, item: Item, key: str) -> str:
+        """A text, or nothing beside a noted mistake."""
+        return str(self.value(item, Field(key, "text", f"the {key}"), key) or "")
+
     def text(self, item: Item) -> Any:
         """A scalar with its Jinja filled in; only strings can hold any."""
         value = item.value
@@ -193,9 +197,19 @@ def _number(reader: Reader, item: Item, spec: Field, key: str) -> float:
     try:
         if isinstance(value, bool) or value is None:
             raise ValueError
-        return float(value)
-    except ValueError:
+        number = float(value)
+    except (ValueError, OverflowError):
         raise _WrongError(_ARTICLES[spec.kind]) from None
+    if not spec.least <= number <= spec.most:  # nor is it NaN
+        raise _WrongError(f"{_ARTICLES[spec.kind]}{_range(spec)}")
+    return number
+
+
+def _range(spec: Field) -> str:
+    plain = Field("", "number", "")
+    least = f" of {spec.least:,} or more" if spec.least > plain.least else ""
+    most = f", at most {spec.most:,}" if spec.most < plain.most else ""
+    return f"{least}{most}" or " in the usual range"
 
 
 def _share(reader: Reader, item: Item, spec: Field, key: str) -> float:

@@ -45,6 +45,9 @@ class Field(Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     # Whether its value may hold a secret: it is used to connect, and enters no SQL and no name.
     secret: bool = False
+    # The range of a number.
+    least: float = -(2**53)
+    most: float = 2**53
 
 
 Fields = tuple[Field, ...]
@@ -77,7 +80,7 @@ CHECK_CONFIG: Fields = (
     Field("where", "text", "Only rows that meet this SQL condition are checked"),
     Field("warn_if", "condition", "When the number of failures is a warning", "!= 0"),
     Field("error_if", "condition", "When the number of failures is an error", "!= 0"),
-    Field("limit", "integer", "At most so many failing rows are counted and kept"),
+    Field("limit", "integer", "At most so many failing rows are counted and kept", least=0),
     Field(
         "store_failures",
         "flag",
@@ -285,7 +288,7 @@ ACTIVATION: Fields = (
         "Field at the target: column of the model; without it, all columns but those that loading "
         "adds (`_loaded_at`, `_batch`, `_source`)",
     ),
-    Field("batch_size", "integer", "Rows sent at a time", 500),
+    Field("batch_size", "integer", "Rows sent at a time", 500, least=1),
     Field(
         "max_rejected",
         "share",
@@ -321,7 +324,7 @@ TARGET: Fields = (
     Field("type", "text", "The engine: the name of a file in `engines/`", "duckdb"),
     Field("path", "text", "The warehouse file, relative to the project", "warehouse.duckdb"),
     Field("schema", "text", "Schema of models without one of their own", "main"),
-    Field("threads", "integer", "Steps that run at the same time", 1),
+    Field("threads", "integer", "Steps that run at the same time", 1, least=1, most=1024),
     Field("publish", "block", "When and what the file shows", fields=PUBLISH),
     Field("settings", "map", "DuckDB settings, such as `memory_limit`", secret=True),
     Field("activate", "flag", "Run activations; without it, only the default target does"),

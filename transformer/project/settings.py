@@ -48,9 +48,8 @@ def read_settings(
     targets: dict[str, Block] = block["targets"] or {}
     chosen = target or block["target"] or next(iter(targets), "dev")
     if targets and chosen not in targets:
-        raise UsageError(
-            f"there is no target `{chosen}`", _targets(block), did_you_mean(chosen, targets)
-        )
+        kind = UsageError if target else ConfigError
+        raise kind(f"there is no target `{chosen}`", _targets(block), did_you_mean(chosen, targets))
     if target and not targets and target != "dev":
         raise UsageError(
             f"there is no target `{target}`",
@@ -99,7 +98,7 @@ def _target(name: str, block: Block | None, usual: str) -> Target:
         activate=name == usual if block["activate"] is None else block["activate"],
         publish=Publish(publish["mode"], publish["models"]) if publish else Publish(),
         settings=block["settings"] or {},
-        places={key: block.value_place(key) for key in ("path", "settings")},
+        places={key: block.value_place(key) for key in ("type", "path", "settings")},
     )
 
 
@@ -147,7 +146,7 @@ def read_tree(reader: Reader, item: Item | None, fields: Fields, what: str) -> C
             else:
                 reader.mistake(f"unknown key `{key}` in {what}", where, did_you_mean(bare, known))
 
-    if item is not None:
+    if item is not None and item.is_map:
         visit(item, ())
     return ConfigTree(levels)
 

@@ -14,6 +14,8 @@ from msgspec import Struct
 from transformer.errors import ConfigError, Where
 
 _MERGE = "tag:yaml.org,2002:merge"
+# Nobody writes more by hand; aliases of aliases come to billions in a few lines.
+DEEPEST, MOST = 100, 1_000_000
 
 
 class Item(Struct, frozen=True):
@@ -68,12 +70,22 @@ def parse(text: str, path: str, twice: Callable[[ConfigError], None] | None = No
             Where.in_text(path, text, line, column),
             hint="look at the indentation and the quotes on this line and the one above",
         ) from None
+    except RecursionError:
+        raise _too_deep(Where(path, 1)) from None
     except yaml.reader.ReaderError as error:
         raise ConfigError(
             f"this is not YAML: a character that may not stand there ({error.reason})",
             Where(path),
             hint="save the file as UTF-8 text",
         ) from None
+
+
+def _too_deep(where: Where) -> ConfigError:
+    return ConfigError(
+        f"this is nested more than {DEEPEST} levels deep",
+        where,
+        hint="is a `[` or `{` too many?",
+    )
 
 
 def _refuse(error: ConfigError) -> None:
@@ -85,6 +97,9 @@ class _Composer:
         self, loader: Any, path: str, lines: list[str], twice: Callable[[ConfigError], None]
     ) -> None:
         self.loader, self.path, self.lines, self.twice = loader, path, lines, twice
+        # What aliases stand for is made once; the node with it, so that its number stays its own.
+        self.made: dict[int, tuple[Any, Item, int]] = {}
+        self.inside: list[int] = []
 
     def where(self, node: Any) -> Where:
         if node.id == "mapping" and node.value and not node.flow_style:
@@ -96,11 +111,49 @@ class _Composer:
         return Where(self.path, line + 1, column + 1, max(width, 1), text)
 
     def item(self, node: Any) -> Item:
+        if id(node) not in self.made:
+            if id(node) in self.inside:
+                raise ConfigError("this alias stands inside its own anchor", self.where(node))
+            if len(self.inside) >= DEEPEST:
+                raise _too_deep(self.where(node))
+            self.inside.append(id(node))
+            made = Item(self.value(node), self.where(node))
+            self.inside.pop()
+            self.made[id(node)] = (node, made, self.size(node))
+        return self.made[id(node)][1]
+
+    def value(self, node: Any) -> Any:
         if node.id == "mapping":
-            return Item(self.mapping(node), self.where(node))
+            return self.mapping(node)
         if node.id == "sequence":
-            return Item(tuple(self.item(child) for child in node.value), self.where(node))
-        return Item(self.loader.construct_object(node), self.where(node))
+            return tuple(self.item(child) for child in node.value)
+        try:
+            return self.loader.construct_object(node)
+        except ValueError as error:
+            what = f"`{node.value[:40]}` is not a value: {error}"
+            raise ConfigError(what, self.where(node), "put it in quotes if it is text") from None
+
+    def size(self, node: Any) -> int:
+        """How many values it is with all that its aliases stand for."""
+        parts = node.value if node.id == "sequence" else ()
+        if node.id == "mapping":
+            parts = [value for _, value in node.value]
+        size = 1 + sum(self.made[id(part)][2] for part in parts if id(part) in self.made)
+        if size > MOST:
+            raise ConfigError(
+                f"aliases make more than {MOST:,} values of this",
+                self.where(node),
+                hint="an alias that holds aliases multiplies them",
+            )
+        return size
+
+    def merged(self, node: Any) -> dict[str, tuple[Where, Item]]:
+        if node.id != "mapping":
+            raise ConfigError(
+                "`<<` takes a mapping, or a list of them", self.where(node), "write `<<: *name`"
+            )
+        item = self.item(node)
+        return dict(item.value)
 
     def mapping(self, node: Any) -> dict[str, tuple[Where, Item]]:
         found: dict[str, tuple[Where, Item]] = {}
@@ -109,7 +162,7 @@ class _Composer:
             if key_node.tag == _MERGE:
                 parts = value_node.value if value_node.id == "sequence" else [value_node]
                 for part in reversed(parts):
-                    inherited |= self.mapping(part)
+                    inherited |= self.merged(part)
                 continue
             key = key_node.value
             place = self.where(key_node)

@@ -55,7 +55,7 @@ FIELDS: Fields = (
     ),
     Field("escape", "text", "What stands before a quote inside quotes; without it, another quote"),
     Field("comment", "text", "What lines that are left out begin with; without it, nothing is"),
-    Field("skip", "integer", "Lines before the header that are left out", 0),
+    Field("skip", "integer", "Lines before the header that are left out", 0, least=0),
     Field("decimal", "text", "The decimal mark of numbers in CSV and TSV", "."),
     Field("thousands", "text", "What stands between groups of three digits"),
     Field("date_format", "text", "How days are written, such as `%d.%m.%Y`; else `2024-12-31`"),
@@ -68,7 +68,7 @@ FIELDS: Fields = (
     Field("null_values", "texts", "Texts that mean that nothing is there", ()),
     Field("sheet", "text", "The sheet of an Excel file; without it, the first that is shown"),
     Field("range", "text", "The cells of an Excel sheet, such as `A3:F200`"),
-    Field("header_row", "integer", "The row of the file or sheet that holds the names", 1),
+    Field("header_row", "integer", "The row of the file or sheet that holds the names", 1, least=1),
     Field("endpoint", "text", "The server of `s3://` paths, when it is not Amazon's"),
     Field("region", "text", "The region of `s3://` paths"),
     Field(

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # What every target that can be out of reach understands.
-ATTEMPTS = Field("attempts", "integer", "How often a batch is tried before the sync stops", 5)
+ATTEMPTS = Field(
+    "attempts", "integer", "How often a batch is tried before the sync stops", 5, least=1, most=20
+)
 
 
 class Shape(Struct, frozen=True):

@@ -60,7 +60,7 @@ FIELDS: Fields = (
         secret=True,
     ),
     Field("removed_method", "text", "The HTTP method for a removed row", "DELETE"),
-    Field("timeout", "number", "Seconds to wait for an answer", 30),
+    Field("timeout", "number", "Seconds to wait for an answer", 30, least=0, most=3600),
     ATTEMPTS,
 )
 

@@ -38,7 +38,7 @@ FIELDS: Fields = (
     Field("schema", "text", "The table's schema", "public"),
     Field("table", "text", "The table", required=True),
     Field("create", "flag", "Make the table when there is none, with the key as primary key", True),
-    Field("timeout", "number", "Seconds to wait for a connection", 10),
+    Field("timeout", "number", "Seconds to wait for a connection", 10, least=0, most=3600),
     ATTEMPTS,
 )
 
