@@ -32,7 +32,6 @@ from transformer.landing.text import (
     encoding_of,
     head_of,
     in_utf8,
-    is_zstd,
     one_line_end,
     with_one_line_end,
 )
@@ -145,8 +144,8 @@ def _shape(session: Session, given: Given, encoding: str) -> _Shape:
 
 
 def _head(session: Session, given: Given, encoding: str) -> str:
-    """The first lines. Only DuckDB gets at those of files that are packed with zstd, or remote."""
-    if given.converted is None and (given.remote or is_zstd(given)):
+    """The first lines. Only DuckDB gets at those of files that are remote."""
+    if given.converted is None and given.remote:
         found = session.rows(f"{given.lines(PASSED)} limit {_HEAD}")
         return "\n".join(str(line or "") for (line,) in found).lstrip("\ufeff")
     here = replace(given, path=given.converted) if given.converted else given

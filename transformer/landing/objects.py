@@ -33,6 +33,7 @@ from transformer.landing.staged import (
 )
 from transformer.landing.text import encoding_of
 from transformer.landing.types import SAMPLE
+from transformer.landing.whole import packing, refuse_open_array
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
@@ -73,9 +74,12 @@ def ndjson(session: Session, given: Given) -> Staged:
 
 def json_array(session: Session, given: Given) -> Staged:
     """A JSON array of objects, objects one after the other, or the objects that lie at `records`
-    in one document."""
+    in one document. Raises LoadError where the array has no end."""
+    if not given.remote:
+        refuse_open_array(given)
     compression = given.options.get("compression")
-    packed = f", compression={literal(compression)}" if compression else ""
+    kind = "uncompressed" if compression == "none" else compression
+    packed = f", compression={literal(kind)}" if kind else ""
     longest = _whole_document(given) if given.options.get("records") else LONGEST_LINE
     documents = (
         f"select json::varchar as {LINE} from read_json_objects({given.place}, format='auto',"
@@ -96,7 +100,7 @@ def _whole_document(given: Given) -> int:
     if given.remote:
         return _LONGEST_DOCUMENT
     size = Path(given.path).stat().st_size
-    packed = given.options.get("compression") or given.path.endswith((".gz", ".zst"))
+    packed = packing(given.path, given.options)
     return max(LONGEST_LINE, min(20 * size, _LONGEST_DOCUMENT) if packed else size + 1)
 
 

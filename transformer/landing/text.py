@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from transformer.errors import LoadError
 from transformer.landing.given import LONGEST_LINE, Given
+from transformer.landing.whole import opened, packing
 
 # So much of a file is looked at for its names.
 _HEAD = 1 << 20
@@ -116,8 +116,6 @@ def in_utf8(given: Given, encoding: str) -> Iterator[str | None]:
 def one_line_end(given: Given) -> bool:
     """Whether the lines of a local file all end alike, as DuckDB needs it. Of a packed file, and
     where only the first rows are wanted, only the first lines are looked at."""
-    if is_zstd(given):
-        return True
     with _opened(given) as stream:
         if given.limit or not isinstance(stream, BufferedReader):
             return _alike(stream.read(_HEAD))
@@ -193,14 +191,4 @@ def private_copy() -> Iterator[IO[bytes]]:
 
 def _opened(given: Given) -> IO[bytes]:
     """The unpacked bytes of a local file."""
-    path = Path(given.path)
-    packed = given.options.get("compression")
-    if packed == "gzip" or (packed is None and path.suffix.lower() == ".gz"):
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def is_zstd(given: Given) -> bool:
-    """Whether only DuckDB can unpack it."""
-    packed = given.options.get("compression")
-    return packed == "zstd" or (packed is None and given.path.lower().endswith(".zst"))
+    return opened(Path(given.path), packing(given.path, given.options))
