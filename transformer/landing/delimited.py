@@ -16,7 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import LoadError, Where
-from transformer.landing.given import KEPT, PASSED, Given
+from transformer.landing.counting import Count, expected, refuse_lost, rows_again
+from transformer.landing.counting import Lines as Found
+from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import (
     PART,
     REJECTS,
@@ -27,14 +29,16 @@ from transformer.landing.staged import (
     Session,
     Staged,
     distinct,
+    rejected,
 )
 from transformer.landing.text import (
     encoding_of,
     head_of,
     in_utf8,
-    one_line_end,
+    lines_of,
     with_one_line_end,
 )
+from transformer.landing.whole import packing
 from transformer.names import literal
 from transformer.steps import Columns
 
@@ -75,14 +79,35 @@ def csv(session: Session, given: Given) -> Staged:
         converted = copies.enter_context(in_utf8(given, encoding))
         given = replace(given, converted=converted)
         shape = _shape(session, given, "utf-8" if converted else encoding)
+        if given.remote:
+            return _copied(session, given, shape, None)
         here = replace(given, path=converted, converted=None) if converted else given
-        alike = given.remote or one_line_end(here)
-        if alike and not converted and not given.remote:
-            return _staged(given, shape)
-        if not alike:
+        found = lines_of(here, shape.quote, shape.skip)
+        if found.alike and not converted:
+            return _staged(_buffered(given, found), shape, _count(given, shape, found))
+        if not found.alike:
             copy = copies.enter_context(with_one_line_end(here, shape.delimiter, shape.quote))
-            given = replace(given, converted=copy)
-        return _copied(session, given, shape)
+            given, here = replace(given, converted=copy), replace(here, path=copy)
+            found = lines_of(here, shape.quote, shape.skip)
+        return _copied(session, _buffered(given, found), shape, _count(here, shape, found))
+
+
+def _buffered(given: Given, found: Found) -> Given:
+    return given if given.limit else replace(given, buffer=buffer_for(found))
+
+
+def _count(here: Given, shape: _Shape, found: Found) -> Count | None:
+    """How many rows the file has. Nobody knows how many of its lines are comments."""
+    if here.limit or shape.comment:
+        return None
+    made = expected(found, int(shape.header), len(shape.names))
+    if not found.quoted:
+        return made
+    marks = (shape.delimiter, shape.quote, shape.escape)
+    if packing(here.path, here.options):
+        return replace(made, again=lambda: 0)
+    again = partial(rows_again, Path(here.path), shape.skip, int(shape.header), marks)
+    return replace(made, again=again)
 
 
 def tsv(session: Session, given: Given) -> Staged:
@@ -90,7 +115,7 @@ def tsv(session: Session, given: Given) -> Staged:
     return csv(session, given.with_options(delimiter=given.options.get("delimiter") or "\t"))
 
 
-def _staged(given: Given, shape: _Shape) -> Staged:
+def _staged(given: Given, shape: _Shape, count: Count | None = None) -> Staged:
     columns = tuple((name, UNKNOWN) for name in shape.names)
     return Staged(
         reading=partial(_reading, given, shape, PASSED),
@@ -99,13 +124,19 @@ def _staged(given: Given, shape: _Shape) -> Staged:
         first=partial(_reading, given, shape, KEPT),
         lines=(_lines(given, shape),),
         notation=given.notation,
+        count=count,
     )
 
 
-def _copied(session: Session, given: Given, shape: _Shape) -> Staged:
+def _copied(session: Session, given: Given, shape: _Shape, count: Count | None) -> Staged:
+    """The rows in a table. They are counted at once: the file may be gone when they land."""
     stage = given.table("rows")
     staged = _staged(given, shape)
     session.run(f"create or replace temp table {stage} as {_reading(given, shape, KEPT, ())}")
+    if count:
+        broken = f"select count(*) from ({rejected(staged.lines)})"
+        read = session.rows(f"select count(*) + ({broken}) from {stage}")[0][0]
+        refuse_lost(given.name, count, int(read))
     return replace(staged, reading=lambda _: f"select * from {stage}", first=None)
 
 

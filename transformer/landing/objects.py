@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.errors import LoadError
+from transformer.landing.counting import LONGEST_LINE, expected
 from transformer.landing.from_json import marked
-from transformer.landing.given import KEPT, LONGEST_LINE, PASSED, Given
+from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import (
     NOTHING,
     PART,
@@ -31,7 +33,7 @@ from transformer.landing.staged import (
     Staged,
     distinct,
 )
-from transformer.landing.text import encoding_of
+from transformer.landing.text import encoding_of, lines_of
 from transformer.landing.types import SAMPLE
 from transformer.landing.whole import packing, refuse_open_array
 from transformer.names import literal, quoted
@@ -56,6 +58,11 @@ def ndjson(session: Session, given: Given) -> Staged:
             f"`{given.name}` is not UTF-8, as JSON has to be", hint="export it as UTF-8"
         )
 
+    found = None if given.remote else lines_of(given)
+    if found and not given.limit:
+        given = replace(given, buffer=buffer_for(found))
+    certain = found and found.alike and not given.limit
+
     def lines(more: str) -> str:
         numbered = (
             f"select row_number() over () as {ROW}, line as {LINE} from ({given.lines(more)})"
@@ -69,7 +76,8 @@ def ndjson(session: Session, given: Given) -> Staged:
         table = given.table("lines")
         session.run(f"create or replace temp table {table} as {lines(KEPT)}")
         return _staged(session, given, f"from {table}", None, here)
-    return _staged(session, given, lines(PASSED), lines(KEPT), here)
+    staged = _staged(session, given, lines(PASSED), lines(KEPT), here)
+    return replace(staged, count=expected(found, 0, 0)) if found and certain else staged
 
 
 def json_array(session: Session, given: Given) -> Staged:
@@ -80,7 +88,7 @@ def json_array(session: Session, given: Given) -> Staged:
     compression = given.options.get("compression")
     kind = "uncompressed" if compression == "none" else compression
     packed = f", compression={literal(kind)}" if kind else ""
-    longest = _whole_document(given) if given.options.get("records") else LONGEST_LINE
+    longest = _longest(given)
     documents = (
         f"select json::varchar as {LINE} from read_json_objects({given.place}, format='auto',"
         f" maximum_object_size={longest}{packed})"
@@ -95,13 +103,15 @@ def json_array(session: Session, given: Given) -> Staged:
     return _staged(session, given, objects, None, ())
 
 
-def _whole_document(given: Given) -> int:
-    """How long one document may be; the engine makes room for twice as much."""
+def _longest(given: Given) -> int:
+    """How long one object may be, or a whole document; the engine makes room for twice as much."""
+    whole = bool(given.options.get("records"))
     if given.remote:
-        return _LONGEST_DOCUMENT
-    size = Path(given.path).stat().st_size
-    packed = packing(given.path, given.options)
-    return max(LONGEST_LINE, min(20 * size, _LONGEST_DOCUMENT) if packed else size + 1)
+        return _LONGEST_DOCUMENT if whole else LONGEST_LINE
+    size = Path(given.path).stat().st_size + 1
+    if packing(given.path, given.options):
+        return max(LONGEST_LINE, min(20 * size, _LONGEST_DOCUMENT)) if whole else LONGEST_LINE
+    return size if whole else min(size, LONGEST_LINE)
 
 
 def _records(session: Session, given: Given, documents: str) -> str:

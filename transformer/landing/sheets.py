@@ -18,7 +18,8 @@ from msgspec import Struct
 from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
 from transformer.errors import LoadError, did_you_mean
-from transformer.landing.given import LONGEST_LINE, Given
+from transformer.landing.counting import LONGEST_LINE
+from transformer.landing.given import Given
 from transformer.landing.sheet_xml import Cell, Odd, odd_cells, place
 from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged, distinct, fixed
 from transformer.landing.text import private_copy

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from transformer.landing.counting import Count
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
@@ -96,7 +97,7 @@ class Staged(Struct, frozen=True):
     and exactly, from a table that kept them with the columns `kept`. `texts` are columns of a typed
     staging whose values are text all the same, of exactly the type that the source says.
     `repeats`: rows that were landed before may be offered again, as a table does; a file is only
-    offered when it is new.
+    offered when it is new. `count` is how many rows there are, where that is known without reading.
     """
 
     reading: Callable[[Columns], str]
@@ -111,6 +112,7 @@ class Staged(Struct, frozen=True):
     again: Again | None = None
     repeats: bool = False
     notation: Any = None
+    count: Count | None = None
 
     @property
     def broken(self) -> str | None:

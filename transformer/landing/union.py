@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from transformer.landing.counting import both
 from transformer.landing.nested import is_nested
 from transformer.landing.staged import NOTHING, PART, ROW, SURE, UNKNOWN, Again, Session, Staged
 from transformer.landing.types import joined
@@ -36,6 +37,7 @@ def united(session: Session, staged: Sequence[Staged]) -> Staged:
         kept=kept,
         again=_again(staged) if sure else None,
         notation=staged[0].notation,
+        count=both([each.count for each in staged]),
     )
 
 
@@ -49,7 +51,12 @@ def _slowly(session: Session, number: int, staged: Staged) -> Staged:
     session.run(f"create or replace temp table {table} as select {picked} from ({rows})")
     columns = slow.columns(session, table)
     return Staged(
-        partial(slow.rows, table), columns, text=True, lines=staged.lines, bad=slow.broken(table)
+        partial(slow.rows, table),
+        columns,
+        text=True,
+        lines=staged.lines,
+        bad=slow.broken(table),
+        count=staged.count,
     )
 
 

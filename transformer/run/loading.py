@@ -215,7 +215,11 @@ def _landed(
     way, landing, staged, parts, learned = what
     try:
         with suppress(_Kept), session.transaction():
-            attempt.landed = land(session, landing, staged, learned)
+            try:
+                attempt.landed = land(session, landing, staged, learned)
+            except LoadError:
+                way.confirm(session, parts)  # which may be the reason
+                raise
             way.confirm(session, parts)
             if landing.fresh:
                 ledger.forget_loads(session, work.node.id)
