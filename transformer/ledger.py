@@ -372,9 +372,10 @@ def record_loads(
     """
     if not parts:
         return
-    names = [part.name for part in parts]
+    names = json.dumps([part.name for part in parts])  # a list, DuckDB's binding takes slowly
     session.run(
-        "delete from _transform.loads where node = ? and part in (select unnest(?::varchar[]))",
+        "delete from _transform.loads where node = ?"
+        """ and part in (select unnest(from_json(?, '["VARCHAR"]')))""",
         [node_id, names],
     )
     rows = [

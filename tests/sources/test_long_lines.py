@@ -117,7 +117,7 @@ def test_the_count_of_records_is_that_of_pythons_reader(kind: str, end: str) -> 
     for _ in range(300):
         rows = [_values(chance, kind) for _ in range(chance.randint(1, 30))]
         text = io.StringIO()
-        csv.writer(text, lineterminator=end).writerows(rows)
+        csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator=end).writerows(rows)
         content = text.getvalue().removesuffix(end if chance.random() < 0.5 else "")
         found = count(io.BytesIO(content.encode()), '"')
         if not found.alike:

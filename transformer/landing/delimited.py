@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import LoadError, Where
-from transformer.landing.counting import Count, expected, refuse_lost, rows_again
+from transformer.landing.counting import Count, both, expected, refuse_lost, rows_again
 from transformer.landing.counting import Lines as Found
 from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import (
@@ -25,10 +25,12 @@ from transformer.landing.staged import (
     ROW,
     SCANS,
     UNKNOWN,
+    Alike,
     Lines,
     Session,
     Staged,
     distinct,
+    path_literal,
     rejected,
 )
 from transformer.landing.text import (
@@ -39,7 +41,7 @@ from transformer.landing.text import (
     with_one_line_end,
 )
 from transformer.landing.whole import packing
-from transformer.names import literal
+from transformer.names import literal, quoted
 from transformer.steps import Columns
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -47,6 +49,9 @@ _DELIMITERS = (",", ";", "\t", "|")
 _HEAD = 50
 # DuckDB keeps so much of a line that is no row.
 _KEPT = 10_000
+# Files up to this size are read together.
+_SMALL = 1 << 20
+_FILE = ", filename='__file'"
 
 
 class _Shape(Struct, frozen=True):
@@ -84,12 +89,51 @@ def csv(session: Session, given: Given) -> Staged:
         here = replace(given, path=converted, converted=None) if converted else given
         found = lines_of(here, shape.quote, shape.skip)
         if found.alike and not converted:
-            return _staged(_buffered(given, found), shape, _count(given, shape, found))
+            staged = _staged(_buffered(given, found), shape, _count(given, shape, found))
+            return replace(staged, alike=_alike(given, shape))
         if not found.alike:
             copy = copies.enter_context(with_one_line_end(here, shape.delimiter, shape.quote))
             given, here = replace(given, converted=copy), replace(here, path=copy)
             found = lines_of(here, shape.quote, shape.skip)
         return _copied(session, _buffered(given, found), shape, _count(here, shape, found))
+
+
+def _alike(given: Given, shape: _Shape) -> Alike | None:
+    """Which files can be read together with this one: to read thousands of small ones each by a
+    reader of its own takes longer than all else. Of a small file, all rows are a look too."""
+    size = Path(given.path).stat().st_size
+    home = given.path.removesuffix(given.name)
+    if size > _SMALL or home == given.path:
+        return None
+    # The names come from the paths, the rest has to be the same.
+    same = (shape, home, given.options.get("compression"), given.notation)
+    return Alike(same, size, partial(_together, given, shape, home))
+
+
+def _together(given: Given, shape: _Shape, home: str, staged: Sequence[Staged]) -> Staged:
+    """Files of one shape, read in one go; a row's number is its place in its own file."""
+    lines = tuple(line for each in staged for line in each.lines)
+    paths = ", ".join(path_literal(line.path) for line in lines)
+    names = ", ".join(quoted(name) for name in shape.names)
+    given = replace(given, limit=None, buffer=max(_SMALL * 2, given.buffer))
+
+    def reading(bad_lines: str, columns: Columns) -> str:
+        del columns
+        return (
+            f"select {names}, substr(__file, {len(home) + 1}) as {PART},"
+            f" {ROW} - min({ROW}) over (partition by __file) + 1 as {ROW}"
+            f" from (select *, row_number() over () as {ROW}"
+            f" from {_reader(given, shape, f'[{paths}]', bad_lines + _FILE)})"
+        )
+
+    return replace(
+        staged[0],
+        reading=partial(reading, PASSED),
+        first=partial(reading, KEPT),
+        lines=lines,
+        count=both([each.count for each in staged]),
+        alike=None,
+    )
 
 
 def _buffered(given: Given, found: Found) -> Given:
@@ -147,12 +191,18 @@ def _lines(given: Given, shape: _Shape) -> Lines:
 
 def _reading(given: Given, shape: _Shape, bad_lines: str, columns: Columns) -> str:
     del columns  # they are those of the header
-    listed = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in shape.names)
-    nulls = ", ".join(literal(v) for v in ("", *given.options.get("null_values", ())))
     return given.bounded(
         f"select *, {given.part} as {PART}, row_number() over () as {ROW}"
-        f" from read_csv({given.place}, auto_detect=false, {shape.options()},"
-        f" {given.reading()}, columns={{{listed}}}, nullstr=[{nulls}]{bad_lines})"
+        f" from {_reader(given, shape, given.place, bad_lines)}"
+    )
+
+
+def _reader(given: Given, shape: _Shape, place: str, more: str) -> str:
+    listed = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in shape.names)
+    nulls = ", ".join(literal(v) for v in ("", *given.options.get("null_values", ())))
+    return (
+        f"read_csv({place}, auto_detect=false, {shape.options()},"
+        f" {given.reading()}, columns={{{listed}}}, nullstr=[{nulls}]{more})"
     )
 
 

@@ -24,7 +24,7 @@ OWN: Columns = (
 )
 # Names that a column from outside cannot have: it gets a number behind its own.
 RESERVED = frozenset(
-    {PART, ROW, SURE, "__line", "__copy", "__own", "__place", "__again", "__record"}
+    {PART, ROW, SURE, "__line", "__file", "__copy", "__own", "__place", "__again", "__record"}
     | {name for name, _ in OWN}
 )
 
@@ -85,6 +85,15 @@ def rejected(files: Sequence[Lines]) -> str:
     )
 
 
+class Alike(Struct, frozen=True):
+    """A small file that can be read together with others of the same `shape`: its size, and how
+    several stagings are read as one."""
+
+    shape: object
+    size: int
+    together: Callable[[Sequence[Staged]], Staged]
+
+
 class Staged(Struct, frozen=True):
     """What a source offers, as SQL.
 
@@ -98,6 +107,7 @@ class Staged(Struct, frozen=True):
     staging whose values are text all the same, of exactly the type that the source says.
     `repeats`: rows that were landed before may be offered again, as a table does; a file is only
     offered when it is new. `count` is how many rows there are, where that is known without reading.
+    `alike` says with which other files it can be read in one go.
     """
 
     reading: Callable[[Columns], str]
@@ -113,6 +123,7 @@ class Staged(Struct, frozen=True):
     repeats: bool = False
     notation: Any = None
     count: Count | None = None
+    alike: Alike | None = None
 
     @property
     def broken(self) -> str | None:

@@ -11,8 +11,10 @@ import shutil
 import time
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from stat import S_ISREG
 from tempfile import TemporaryDirectory
 
 from msgspec import Struct, field
@@ -173,14 +175,30 @@ class FileReader(Struct):
             found = glob.glob(pattern, root_dir=home, recursive=True)  # noqa: PTH207 - has a root
             names = sorted(str(home / name) for name in found)
         made = []
+        folders: dict[str, tuple[Path, str]] = {}
         for name in names:
-            file = places.resolve(name, where)
-            if file.is_file():
-                shown = places.shown(file)
-                self._local[shown] = file
+            file, shown = self._placed(name, folders)
+            with suppress(FileNotFoundError):
                 stat = file.stat()
-                made.append(Part(shown, f"{stat.st_size}:{stat.st_mtime_ns}"))
+                if S_ISREG(stat.st_mode):
+                    self._local[shown] = file
+                    made.append(Part(shown, f"{stat.st_size}:{stat.st_mtime_ns}"))
         return made
+
+    def _placed(self, name: str, folders: dict[str, tuple[Path, str]]) -> tuple[Path, str]:
+        """The file of a path and its name in messages. Of thousands in one folder, the folder is
+        looked at once; a link may lead elsewhere."""
+        places, where = self.request.places, self.request.place
+        folder, _, last = name.rpartition("/")
+        if not folder or Path(name).is_symlink():
+            file = places.resolve(name, where)
+            return file, places.shown(file)
+        if folder not in folders:
+            known = places.resolve(folder, where)
+            shown = places.shown(known)
+            folders[folder] = known, "" if shown == "." else f"{shown.rstrip('/')}/"
+        home, before = folders[folder]
+        return home / last, before + last
 
     def _remote(self, session: Session, path: str) -> list[Part]:
         self._ready(session, path)
