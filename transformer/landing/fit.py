@@ -20,8 +20,10 @@ from transformer.landing.types import (
     exact_double,
     grown,
     infer,
+    infer_lists,
     is_decimal,
     joined,
+    listed,
     widens,
 )
 from transformer.names import Name, quoted
@@ -150,10 +152,15 @@ def guess(
     if not columns:
         return 0, {}
     limit = f" limit {most}" if most else ""
-    session.run(f"create or replace temp table __sample as select * from ({staged.rows}){limit}")
+    more = f", {SURE}" if staged.sure else ""
+    session.run(
+        "create or replace temp table __sample as"
+        f" select {listed(columns)}{more} from ({staged.rows}){limit}"
+    )
     sure = f" where {SURE}" if staged.sure else ""
     seen = int(session.rows("select count(*) from __sample")[0][0])
-    return seen, infer(session, f"from __sample{sure}", columns, staged.notation or USUAL)
+    rows = f"select __values from __sample{sure}"
+    return seen, infer_lists(session, rows, columns, staged.notation or USUAL)
 
 
 def united(known: Columns, found: Columns) -> Columns:
