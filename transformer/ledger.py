@@ -373,11 +373,8 @@ def record_loads(
     if not parts:
         return
     names = json.dumps([part.name for part in parts])  # a list, DuckDB's binding takes slowly
-    session.run(
-        "delete from _transform.loads where node = ?"
-        """ and part in (select unnest(from_json(?, '["VARCHAR"]')))""",
-        [node_id, names],
-    )
+    chosen = """part in (select unnest(from_json(?, '["VARCHAR"]')))"""
+    session.run(f"delete from _transform.loads where node = ? and {chosen}", [node_id, names])
     rows = [
         {
             "node": node_id,

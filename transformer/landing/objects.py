@@ -11,14 +11,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.errors import LoadError
-from transformer.landing.counting import LONGEST_LINE, expected
+from transformer.landing.counting import expected
 from transformer.landing.from_json import marked
 from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import (
@@ -35,13 +34,11 @@ from transformer.landing.staged import (
 )
 from transformer.landing.text import encoding_of, lines_of
 from transformer.landing.types import SAMPLE
-from transformer.landing.whole import packing, refuse_open_array
+from transformer.landing.whole import longest_object, refuse_open_array
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
 LINE = "__line"
-# A document that lies elsewhere, or is packed, is read whole up to this size.
-_LONGEST_DOCUMENT = 128 << 20
 # A real number that may have more than 15 digits: eight behind the point or nine before it, or a
 # long one with an exponent. What has fewer is a DOUBLE's, digit for digit.
 _LONG = r"\.[0-9]{8}|[0-9]{9}\.|[0-9]{16}[eE]|[0-9]{9}[eE]-"
@@ -88,7 +85,7 @@ def json_array(session: Session, given: Given) -> Staged:
     compression = given.options.get("compression")
     kind = "uncompressed" if compression == "none" else compression
     packed = f", compression={literal(kind)}" if kind else ""
-    longest = _longest(given)
+    longest = longest_object(given)
     documents = (
         f"select json::varchar as {LINE} from read_json_objects({given.place}, format='auto',"
         f" maximum_object_size={longest}{packed})"
@@ -101,17 +98,6 @@ def json_array(session: Session, given: Given) -> Staged:
         session.run(f"create or replace temp table {table} as {objects}")
         objects = f"from {table}"
     return _staged(session, given, objects, None, ())
-
-
-def _longest(given: Given) -> int:
-    """How long one object may be, or a whole document; the engine makes room for twice as much."""
-    whole = bool(given.options.get("records"))
-    if given.remote:
-        return _LONGEST_DOCUMENT if whole else LONGEST_LINE
-    size = Path(given.path).stat().st_size + 1
-    if packing(given.path, given.options):
-        return max(LONGEST_LINE, min(20 * size, _LONGEST_DOCUMENT)) if whole else LONGEST_LINE
-    return size if whole else min(size, LONGEST_LINE)
 
 
 def _records(session: Session, given: Given, documents: str) -> str:

@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 from msgspec.structs import replace
 
 from transformer.errors import LoadError
+from transformer.landing.counting import LONGEST_LINE
 from transformer.landing.given import Given
 
 _BLOCK = 1 << 20
@@ -26,6 +27,8 @@ _GZIP, _ZSTD = "gzip", "zstd"
 _ENDINGS = {".gz": _GZIP, ".zst": _ZSTD}
 # Pictures and the like are as large as they are packed, and nothing of them lands.
 _LOOKED_AT = (".xml", ".rels", ".bin")
+# A document that lies elsewhere, or is packed, is read whole up to this size.
+_LONGEST_DOCUMENT = 128 << 20
 _HINT = "nothing of it was landed; fetch or export the file again"
 
 
@@ -123,3 +126,14 @@ def _last_byte(stream: IO[bytes]) -> bytes:
         if found := stream.read(size).rstrip():
             return found[-1:]
     return b""
+
+
+def longest_object(given: Given) -> int:
+    """How long one object may be, or a whole document; the engine makes room for twice as much."""
+    whole = bool(given.options.get("records"))
+    if given.remote:
+        return _LONGEST_DOCUMENT if whole else LONGEST_LINE
+    size = Path(given.path).stat().st_size + 1
+    if packing(given.path, given.options):
+        return max(LONGEST_LINE, min(20 * size, _LONGEST_DOCUMENT)) if whole else LONGEST_LINE
+    return size if whole else min(size, LONGEST_LINE)
