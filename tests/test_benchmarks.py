@@ -87,3 +87,10 @@ def test_the_table_is_printed_with_ours_the_floor_and_their_ratio(tmp_path: Path
     assert "(n = 1) all 8 tables as the floor's" in said
     costs = json.loads(out.read_text())["costs"]
     assert set(costs["ours"]) == set(costs["floor"]) == {"start", "cold"}
+
+
+def test_the_shapes_are_measured() -> None:
+    said = script("shapes.py", "--columns", 20, "--files", 5, "--runs", 1)
+    assert said.count("\n|") == 5
+    assert "| 20 |" in said
+    assert "| 5 |" in said

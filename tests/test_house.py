@@ -63,6 +63,7 @@ LAZY_DOORS = (
     "engines/",
     "sources/",
     "landing/parquet.py",
+    "landing/whole.py",
     "__main__.py",
     "opening.py",
     "project/tree.py",

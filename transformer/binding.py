@@ -4,7 +4,7 @@ of every query over them."""
 from __future__ import annotations
 
 from collections.abc import Container
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,8 @@ def _offered(opened: Opened, node: Node, body: SourceBody, look: _Look) -> Colum
     if table.load.broken:
         return None
     try:
-        way = reader(table, opened.places, opened.engine.load_extension)
-        return peek(look.session, table, way, whole=look.whole)
+        with closing(reader(table, opened.places, opened.engine.load_extension)) as way:
+            return peek(look.session, table, way, whole=look.whole)
     except Fault as fault:
         raise LoadError(fault.message.splitlines()[0], table.load.where) from None
 

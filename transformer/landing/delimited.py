@@ -16,27 +16,32 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import LoadError, Where
-from transformer.landing.given import KEPT, PASSED, Given
+from transformer.landing.counting import Count, both, expected, refuse_lost, rows_again
+from transformer.landing.counting import Lines as Found
+from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import (
     PART,
     REJECTS,
     ROW,
     SCANS,
     UNKNOWN,
+    Alike,
     Lines,
     Session,
     Staged,
     distinct,
+    path_literal,
+    rejected,
 )
 from transformer.landing.text import (
     encoding_of,
     head_of,
     in_utf8,
-    is_zstd,
-    one_line_end,
+    lines_of,
     with_one_line_end,
 )
-from transformer.names import literal
+from transformer.landing.whole import packing
+from transformer.names import literal, quoted
 from transformer.steps import Columns
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -44,6 +49,9 @@ _DELIMITERS = (",", ";", "\t", "|")
 _HEAD = 50
 # DuckDB keeps so much of a line that is no row.
 _KEPT = 10_000
+# Files up to this size are read together.
+_SMALL = 1 << 20
+_FILE = ", filename='__file'"
 
 
 class _Shape(Struct, frozen=True):
@@ -76,14 +84,74 @@ def csv(session: Session, given: Given) -> Staged:
         converted = copies.enter_context(in_utf8(given, encoding))
         given = replace(given, converted=converted)
         shape = _shape(session, given, "utf-8" if converted else encoding)
+        if given.remote:
+            return _copied(session, given, shape, None)
         here = replace(given, path=converted, converted=None) if converted else given
-        alike = given.remote or one_line_end(here)
-        if alike and not converted and not given.remote:
-            return _staged(given, shape)
-        if not alike:
+        found = lines_of(here, shape.quote, shape.skip)
+        if found.alike and not converted:
+            staged = _staged(_buffered(given, found), shape, _count(given, shape, found))
+            return replace(staged, alike=_alike(given, shape))
+        if not found.alike:
             copy = copies.enter_context(with_one_line_end(here, shape.delimiter, shape.quote))
-            given = replace(given, converted=copy)
-        return _copied(session, given, shape)
+            given, here = replace(given, converted=copy), replace(here, path=copy)
+            found = lines_of(here, shape.quote, shape.skip)
+        return _copied(session, _buffered(given, found), shape, _count(here, shape, found))
+
+
+def _alike(given: Given, shape: _Shape) -> Alike | None:
+    """Which files can be read together with this one: to read thousands of small ones each by a
+    reader of its own takes longer than all else. Of a small file, all rows are a look too."""
+    size = Path(given.path).stat().st_size
+    home = given.path.removesuffix(given.name)
+    if size > _SMALL or home == given.path:
+        return None
+    # The names come from the paths, the rest has to be the same.
+    same = (shape, home, given.options.get("compression"), given.notation)
+    return Alike(same, size, partial(_together, given, shape, home))
+
+
+def _together(given: Given, shape: _Shape, home: str, staged: Sequence[Staged]) -> Staged:
+    """Files of one shape, read in one go; a row's number is its place in its own file."""
+    lines = tuple(line for each in staged for line in each.lines)
+    paths = ", ".join(path_literal(line.path) for line in lines)
+    names = ", ".join(quoted(name) for name in shape.names)
+    given = replace(given, limit=None, buffer=max(_SMALL * 2, given.buffer))
+
+    def reading(bad_lines: str, columns: Columns) -> str:
+        del columns
+        return (
+            f"select {names}, substr(__file, {len(home) + 1}) as {PART},"
+            f" {ROW} - min({ROW}) over (partition by __file) + 1 as {ROW}"
+            f" from (select *, row_number() over () as {ROW}"
+            f" from {_reader(given, shape, f'[{paths}]', bad_lines + _FILE)})"
+        )
+
+    return replace(
+        staged[0],
+        reading=partial(reading, PASSED),
+        first=partial(reading, KEPT),
+        lines=lines,
+        count=both([each.count for each in staged]),
+        alike=None,
+    )
+
+
+def _buffered(given: Given, found: Found) -> Given:
+    return given if given.limit else replace(given, buffer=buffer_for(found))
+
+
+def _count(here: Given, shape: _Shape, found: Found) -> Count | None:
+    """How many rows the file has. Nobody knows how many of its lines are comments."""
+    if here.limit or shape.comment:
+        return None
+    made = expected(found, int(shape.header), len(shape.names))
+    if not found.quoted:
+        return made
+    marks = (shape.delimiter, shape.quote, shape.escape)
+    if packing(here.path, here.options):
+        return replace(made, again=lambda: 0)
+    again = partial(rows_again, Path(here.path), shape.skip, int(shape.header), marks)
+    return replace(made, again=again)
 
 
 def tsv(session: Session, given: Given) -> Staged:
@@ -91,7 +159,7 @@ def tsv(session: Session, given: Given) -> Staged:
     return csv(session, given.with_options(delimiter=given.options.get("delimiter") or "\t"))
 
 
-def _staged(given: Given, shape: _Shape) -> Staged:
+def _staged(given: Given, shape: _Shape, count: Count | None = None) -> Staged:
     columns = tuple((name, UNKNOWN) for name in shape.names)
     return Staged(
         reading=partial(_reading, given, shape, PASSED),
@@ -100,13 +168,19 @@ def _staged(given: Given, shape: _Shape) -> Staged:
         first=partial(_reading, given, shape, KEPT),
         lines=(_lines(given, shape),),
         notation=given.notation,
+        count=count,
     )
 
 
-def _copied(session: Session, given: Given, shape: _Shape) -> Staged:
+def _copied(session: Session, given: Given, shape: _Shape, count: Count | None) -> Staged:
+    """The rows in a table. They are counted at once: the file may be gone when they land."""
     stage = given.table("rows")
     staged = _staged(given, shape)
     session.run(f"create or replace temp table {stage} as {_reading(given, shape, KEPT, ())}")
+    if count:
+        broken = f"select count(*) from ({rejected(staged.lines)})"
+        read = session.rows(f"select count(*) + ({broken}) from {stage}")[0][0]
+        refuse_lost(given.name, count, int(read))
     return replace(staged, reading=lambda _: f"select * from {stage}", first=None)
 
 
@@ -117,12 +191,18 @@ def _lines(given: Given, shape: _Shape) -> Lines:
 
 def _reading(given: Given, shape: _Shape, bad_lines: str, columns: Columns) -> str:
     del columns  # they are those of the header
-    listed = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in shape.names)
-    nulls = ", ".join(literal(v) for v in ("", *given.options.get("null_values", ())))
     return given.bounded(
         f"select *, {given.part} as {PART}, row_number() over () as {ROW}"
-        f" from read_csv({given.place}, auto_detect=false, {shape.options()},"
-        f" {given.reading()}, columns={{{listed}}}, nullstr=[{nulls}]{bad_lines})"
+        f" from {_reader(given, shape, given.place, bad_lines)}"
+    )
+
+
+def _reader(given: Given, shape: _Shape, place: str, more: str) -> str:
+    listed = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in shape.names)
+    nulls = ", ".join(literal(v) for v in ("", *given.options.get("null_values", ())))
+    return (
+        f"read_csv({place}, auto_detect=false, {shape.options()},"
+        f" {given.reading()}, columns={{{listed}}}, nullstr=[{nulls}]{more})"
     )
 
 
@@ -148,8 +228,8 @@ def _shape(session: Session, given: Given, encoding: str) -> _Shape:
 
 
 def _head(session: Session, given: Given, encoding: str) -> str:
-    """The first lines. Only DuckDB gets at those of files that are packed with zstd, or remote."""
-    if given.converted is None and (given.remote or is_zstd(given)):
+    """The first lines. Only DuckDB gets at those of files that are remote."""
+    if given.converted is None and given.remote:
         found = session.rows(f"{given.lines(PASSED)} limit {_HEAD}")
         return "\n".join(str(line or "") for (line,) in found).lstrip("\ufeff")
     here = replace(given, path=given.converted) if given.converted else given

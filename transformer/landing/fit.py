@@ -20,8 +20,10 @@ from transformer.landing.types import (
     exact_double,
     grown,
     infer,
+    infer_lists,
     is_decimal,
     joined,
+    listed,
     widens,
 )
 from transformer.names import Name, quoted
@@ -87,7 +89,8 @@ class Fitted(Struct, frozen=True):
     @property
     def names(self) -> list[str]:
         """The columns that are landed."""
-        return [name for name in self.slots if name not in self.extra]
+        extra = set(self.extra)
+        return [name for name in self.slots if name not in extra]
 
 
 def _told(kind: str) -> str:
@@ -126,7 +129,12 @@ def fit(session: Session, landing: Landing, staged: Staged, learned: Learned) ->
     if wanted.held and landing.load.on_schema_change == "quarantine":
         new = {n for n, _ in fitted.added}
         slots = {
-            n: _slot(staged, n, wanted.has(n) or s.kind, declared=n.lower() in wanted.declared)
+            n: _slot(
+                staged,
+                (n, s.offered),
+                wanted.has(n) or s.kind,
+                declared=n.lower() in wanted.declared,
+            )
             for n, s in fitted.slots.items()
         }
         extra = tuple(n for n in wanted.offered if wanted.named(n) in new)
@@ -144,10 +152,15 @@ def guess(
     if not columns:
         return 0, {}
     limit = f" limit {most}" if most else ""
-    session.run(f"create or replace temp table __sample as select * from ({staged.rows}){limit}")
+    more = f", {SURE}" if staged.sure else ""
+    session.run(
+        "create or replace temp table __sample as"
+        f" select {listed(columns)}{more} from ({staged.rows}){limit}"
+    )
     sure = f" where {SURE}" if staged.sure else ""
     seen = int(session.rows("select count(*) from __sample")[0][0])
-    return seen, infer(session, f"from __sample{sure}", columns, staged.notation or USUAL)
+    rows = f"select __values from __sample{sure}"
+    return seen, infer_lists(session, rows, columns, staged.notation or USUAL)
 
 
 def united(known: Columns, found: Columns) -> Columns:
@@ -166,8 +179,9 @@ def _raw(kind: str) -> str:
     return "VARCHAR" if kind.startswith("ENUM(") else kind
 
 
-def _slot(staged: Staged, name: str, kind: str, *, declared: bool) -> Slot:
-    offered = _raw(dict(staged.columns)[name])
+def _slot(staged: Staged, column: tuple[str, str], kind: str, *, declared: bool) -> Slot:
+    """The slot of a column, of which the source says the second of the pair."""
+    name, offered = column
     notation: Notation = staged.notation or USUAL
     told = name in staged.texts
     # The source's own text of its own type: what casts is exact.
@@ -192,7 +206,7 @@ def _fitted(
         kind = declared or new
         if has and not declared and not (landing.fresh and learned.kinds.get(name) == "VARCHAR"):
             kind = _kept(session, landing, (wanted.named(name), has), (new, name in guessed))
-        slots[name] = _slot(staged, name, kind, declared=declared is not None)
+        slots[name] = _slot(staged, (name, offered), kind, declared=declared is not None)
         there = wanted.named(name)
         if not has:
             if wanted.held or not declared:
@@ -271,6 +285,8 @@ def relearned(
     asked = infer(session, left, [n for n in names if n not in made], notation)
     for name, kind in asked.items():
         old = fitted.slots[name].kind
+        if kind in (UNKNOWN, old) and fitted.slots[name].offered == UNKNOWN:
+            continue  # a statement for each column would cost more than all the rest
         new = _above(session, place, name, (old, kind))
         if not _all_fit(session, left, name, replace(fitted.slots[name], kind=new)):
             new = "VARCHAR"

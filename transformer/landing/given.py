@@ -8,14 +8,26 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from transformer.landing.counting import LONGEST_LINE, Lines
 from transformer.landing.staged import REJECTS, SCANS, path_literal
 from transformer.landing.types import Notation
 from transformer.names import literal, quoted
 
-# A line longer than this is refused; the default of 2 MB is too small for nested JSON.
-LONGEST_LINE = 16 * 1024 * 1024
-# DuckDB would take sixteen times the longest line, several times, for the smallest file too.
+# Where the longest line is not known. A line that does not lie in two buffers, DuckDB leaves out
+# without a word.
 _BUFFER = 2 * LONGEST_LINE
+# A file is not read whole because of one line: this is the longest that is told from the others.
+LONGEST_TOLD = 1 << 30
+_USUAL, _LEAST = 1 << 22, 1 << 16
+
+
+def buffer_for(found: Lines) -> int:
+    """How much of a file the engine reads at a time: no more than it has, and twice its longest
+    line. What quotes hold together may be longer than its lines."""
+    if found.longest > LONGEST_LINE:
+        return found.longest + _LEAST
+    most = _BUFFER if found.quoted else max(_USUAL, 2 * found.longest)
+    return max(_LEAST, min(most, found.size + _LEAST))
 
 
 class Given(Struct, frozen=True):
@@ -23,6 +35,7 @@ class Given(Struct, frozen=True):
 
     `declared` are column names from YAML, for files without a header. `limit` bounds the rows
     when only the types are wanted. `converted` is a copy in UTF-8, read in the place of `path`.
+    `buffer` is how much of it is read at a time.
     """
 
     number: int
@@ -32,6 +45,7 @@ class Given(Struct, frozen=True):
     declared: tuple[str, ...] = ()
     limit: int | None = None
     converted: str | None = None
+    buffer: int = _BUFFER
 
     @property
     def remote(self) -> bool:
@@ -75,7 +89,8 @@ class Given(Struct, frozen=True):
 
     def reading(self) -> str:
         """How DuckDB has to read the text: packing, longest line."""
-        made = [f"max_line_size={LONGEST_LINE}", f"buffer_size={_BUFFER}"]
+        longest = min(LONGEST_LINE, self.buffer)
+        made = [f"max_line_size={longest}", f"buffer_size={self.buffer}"]
         if self.options.get("compression") and not self.converted:
             made.append(f"compression={literal(self.options['compression'])}")
         return ", ".join(made)

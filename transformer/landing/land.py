@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import LoadError, did_you_mean
+from transformer.landing.counting import refuse_lost
 from transformer.landing.delimited import refuse_open_quote, show_bytes
 from transformer.landing.fit import Fitted, Landing, Learned, Place, fit, relearned, united
 from transformer.landing.modes import MODES, Offered, of_part
@@ -76,6 +77,8 @@ def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -
             landing.load.where,
             hint="was the source written to meanwhile? Try again",
         )
+    if staged.count and not landing.retried:
+        refuse_lost(str(landing.target), staged.count, read, landing.load.where)
     _within(session, landing, (landed, quarantined))
     _any_columns(landing, fitted)
     _not_too_few(landing, before, landed)

@@ -11,14 +11,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.errors import LoadError
+from transformer.landing.counting import expected
 from transformer.landing.from_json import marked
-from transformer.landing.given import KEPT, LONGEST_LINE, PASSED, Given
+from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import (
     NOTHING,
     PART,
@@ -31,14 +32,13 @@ from transformer.landing.staged import (
     Staged,
     distinct,
 )
-from transformer.landing.text import encoding_of
+from transformer.landing.text import encoding_of, lines_of
 from transformer.landing.types import SAMPLE
+from transformer.landing.whole import longest_object, refuse_open_array
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
 LINE = "__line"
-# A document that lies elsewhere, or is packed, is read whole up to this size.
-_LONGEST_DOCUMENT = 128 << 20
 # A real number that may have more than 15 digits: eight behind the point or nine before it, or a
 # long one with an exponent. What has fewer is a DOUBLE's, digit for digit.
 _LONG = r"\.[0-9]{8}|[0-9]{9}\.|[0-9]{16}[eE]|[0-9]{9}[eE]-"
@@ -55,6 +55,11 @@ def ndjson(session: Session, given: Given) -> Staged:
             f"`{given.name}` is not UTF-8, as JSON has to be", hint="export it as UTF-8"
         )
 
+    found = None if given.remote else lines_of(given)
+    if found and not given.limit:
+        given = replace(given, buffer=buffer_for(found))
+    certain = found and found.alike and not given.limit
+
     def lines(more: str) -> str:
         numbered = (
             f"select row_number() over () as {ROW}, line as {LINE} from ({given.lines(more)})"
@@ -68,15 +73,19 @@ def ndjson(session: Session, given: Given) -> Staged:
         table = given.table("lines")
         session.run(f"create or replace temp table {table} as {lines(KEPT)}")
         return _staged(session, given, f"from {table}", None, here)
-    return _staged(session, given, lines(PASSED), lines(KEPT), here)
+    staged = _staged(session, given, lines(PASSED), lines(KEPT), here)
+    return replace(staged, count=expected(found, 0, 0)) if found and certain else staged
 
 
 def json_array(session: Session, given: Given) -> Staged:
     """A JSON array of objects, objects one after the other, or the objects that lie at `records`
-    in one document."""
+    in one document. Raises LoadError where the array has no end."""
+    if not given.remote:
+        refuse_open_array(given)
     compression = given.options.get("compression")
-    packed = f", compression={literal(compression)}" if compression else ""
-    longest = _whole_document(given) if given.options.get("records") else LONGEST_LINE
+    kind = "uncompressed" if compression == "none" else compression
+    packed = f", compression={literal(kind)}" if kind else ""
+    longest = longest_object(given)
     documents = (
         f"select json::varchar as {LINE} from read_json_objects({given.place}, format='auto',"
         f" maximum_object_size={longest}{packed})"
@@ -89,15 +98,6 @@ def json_array(session: Session, given: Given) -> Staged:
         session.run(f"create or replace temp table {table} as {objects}")
         objects = f"from {table}"
     return _staged(session, given, objects, None, ())
-
-
-def _whole_document(given: Given) -> int:
-    """How long one document may be; the engine makes room for twice as much."""
-    if given.remote:
-        return _LONGEST_DOCUMENT
-    size = Path(given.path).stat().st_size
-    packed = given.options.get("compression") or given.path.endswith((".gz", ".zst"))
-    return max(LONGEST_LINE, min(20 * size, _LONGEST_DOCUMENT) if packed else size + 1)
 
 
 def _records(session: Session, given: Given, documents: str) -> str:

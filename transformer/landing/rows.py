@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -13,6 +13,8 @@ from transformer.names import literal, quoted
 
 # The sequence that counts the rows that are not sure yet.
 UNSURE = "__unsure"
+# More columns of one kind than this are looked at as a list.
+_MANY = 100
 
 
 class Refusal(Struct, frozen=True):
@@ -54,46 +56,78 @@ class Typed(Struct, frozen=True):
             f"{f', {SURE}' if self.sure else ''}{more} from ({self.rows}))"
         )
 
-    def _value(self, name: str) -> str:
-        n, slot = self._numbered[name]
-        return f"t{n}" if slot.as_is else f"v{n}"
+    def _values(self) -> dict[str, str]:
+        """What each column is as it lands."""
+        numbered = self._numbered.items()
+        return {name: f"t{n}" if slot.as_is else f"v{n}" for name, (n, slot) in numbered}
 
     def refusals(self) -> list[Refusal]:
         """Why rows may be refused, column by column."""
-        made: list[Refusal] = []
+        return list(self._refusals())
+
+    def _refusals(self, grouped: Container[str] = ()) -> Iterator[Refusal]:
+        """The same one by one, without whether values fit in columns of a group."""
         load = self.landing.load
         keys = {k.lower() for k in load.key} if load.mode == "merge" else set()
+        value, extra = self._values(), set(self.fitted.extra)
         for name, (n, slot) in self._numbered.items():
             shown = unquoted(f"t{n}") if slot.offered == "JSON" else f"t{n}::varchar"
-            if name in self.fitted.extra:
-                made.append(Refusal(f"t{n} is not null", name, "a column that is not known", shown))
+            if name in extra:
+                yield Refusal(f"t{n} is not null", name, "a column that is not known", shown)
+                continue
+            if name in grouped and name.lower() not in keys:
                 continue
             fits = slot.fits(f"t{n}", f"v{n}")
-            if fits:
-                made.append(Refusal(f"not {fits}", name, f"is no {slot.kind}", shown))
+            if fits and name not in grouped:
+                yield Refusal(f"not {fits}", name, f"is no {slot.kind}", shown)
             if name.lower() in keys:
-                condition = f"({self._value(name)}) is null"
+                condition = f"({value[name]}) is null"
                 if fits:
                     condition += f" and {fits}"
-                made.append(Refusal(condition, name, "the key is missing", shown))
-        return made
+                yield Refusal(condition, name, "the key is missing", shown)
 
     @property
     def doubtful(self) -> bool:
         """Whether a row may be one that does not land as it is."""
-        return self.sure or bool(self.refusals())
+        return self.sure or any(True for _ in self._refusals())
 
     def _good(self) -> str:
-        conditions = [f"not ({r.condition})" for r in self.refusals()]
+        many = self._alike()
+        grouped = {name for names in many.values() for name in names}
+        conditions = [f"not ({r.condition})" for r in self._refusals(grouped)]
+        conditions += [self._all_fit(slot, names) for slot, names in many.items()]
         if self.sure:
             conditions.insert(0, SURE)
         return " and ".join(conditions) or "true"
+
+    def _alike(self) -> dict[Slot, list[str]]:
+        """Slots that very many columns have, and these columns."""
+        made: dict[Slot, list[str]] = {}
+        for name, slot in self.fitted.slots.items():
+            if name not in self.fitted.extra:
+                made.setdefault(slot, []).append(name)
+        return {
+            slot: names
+            for slot, names in made.items()
+            if len(names) > _MANY and slot.fits("x", "x") is not None
+        }
+
+    def _all_fit(self, slot: Slot, names: list[str]) -> str:
+        """The condition that the values of all these columns are exact, as one over a list: to
+        plan one for each of thousands of columns takes longer than to read them."""
+        numbered = self._numbered
+        numbers = [numbered[name][0] for name in names]
+        texts, values = (", ".join(f"{side}{n}" for n in numbers) for side in "tv")
+        fits = slot.fits("x[1]", "x[2]")
+        pairs = f"list_zip([{texts}], [{values}])"
+        return f"list_bool_and(list_transform({pairs}, lambda x: {fits}))"
 
     def landed(self, extra: str = "") -> str:
         """The query of the rows that land as they are. It counts the others: to land them too and
         delete them again would have all rows written twice."""
         landing = self.landing
-        values = [f"{self._value(n)} as {quoted(n)}" for n in self.fitted.names]
+        value = self._values()
+        values = [f"{value[n]} as {quoted(n)}" for n in self.fitted.names]
         source = f"{PART} || coalesce('#' || {ROW}, '')"
         if self.doubtful:
             unsure = f"nextval({literal(UNSURE)}) is null"  # never, and counted

@@ -18,10 +18,12 @@ from msgspec import Struct
 from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
 from transformer.errors import LoadError, did_you_mean
-from transformer.landing.given import LONGEST_LINE, Given
+from transformer.landing.counting import LONGEST_LINE
+from transformer.landing.given import Given
 from transformer.landing.sheet_xml import Cell, Odd, odd_cells, place
 from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged, distinct, fixed
 from transformer.landing.text import private_copy
+from transformer.landing.whole import refuse_damaged_book
 from transformer.names import literal
 
 _LAST_ROW = 1_048_576
@@ -47,6 +49,8 @@ def excel(session: Session, given: Given) -> Staged:
     content = _content(session, given)
     area = _area(given)
     name, rows = _cells(given, content, area)
+    if not given.limit:
+        refuse_damaged_book(given.name, content)
     odd = odd_cells(content, name, _doubtful(rows))
     _completed(rows, odd, whole=not given.limit)
     header = bool(given.options.get("header", True))

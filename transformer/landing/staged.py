@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from transformer.landing.counting import Count
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
@@ -23,7 +24,7 @@ OWN: Columns = (
 )
 # Names that a column from outside cannot have: it gets a number behind its own.
 RESERVED = frozenset(
-    {PART, ROW, SURE, "__line", "__copy", "__own", "__place", "__again", "__record"}
+    {PART, ROW, SURE, "__line", "__file", "__copy", "__own", "__place", "__again", "__record"}
     | {name for name, _ in OWN}
 )
 
@@ -84,6 +85,15 @@ def rejected(files: Sequence[Lines]) -> str:
     )
 
 
+class Alike(Struct, frozen=True):
+    """A small file that can be read together with others of the same `shape`: its size, and how
+    several stagings are read as one."""
+
+    shape: object
+    size: int
+    together: Callable[[Sequence[Staged]], Staged]
+
+
 class Staged(Struct, frozen=True):
     """What a source offers, as SQL.
 
@@ -96,7 +106,8 @@ class Staged(Struct, frozen=True):
     and exactly, from a table that kept them with the columns `kept`. `texts` are columns of a typed
     staging whose values are text all the same, of exactly the type that the source says.
     `repeats`: rows that were landed before may be offered again, as a table does; a file is only
-    offered when it is new.
+    offered when it is new. `count` is how many rows there are, where that is known without reading.
+    `alike` says with which other files it can be read in one go.
     """
 
     reading: Callable[[Columns], str]
@@ -111,6 +122,8 @@ class Staged(Struct, frozen=True):
     again: Again | None = None
     repeats: bool = False
     notation: Any = None
+    count: Count | None = None
+    alike: Alike | None = None
 
     @property
     def broken(self) -> str | None:

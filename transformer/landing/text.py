@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from transformer.errors import LoadError
-from transformer.landing.given import LONGEST_LINE, Given
+from transformer.landing.counting import LONGEST_LINE, Lines, count
+from transformer.landing.given import LONGEST_TOLD, Given
+from transformer.landing.whole import opened, packing
 
 # So much of a file is looked at for its names.
 _HEAD = 1 << 20
@@ -113,39 +113,24 @@ def in_utf8(given: Given, encoding: str) -> Iterator[str | None]:
         yield copy.name
 
 
-def one_line_end(given: Given) -> bool:
-    """Whether the lines of a local file all end alike, as DuckDB needs it. Of a packed file, and
-    where only the first rows are wanted, only the first lines are looked at."""
-    if is_zstd(given):
-        return True
+def lines_of(given: Given, quote: str = "", skip: int = 0) -> Lines:
+    """What the bytes of a local file say of its lines; in a mere look, only whether the first ones
+    end alike, as DuckDB needs it. Raises LoadError where a line is longer than can be read."""
     with _opened(given) as stream:
-        if given.limit or not isinstance(stream, BufferedReader):
-            return _alike(stream.read(_HEAD))
-        while block := stream.read(_BLOCK):
-            if b"\r" in block:
-                break
-        else:
-            return True
-        stream.seek(0)
-        counts = [0, 0, 0]
-        last = b""
-        while block := stream.read(_BLOCK):
-            found = _counts(block)
-            counts = [old + new for old, new in zip(counts, found, strict=True)]
-            counts[2] += last == b"\r" and block[:1] == b"\n"
-            last = block[-1:]
-    return _same(*counts)
+        if given.limit:
+            return Lines(alike=_alike(stream.read(_HEAD)))
+        found = count(stream, quote, skip)
+    if found.longest > LONGEST_TOLD:
+        raise LoadError(
+            f"line {found.where + skip:,} of `{given.name}` is {found.longest >> 20:,} MiB long",
+            hint="nothing of it was landed; is it all in one line, or packed?",
+        )
+    return found
 
 
 def _alike(text: bytes) -> bool:
-    return _same(*_counts(text.removesuffix(b"\r")))
-
-
-def _counts(text: bytes) -> tuple[int, int, int]:
-    return text.count(b"\r"), text.count(b"\n"), text.count(b"\r\n")
-
-
-def _same(returns: int, feeds: int, both: int) -> bool:
+    text = text.removesuffix(b"\r")
+    returns, feeds, both = text.count(b"\r"), text.count(b"\n"), text.count(b"\r\n")
     return not returns or not feeds or returns == feeds == both
 
 
@@ -193,14 +178,4 @@ def private_copy() -> Iterator[IO[bytes]]:
 
 def _opened(given: Given) -> IO[bytes]:
     """The unpacked bytes of a local file."""
-    path = Path(given.path)
-    packed = given.options.get("compression")
-    if packed == "gzip" or (packed is None and path.suffix.lower() == ".gz"):
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def is_zstd(given: Given) -> bool:
-    """Whether only DuckDB can unpack it."""
-    packed = given.options.get("compression")
-    return packed == "zstd" or (packed is None and given.path.lower().endswith(".zst"))
+    return opened(Path(given.path), packing(given.path, given.options))

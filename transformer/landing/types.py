@@ -381,10 +381,23 @@ SAMPLE = 2_000
 def infer(
     session: Session, rows: str, columns: Sequence[str], notation: Notation = USUAL
 ) -> dict[str, str]:
-    """The types of columns of text that all their values meet; no value at all: UNKNOWN.
+    """The types of columns of text that all their values meet; no value at all: UNKNOWN."""
+    return infer_lists(session, f"select {listed(columns)} from ({rows})", columns, notation)
 
-    The columns are unpivoted: planning a figure per column and type would cost more than a
-    small file is worth.
+
+def listed(columns: Sequence[str]) -> str:
+    """Columns of text as one list, under the name that `infer_lists` knows."""
+    texts = ", ".join(f"{quoted(c)}::varchar" for c in columns)
+    return f"[{texts}]::varchar[] as __values"
+
+
+def infer_lists(
+    session: Session, rows: str, columns: Sequence[str], notation: Notation = USUAL
+) -> dict[str, str]:
+    """The same of rows that are lists of the columns' values.
+
+    Lists become rows: planning a figure per column and type would cost more than a small file is
+    worth, and UNPIVOT takes the square of the number of columns.
     """
     if not columns:
         return {}
@@ -393,14 +406,14 @@ def infer(
         f"count(*) filter (where {slot.fits('__value', slot.value('__value'))})"
         for slot in slots.values()
     )
-    values = ", ".join(f"nullif(trim({quoted(c)}), '') as {quoted(c)}" for c in columns)
-    listed = ", ".join(quoted(c) for c in columns)
     found = session.rows(
-        f"select __column, count(__value), {figures} from (select * from (select {values}"
-        f" from ({rows})) unpivot (__value for __column in ({listed}))) group by all"
+        f"select __column, count(__value), {figures} from (select __column,"
+        f" nullif(trim(__value), '') as __value from (select unnest(range({len(columns)}))"
+        f" as __column, unnest(__values) as __value from ({rows})))"
+        " where __value is not null group by all"
     )
     made = dict.fromkeys(columns, UNKNOWN)
     for column, total, *counts in found:
         fits = [kind for kind, n in zip(slots, counts, strict=True) if n == total]
-        made[column] = fits[0] if fits else "VARCHAR"
+        made[columns[column]] = fits[0] if fits else "VARCHAR"
     return made

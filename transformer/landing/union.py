@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
+from transformer.landing.counting import both
 from transformer.landing.nested import is_nested
 from transformer.landing.staged import NOTHING, PART, ROW, SURE, UNKNOWN, Again, Session, Staged
 from transformer.landing.types import joined
 from transformer.names import quoted
 from transformer.steps import Columns
 
+# So many bytes of small files are read together: their rows are numbered in memory.
+_TOGETHER = 64 << 20
+
 
 def united(session: Session, staged: Sequence[Staged]) -> Staged:
     """Several stagings as one. Columns of text get the first kind that is known of them; typed
     ones a type that holds every value of all files, or else they are text, to be looked at."""
+    staged = [each for group in _gathered(staged) for each in group]
     if len(staged) == 1:
         return staged[0]
     if len({each.again is None for each in staged}) > 1:
@@ -36,7 +43,27 @@ def united(session: Session, staged: Sequence[Staged]) -> Staged:
         kept=kept,
         again=_again(staged) if sure else None,
         notation=staged[0].notation,
+        count=both([each.count for each in staged]),
     )
+
+
+def _gathered(staged: Sequence[Staged]) -> Iterator[Sequence[Staged]]:
+    """Small files that follow each other and are alike, as one staging; others as they are."""
+    for _, group in groupby(_numbered(staged), key=itemgetter(0)):
+        members = [each for _, each in group]
+        alike = members[0].alike
+        yield [alike.together(members)] if alike and len(members) > 1 else members
+
+
+def _numbered(staged: Sequence[Staged]) -> Iterator[tuple[int, Staged]]:
+    """The number of the group that each is in, of at most so many bytes."""
+    group, size, shape = 0, 0, None
+    for each in staged:
+        alike = each.alike
+        if alike is None or alike.shape != shape or size + alike.size > _TOGETHER:
+            group, size, shape = group + 1, 0, alike.shape if alike else None
+        size += alike.size if alike else 0
+        yield group, each
 
 
 def _slowly(session: Session, number: int, staged: Staged) -> Staged:
@@ -49,7 +76,12 @@ def _slowly(session: Session, number: int, staged: Staged) -> Staged:
     session.run(f"create or replace temp table {table} as select {picked} from ({rows})")
     columns = slow.columns(session, table)
     return Staged(
-        partial(slow.rows, table), columns, text=True, lines=staged.lines, bad=slow.broken(table)
+        partial(slow.rows, table),
+        columns,
+        text=True,
+        lines=staged.lines,
+        bad=slow.broken(table),
+        count=staged.count,
     )
 
 

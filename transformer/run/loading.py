@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from typing import Any
 
 from msgspec import Struct, field
@@ -143,7 +143,7 @@ def load(tools: Tools, step: Step) -> Outcome:
     attempt = _Attempt()
     with tools.engine.session() as session:
         try:
-            _attempt(tools, session, work, body.table, attempt)
+            _attempt(tools, session, work, attempt, body.table)
         except Fault as fault:
             raise LoadError(
                 f"`{work.node.name}` cannot be landed: {_first_line(fault)}",
@@ -161,13 +161,24 @@ def load(tools: Tools, step: Step) -> Outcome:
 
 
 def _attempt(
-    tools: Tools, session: Session, work: Work, table: SourceTable, attempt: _Attempt
+    tools: Tools, session: Session, work: Work, attempt: _Attempt, table: SourceTable
 ) -> None:
-    way = reader(table, tools.places, tools.extension)
+    with closing(reader(table, tools.places, tools.extension)) as way:
+        _read(tools, session, work, attempt, (table, way))
+
+
+def _read(
+    tools: Tools,
+    session: Session,
+    work: Work,
+    attempt: _Attempt,
+    source: tuple[SourceTable, Reader],
+) -> None:
+    table, way = source
     found = arrivals(session, way, work.node.id)
     held = _held(tools, work)
     choice = _choice(tools, session, work, (way, found), held)
-    # Before anything is read: what is changed while it is read is found changed the next time.
+    # Before anything is read: what is changed from here on is refused.
     parts = [_with_digest(way, part) for part in choice.parts]
     attempt.said += _renamed(session, work, found, parts)
     if not parts and held:
@@ -181,7 +192,7 @@ def _attempt(
     # Rows of text are numbered as they are read, by one thread: a second one only costs.
     with tools.sparing() if staged.text else nullcontext():
         for _ in range(_ATTEMPTS):
-            more = _landed(tools, session, work, attempt, (landing, staged, parts, learned))
+            more = _landed(tools, session, work, attempt, (way, landing, staged, parts, learned))
             if more is None:
                 return
             learned = more
@@ -197,14 +208,19 @@ def _landed(
     session: Session,
     work: Work,
     attempt: _Attempt,
-    what: tuple[Landing, Staged, Sequence[Part], Learned],
+    what: tuple[Reader, Landing, Staged, Sequence[Part], Learned],
 ) -> Learned | None:
     """Lands in one transaction. What has to be known first, when rows beyond the sample have other
     columns or types: then nothing is done yet."""
-    landing, staged, parts, learned = what
+    way, landing, staged, parts, learned = what
     try:
         with suppress(_Kept), session.transaction():
-            attempt.landed = land(session, landing, staged, learned)
+            try:
+                attempt.landed = land(session, landing, staged, learned)
+            except LoadError:
+                way.confirm(session, parts)  # which may be the reason
+                raise
+            way.confirm(session, parts)
             if landing.fresh:
                 ledger.forget_loads(session, work.node.id)
             _settle(tools, session, work, attempt, parts)

@@ -69,6 +69,13 @@ class Reader(Protocol):
         whose cursor is NULL or no value of its type), or the first `limit` of each.
         Raises LoadError."""
 
+    def confirm(self, session: Session, parts: Sequence[Part]) -> None:
+        """Asked before what was read is kept: raises LoadError where a part is no longer what its
+        identity and digest say."""
+
+    def close(self) -> None:
+        """Removes what `stage` put aside; its queries are not run any more."""
+
 
 def kinds() -> tuple[str, ...]:
     """The names of all kinds: files of this folder, then entry points."""

@@ -126,6 +126,12 @@ class DatabaseReader(Struct):
         """The same, quoted."""
         return quoted(self.bare_alias)
 
+    def confirm(self, session: Session, parts: Sequence[Part]) -> None:
+        """Nothing: a table is read as it is at one moment."""
+
+    def close(self) -> None:
+        """Nothing was put aside."""
+
     def parts(self, session: Session) -> Sequence[Part]:
         """The table, as one part."""
         del session

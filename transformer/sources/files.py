@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Sequence
+import shutil
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from stat import S_ISREG
+from tempfile import TemporaryDirectory
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from transformer.compile.world import secrets_of
 from transformer.errors import Fault, TransformError
@@ -19,6 +26,7 @@ from transformer.landing.formats import FORMATS
 from transformer.landing.given import FRESH_REJECTS, Given
 from transformer.landing.staged import Cursor, Session, Staged
 from transformer.landing.union import united
+from transformer.landing.whole import not_whole, packing, unpacked
 from transformer.ledger import Part
 from transformer.names import literal
 from transformer.project.paths import is_remote
@@ -103,12 +111,23 @@ def connect(request: Request) -> FileReader:
     return FileReader(request)
 
 
+class _Seen(Struct, frozen=True):
+    """A local file as it was when it was digested. `recent`: so soon after a change that a second
+    one may have left the same times."""
+
+    mark: tuple[int, ...]
+    digest: str
+    recent: bool
+
+
 class FileReader(Struct):
     """The files of one source table."""
 
     request: Request
     _local: dict[str, Path] = field(default_factory=dict)
     _urls: dict[str, str] = field(default_factory=dict)
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _copies: list[TemporaryDirectory[str]] = field(default_factory=list)
     repeats: bool = False
 
     def parts(self, session: Session) -> Sequence[Part]:
@@ -156,14 +175,30 @@ class FileReader(Struct):
             found = glob.glob(pattern, root_dir=home, recursive=True)  # noqa: PTH207 - has a root
             names = sorted(str(home / name) for name in found)
         made = []
+        folders: dict[str, tuple[Path, str]] = {}
         for name in names:
-            file = places.resolve(name, where)
-            if file.is_file():
-                shown = places.shown(file)
-                self._local[shown] = file
+            file, shown = self._placed(name, folders)
+            with suppress(FileNotFoundError):
                 stat = file.stat()
-                made.append(Part(shown, f"{stat.st_size}:{stat.st_mtime_ns}"))
+                if S_ISREG(stat.st_mode):
+                    self._local[shown] = file
+                    made.append(Part(shown, f"{stat.st_size}:{stat.st_mtime_ns}"))
         return made
+
+    def _placed(self, name: str, folders: dict[str, tuple[Path, str]]) -> tuple[Path, str]:
+        """The file of a path and its name in messages. Of thousands in one folder, the folder is
+        looked at once; a link may lead elsewhere."""
+        places, where = self.request.places, self.request.place
+        folder, _, last = name.rpartition("/")
+        if not folder or Path(name).is_symlink():
+            file = places.resolve(name, where)
+            return file, places.shown(file)
+        if folder not in folders:
+            known = places.resolve(folder, where)
+            shown = places.shown(known)
+            folders[folder] = known, "" if shown == "." else f"{shown.rstrip('/')}/"
+        home, before = folders[folder]
+        return home / last, before + last
 
     def _remote(self, session: Session, path: str) -> list[Part]:
         self._ready(session, path)
@@ -194,10 +229,38 @@ class FileReader(Struct):
         if file is None:
             return ""
         try:
-            with file.open("rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
+            mark, recent = _mark(file)
+            made = self._seen[part.name] = _Seen(mark, _digest(file), recent)
         except OSError as error:
             raise self._denied(part, error) from None
+        return made.digest
+
+    def confirm(self, session: Session, parts: Sequence[Part]) -> None:
+        """Raises LoadError where a file is not what it was when it was digested; a remote one,
+        when it was found."""
+        for part in parts:
+            seen, file = self._seen.get(part.name), self._local.get(part.name)
+            if seen and file and not _is_still(file, seen):
+                raise self._moved(part.name)
+        self._confirm_remote(session, {p.name: p.identity for p in parts if p.name in self._urls})
+
+    def _confirm_remote(self, session: Session, known: Mapping[str, str]) -> None:
+        for path in self.request.options["path"] if known else ():
+            for part in self._remote(session, path) if is_remote(path) else ():
+                if known.get(part.name, part.identity) != part.identity:
+                    raise self._moved(part.name)
+
+    def _moved(self, name: str) -> TransformError:
+        return self.request.error(
+            f"`{name}` changed while it was read",
+            hint="nothing was landed and the table is as it was; try again when nobody writes to"
+            " the file",
+        )
+
+    def close(self) -> None:
+        """Removes the copies of files that were packed."""
+        while self._copies:
+            self._copies.pop().cleanup()
 
     def stage(
         self, session: Session, parts: Sequence[Part], since: Cursor | None, limit: int | None
@@ -226,16 +289,48 @@ class FileReader(Struct):
                 raise self.request.error(
                     f"`{part.name}` is empty", hint="remove it, or export it again"
                 )
-            return FORMATS[kind](session, given)
+            return FORMATS[kind](session, self._whole(session, given, kind))
         except Fault as fault:
             raise self.request.error(
                 f"`{part.name}` cannot be read as {kind}: {_first(fault)}",
                 hint="look at `format`, `encoding` and `compression` under `load:`",
             ) from None
-        except OSError as error:
-            raise self._denied(part, error) from None
+        except (OSError, EOFError, zlib.error) as error:
+            raise self._unreadable(part, error) from None
         except TransformError as error:
             raise error.at(self.request.place) from None
+
+    def _unreadable(self, part: Part, error: Exception) -> TransformError:
+        cut = not_whole(part.name, error)
+        if cut or not isinstance(error, OSError):
+            return cut.at(self.request.place) if cut else self.request.error(str(error))
+        return self._denied(part, error)
+
+    def _whole(self, session: Session, given: Given, kind: str) -> Given:
+        """The file as all of it is read: unpacked, and fetched where only that tells its end.
+        A mere look reads it as it lies."""
+        packed = kind not in _OWN_PACKING and bool(packing(given.path, given.options))
+        if given.limit or not (packed or (given.remote and kind == "json")):
+            return given
+        folder = self._folder()
+        if given.remote:
+            options = {"compression": packing(given.path, given.options) or "none"}
+            copy = folder / f"{given.number}.fetched"
+            session.run(
+                f"copy (select content from read_blob({given.place})) to {literal(str(copy))}"
+                " (format blob)"
+            )
+            given = replace(given.with_options(**options), path=str(copy))
+        if not packed:
+            return given
+        room = shutil.disk_usage(folder).free // 2
+        return unpacked(given, folder / f"{given.number}.unpacked", room)
+
+    def _folder(self) -> Path:
+        """Where copies lie that only their owner can read."""
+        if not self._copies:
+            self._copies.append(TemporaryDirectory(prefix="transform-"))
+        return Path(self._copies[0].name)
 
     def _format(self, name: str) -> str:
         bare = name.split("?", maxsplit=1)[0] if is_remote(name) else name
@@ -251,6 +346,31 @@ class FileReader(Struct):
 def _identity(size: int, modified: datetime | None) -> str:
     """Empty where the server does not say when the file was changed: it may be any time."""
     return f"{size}:{modified}" if modified and modified.year > 1970 else ""
+
+
+# A change that is not older than this may be followed by one with the same times.
+_RECENT = 2_000_000_000
+# Formats that hold packed parts themselves.
+_OWN_PACKING = ("parquet", "excel")
+
+
+def _mark(file: Path) -> tuple[tuple[int, ...], bool]:
+    """What a file's entry says that no change leaves as it is, and whether it changed just now."""
+    stat = file.stat()
+    recent = max(stat.st_mtime_ns, stat.st_ctime_ns) > time.time_ns() - _RECENT
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino), recent
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _is_still(file: Path, seen: _Seen) -> bool:
+    try:
+        return _mark(file)[0] == seen.mark and not (seen.recent and _digest(file) != seen.digest)
+    except OSError:
+        return False
 
 
 def _first(fault: Fault) -> str:
