@@ -15,6 +15,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 from msgspec.structs import replace
 
+from transformer.compile.limits import Bounded
 from transformer.compile.plain import Call, parts
 from transformer.errors import RenderError, Where, did_you_mean
 
@@ -113,7 +114,7 @@ def no_macro(package: Namespace, name: str) -> RenderError:
     )
 
 
-class _Sandbox(SandboxedEnvironment):
+class _Sandbox(Bounded):
     context_class = _LookupContext
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:

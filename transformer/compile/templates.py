@@ -26,6 +26,7 @@ from transformer.compile.jinja import (
     word_of,
 )
 from transformer.compile.library import Library, Macro
+from transformer.compile.limits import begin, end
 from transformer.compile.plain import Call, parts
 from transformer.errors import RenderError, TransformError, Where, did_you_mean
 
@@ -104,7 +105,7 @@ class Session(Struct):
 
     def _plainly(self, listed: Sequence[str | Call]) -> str | None:
         """The rendering of text and plain calls; None where Jinja has to look at it."""
-        token = CURRENT.set(self)
+        token, begun = CURRENT.set(self), begin()
         try:
             return "".join(p if isinstance(p, str) else self._said(p) for p in listed)
         except NeedsWarehouse:
@@ -113,6 +114,7 @@ class Session(Struct):
             return None  # Jinja says what is wrong, and where
         finally:
             CURRENT.reset(token)
+            end(begun)
 
     def _said(self, call: Call) -> str:
         self.asked.add(call.name)
@@ -152,7 +154,7 @@ class Session(Struct):
         return self._guarded(lambda: macro(*positional, **arguments), "", path)
 
     def _guarded(self, work: Callable[[], Any], text: str, path: str) -> Any:
-        token = CURRENT.set(self)
+        token, begun = CURRENT.set(self), begin()
         try:
             return work()
         except Returned as returned:
@@ -174,6 +176,7 @@ class Session(Struct):
             raise self._error(error, text, path) from None
         finally:
             CURRENT.reset(token)
+            end(begun)
 
     def _error(self, error: Exception, text: str, path: str) -> RenderError:
         what = str(error).replace("'", "`").rstrip(".")
@@ -246,6 +249,7 @@ def _place(error: BaseException, text: str, path: str, what: str) -> Where:
 
 def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
     """A string of YAML with its Jinja filled in. Raises RenderError at its place."""
+    begun = begin()
     try:
         return str(_YAML.from_string(text).render(words))
     except TransformError as error:
@@ -254,6 +258,8 @@ def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
         raise RenderError(str(error).replace("'", "`"), where) from None
     except Exception as error:
         raise RenderError(f"{type(error).__name__}: {error}", where) from None
+    finally:
+        end(begun)
 
 
 _YAML = environment()

@@ -1,0 +1,137 @@
+"""What a rendering may take: so many rounds of its loops and macros, so long a text, so large a
+number. A template that asks for more is refused at its line, where it would not end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextvars import ContextVar, Token
+from typing import Any
+
+from jinja2 import nodes
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+from msgspec import Struct
+
+from transformer.errors import RenderError
+
+# Seconds of loops that do nothing else.
+ROUNDS = 1_000_000
+# Characters of a text, items of a list.
+LARGEST = 64 * 2**20
+BITS = 1_000_000
+_WIDTH = re.compile(r"\d+")
+
+
+class _Rounds(Struct):
+    left: int
+
+
+_GOING: ContextVar[_Rounds | None] = ContextVar("rounds", default=None)
+
+
+def begin() -> Token[_Rounds | None] | None:
+    """Begins to count the rounds of a rendering; what is rendered inside another counts as its."""
+    return _GOING.set(_Rounds(ROUNDS)) if _GOING.get() is None else None
+
+
+def end(begun: Token[_Rounds | None] | None) -> None:
+    """Ends what `begin` began."""
+    if begun is not None:
+        _GOING.reset(begun)
+
+
+class Bounded(SandboxedEnvironment):
+    """A sandbox whose templates come to an end."""
+
+    intercepted_binops = frozenset(("+", "*", "**", "%"))
+
+    @staticmethod
+    def concat(pieces: Iterable[str]) -> str:
+        """The pieces as one text. Raises RenderError when it is too long."""
+        made, length = [], 0
+        for piece in pieces:
+            length += len(piece)
+            if length > LARGEST:
+                raise _too_large("text")
+            made.append(piece)
+        return "".join(made)
+
+    def round(self) -> None:
+        """One more round of a loop, or call of a macro. Raises RenderError after too many."""
+        going = _GOING.get()
+        if going is not None:
+            going.left -= 1
+            if going.left < 0:
+                raise RenderError(
+                    f"this template does not end: its loops went round {ROUNDS:,} times",
+                    hint="look for a loop inside a loop, and for a macro that calls itself",
+                )
+
+    def joined(self, *parts: Any) -> str:
+        """The operator `~`."""
+        return self.concat(map(str, parts))
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """An operator, where what it makes is not too large. Raises RenderError."""
+        _bound(operator, left, right)
+        return super().call_binop(context, operator, left, right)
+
+    def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> Any:
+        return super()._generate(_COUNTING.visit(source), *args, **kwargs)
+
+
+class _Counting(NodeTransformer):
+    """Has every loop and macro count, and every `~` look at what it makes."""
+
+    def visit_For(self, node: nodes.For) -> Any:  # noqa: N802 - Jinja looks for this name
+        return self._counted(node)
+
+    def visit_Macro(self, node: nodes.Macro) -> Any:  # noqa: N802 - likewise
+        return self._counted(node)
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - likewise
+        self.generic_visit(node)
+        return _call("joined", node.nodes, node.lineno)
+
+    def _counted(self, node: Any) -> Any:
+        self.generic_visit(node)
+        node.body.insert(0, nodes.ExprStmt(_call("round", [], node.lineno), lineno=node.lineno))
+        return node
+
+
+def _call(name: str, arguments: list[nodes.Expr], line: int) -> nodes.Call:
+    own = nodes.EnvironmentAttribute(name, lineno=line)
+    return nodes.Call(own, arguments, [], None, None, lineno=line)
+
+
+_COUNTING = _Counting()
+
+
+def _bound(operator: str, left: Any, right: Any) -> None:
+    if operator == "+":
+        if isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
+            _not_over(len(left) + len(right), LARGEST)
+    elif operator == "%":
+        if isinstance(left, str):
+            _not_over(max((int(n[:9]) for n in _WIDTH.findall(left)), default=0), LARGEST)
+    elif isinstance(left, int) and isinstance(right, int):
+        bits = left.bit_length(), right.bit_length()
+        power = left.bit_length() * max(right, 0) if abs(left) > 1 else 0
+        _not_over(power if operator == "**" else sum(bits), BITS, "number")
+    elif operator == "*":
+        for text, count in ((left, right), (right, left)):
+            if isinstance(text, str | list | tuple) and isinstance(count, int):
+                _not_over(len(text) * count, LARGEST)
+
+
+def _not_over(size: int, most: int, what: str = "text or list") -> None:
+    if size > most:
+        raise _too_large(what)
+
+
+def _too_large(what: str) -> RenderError:
+    return RenderError(
+        f"this makes a {what} that is too large",
+        hint=f"at most {LARGEST:,} characters or items, or {BITS:,} bits",
+    )
