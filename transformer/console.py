@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from os import environ
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -88,12 +89,12 @@ class Console(Struct):
 
     def data(self, text: str) -> None:
         """A line of data, to stdout."""
-        self.out.write(self.redact(text) + "\n")
+        _write(self.out, self.redact(text) + "\n")
 
     def json_data(self, value: Any, indent: int | None = None) -> None:
         """A value as JSON, to stdout. Secrets are taken out before it is encoded."""
         clean = redacted_value(value, self.secrets, str)
-        self.out.write(json.dumps(clean, indent=indent) + "\n")
+        _write(self.out, json.dumps(clean, indent=indent) + "\n")
 
     def say(self, text: str | Line = "", style: str = "") -> None:
         """A line of anything else, to stderr; never two blank ones after each other."""
@@ -104,7 +105,7 @@ class Console(Struct):
         clean = self.redact(shown.plain)
         terminal = self.terminal
         if terminal is None:
-            self.err.write(f"{clean}\n")
+            _write(self.err, f"{clean}\n")
             return
         from rich.text import Text
 
@@ -178,6 +179,14 @@ class Console(Struct):
     def watch(self) -> Watcher:
         """Shows events as they come."""
         return Watcher(self)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Writes as much of the text as the stream can show. A reader who has gone away misses it,
+    and the work goes on."""
+    with suppress(BrokenPipeError):
+        encoding = stream.encoding or "utf-8"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _shown(control: re.Match[str]) -> str:

@@ -92,7 +92,7 @@ def content(path: Path | str) -> str:
 def listing(path: Path | str) -> str:
     """A digest of the names in a folder."""
     try:
-        return digest("\n".join(sorted(os.listdir(path))).encode())  # noqa: PTH208
+        return digest(os.fsencode("\n".join(sorted(os.listdir(path)))))  # noqa: PTH208
     except OSError:
         return "-"
 
@@ -104,7 +104,7 @@ def named(name: str) -> str:
         return ""
     # It may be absolute, or in somebody's home.
     found = sorted(glob(str(Path(name).expanduser()), recursive=True))  # noqa: PTH207
-    return digest("\n".join(f"{path}:{identity(path)[:3]}" for path in found).encode())
+    return digest(os.fsencode("\n".join(f"{path}:{identity(path)[:3]}" for path in found)))
 
 
 def digest(data: bytes) -> str:

@@ -12,6 +12,9 @@ from transformer.compile.index import Referable
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import GraphError, TransformError, Where
 
+# Schemas in which the ledger, quarantine and failing rows are kept.
+RESERVED = "_transform"
+
 
 class Clashes(Struct):
     """Notes names and relations that are wanted twice; knows where the first one stands."""
@@ -22,6 +25,9 @@ class Clashes(Struct):
     def note(self, made: Referable, taken: Referable | None, where: Where) -> None:
         """Takes in a node; `taken` is the one that has its name or relation already."""
         first = self.places.setdefault(made.id, where)
+        if made.relation.schema.lower().startswith(RESERVED) and made.makes:
+            what = f"the schema `{made.relation.schema}` is the tool's own"
+            self.mistakes.append(GraphError(what, where, hint="give it a `schema` of another name"))
         if taken is None:
             return
         other = self.places.get(taken.id, first)

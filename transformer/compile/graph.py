@@ -232,6 +232,7 @@ def _fill_index(
             database=table.database,
             reads=table.reads,
             event_time=str(table.config.get("event_time") or ""),
+            makes=table.load is not None,
         )
         taken = index.add_source(table.source, table.name, made)
         # In an open project a source may be what another node of it makes.

@@ -36,6 +36,8 @@ class Referable(Struct, frozen=True):
     reads: str = ""
     # The column that says when its rows happened: microbatches and samples are cut by it.
     event_time: str = ""
+    # Whether the tool makes it: a source that somebody else loads is only read.
+    makes: bool = True
 
     def sql(self) -> str:
         """How a query names it."""

@@ -35,6 +35,16 @@ def configured(snapshot: Snapshot, scope: Scope) -> Snapshot:
     return replace(snapshot, config=config)
 
 
+def _is_relation(found: object, snapshot: Snapshot) -> None:
+    """Raises GraphError where `relation:` is something else."""
+    if not isinstance(found, Relation):
+        raise GraphError(
+            f"`relation: {snapshot.relation}` is not a relation",
+            snapshot.where,
+            hint="write `ref('…')` or `source('…', '…')`",
+        )
+
+
 def snapshot_node(snapshot: Snapshot, scope: Scope, placed: Placed) -> tuple[Node, Query | None]:
     """The node, and its query where it has one. Raises GraphError for what is missing."""
     query: Query | None = None
@@ -46,12 +56,7 @@ def snapshot_node(snapshot: Snapshot, scope: Scope, placed: Placed) -> tuple[Nod
         trace = Trace()
         session = scope.session(trace, snapshot.package)
         relation = session.evaluate(snapshot.relation, snapshot.where)
-        if not isinstance(relation, Relation):
-            raise GraphError(
-                f"`relation: {snapshot.relation}` is not a relation",
-                snapshot.where,
-                hint="write `ref('…')` or `source('…', '…')`",
-            )
+        _is_relation(relation, snapshot)
         if relation.is_cte:  # an ephemeral model has no relation: its query is read
             text = f"select * from {{{{ {snapshot.relation} }}}}"
             return snapshot_node(replace(snapshot, text=text), scope, placed)

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from transformer.errors import ConfigError, UsageError, Where, did_you_mean
 from transformer.project.checks import CheckReader, custom_tests
-from transformer.project.paths import unusable
+from transformer.project.paths import not_a_file, path_shown, unusable
 from transformer.project.properties import Patch, Properties
 from transformer.project.reader import Reader, Renderer
 from transformer.project.schema import (
@@ -132,19 +132,31 @@ class _Files:
     def walked(self, home: Path, shown: str, endings: tuple[str, ...]) -> Iterator[str]:
         """The files below a folder; hidden ones and folders behind links are left out."""
         saw_folder(home)
-        with os.scandir(home) as entries:
-            for entry in entries:
-                if entry.name.startswith((".", "__")):
-                    continue
-                path = f"{shown}/{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    yield from self.walked(home / entry.name, path, endings)
-                elif (
-                    Path(entry.name).suffix in endings
-                    and entry.is_file()
-                    and (not entry.is_symlink() or self.told_inside(home / entry.name, path))
-                ):
-                    yield path
+        try:
+            entries = list(os.scandir(home))
+        except OSError as error:
+            self.unreadable(shown, error)
+            return
+        for entry in entries:
+            if entry.name.startswith((".", "__")):
+                continue
+            path = f"{shown}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from self.walked(home / entry.name, path, endings)
+            elif Path(entry.name).suffix in endings and self.told_usable(entry, path):
+                yield path
+
+    def told_usable(self, entry: os.DirEntry[str], path: str) -> bool:
+        """Whether it is a file that can be read from here; else that is a mistake."""
+        if reason := not_a_file(Path(entry.path)):
+            self.reader.mistake(reason, Where(path_shown(path), 1), hint="remove it, or repair it")
+            return False
+        return not entry.is_symlink() or self.told_inside(Path(entry.path), path)
+
+    def unreadable(self, shown: str, error: OSError) -> None:
+        said = (error.strerror or str(error)).lower()
+        what = f"the folder `{shown}` cannot be read: {said}"
+        self.reader.mistake(what, Where(FILE), hint="look at its permissions")
 
     def inside(self, path: Path) -> bool:
         """Whether the path, links followed, lies in the project."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from errno import ELOOP
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from msgspec import Struct
 
@@ -52,6 +54,29 @@ def unusable(text: str) -> str | None:
     except RuntimeError:
         return f"there is no user `{text.split('/', maxsplit=1)[0][1:]}`"
     return None
+
+
+def not_a_file(path: Path) -> str | None:
+    """Why what has a file's name is none that can be read; None for a file, a folder and what
+    is not there at all."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        return "the name of this file is not UTF-8"
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "this link leads to nothing" if path.is_symlink() else None
+    except OSError as error:
+        if error.errno == ELOOP:
+            return "this link leads to itself"
+        return f"this file cannot be read: {(error.strerror or str(error)).lower()}"
+    return None if S_ISREG(mode) or S_ISDIR(mode) else "this is not a regular file"
+
+
+def path_shown(path: str) -> str:
+    """A path as a message can show it, whatever its bytes are."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _within(path: Path, home: Path) -> bool:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from transformer.errors import ConfigError, Mistakes, UsageError, Where, did_you_mean
 from transformer.names import slug
+from transformer.project.paths import is_remote, not_a_file, unusable
 from transformer.project.reader import Block, Reader
 from transformer.project.schema import PROJECT, Fields
 from transformer.project.tree import Item, parse
@@ -41,7 +42,7 @@ def read_settings(
     path = root / FILE
     try:
         saw(path)
-        tree = parse(read_file(path, FILE) if path.is_file() else "", FILE)
+        tree = parse(_text(root, path), FILE)
     except ConfigError as error:
         raise Mistakes([error]) from None
     block = reader.block(tree, PROJECT, f"`{FILE}`")
@@ -63,6 +64,17 @@ def read_settings(
         targets=tuple(targets) or ("dev",),
         vars={**(block["vars"] or {}), **overrides},
     )
+
+
+def _text(root: Path, path: Path) -> str:
+    """What the project's own file says, nothing where there is none. Raises ConfigError."""
+    if not path.exists() and not path.is_symlink():
+        return ""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ConfigError("this link leads outside the project", Where(FILE, 1))
+    if path.is_dir() or (reason := not_a_file(path)):
+        raise ConfigError("this is a folder" if path.is_dir() else str(reason), Where(FILE, 1))
+    return read_file(path, FILE)
 
 
 def read_file(path: Path, shown: str) -> str:
@@ -88,6 +100,7 @@ def read_file(path: Path, shown: str) -> str:
 def _target(name: str, block: Block | None, usual: str) -> Target:
     if block is None:
         return Target(name)
+    _is_local(block)
     publish: Block | None = block["publish"]
     return Target(
         name=name,
@@ -100,6 +113,17 @@ def _target(name: str, block: Block | None, usual: str) -> Target:
         settings=block["settings"] or {},
         places={key: block.value_place(key) for key in ("type", "path", "settings")},
     )
+
+
+def _is_local(block: Block) -> None:
+    """Raises Mistakes where the warehouse's path is none that DuckDB opens as a local file."""
+    path = block["path"]
+    reason = unusable(path) or ("it is not a file of this machine" if is_remote(path) else None)
+    if not reason and "?" in path:
+        reason = "DuckDB takes what stands behind a `?` for settings"
+    if reason:
+        what = f"the warehouse cannot be `{path[:80]}`: {reason}"
+        raise Mistakes([ConfigError(what, block.value_place("path"))])
 
 
 def _targets(block: Block) -> Where:

@@ -29,7 +29,7 @@ from transformer.landing.union import united
 from transformer.landing.whole import not_whole, packing, unpacked
 from transformer.ledger import Part
 from transformer.names import literal
-from transformer.project.paths import is_remote
+from transformer.project.paths import is_remote, not_a_file, path_shown
 from transformer.project.schema import Field, Fields
 from transformer.redaction import without_passwords
 from transformer.sources import Request
@@ -177,6 +177,11 @@ class FileReader(Struct):
         made = []
         folders: dict[str, tuple[Path, str]] = {}
         for name in names:
+            if reason := not_a_file(Path(name)):
+                raise self.request.error(
+                    f"`{path_shown(str(Path(name).relative_to(home)))}`: {reason}",
+                    hint="remove it, or name the files otherwise",
+                )
             file, shown = self._placed(name, folders)
             with suppress(FileNotFoundError):
                 stat = file.stat()

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from transformer.errors import ConfigError, Where
 from transformer.project.dbt.words import Notes
+from transformer.project.paths import not_a_file, path_shown
 from transformer.project.settings import read_file
 from transformer.witness import saw, saw_folder
 
@@ -57,12 +58,20 @@ class Home(Struct, frozen=True):
         found: dict[str, File] = {}
         for folder in folders:
             home = Path(os.path.normpath(self.root / folder))
-            for path in _walk(home, endings):
+            for path in self._walked(home, endings):
                 local = Path(os.path.relpath(path, self.root)).as_posix()
                 if not ignored.search(local):
                     inner = path.relative_to(home).as_posix()
                     found.setdefault(local, File(path, self.show(local), local, inner))
         return list(found.values())
+
+    def _walked(self, home: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+        for path in _walk(home, endings):
+            if reason := not_a_file(path):
+                shown = path_shown(self.show(os.path.relpath(path, self.root)))
+                self.notes.mistake(reason, Where(shown, 1), hint="remove it, or repair it")
+            else:
+                yield path
 
     def read(self, file: File) -> str:
         """The file's text; one that cannot be read is a mistake, and empty."""
