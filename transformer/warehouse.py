@@ -214,8 +214,9 @@ def clear(warehouse: Warehouse) -> None:
             path.unlink()
 
 
-def publish(warehouse: Warehouse, opener: Opener) -> None:
-    """Puts the private copy, which is closed, in the place of the live file, in one instant.
+def publish(warehouse: Warehouse, opener: Opener) -> Identity | None:
+    """Puts the private copy, which is closed, in the place of the live file, in one instant; what
+    tells the file as it was put there from what others make of it.
 
     Raises WarehouseError when someone else wrote to the live file meanwhile: their rows would be
     lost. It is then left as they left it.
@@ -228,14 +229,21 @@ def publish(warehouse: Warehouse, opener: Opener) -> None:
     with _published(warehouse, opener):
         if not base_is_current(warehouse):
             discard(warehouse)
-            raise WarehouseError(
-                f"`{warehouse.live.name}` was changed by someone else during the build",
-                hint="run the build again: it starts from the file as it is now",
-            )
+            raise changed_meanwhile(warehouse)
+        ours = Identity.of(made)
         made.replace(warehouse.live)
     wal(warehouse.live).unlink(missing_ok=True)
     _fsync(warehouse.live.parent)
     discard(warehouse)
+    return ours
+
+
+def changed_meanwhile(warehouse: Warehouse) -> WarehouseError:
+    """The error where someone else wrote to the live file while it was being built."""
+    return WarehouseError(
+        f"`{warehouse.live.name}` was changed by someone else during the build",
+        hint="run the build again: it starts from the file as it is now",
+    )
 
 
 def _thin(made: Path) -> None:

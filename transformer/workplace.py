@@ -21,8 +21,10 @@ from transformer.project.values import Target
 from transformer.renaming import former, is_noted, rename
 from transformer.steps import State
 from transformer.warehouse import (
+    Identity,
     Warehouse,
     base_is_current,
+    changed_meanwhile,
     copy,
     copy_file,
     discard,
@@ -205,16 +207,23 @@ class Workplace(Struct, frozen=True):
     def _extract(self) -> Path:
         return self.warehouse.room / "extract" / self.shown.name
 
-    def publish(self, *, bloated: bool = True) -> int:
-        """Puts what was built in place, in one instant; the size of the file that is shown. One
-        that may be `bloated` is looked at first."""
+    def publish(self, *, bloated: bool = True) -> Identity | None:
+        """Puts what was built in place, in one instant; what tells the warehouse as it was put
+        there. A file that may be `bloated` is looked at first."""
+        left = None
         if not self.in_place:
             if bloated:
                 self.engine.compact_if_bloated(self.warehouse.private)
-            publish(self.warehouse, self.engine)
+            left = publish(self.warehouse, self.engine)
         if self.target.publish.models:
             replace_file(self._extract, self.shown)
-        return self.shown.stat().st_size
+        return left
+
+    def refuse_other(self, ground: Identity | None) -> None:
+        """Refuses to go on with a copy of another state of the file than the one that was planned
+        from. Raises WarehouseError."""
+        if not self.in_place and Identity.of(self.warehouse.live) != ground:
+            raise changed_meanwhile(self.warehouse)
 
     def last_good(self) -> datetime | None:
         """When the build that is shown now ended."""

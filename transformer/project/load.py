@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ from msgspec import Struct, field
 
 from transformer.errors import ConfigError, UsageError, Where, did_you_mean
 from transformer.project.checks import CheckReader, custom_tests
+from transformer.project.digests import native_digest
 from transformer.project.paths import unusable
 from transformer.project.properties import Patch, Properties
 from transformer.project.reader import Reader, Renderer
@@ -166,7 +166,7 @@ class _Files:
     def digest(self, path: str) -> str:
         saw(self.root / path)
         try:
-            return hashlib.blake2b((self.root / path).read_bytes(), digest_size=16).hexdigest()
+            return native_digest((self.root / path).read_bytes())
         except OSError as error:
             what = f"this file cannot be read: {(error.strerror or str(error)).lower()}"
             self.reader.mistake(what, Where(path, 1), hint="look at its permissions")
