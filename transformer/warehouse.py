@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -82,6 +83,14 @@ def wal(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
+def logs(path: Path) -> list[Path]:
+    """What stands beside a file of what was written to it and is not in it yet. DuckDB has more
+    than one log while it puts a file in order."""
+    names = (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
+    beside = [path.with_name(path.name + name) for name in names]
+    return [log for log in beside if log.exists()]
+
+
 def copying(path: Path) -> Path:
     """Where a copy is made that is to take a file's place."""
     return path.with_name(path.name + ".copying")
@@ -138,15 +147,22 @@ def _busy(file: Any, warehouse: Warehouse) -> WarehouseError:
     )
 
 
-def recover(warehouse: Warehouse, opener: Opener) -> None:
-    """Folds in what a killed writer left in the live file's write-ahead log."""
-    if wal(warehouse.live).exists() and warehouse.live.exists():
-        opener.connect(warehouse.live).close()
+def recover(live: Path, opener: Opener) -> None:
+    """Folds in what a killed writer left in the file's write-ahead log. Raises WarehouseError for
+    a log that does not go with the file."""
+    if logs(live) and live.exists():
+        opener.connect(live).close()
+    for log in logs(live):
+        raise WarehouseError(
+            f"`{log.name}` holds what someone wrote to `{live.name}`, and is not part of that file",
+            hint="bring back the file that it belongs to, or move it away; nothing was changed",
+        )
 
 
 def base_is_current(warehouse: Warehouse) -> bool:
-    """Whether the private copy, left by a build that did not end, is of the live file as it is."""
-    if not warehouse.private.exists() or not warehouse.base.exists():
+    """Whether the private copy, left by a build that did not end, is of the live file as it is,
+    and nobody has written anything beside that since."""
+    if not warehouse.private.exists() or not warehouse.base.exists() or logs(warehouse.live):
         return False
     try:
         said = json.loads(warehouse.base.read_text())
@@ -166,7 +182,9 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
     discard(warehouse)
     live = Identity.of(warehouse.live)
     if live is not None:
-        with _held(warehouse, opener):
+        with _held(warehouse.live, opener):
+            if logs(warehouse.live):
+                raise changed_meanwhile(warehouse.live)
             try:
                 _put_copy(warehouse.live, warehouse.private)
             except OSError as error:
@@ -199,49 +217,118 @@ def copy_file(source: Path, target: Path) -> None:
 def discard(warehouse: Warehouse) -> None:
     """Removes the private copy; the live file is not touched."""
     private = warehouse.private
-    for path in (warehouse.base, private, wal(private), copying(private)):
+    for path in (warehouse.base, private, *logs(private), copying(private)):
         path.unlink(missing_ok=True)
     shutil.rmtree(warehouse.room / "tmp", ignore_errors=True)
 
 
 def clear(warehouse: Warehouse) -> None:
-    """Removes everything that builds left, but for the lock."""
+    """Removes everything that builds left, but for the lock, and what tells whose an extract is."""
     discard(warehouse)
     for path in warehouse.room.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name != "lock":
+        elif path.name not in ("lock", _OURS):
             path.unlink()
 
 
-def publish(warehouse: Warehouse, opener: Opener) -> Identity | None:
+class Extract(Struct, frozen=True):
+    """A file of some models that is shown in place of the whole warehouse: where it is made, where
+    it is shown, and where it is noted which file there is ours."""
+
+    made: Path
+    shown: Path
+    room: Path
+
+    def is_ours(self) -> bool:
+        """Whether the file that is shown is one that builds put there, and holds nothing else."""
+        if not self.shown.exists():
+            return True
+        return not logs(self.shown) and _head(self.shown) in self.known()
+
+    def known(self) -> list[str]:
+        """What tells the files that are ours; none where nothing is known."""
+        try:
+            found = json.loads((self.room / _OURS).read_text())
+        except (OSError, ValueError):
+            return []
+        return [str(each) for each in found]
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether anything is known of it."""
+        return (self.room / _OURS).exists()
+
+    def note(self, *paths: Path) -> None:
+        """Notes that these files are ours."""
+        said = json.dumps([_head(path) for path in paths if path.exists()])
+        partial = self.room / f"{_OURS}.part"
+        partial.write_text(said)
+        replace_file(partial, self.room / _OURS)
+
+
+# Beside a builder's lock: what tells the extracts that are ours.
+_OURS = "shown.json"
+
+
+def _head(path: Path) -> str:
+    """What a writer of a DuckDB file changes in any case: its three headers."""
+    with path.open("rb") as file:
+        return hashlib.blake2b(file.read(3 * 4096), digest_size=16).hexdigest()
+
+
+def publish(
+    warehouse: Warehouse, opener: Opener, extract: Extract | None = None
+) -> Identity | None:
     """Puts the private copy, which is closed, in the place of the live file, in one instant; what
-    tells the file as it was put there from what others make of it.
+    tells the file as it was put there from what others make of it. An `extract` goes with it.
 
     Raises WarehouseError when someone else wrote to the live file meanwhile: their rows would be
     lost. It is then left as they left it.
     """
     made = warehouse.private
-    if wal(made).exists():
+    if logs(made):
         raise WarehouseError("the private copy was not closed cleanly; run the build again")
     _thin(made)
     _fsync(made)
-    with _published(warehouse, opener):
+    with _published(warehouse.live, opener), _showing(extract, opener):
         if not base_is_current(warehouse):
             discard(warehouse)
-            raise changed_meanwhile(warehouse)
+            raise changed_meanwhile(warehouse.live)
         ours = Identity.of(made)
         made.replace(warehouse.live)
-    wal(warehouse.live).unlink(missing_ok=True)
+        if extract:
+            extract.made.replace(extract.shown)
     _fsync(warehouse.live.parent)
     discard(warehouse)
     return ours
 
 
-def changed_meanwhile(warehouse: Warehouse) -> WarehouseError:
-    """The error where someone else wrote to the live file while it was being built."""
+def show(extract: Extract, opener: Opener) -> None:
+    """Puts an extract in its place. Raises WarehouseError as `publish` does."""
+    with _showing(extract, opener):
+        extract.made.replace(extract.shown)
+    _fsync(extract.shown.parent)
+
+
+@contextlib.contextmanager
+def _showing(extract: Extract | None, opener: Opener) -> Iterator[None]:
+    """Holds the file that is shown, if there is one, until the extract stands in its place."""
+    if extract is None:
+        yield
+        return
+    _fsync(extract.made)
+    with _published(extract.shown, opener):
+        if not extract.is_ours():
+            raise changed_meanwhile(extract.shown)
+        extract.note(extract.made, extract.shown)
+        yield
+
+
+def changed_meanwhile(live: Path) -> WarehouseError:
+    """The error where someone else wrote to a file while it was being built."""
     return WarehouseError(
-        f"`{warehouse.live.name}` was changed by someone else during the build",
+        f"`{live.name}` was changed by someone else during the build",
         hint="run the build again: it starts from the file as it is now",
     )
 
@@ -254,12 +341,12 @@ def _thin(made: Path) -> None:
 
 
 @contextlib.contextmanager
-def _published(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
+def _published(live: Path, opener: Opener) -> Iterator[None]:
     """Holds the live file, if there is one, until another stands in its place."""
     with contextlib.ExitStack() as stack:
-        if warehouse.live.exists():
+        if live.exists():
             try:
-                stack.enter_context(_held(warehouse, opener))
+                stack.enter_context(_held(live, opener))
             except TransformError as error:
                 what = f"not published: {error.what}"
                 raise WarehouseError(what, error.where, error.hint) from None
@@ -267,14 +354,14 @@ def _published(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _held(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
+def _held(live: Path, opener: Opener) -> Iterator[None]:
     """Holds the live file for reading: nobody can begin to write to it. It is DuckDB's own lock,
     taken without opening the database. Who stands in the way is DuckDB's to say."""
-    with warehouse.live.open("rb") as file:
+    with live.open("rb") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            opener.connect(warehouse.live, read_only=True).close()
+            opener.connect(live, read_only=True).close()
         yield
 
 
