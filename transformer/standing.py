@@ -20,6 +20,7 @@ from transformer import witness
 from transformer.asking import Ask, How, Report
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.opening import Opened
+from transformer.permissions import narrow, write
 from transformer.remembering import mark_of, place
 from transformer.steps import EVERYTHING, Plan, Results, Skip
 from transformer.warehouse import Identity, Warehouse, wal
@@ -49,6 +50,8 @@ def unchanged(ask: Ask, how: How, env: Mapping[str, str], now: float) -> Report 
     found = _read(ask)
     if found is None or not _stands(found, now) or found.mark != mark_of(ask, env):
         return None
+    for path in (place(ask), _file(ask)):
+        narrow(path, Path(found.live))
     skips = tuple(Skip(node_id, name, "unchanged") for node_id, name in found.skips)
     return Report(Plan((), skips), Results(), path=found.path)
 
@@ -128,7 +131,7 @@ def stands(
         opened.mark, place_.target.path, str(live), identities, begun.files, expires, skips
     )
     with contextlib.suppress(OSError):
-        _file(ask).write_bytes(msgspec.msgpack.encode(made))
+        write(_file(ask), msgspec.msgpack.encode(made), place_.shown)
 
 
 def _read(ask: Ask) -> _Standing | None:

@@ -24,6 +24,7 @@ from msgspec.structs import asdict
 
 from transformer.cloning import clone, is_hollow
 from transformer.errors import TransformError, WarehouseError
+from transformer.permissions import beside, create, folder, like, narrow, write
 
 
 class Opener(Protocol):
@@ -105,8 +106,8 @@ def building(
     Raises WarehouseError, which says who builds and since when, after `wait` seconds.
     """
     try:
-        warehouse.room.mkdir(parents=True, exist_ok=True)
-        lock = (warehouse.room / "lock").open("a+")
+        folder(warehouse.room, warehouse.live)
+        lock = _lock(warehouse)
     except OSError as error:
         raise WarehouseError(
             f"`{warehouse.live.name}` cannot be built: {(error.strerror or str(error)).lower()}",
@@ -119,6 +120,14 @@ def building(
         json.dump({"pid": os.getpid(), "command": command, "since": now.isoformat()}, file)
         file.flush()
         yield
+
+
+def _lock(warehouse: Warehouse) -> Any:
+    path = warehouse.room / "lock"
+    with contextlib.suppress(FileExistsError):
+        os.close(create(path))
+        beside(path, warehouse.live)
+    return path.open("a+")
 
 
 def _take(file: Any, warehouse: Warehouse, until: float) -> None:
@@ -192,7 +201,8 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
                     f"`{warehouse.live.name}` cannot be copied: {error.strerror}",
                     hint="a build works on a copy beside the file: it needs that much room",
                 ) from None
-    warehouse.base.write_text(json.dumps({"live": asdict(live) if live else None}))
+    said = json.dumps({"live": asdict(live) if live else None})
+    write(warehouse.base, said.encode(), warehouse.live)
     return False
 
 
@@ -201,6 +211,7 @@ def _put_copy(source: Path, target: Path) -> None:
     partial = copying(target)
     try:
         clone(source, partial)
+        like(partial, source, 0o600)  # it is written to, also where the other is not
         partial.replace(target)
     except OSError:
         partial.unlink(missing_ok=True)
@@ -211,6 +222,7 @@ def copy_file(source: Path, target: Path) -> None:
     """A copy that is there whole or not at all, and stays when the machine stops."""
     partial = copying(target)
     clone(source, partial)
+    like(partial, source, 0o600)
     replace_file(partial, target)
 
 
@@ -262,9 +274,8 @@ class Extract(Struct, frozen=True):
     def note(self, *paths: Path) -> None:
         """Notes that these files are ours."""
         said = json.dumps([_head(path) for path in paths if path.exists()])
-        partial = self.room / f"{_OURS}.part"
-        partial.write_text(said)
-        replace_file(partial, self.room / _OURS)
+        write(self.room / _OURS, said.encode(), self.shown)
+        _fsync(self.room)
 
 
 # Beside a builder's lock: what tells the extracts that are ours.
@@ -295,6 +306,9 @@ def publish(
         if not base_is_current(warehouse):
             discard(warehouse)
             raise changed_meanwhile(warehouse.live)
+        like(made, warehouse.live)
+        if extract:  # the whole is nothing for whom the extract is not for
+            narrow(made, extract.shown)
         ours = Identity.of(made)
         made.replace(warehouse.live)
         if extract:
@@ -321,6 +335,7 @@ def _showing(extract: Extract | None, opener: Opener) -> Iterator[None]:
     with _published(extract.shown, opener):
         if not extract.is_ours():
             raise changed_meanwhile(extract.shown)
+        like(extract.made, extract.shown)
         extract.note(extract.made, extract.shown)
         yield
 

@@ -17,6 +17,7 @@ from transformer.cloning import occupied
 from transformer.compile.nodes import Graph
 from transformer.errors import TransformError, WarehouseError
 from transformer.names import Name
+from transformer.permissions import folder, narrow
 from transformer.project.values import Target
 from transformer.renaming import former, is_noted, rename
 from transformer.steps import State
@@ -88,6 +89,7 @@ class Workplace(Struct, frozen=True):
     def recover(self) -> None:
         """Folds in what another writer left behind when it was killed, and makes the file that
         was whole until now the ground of one that shows only some models."""
+        self._narrow()
         if extract := self._extract:
             recover(self.shown, self.engine)
             self._make_ground(extract)
@@ -99,6 +101,15 @@ class Workplace(Struct, frozen=True):
                     hint="copy what is needed elsewhere and remove the file; nothing was changed",
                 )
         recover(self.warehouse.live, self.engine)
+
+    def _narrow(self) -> None:
+        """What is left of earlier builds is for those who may read the file that is shown: they
+        may be fewer by now."""
+        live, room = self.warehouse.live, self.warehouse.room
+        narrow(live, self.shown)
+        folder(room, self.shown)
+        for path in (room / "lock", *room.parent.glob("*.msgpack")):
+            narrow(path, self.shown)
 
     def _make_ground(self, extract: Extract) -> None:
         """Where the file that is shown was made by a build without extracts, or by an earlier
@@ -217,7 +228,7 @@ class Workplace(Struct, frozen=True):
     def extract(self, engine: Any, names: list[Name]) -> None:
         """Writes the extract, where the target asks for one, beside the private copy."""
         if extract := self._extract:
-            extract.made.parent.mkdir(parents=True, exist_ok=True)
+            folder(extract.made.parent, self.shown)
             engine.export(extract.made, names)
 
     @property

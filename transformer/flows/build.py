@@ -226,6 +226,7 @@ class _Build:
             on_event=self.on_event,
             extension=self.opened.engine.load_extension,
             synced=self.place.synced,
+            shown=self.place.shown,
             state=state,
             versions=current_versions(self.opened.graph, state),
             late=self.opened.late.of(self.foresight.chosen),
