@@ -12,7 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.projects import environment, query, start, transform, write
+from tests.projects import Bench, environment, query, start, transform, write
+from transformer import warehouse
+from transformer.errors import WarehouseError
 
 PAIR = {
     "models/one.sql": """
@@ -408,3 +410,35 @@ def test_an_extract_whose_publication_was_cut_short_is_still_ours(tmp_path: Path
     live(root).write_bytes(before)  # as if it had been killed in between
     transform(root, "build", "--vars", "{n: 3}")
     assert query(live(root), "select n from two") == [(3,)]
+
+
+@pytest.mark.parametrize("publish", ["{mode: gated}", "{models: [two]}"])
+@pytest.mark.parametrize("damage", ["another file", "cut", "block"])
+def test_what_cannot_be_read_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, publish: str, damage: str
+) -> None:
+    """Whoever damages the finished copy: a disk, or somebody's program."""
+    files = {**PAIR, "transform.yml": f"targets: {{dev: {{publish: {publish}}}}}\n"}
+    bench = Bench(write(tmp_path, files))
+    bench.build()
+    before = live(tmp_path).read_bytes()
+    plain = warehouse._thin
+
+    def thin(made: Path) -> None:
+        plain(made)
+        held = made.read_bytes()
+        if damage == "another file":
+            made.write_bytes(b"n,i\n1,2\n" * 4000)
+        elif damage == "cut":
+            made.write_bytes(held[: len(held) // 2])
+        else:
+            made.write_bytes(held[:12288] + bytes(len(held) - 12288))
+
+    write(tmp_path, {"models/one.sql": "{{ config(materialized='table') }} select 2 as n, 1 as i"})
+    with monkeypatch.context() as damaged:
+        damaged.setattr(warehouse, "_thin", thin)
+        with pytest.raises(WarehouseError, match="not published: what was built cannot be read"):
+            bench.build()
+    assert live(tmp_path).read_bytes() == before
+    assert bench.build().ok
+    assert query(live(tmp_path), "select n from two") == [(2,)]

@@ -23,7 +23,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from transformer.cloning import clone, is_hollow
-from transformer.errors import TransformError, WarehouseError
+from transformer.errors import Fault, TransformError, WarehouseError
 from transformer.permissions import beside, create, folder, like, narrow, write
 
 
@@ -84,11 +84,15 @@ def wal(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
+def log_names() -> tuple[str, ...]:
+    """What the names of logs add to that of their file. DuckDB has more than one log while it puts
+    a file in order."""
+    return (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
+
+
 def logs(path: Path) -> list[Path]:
-    """What stands beside a file of what was written to it and is not in it yet. DuckDB has more
-    than one log while it puts a file in order."""
-    names = (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
-    beside = [path.with_name(path.name + name) for name in names]
+    """What stands beside a file of what was written to it and is not in it yet."""
+    beside = [path.with_name(path.name + name) for name in log_names()]
     return [log for log in beside if log.exists()]
 
 
@@ -301,6 +305,9 @@ def publish(
     if logs(made):
         raise WarehouseError("the private copy was not closed cleanly; run the build again")
     _thin(made)
+    _read_through(made, opener)
+    if extract:
+        _read_through(extract.made, opener)
     _fsync(made)
     with _published(warehouse.live, opener), _showing(extract, opener):
         if not base_is_current(warehouse):
@@ -318,8 +325,25 @@ def publish(
     return ours
 
 
+def _read_through(made: Path, opener: Opener) -> None:
+    """Opens what is about to be published as its readers will, and has every table counted. The
+    engine that made it would not do: it answers from memory, not from the file that it has written
+    and closed. Raises WarehouseError, and removes the file, of which nothing can be kept."""
+    try:
+        with contextlib.closing(opener.connect(made, read_only=True)) as engine:
+            engine.read_through()
+    except (TransformError, Fault) as error:
+        made.unlink(missing_ok=True)
+        said = error.what if isinstance(error, TransformError) else error.message
+        raise WarehouseError(
+            f"not published: what was built cannot be read: {said.splitlines()[0]}",
+            hint="the published file is as it was; run the build again",
+        ) from None
+
+
 def show(extract: Extract, opener: Opener) -> None:
     """Puts an extract in its place. Raises WarehouseError as `publish` does."""
+    _read_through(extract.made, opener)
     with _showing(extract, opener):
         extract.made.replace(extract.shown)
     _fsync(extract.shown.parent)

@@ -17,7 +17,7 @@ from transformer.engines._connection import PER_CURSOR, connection, fault, fault
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
 from transformer.engines._files import STORAGE, fresh, with_log, without_log
 from transformer.engines._plans import columns_read
-from transformer.engines._relations import comments, relations
+from transformer.engines._relations import comments, relations, rows_of_all
 from transformer.engines._scratch import CATALOG, scratch, serializer
 from transformer.errors import Fault, LoadError, WarehouseError
 from transformer.names import Name, literal, quoted
@@ -260,6 +260,11 @@ class DuckEngine:
                     session.run(f"comment on {on} is {literal(text)}")
             session.run("checkpoint __shown")
             session.run("detach __shown")
+
+    def read_through(self) -> int:
+        """The rows of all tables. Raises Fault where the file does not hold what it says."""
+        with self.session() as session:
+            return rows_of_all(session, self._path.stat().st_size)
 
     def interrupt(self) -> None:
         """Stops the statements that run."""

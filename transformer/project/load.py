@@ -201,6 +201,11 @@ class _Assembly:
             macros=macros,
             vars=self.settings.vars,
             allowed_paths=self.settings.paths("allowed-paths"),
+            folders=tuple(
+                folder
+                for key in ("model-paths", "seed-paths", "macro-paths", "test-paths")
+                for folder in self.settings.paths(key)
+            ),
             drops_removed=self.settings.block["removed_models"] == "drop",
             mistakes=tuple(self.reader.mistakes),
             unread=frozenset(self.files.unread),
