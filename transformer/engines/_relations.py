@@ -95,8 +95,9 @@ _AT_ONCE = 50
 
 def rows_of_all(session: Any, size: int) -> int:
     """The rows of all tables of a file of this size, which DuckDB knows without reading them.
-    Raises Fault where a table cannot be read, or the file is shorter than it says."""
-    said = "select total_blocks * block_size from pragma_database_size()"
+    Raises Fault where a table cannot be read, or the file is shorter than what is used of it: free
+    blocks at its end may be cut off."""
+    said = "select used_blocks * block_size from pragma_database_size()"
     least = session.rows(f"{said} where database_name = current_database()")[0][0]
     if size < least:
         raise Fault(f"the file has {size:,} bytes and should have {least:,}")
