@@ -554,6 +554,8 @@ class Changing:
     plus_note: str = ""
     k: int = 1
     rows: list[int] = field(default_factory=lambda: [1, 2, 3])
+    # What the raw files hold that a source loads.
+    raw: dict[str, list[int]] = field(default_factory=lambda: {"first": [1]})
     made: dict[str, Made] = field(default_factory=dict)
     count: int = 0
     # What the other tool wrote into the warehouse of each folder.
@@ -658,6 +660,15 @@ class Changing:
         made["macros/m.sql"] = (
             f"{note}{{% macro plus(x) %}}({{{{ x }}}} + {self.plus}){{% endmacro %}}\n"
         )
+        made |= {f"raw/{n}.csv": "a\n" + "".join(f"{i}\n" for i in r) for n, r in self.raw.items()}
+        made["models/_f.yml"] = (
+            "sources: [{name: landed, tables: [{name: files,"
+            " load: {kind: files, path: 'raw/*.csv'}}]}]\n"
+        )
+        made["models/landed.sql"] = (
+            "{{ config(materialized='table') }}"
+            " select sum(a) as n, count(*) as c from {{ source('landed', 'files') }}\n"
+        )
         made["transform.yml"] = f"name: changing\nvars: {{k: {self.k}}}\n"
         listed_ = [self.described(name) for name, model in self.models.items() if model.check]
         made["models/_m.yml"] = "models:\n" + "".join(listed_) if listed_ else "models: []\n"
@@ -684,9 +695,14 @@ class Changing:
         return f"  - {{name: {name}, columns: [{{name: {column}, data_tests: [{{{told}}}]}}]}}\n"
 
     def write(self, root: Path) -> None:
-        """Writes what changed, and removes what is gone."""
+        """Writes what changed, and removes what is gone; the other tool writes its tables."""
+        self.write_files(root)
+        self.write_raw(root / "warehouse.duckdb")
+
+    def write_files(self, root: Path) -> None:
+        """The files alone."""
         files = self.files()
-        for folder in ("models", "seeds", "macros"):
+        for folder in ("models", "seeds", "macros", "raw"):
             for path in (root / folder).glob("*"):
                 if f"{folder}/{path.name}" not in files:
                     path.unlink()
@@ -695,7 +711,6 @@ class Changing:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_text() != text:
                 path.write_text(text)
-        self.write_raw(root / "warehouse.duckdb")
 
     def write_raw(self, warehouse: Path) -> None:
         """Another tool writes its tables, where they are other ones than it wrote before."""
@@ -933,6 +948,15 @@ class Changing:
         self.write_data()
         return "the file"
 
+    def raw_file(self) -> str:
+        """A raw file comes, changes or goes; one stays always."""
+        name = self.chance.choice(("first", "second", "third"))
+        if name != "first" and name in self.raw and self.chance.random() < 0.4:
+            del self.raw[name]
+            return f"raw file {name} goes"
+        self.raw[name] = [self.chance.randint(0, 9) for _ in range(self.chance.randint(1, 4))]
+        return f"raw file {name}"
+
     def write_data(self) -> None:
         self.data.write_text("a\n" + "".join(f"{n}\n" for n in self.rows))
 
@@ -990,5 +1014,6 @@ EDITS: dict[Callable[[Changing], str], int] = {
     Changing.check: 2,
     Changing.refer: 1,
     Changing.file: 2,
+    Changing.raw_file: 2,
     Changing.spoil: 1,
 }

@@ -19,6 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the cellar up: a room imports rooms of lower floors, and files of its own folder.
 FLOORS = (
+    {"permissions"},
     {"errors", "dialect", "plugins", "witness", "lines", "cloning", "redaction"},
     {"names"},
     {"type_names"},

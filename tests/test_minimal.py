@@ -27,8 +27,9 @@ import pytest
 from tests.changing import Changing
 from tests.projects import Bench
 from transformer.asking import Ask, How, Outside, Report
-from transformer.errors import Mistakes
-from transformer.flows.build import preview
+from transformer.errors import Mistakes, TransformError
+from transformer.flows.build import build, preview
+from transformer.run.tools import Event
 from transformer.steps import EVERYTHING, Action
 
 EDITS = int(os.environ.get("MINIMAL_EDITS", "10000"))
@@ -119,6 +120,8 @@ class Story:
             self.counts["edits"] += 1
             if not quiet and self.chance.random() < 0.12:
                 self.part()
+            if not quiet and self.chance.random() < 0.08:
+                self.meanwhile()
         self.compare(quiet=quiet)
 
     def part(self) -> None:
@@ -135,6 +138,31 @@ class Story:
         }[kind]()
         self.counts[kind] += 1
         self.known = None if made is None or made.plan.steps else self.known
+
+    def meanwhile(self) -> None:
+        """A build of all, in the middle of which files change: raw ones, those that SQL names, and
+        the project's own. The next one has to do the rest, whatever became of this one."""
+        at = self.chance.randrange(6)
+        self.project.write(self.here)
+
+        def hear(event: Event) -> None:
+            nonlocal at
+            at -= event.kind in ("begin", "end")
+            if at != -1 or event.kind == "notice":
+                return
+            for _ in range(self.chance.randint(1, 3)):
+                edit = self.chance.choice((Changing.file, Changing.raw_file, Changing.change))
+                self.told.append(f"    meanwhile: {edit(self.project)}")
+                self.counts["edits"] += 1
+            self.project.write_files(self.here)
+            self.counts["meanwhile"] += 1
+
+        self.told.append("  a build, and meanwhile:")
+        try:
+            build(Ask(self.here), How(), Outside({}), hear)
+        except TransformError as refused:
+            self.told.append(f"    refused: {refused}")
+        self.known = None
 
     def compare(self, *, quiet: bool) -> None:
         """The minimal build against a full one."""
@@ -178,7 +206,7 @@ class Story:
             report = Bench(place).build()
         except Mistakes:
             return None
-        names = [n for n in self.project.names() if self.project.is_made(n)]
+        names = ["landed", *(n for n in self.project.names() if self.project.is_made(n))]
         return held(place, names) if report.ok else None
 
     def story(self, what: str) -> str:
@@ -210,6 +238,7 @@ def not_in_vain(counts: Counter[str]) -> None:
     assert counts["build success"] > counts["compared"] // 2, counts
     assert counts["failed"] < counts["compared"], counts
     assert counts["quiet"] > counts["compared"] // 20, counts
+    assert counts["meanwhile"], counts
 
 
 @pytest.mark.parametrize("first", [100, 200])

@@ -10,8 +10,11 @@ import time
 from pathlib import Path
 
 import duckdb
+import pytest
 
-from tests.projects import environment, query, start, transform, write
+from tests.projects import Bench, environment, query, start, transform, write
+from transformer import warehouse
+from transformer.errors import WarehouseError
 
 PAIR = {
     "models/one.sql": """
@@ -277,3 +280,165 @@ def test_comments_of_tables_are_the_descriptions(tmp_path: Path) -> None:
         " where t.table_name = 'two' and c.column_name = 'n'",
     )
     assert found == [("It's the count", 'the "n"')]
+
+
+# Commits rows, and is killed before they are in the file itself.
+KILLED = """
+import duckdb, os, sys
+con = duckdb.connect(sys.argv[1])
+con.execute("create table if not exists theirs (seven int)")
+con.execute("insert into theirs values (7)")
+os.kill(os.getpid(), 9)
+"""
+CLEAN = KILLED.replace("os.kill(os.getpid(), 9)", "con.close()")
+TARGETS = {
+    "gated": "{mode: gated}",
+    "always": "{mode: always}",
+    "some models": "{models: [two]}",
+}
+
+
+def written(path: Path, how: str) -> None:
+    """Another process writes to the file."""
+    subprocess.run([sys.executable, "-c", how, str(path)], check=False)
+    assert query(path, "select seven from theirs") == [(7,)]
+
+
+def published(publish: str) -> dict[str, str]:
+    return {
+        **PAIR,
+        "models/slow.py": SLOW,
+        "transform.yml": f"targets: {{dev: {{publish: {publish}}}}}\n",
+    }
+
+
+@pytest.mark.parametrize("how", [KILLED, CLEAN], ids=["killed", "clean"])
+@pytest.mark.parametrize(
+    ("publish", "name"),
+    [
+        ("gated", "warehouse.duckdb"),
+        ("always", "warehouse.duckdb"),
+        ("some models", "warehouse.duckdb"),
+        ("some models", "warehouse.full.duckdb"),
+    ],
+)
+def test_committed_rows_of_another_writer_are_never_removed(
+    tmp_path: Path, publish: str, how: str, name: str
+) -> None:
+    """Whether it ended well or was killed while its rows were in the log only."""
+    root = write(tmp_path, published(TARGETS[publish]))
+    transform(root, "build", env={"FLAG": ""})
+    (root / "models/slow.py").write_text((root / "models/slow.py").read_text() + "\n\nx = 1\n")
+    process = start(root, "build", env={"FLAG": str(root / "flag")})
+    wait_for(root / "flag")
+    written(root / name, how)
+    (root / "flag").unlink()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"`{name}` was changed by someone else during the build" in said
+    assert query(root / name, "select seven from theirs") == [(7,)]
+    done = transform(root, "build", env={"FLAG": ""}, check=False)
+    assert query(root / name, "select seven from theirs") == [(7,)]
+    if publish in ("gated", "always") or "full" in name:  # it is the ground of the next build
+        assert done.returncode == 0, done.stderr
+        assert query(live(root), "select n from two") == [(1,)]
+        assert not list(root.glob("*.wal*"))
+    else:
+        assert done.returncode == 1
+        assert "holds what others wrote into it" in done.stderr
+        (root / name).unlink()
+        transform(root, "build", env={"FLAG": ""})
+
+
+@pytest.mark.parametrize("publish", [*TARGETS, "in place"])
+def test_a_log_that_stands_before_a_build_is_folded_in_not_lost(
+    tmp_path: Path, publish: str
+) -> None:
+    spelled = TARGETS.get(publish, "{mode: in_place}")
+    root = write(tmp_path, {**PAIR, "transform.yml": f"targets: {{dev: {{publish: {spelled}}}}}\n"})
+    transform(root, "build")
+    name = "warehouse.full.duckdb" if "models" in publish else "warehouse.duckdb"
+    written(root / name, KILLED)
+    assert (root / f"{name}.wal").exists()
+    transform(root, "build", "--vars", "{n: 2}")
+    assert query(root / name, "select seven, n from theirs, two") == [(7, 2)]
+    assert not list(root.glob("*.wal*"))
+
+
+def test_a_log_is_folded_in_where_the_target_shows_some_models_from_now_on(tmp_path: Path) -> None:
+    root = write(tmp_path, PAIR)
+    transform(root, "build")
+    written(live(root), KILLED)
+    write(root, {"transform.yml": "targets: {dev: {publish: {models: [two]}}}\n"})
+    transform(root, "build")
+    assert query(root / "warehouse.full.duckdb", "select seven from theirs") == [(7,)]
+    assert query(live(root), "select n from two") == [(1,)]
+
+
+def test_a_log_without_its_file_is_left_alone(tmp_path: Path) -> None:
+    root = write(tmp_path, PAIR)
+    transform(root, "build")
+    written(live(root), KILLED)
+    live(root).rename(root / "aside.duckdb")
+    held = (root / "warehouse.duckdb.wal").read_bytes()
+    done = transform(root, "build", check=False)
+    assert done.returncode == 1
+    assert "`warehouse.duckdb.wal` holds what someone wrote" in done.stderr
+    assert (root / "warehouse.duckdb.wal").read_bytes() == held
+    (root / "aside.duckdb").rename(live(root))
+    transform(root, "build")
+    assert query(live(root), "select seven, n from theirs, two") == [(7, 1)]
+
+
+def test_a_database_of_someone_else_is_not_replaced_by_an_extract(tmp_path: Path) -> None:
+    files = {**PAIR, "transform.yml": "targets: {dev: {publish: {models: [two]}}}\n"}
+    root = write(tmp_path, files)
+    written(live(root), CLEAN)
+    done = transform(root, "build", check=False)
+    assert done.returncode == 1
+    assert "holds what others wrote into it" in done.stderr
+    assert query(live(root), "select seven from theirs") == [(7,)]
+
+
+def test_an_extract_whose_publication_was_cut_short_is_still_ours(tmp_path: Path) -> None:
+    """It is noted before it is put in its place."""
+    files = {**PAIR, "transform.yml": "targets: {dev: {publish: {models: [two]}}}\n"}
+    root = write(tmp_path, files)
+    transform(root, "build")
+    before = live(root).read_bytes()
+    transform(root, "build", "--vars", "{n: 2}")
+    live(root).write_bytes(before)  # as if it had been killed in between
+    transform(root, "build", "--vars", "{n: 3}")
+    assert query(live(root), "select n from two") == [(3,)]
+
+
+@pytest.mark.parametrize("publish", ["{mode: gated}", "{models: [two]}"])
+@pytest.mark.parametrize("damage", ["another file", "cut", "block"])
+def test_what_cannot_be_read_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, publish: str, damage: str
+) -> None:
+    """Whoever damages the finished copy: a disk, or somebody's program."""
+    files = {**PAIR, "transform.yml": f"targets: {{dev: {{publish: {publish}}}}}\n"}
+    bench = Bench(write(tmp_path, files))
+    bench.build()
+    before = live(tmp_path).read_bytes()
+    plain = warehouse._thin
+
+    def thin(made: Path) -> None:
+        plain(made)
+        held = made.read_bytes()
+        if damage == "another file":
+            made.write_bytes(b"n,i\n1,2\n" * 4000)
+        elif damage == "cut":
+            made.write_bytes(held[: len(held) // 2])
+        else:
+            made.write_bytes(held[:12288] + bytes(len(held) - 12288))
+
+    write(tmp_path, {"models/one.sql": "{{ config(materialized='table') }} select 2 as n, 1 as i"})
+    with monkeypatch.context() as damaged:
+        damaged.setattr(warehouse, "_thin", thin)
+        with pytest.raises(WarehouseError, match="not published: what was built cannot be read"):
+            bench.build()
+    assert live(tmp_path).read_bytes() == before
+    assert bench.build().ok
+    assert query(live(tmp_path), "select n from two") == [(2,)]

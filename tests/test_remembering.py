@@ -378,13 +378,14 @@ def test_a_changed_model_is_planned_on_the_copy_that_is_built_in(
     connected, paths = duckdb_engine.connect, []
 
     def noted(path: Path, *args: Any, **words: Any) -> Any:
-        paths.append(path)
+        paths.append((path, bool(words.get("read_only"))))
         return connected(path, *args, **words)
 
     monkeypatch.setattr(duckdb_engine, "connect", noted)
     assert bench.build().ok
     private = bench.root / ".transform" / "warehouse.duckdb" / "warehouse.duckdb"
-    assert paths.count(private) == 1
+    # Once to be planned and built in, then as its readers will.
+    assert [reading for path, reading in paths if path == private] == [False, True]
     assert bench.rows("select sum(id) from c") == [(12,)]
 
 

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from transformer.permissions import create
+
 # Linux's FICLONE: the copy shares its blocks with the original where the file system can.
 _FICLONE = 0x40049409
 # DuckDB's blocks begin behind three headers; a file system leaves out pages.
@@ -27,8 +29,11 @@ _PIECE = 16 << 20
 
 
 def clone(source: Path, target: Path) -> None:
-    """Makes a file that reads as the other does. Raises OSError, and leaves a part of it then."""
-    with source.open("rb", buffering=0) as reading, target.open("wb", buffering=0) as writing:
+    """Makes a file that reads as the other does, for its owner alone. Raises OSError, and leaves a
+    part of it then."""
+    target.unlink(missing_ok=True)
+    made = create(target)
+    with source.open("rb", buffering=0) as reading, os.fdopen(made, "wb", buffering=0) as writing:
         try:
             fcntl.ioctl(writing, _FICLONE, reading.fileno())
         except OSError:

@@ -21,6 +21,7 @@ from transformer.opening import Opened, chosen_of, refuse_mistakes
 from transformer.plan.fingerprint import fingerprint
 from transformer.plan.planner import plan
 from transformer.plan.work import Facts, Probe, Wish
+from transformer.run.claims import taken
 from transformer.run.external import with_external
 from transformer.run.facts import facts
 from transformer.run.loading import probe
@@ -57,7 +58,7 @@ class Foresight:
         wish = self._wish(self.how.actions)
         probes, mistakes = self._probes(engine, wish)
         columns = bound(self.opened, state, self._arriving(state, probes))
-        refuse_mistakes([*mistakes, *columns.mistakes])
+        refuse_mistakes([*mistakes, *columns.mistakes, *self._taken()])
         known = self._facts(engine, columns)
         known = replace(known, probes={**known.probes, **probes})
         return Foreseen(self._planned(state, wish, known), columns, state, expires)
@@ -68,6 +69,11 @@ class Foresight:
             return {}, []
         with engine.session() as session:
             return probe(session, self.opened.graph, wish.chosen, *self.way)
+
+    def _taken(self) -> list[TransformError]:
+        """The activations that would write where the project reads or builds."""
+        opened = self.opened
+        return taken(opened.project, opened.everything, opened.places, opened.workplace)
 
     def _arriving(self, state: State, probes: Mapping[str, Probe]) -> frozenset[str]:
         """The sources that will be loaded: their readers are bound over what they hold then."""

@@ -14,6 +14,7 @@ from transformer.compile.dbt.graph import short_name
 from transformer.compile.nodes import Node
 from transformer.errors import UsageError
 from transformer.opening import Opened
+from transformer.permissions import write
 from transformer.plan.asked import Earlier
 from transformer.project.values import Project
 from transformer.redaction import redacted_value
@@ -37,11 +38,12 @@ def leave(
     folder.mkdir(parents=True, exist_ok=True)
     call = call_of(ask, outside)
     secrets = outside.secrets
-    _write(folder / "manifest.json", manifest(opened.graph, project, call), secrets)
+    found = manifest(opened.graph, project, call)
+    write_artifact(opened, folder / "manifest.json", found, secrets)
     _leave_sql(opened, folder, done.results if done else Results(), compiled or {})
     if done is not None:
         made = run_results(done, opened.graph, project, call)
-        _write(folder / "run_results.json", made, secrets)
+        write_artifact(opened, folder / "run_results.json", made, secrets)
 
 
 def target_folder(opened: Opened) -> Path:
@@ -55,12 +57,19 @@ def manifest_of(opened: Opened, ask: Ask, outside: Outside) -> dict[str, Any]:
 
 
 def write_artifact(
-    folder: Path, name: str, value: Mapping[str, Any], secrets: Collection[str]
+    opened: Opened, path: Path, value: Mapping[str, Any], secrets: Collection[str]
 ) -> Path:
-    """Writes an artifact in one instant, without these secrets."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / name, value, secrets)
-    return folder / name
+    """Writes an artifact in one instant, without these secrets, for those who may read the
+    warehouse."""
+    clean = redacted_value(value, secrets, plain) if secrets else value
+    return put(opened, path, json.dumps(clean, default=plain))
+
+
+def put(opened: Opened, path: Path, text: str) -> Path:
+    """Writes a text of a project, which may tell what the warehouse holds, for its readers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, text.encode(), Path(opened.project.root) / opened.project.target.path)
+    return path
 
 
 def read_artifact(folder: Path, name: str) -> dict[str, Any] | None:
@@ -110,9 +119,9 @@ def _leave_sql(opened: Opened, folder: Path, results: Results, compiled: Mapping
         query = (outcome.compiled if outcome else compiled.get(node.id)) or node.code
         home = Path(node.package or opened.project.name) / _home(node, opened.project)
         if query:
-            _put(folder / "compiled" / home, query)
+            put(opened, folder / "compiled" / home, query)
         if outcome and outcome.ran:
-            _put(folder / "run" / home, outcome.ran)
+            put(opened, folder / "run" / home, outcome.ran)
 
 
 def _home(node: Node, project: Project) -> Path:
@@ -122,15 +131,3 @@ def _home(node: Node, project: Project) -> Path:
     if inside.suffix not in (".yml", ".yaml"):
         return inside
     return inside / f"{short_name(node).replace('/', '_')}.sql"
-
-
-def _put(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def _write(path: Path, value: Mapping[str, Any], secrets: Collection[str]) -> None:
-    partial = path.with_name(path.name + ".part")
-    clean = redacted_value(value, secrets, plain) if secrets else value
-    partial.write_text(json.dumps(clean, default=plain))
-    partial.replace(path)

@@ -34,6 +34,7 @@ from transformer.compile.stored import (
     stored,
 )
 from transformer.compile.world import SECRET_PREFIXES
+from transformer.permissions import write
 from transformer.project.secrets import plain_secrets
 from transformer.project.values import Project
 from transformer.witness import Identity, Seen
@@ -155,7 +156,8 @@ def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> R
     except UnstorableError:
         return None
     with contextlib.suppress(OSError):  # a folder that cannot be written to is no mistake
-        _write(place(ask), (_PACK.encode(head), _PACK.encode(body)))
+        warehouse = Path(made.project.root) / made.project.target.path
+        _write(place(ask), (_PACK.encode(head), _PACK.encode(body)), warehouse)
         return kept
     return None
 
@@ -292,13 +294,11 @@ def _section(path: Path, which: int) -> bytes | None:
         return None
 
 
-def _write(path: Path, sections: tuple[bytes, bytes]) -> None:
+def _write(path: Path, sections: tuple[bytes, bytes], warehouse: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     _remove([each for each in _all(path.parent) if each != path][_MOST - 1 :])
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
     lengths = b"".join(len(each).to_bytes(8, "big") for each in sections)
-    partial.write_bytes(b"".join((_MAGIC, lengths, *sections)))
-    partial.replace(path)
+    write(path, b"".join((_MAGIC, lengths, *sections)), warehouse)
 
 
 def _all(folder: Path) -> list[Path]:

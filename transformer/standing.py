@@ -20,9 +20,17 @@ from transformer import witness
 from transformer.asking import Ask, How, Report
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.opening import Opened
+from transformer.permissions import narrow, write
 from transformer.remembering import mark_of, place
 from transformer.steps import EVERYTHING, Plan, Results, Skip
 from transformer.warehouse import Identity, Warehouse, wal
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """The files that a warehouse is made of, beside the project's own, each with what tells
+    whether it changed; None where there is more to look at than files."""
+
+    files: dict[str, str] | None
 
 
 class _Standing(msgspec.Struct, array_like=True):
@@ -42,6 +50,8 @@ def unchanged(ask: Ask, how: How, env: Mapping[str, str], now: float) -> Report 
     found = _read(ask)
     if found is None or not _stands(found, now) or found.mark != mark_of(ask, env):
         return None
+    for path in (place(ask), _file(ask)):
+        narrow(path, Path(found.live))
     skips = tuple(Skip(node_id, name, "unchanged") for node_id, name in found.skips)
     return Report(Plan((), skips), Results(), path=found.path)
 
@@ -81,21 +91,47 @@ def _is_through(node: Node) -> bool:
     return node.view or node.ephemeral
 
 
-def stands(ask: Ask, how: How, opened: Opened, expires: float | None) -> None:
-    """Notes that a build of everything ended well, where the next can know it."""
+def beginning(ask: Ask, how: How, opened: Opened) -> Beginning:
+    """The files as a build finds them, before it looks at any of them. What comes, changes or goes
+    while it runs is then something that it has not seen."""
     place_ = opened.workplace
-    files = _watched(ask, opened) if opened.mark and _is_plain(ask, how) else None
-    if files is None or place_.in_place or place_.target.publish.models:
+    able = opened.mark and _is_plain(ask, how) and not opened.project.open
+    if not able or place_.in_place or place_.target.publish.models:
+        return Beginning(None)
+    before = _read(ask) if opened.whole else None
+    looked = [node for node in opened.graph if node.id not in opened.context]
+    try:
+        names = [name for node in looked for name in _names(node, opened)]
+    except LookupError:
+        return Beginning(None)
+    found = {name: witness.named(name) for name in names}
+    return Beginning({**(before.files if before else {}), **found})
+
+
+def stands(
+    ask: Ask, opened: Opened, begun: Beginning, left: Identity | None, expires: float | None
+) -> None:
+    """Notes that a build of everything ended well, where the next can know it: `left` is the
+    warehouse as that build left it."""
+    if begun.files is None or left is None:
         _file(ask).unlink(missing_ok=True)
         return
     part = [n for n in opened.graph if n.id not in opened.context and _is_work(n)]
     skips = [(each.id, each.label) for each in opened.left] + [(n.id, n.name) for n in part]
+    place_ = opened.workplace
     live = place_.warehouse.live
+    # Nothing else: a log that stands there by now is somebody else's.
+    synced = place_.warehouse.synced
+    identities = {
+        **dict.fromkeys(map(_key, _paths(live))),
+        _key(live): asdict(left),
+        _key(synced): _plain(Identity.of(synced)),
+    }
     made = _Standing(
-        opened.mark, place_.target.path, str(live), _identities(live), files, expires, skips
+        opened.mark, place_.target.path, str(live), identities, begun.files, expires, skips
     )
     with contextlib.suppress(OSError):
-        _file(ask).write_bytes(msgspec.msgpack.encode(made))
+        write(_file(ask), msgspec.msgpack.encode(made), place_.shown)
 
 
 def _read(ask: Ask) -> _Standing | None:
@@ -128,20 +164,6 @@ def _is_work(node: Node) -> bool:
     return node.kind != "analysis" and (node.kind != "model" or not node.ephemeral)
 
 
-def _watched(ask: Ask, opened: Opened) -> dict[str, str] | None:
-    """The files that the warehouse was made of, beside the project's own, each with what tells
-    whether it changed; None where there is more to look at than files."""
-    if opened.project.open:
-        return None
-    before = _read(ask) if opened.whole else None
-    looked = [node for node in opened.graph if node.id not in opened.context]
-    try:
-        names = [name for node in looked for name in _names(node, opened)]
-    except LookupError:
-        return None
-    return {name: witness.named(name) for name in (*(before.files if before else ()), *names)}
-
-
 def _names(node: Node, opened: Opened) -> Iterator[str]:
     """The files that a node is made of. Raises LookupError where it is made of something else."""
     if node.kind == "activation" or node.elsewhere or node.steadiness.time:
@@ -161,9 +183,16 @@ def _names(node: Node, opened: Opened) -> Iterator[str]:
 
 def _identities(live: Path) -> dict[str, Any]:
     """The files of a warehouse as they are: its own, its log, and what a build left unfinished."""
+    return {_key(path): _plain(Identity.of(path)) for path in _paths(live)}
+
+
+def _paths(live: Path) -> tuple[Path, ...]:
     warehouse = Warehouse(live)
-    paths = (live, wal(live), warehouse.private, warehouse.synced)
-    return {path.name + path.parent.name: _plain(Identity.of(path)) for path in paths}
+    return live, wal(live), warehouse.private, warehouse.synced
+
+
+def _key(path: Path) -> str:
+    return path.name + path.parent.name
 
 
 def _plain(identity: Identity | None) -> Any:

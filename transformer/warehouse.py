@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -22,7 +23,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from transformer.cloning import clone, is_hollow
-from transformer.errors import TransformError, WarehouseError
+from transformer.errors import Fault, TransformError, WarehouseError
+from transformer.permissions import beside, create, folder, like, narrow, write
 
 
 class Opener(Protocol):
@@ -82,6 +84,18 @@ def wal(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
+def log_names() -> tuple[str, ...]:
+    """What the names of logs add to that of their file. DuckDB has more than one log while it puts
+    a file in order."""
+    return (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
+
+
+def logs(path: Path) -> list[Path]:
+    """What stands beside a file of what was written to it and is not in it yet."""
+    beside = [path.with_name(path.name + name) for name in log_names()]
+    return [log for log in beside if log.exists()]
+
+
 def copying(path: Path) -> Path:
     """Where a copy is made that is to take a file's place."""
     return path.with_name(path.name + ".copying")
@@ -96,8 +110,8 @@ def building(
     Raises WarehouseError, which says who builds and since when, after `wait` seconds.
     """
     try:
-        warehouse.room.mkdir(parents=True, exist_ok=True)
-        lock = (warehouse.room / "lock").open("a+")
+        folder(warehouse.room, warehouse.live)
+        lock = _lock(warehouse)
     except OSError as error:
         raise WarehouseError(
             f"`{warehouse.live.name}` cannot be built: {(error.strerror or str(error)).lower()}",
@@ -110,6 +124,14 @@ def building(
         json.dump({"pid": os.getpid(), "command": command, "since": now.isoformat()}, file)
         file.flush()
         yield
+
+
+def _lock(warehouse: Warehouse) -> Any:
+    path = warehouse.room / "lock"
+    with contextlib.suppress(FileExistsError):
+        os.close(create(path))
+        beside(path, warehouse.live)
+    return path.open("a+")
 
 
 def _take(file: Any, warehouse: Warehouse, until: float) -> None:
@@ -138,15 +160,22 @@ def _busy(file: Any, warehouse: Warehouse) -> WarehouseError:
     )
 
 
-def recover(warehouse: Warehouse, opener: Opener) -> None:
-    """Folds in what a killed writer left in the live file's write-ahead log."""
-    if wal(warehouse.live).exists() and warehouse.live.exists():
-        opener.connect(warehouse.live).close()
+def recover(live: Path, opener: Opener) -> None:
+    """Folds in what a killed writer left in the file's write-ahead log. Raises WarehouseError for
+    a log that does not go with the file."""
+    if logs(live) and live.exists():
+        opener.connect(live).close()
+    for log in logs(live):
+        raise WarehouseError(
+            f"`{log.name}` holds what someone wrote to `{live.name}`, and is not part of that file",
+            hint="bring back the file that it belongs to, or move it away; nothing was changed",
+        )
 
 
 def base_is_current(warehouse: Warehouse) -> bool:
-    """Whether the private copy, left by a build that did not end, is of the live file as it is."""
-    if not warehouse.private.exists() or not warehouse.base.exists():
+    """Whether the private copy, left by a build that did not end, is of the live file as it is,
+    and nobody has written anything beside that since."""
+    if not warehouse.private.exists() or not warehouse.base.exists() or logs(warehouse.live):
         return False
     try:
         said = json.loads(warehouse.base.read_text())
@@ -166,7 +195,9 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
     discard(warehouse)
     live = Identity.of(warehouse.live)
     if live is not None:
-        with _held(warehouse, opener):
+        with _held(warehouse.live, opener):
+            if logs(warehouse.live):
+                raise changed_meanwhile(warehouse.live)
             try:
                 _put_copy(warehouse.live, warehouse.private)
             except OSError as error:
@@ -174,7 +205,8 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
                     f"`{warehouse.live.name}` cannot be copied: {error.strerror}",
                     hint="a build works on a copy beside the file: it needs that much room",
                 ) from None
-    warehouse.base.write_text(json.dumps({"live": asdict(live) if live else None}))
+    said = json.dumps({"live": asdict(live) if live else None})
+    write(warehouse.base, said.encode(), warehouse.live)
     return False
 
 
@@ -183,6 +215,7 @@ def _put_copy(source: Path, target: Path) -> None:
     partial = copying(target)
     try:
         clone(source, partial)
+        like(partial, source, 0o600)  # it is written to, also where the other is not
         partial.replace(target)
     except OSError:
         partial.unlink(missing_ok=True)
@@ -193,49 +226,150 @@ def copy_file(source: Path, target: Path) -> None:
     """A copy that is there whole or not at all, and stays when the machine stops."""
     partial = copying(target)
     clone(source, partial)
+    like(partial, source, 0o600)
     replace_file(partial, target)
 
 
 def discard(warehouse: Warehouse) -> None:
     """Removes the private copy; the live file is not touched."""
     private = warehouse.private
-    for path in (warehouse.base, private, wal(private), copying(private)):
+    for path in (warehouse.base, private, *logs(private), copying(private)):
         path.unlink(missing_ok=True)
     shutil.rmtree(warehouse.room / "tmp", ignore_errors=True)
 
 
 def clear(warehouse: Warehouse) -> None:
-    """Removes everything that builds left, but for the lock."""
+    """Removes everything that builds left, but for the lock, and what tells whose an extract is."""
     discard(warehouse)
     for path in warehouse.room.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name != "lock":
+        elif path.name not in ("lock", _OURS):
             path.unlink()
 
 
-def publish(warehouse: Warehouse, opener: Opener) -> None:
-    """Puts the private copy, which is closed, in the place of the live file, in one instant.
+class Extract(Struct, frozen=True):
+    """A file of some models that is shown in place of the whole warehouse: where it is made, where
+    it is shown, and where it is noted which file there is ours."""
+
+    made: Path
+    shown: Path
+    room: Path
+
+    def is_ours(self) -> bool:
+        """Whether the file that is shown is one that builds put there, and holds nothing else."""
+        if not self.shown.exists():
+            return True
+        return not logs(self.shown) and _head(self.shown) in self.known()
+
+    def known(self) -> list[str]:
+        """What tells the files that are ours; none where nothing is known."""
+        try:
+            found = json.loads((self.room / _OURS).read_text())
+        except (OSError, ValueError):
+            return []
+        return [str(each) for each in found]
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether anything is known of it."""
+        return (self.room / _OURS).exists()
+
+    def note(self, *paths: Path) -> None:
+        """Notes that these files are ours."""
+        said = json.dumps([_head(path) for path in paths if path.exists()])
+        write(self.room / _OURS, said.encode(), self.shown)
+        _fsync(self.room)
+
+
+# Beside a builder's lock: what tells the extracts that are ours.
+_OURS = "shown.json"
+
+
+def _head(path: Path) -> str:
+    """What a writer of a DuckDB file changes in any case: its three headers."""
+    with path.open("rb") as file:
+        return hashlib.blake2b(file.read(3 * 4096), digest_size=16).hexdigest()
+
+
+def publish(
+    warehouse: Warehouse, opener: Opener, extract: Extract | None = None
+) -> Identity | None:
+    """Puts the private copy, which is closed, in the place of the live file, in one instant; what
+    tells the file as it was put there from what others make of it. An `extract` goes with it.
 
     Raises WarehouseError when someone else wrote to the live file meanwhile: their rows would be
     lost. It is then left as they left it.
     """
     made = warehouse.private
-    if wal(made).exists():
+    if logs(made):
         raise WarehouseError("the private copy was not closed cleanly; run the build again")
     _thin(made)
+    _read_through(made, opener)
+    if extract:
+        _read_through(extract.made, opener)
     _fsync(made)
-    with _published(warehouse, opener):
+    with _published(warehouse.live, opener), _showing(extract, opener):
         if not base_is_current(warehouse):
             discard(warehouse)
-            raise WarehouseError(
-                f"`{warehouse.live.name}` was changed by someone else during the build",
-                hint="run the build again: it starts from the file as it is now",
-            )
+            raise changed_meanwhile(warehouse.live)
+        like(made, warehouse.live)
+        if extract:  # the whole is nothing for whom the extract is not for
+            narrow(made, extract.shown)
+        ours = Identity.of(made)
         made.replace(warehouse.live)
-    wal(warehouse.live).unlink(missing_ok=True)
+        if extract:
+            extract.made.replace(extract.shown)
     _fsync(warehouse.live.parent)
     discard(warehouse)
+    return ours
+
+
+def _read_through(made: Path, opener: Opener) -> None:
+    """Opens what is about to be published as its readers will, and has every table counted. The
+    engine that made it would not do: it answers from memory, not from the file that it has written
+    and closed. Raises WarehouseError, and removes the file, of which nothing can be kept."""
+    try:
+        with contextlib.closing(opener.connect(made, read_only=True)) as engine:
+            engine.read_through()
+    except (TransformError, Fault) as error:
+        made.unlink(missing_ok=True)
+        said = error.what if isinstance(error, TransformError) else error.message
+        raise WarehouseError(
+            f"not published: what was built cannot be read: {said.splitlines()[0]}",
+            hint="the published file is as it was; run the build again",
+        ) from None
+
+
+def show(extract: Extract, opener: Opener) -> None:
+    """Puts an extract in its place. Raises WarehouseError as `publish` does."""
+    _read_through(extract.made, opener)
+    with _showing(extract, opener):
+        extract.made.replace(extract.shown)
+    _fsync(extract.shown.parent)
+
+
+@contextlib.contextmanager
+def _showing(extract: Extract | None, opener: Opener) -> Iterator[None]:
+    """Holds the file that is shown, if there is one, until the extract stands in its place."""
+    if extract is None:
+        yield
+        return
+    _fsync(extract.made)
+    with _published(extract.shown, opener):
+        if not extract.is_ours():
+            raise changed_meanwhile(extract.shown)
+        like(extract.made, extract.shown)
+        extract.note(extract.made, extract.shown)
+        yield
+
+
+def changed_meanwhile(live: Path) -> WarehouseError:
+    """The error where someone else wrote to a file while it was being built."""
+    return WarehouseError(
+        f"`{live.name}` was changed by someone else during the build",
+        hint="run the build again: it starts from the file as it is now",
+    )
 
 
 def _thin(made: Path) -> None:
@@ -246,12 +380,12 @@ def _thin(made: Path) -> None:
 
 
 @contextlib.contextmanager
-def _published(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
+def _published(live: Path, opener: Opener) -> Iterator[None]:
     """Holds the live file, if there is one, until another stands in its place."""
     with contextlib.ExitStack() as stack:
-        if warehouse.live.exists():
+        if live.exists():
             try:
-                stack.enter_context(_held(warehouse, opener))
+                stack.enter_context(_held(live, opener))
             except TransformError as error:
                 what = f"not published: {error.what}"
                 raise WarehouseError(what, error.where, error.hint) from None
@@ -259,14 +393,14 @@ def _published(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _held(warehouse: Warehouse, opener: Opener) -> Iterator[None]:
+def _held(live: Path, opener: Opener) -> Iterator[None]:
     """Holds the live file for reading: nobody can begin to write to it. It is DuckDB's own lock,
     taken without opening the database. Who stands in the way is DuckDB's to say."""
-    with warehouse.live.open("rb") as file:
+    with live.open("rb") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            opener.connect(warehouse.live, read_only=True).close()
+            opener.connect(live, read_only=True).close()
         yield
 
 

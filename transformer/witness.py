@@ -24,6 +24,8 @@ ABSENT: Identity = (0, 0, 0, 0)
 # A file that was written so many nanoseconds before it is looked at may be written once more in
 # the same tick of the clock: such a one is known by its content.
 _FRESH = 50_000_000
+# No file or folder has this identity: only what it holds counts.
+_UNTOLD: Identity = (-1, -1, -1, -1)
 
 
 class Seen(Struct):
@@ -69,7 +71,8 @@ def saw_folder(path: Path | str) -> None:
     """A folder is about to be listed, or looked for."""
     seen = _LISTENING.get()
     if seen is not None and str(path) not in seen.folders:
-        seen.folders[str(path)] = (identity(path), listing(path))
+        own = identity(path)
+        seen.folders[str(path)] = (_UNTOLD if _is_fresh(own) else own, listing(path))
 
 
 def identity(path: Path | str) -> Identity:
@@ -102,8 +105,10 @@ def named(name: str) -> str:
     times. What lies elsewhere is not looked at: it is what `load:` is for."""
     if "://" in name:
         return ""
-    # It may be absolute, or in somebody's home.
-    found = sorted(glob(str(Path(name).expanduser()), recursive=True))  # noqa: PTH207
+    # It may be absolute, or in somebody's home. A name with brackets may be a pattern or a file's
+    # own, and what reads it may show hidden files: rather one too many.
+    full = str(Path(name).expanduser())
+    found = sorted({full, *glob(full, recursive=True, include_hidden=True)})  # noqa: PTH207
     return digest(os.fsencode("\n".join(f"{path}:{identity(path)[:3]}" for path in found)))
 
 

@@ -15,20 +15,25 @@ from msgspec import Struct
 from transformer import ledger
 from transformer.cloning import occupied
 from transformer.compile.nodes import Graph
-from transformer.errors import TransformError
+from transformer.errors import TransformError, WarehouseError
 from transformer.names import Name
+from transformer.permissions import folder, narrow
 from transformer.project.values import Target
 from transformer.renaming import former, is_noted, rename
 from transformer.steps import State
 from transformer.warehouse import (
+    Extract,
+    Identity,
     Warehouse,
     base_is_current,
+    changed_meanwhile,
     copy,
     copy_file,
     discard,
+    logs,
     publish,
     recover,
-    replace_file,
+    show,
 )
 
 # So many bytes are copied before mistakes are told: of more, they are looked for first.
@@ -84,16 +89,40 @@ class Workplace(Struct, frozen=True):
     def recover(self) -> None:
         """Folds in what another writer left behind when it was killed, and makes the file that
         was whole until now the ground of one that shows only some models."""
-        if self.target.publish.models and not self.warehouse.live.exists() and self._is_whole():
-            copy_file(self.shown, self.warehouse.live)
-        recover(self.warehouse, self.engine)
+        self._narrow()
+        if extract := self._extract:
+            recover(self.shown, self.engine)
+            self._make_ground(extract)
+            if not extract.is_ours():
+                raise WarehouseError(
+                    f"`{self.shown.name}` holds what others wrote into it, and would be replaced:"
+                    " this target shows some models only",
+                    self.target.places.get("path"),
+                    hint="copy what is needed elsewhere and remove the file; nothing was changed",
+                )
+        recover(self.warehouse.live, self.engine)
 
-    def _is_whole(self) -> bool:
+    def _narrow(self) -> None:
+        """What is left of earlier builds is for those who may read the file that is shown: they
+        may be fewer by now."""
+        live, room = self.warehouse.live, self.warehouse.room
+        narrow(live, self.shown)
+        folder(room, self.shown)
+        for path in (room / "lock", *room.parent.glob("*.msgpack")):
+            narrow(path, self.shown)
+
+    def _make_ground(self, extract: Extract) -> None:
+        """Where the file that is shown was made by a build without extracts, or by an earlier
+        version of this tool, that is noted; the whole of it is kept."""
+        if extract.is_noted and self.warehouse.live.exists():
+            return
         with opened(self.shown, self._bare) as engine:
-            if engine is None:
-                return False
-            with engine.session() as session:
-                return ledger.exists(session)
+            ours = engine is not None and (ledger.SCHEMA, "runs") in engine.relations()
+            whole = ours and (ledger.SCHEMA, "nodes") in engine.relations()
+        if whole and not self.warehouse.live.exists():
+            copy_file(self.shown, self.warehouse.live)
+        if not extract.is_noted:
+            extract.note(*([self.shown] if ours else ()))
 
     def forget_unfinished(self) -> None:
         """Removes the copy of a build that did not end."""
@@ -126,7 +155,8 @@ class Workplace(Struct, frozen=True):
                 return
         with TemporaryDirectory() as room:  # read as it will be when it is next built
             copied = Path(room) / found.name
-            copy_file(found, copied)
+            for each in (found, *logs(found)):
+                copy_file(each, Path(room) / each.name)
             with opened(copied, self._connected) as engine:
                 self.note_name(engine)
                 yield engine
@@ -197,24 +227,34 @@ class Workplace(Struct, frozen=True):
 
     def extract(self, engine: Any, names: list[Name]) -> None:
         """Writes the extract, where the target asks for one, beside the private copy."""
-        if self.target.publish.models:
-            self._extract.parent.mkdir(parents=True, exist_ok=True)
-            engine.export(self._extract, names)
+        if extract := self._extract:
+            folder(extract.made.parent, self.shown)
+            engine.export(extract.made, names)
 
     @property
-    def _extract(self) -> Path:
-        return self.warehouse.room / "extract" / self.shown.name
+    def _extract(self) -> Extract | None:
+        if not self.target.publish.models:
+            return None
+        room = self.warehouse.room
+        return Extract(room / "extract" / self.shown.name, self.shown, room)
 
-    def publish(self, *, bloated: bool = True) -> int:
-        """Puts what was built in place, in one instant; the size of the file that is shown. One
-        that may be `bloated` is looked at first."""
+    def publish(self, *, bloated: bool = True) -> Identity | None:
+        """Puts what was built in place, in one instant; what tells the warehouse as it was put
+        there. A file that may be `bloated` is looked at first."""
+        left = None
         if not self.in_place:
             if bloated:
                 self.engine.compact_if_bloated(self.warehouse.private)
-            publish(self.warehouse, self.engine)
-        if self.target.publish.models:
-            replace_file(self._extract, self.shown)
-        return self.shown.stat().st_size
+            left = publish(self.warehouse, self.engine, self._extract)
+        elif extract := self._extract:
+            show(extract, self.engine)
+        return left
+
+    def refuse_other(self, ground: Identity | None) -> None:
+        """Refuses to go on with a copy of another state of the file than the one that was planned
+        from. Raises WarehouseError."""
+        if not self.in_place and Identity.of(self.warehouse.live) != ground:
+            raise changed_meanwhile(self.warehouse.live)
 
     def last_good(self) -> datetime | None:
         """When the build that is shown now ended."""

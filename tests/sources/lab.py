@@ -117,6 +117,7 @@ class Lab:
             on_event=lambda _: None,
             extension=engine.load_extension,
             synced=self.folder / "synced",
+            shown=self.folder / "shown",
             state=state,
             versions={i: s.version for i, s in state.nodes.items()},
             retry_rejected=retry,

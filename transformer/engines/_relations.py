@@ -87,3 +87,25 @@ def comments(session: Any) -> dict[tuple[str, str], dict[str, str]]:
     for schema, table, column, said in listed:
         found.setdefault((schema.lower(), table.lower()), {})[column.lower()] = str(said)
     return found
+
+
+# So many tables are counted by one statement.
+_AT_ONCE = 50
+
+
+def rows_of_all(session: Any, size: int) -> int:
+    """The rows of all tables of a file of this size, which DuckDB knows without reading them.
+    Raises Fault where a table cannot be read, or the file is shorter than what is used of it: free
+    blocks at its end may be cut off."""
+    said = "select used_blocks * block_size from pragma_database_size()"
+    least = session.rows(f"{said} where database_name = current_database()")[0][0]
+    if size < least:
+        raise Fault(f"the file has {size:,} bytes and should have {least:,}")
+    tables = session.rows(
+        "select schema_name, table_name from duckdb_tables()"
+        " where database_name = current_database()"
+    )
+    counts = [f"select count(*) as n from {Name(*table).sql()}" for table in tables]
+    parts = [counts[at : at + _AT_ONCE] for at in range(0, len(counts), _AT_ONCE)]
+    sums = [f"select sum(n)::bigint from ({' union all '.join(part)})" for part in parts]
+    return sum(session.rows(each)[0][0] for each in sums)

@@ -15,11 +15,13 @@ import duckdb
 from transformer.dialect import Dialect
 from transformer.engines._connection import PER_CURSOR, connection, fault, faults
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
+from transformer.engines._files import STORAGE, fresh, with_log, without_log
 from transformer.engines._plans import columns_read
-from transformer.engines._relations import comments, relations
+from transformer.engines._relations import comments, relations, rows_of_all
 from transformer.engines._scratch import CATALOG, scratch, serializer
 from transformer.errors import Fault, LoadError, WarehouseError
 from transformer.names import Name, literal, quoted
+from transformer.permissions import folder
 from transformer.steps import Columns, RelationState, Sample
 
 __all__ = ["DIALECT", "connect", "load_extension", "loose", "scratch", "serializer"]
@@ -28,7 +30,6 @@ DIALECT = Dialect("duckdb")
 
 # Readable by DuckDB 1.4, 1.5, 2.0, WASM and Node; from this version on a foreign write-ahead
 # log is refused, where older files replay it silently.
-STORAGE = "v1.4.0"
 
 # So large may the write-ahead log grow before what is in it goes to its place.
 _LOG = "256MB"
@@ -246,6 +247,7 @@ class DuckEngine:
     def export(self, path: Path, names: Sequence[Name]) -> None:
         """Writes a new file of these relations only, views as tables, and how fresh it is."""
         path.unlink(missing_ok=True)
+        fresh(path, self._path)
         said = self.comments()
         with self.session() as session:
             session.run(f"attach {literal(str(path))} as __shown (storage_version '{STORAGE}')")
@@ -258,6 +260,11 @@ class DuckEngine:
                     session.run(f"comment on {on} is {literal(text)}")
             session.run("checkpoint __shown")
             session.run("detach __shown")
+
+    def read_through(self) -> int:
+        """The rows of all tables. Raises Fault where the file does not hold what it says."""
+        with self.session() as session:
+            return rows_of_all(session, self._path.stat().st_size)
 
     def interrupt(self) -> None:
         """Stops the statements that run."""
@@ -289,6 +296,8 @@ class DuckEngine:
                 self.bloated = self._has_room()
             self._connection.execute(f"detach {quoted(self._catalog)}")
         self._connection.close()
+        if not self._read_only:
+            without_log(self._path)
 
 
 def _equipped(session: DuckSession, what: str, statement: str) -> None:
@@ -328,16 +337,25 @@ def connect(
     catalog = catalog or CATALOG
     options = "read_only" if read_only else f"storage_version {literal(STORAGE)}"
     if not read_only:
-        made.execute(f"set temp_directory = {literal(str(path.parent / 'tmp'))}")
+        made.execute(f"set temp_directory = {literal(str(_spilling(path)))}")
         # Not every few steps: the file is put in order once, at the end.
         made.execute(f"set checkpoint_threshold = '{_LOG}'")
     try:
         made.execute(f"attach {literal(str(path))} as {quoted(catalog)} ({options})")
         made.execute(f"use {quoted(catalog)}")
+        if not read_only:
+            with_log(path)
     except duckdb.Error as error:
         made.close()
         raise _cannot_open(path, fault(error).message) from None
     return DuckEngine(made, path, catalog, settings, read_only=read_only)
+
+
+def _spilling(path: Path) -> Path:
+    """Where rows go that memory does not hold: the builder's folder, which only those may read who
+    may read the warehouse."""
+    inside = path.parent.parent.name == ".transform"
+    return (path.parent if inside else path.parent / ".transform" / path.name) / "tmp"
 
 
 def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) -> bool:
@@ -354,8 +372,9 @@ def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) ->
         if not size or size[1] < share * size[0]:
             return False
         slim = path.with_name("compact") / path.name
-        slim.parent.mkdir(exist_ok=True)
+        folder(slim.parent, path)
         slim.unlink(missing_ok=True)
+        fresh(slim, path)
         held.execute(f"attach {literal(str(slim))} as slim (storage_version '{STORAGE}')")
         held.execute("copy from database held to slim")
         held.execute("checkpoint slim")

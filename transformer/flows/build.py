@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -17,7 +17,7 @@ from transformer.asking import Ask, How, Outside, Report
 from transformer.binding import no_mistakes
 from transformer.foreseeing import Foreseen, Foresight
 from transformer.leaving import leave
-from transformer.names import Name, quoted
+from transformer.names import quoted
 from transformer.opening import Opened, open_project, shown_of
 from transformer.plan.versions import current_versions
 from transformer.redaction import Secrets
@@ -30,11 +30,11 @@ from transformer.run.loading import touch
 from transformer.run.schedule import Pace, follow
 from transformer.run.together import Together
 from transformer.run.tools import Event, Tools
-from transformer.run.upkeep import Upkeep, keep_up, upkeep, views_as_tables
+from transformer.run.upkeep import Upkeep, keep_up, replaced, upkeep, views_as_tables
 from transformer.run_results import Done, end_words
-from transformer.standing import narrowed, stands
+from transformer.standing import beginning, narrowed, stands
 from transformer.steps import EVERYTHING, Plan, Results, State
-from transformer.warehouse import building
+from transformer.warehouse import Identity, building
 from transformer.workplace import Workplace
 
 
@@ -46,12 +46,14 @@ def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None
         on_event(Event("notice", text, ""))
     warehouse = opened.workplace.warehouse
     with building(warehouse, f"transform {ask.command}", outside.clock(), how.wait):
+        opened.workplace.recover()
         part = narrowed(ask, how, opened, outside.clock().timestamp())
+        begun = beginning(ask, how, part)
         work = _Build(part, ask, how, outside, on_event)
         report = work.run()
-    leave(opened, ask, outside, Done(report.plan, report.results, work.foresight.narrowed))
-    if report.well and (report.published or not report.plan.steps):
-        stands(ask, how, part, report.expires)
+        leave(opened, ask, outside, Done(report.plan, report.results, work.foresight.narrowed))
+        if report.well and (report.published or not report.plan.steps):
+            stands(ask, part, begun, work.left, report.expires)
     return report
 
 
@@ -73,9 +75,12 @@ class _Build:
     started: datetime = field(init=False)
     run_id: str = field(init=False)
     foresight: Foresight = field(init=False)
+    # The warehouse as it is planned from, then as it was published.
+    left: Identity | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.started = self.outside.clock()
+        self.left = Identity.of(self.place.warehouse.live)
         self.run_id = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.foresight = Foresight(self.opened, self.ask, self.how, self.outside, self.started)
 
@@ -90,7 +95,6 @@ class _Build:
     def run(self) -> Report:
         if unsent := self.foresight.unsent:
             self.on_event(Event("notice", unsent, ""))
-        self.place.recover()
         if self.partial:
             # What a build of everything left half done is no ground for a part of it.
             self.place.forget_unfinished()
@@ -109,6 +113,7 @@ class _Build:
         if not seen.plan.steps and ended and not self.place.is_renamed:
             return self.nothing(seen)
         with self.place.working() as engine:
+            self.place.refuse_other(self.left)
             report = self.done(engine, seen)
         return self.ended(replace(report, resumed=resumes), bloated=engine.bloated)
 
@@ -169,7 +174,8 @@ class _Build:
     def ended(self, report: Report, *, bloated: bool) -> Report:
         if report.published is None:
             return replace(report, since=self.place.last_good())
-        size = self.place.publish(bloated=bloated)
+        self.left = self.place.publish(bloated=bloated)
+        size = self.place.shown.stat().st_size
         return replace(report, published=replace(report.published, size=size))
 
     def work(self, engine: Any, seen: Foreseen) -> Report:
@@ -202,18 +208,11 @@ class _Build:
                 if self.place.project:
                     rename(session, self.place.project, self.place.packages)
                 sweep(session, state)
-                ledger.forget(session, self.replaced(ledger.relations(session)))
+                ledger.forget(session, replaced(self.opened.graph, ledger.relations(session)))
                 for name in sorted(self.opened.graph.schemas()):
                     session.run(f"create schema if not exists {quoted(name)}")
             if "load" in self.how.actions:
                 touch(session, self.opened.graph, *self.foresight.way)
-
-    def replaced(self, known: Mapping[str, Name]) -> list[str]:
-        """The nodes that are gone, and whose relations others make now: should they come back,
-        these do not hold what they made."""
-        nodes = self.opened.graph.nodes
-        made = {n.relation.key() for n in self.opened.graph if n.relation}
-        return [i for i, name in known.items() if i not in nodes and name.key() in made]
 
     def tools(self, engine: Any, state: State) -> Tools:
         sizes = {i: known.rows for i, known in state.nodes.items()}
@@ -227,6 +226,7 @@ class _Build:
             on_event=self.on_event,
             extension=self.opened.engine.load_extension,
             synced=self.place.synced,
+            shown=self.place.shown,
             state=state,
             versions=current_versions(self.opened.graph, state),
             late=self.opened.late.of(self.foresight.chosen),

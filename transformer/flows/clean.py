@@ -14,7 +14,7 @@ from transformer.project.dbt.words import child
 from transformer.project.form import is_dbt_project
 from transformer.remembering import forget
 from transformer.run.upkeep import drop, removed
-from transformer.warehouse import building, clear
+from transformer.warehouse import building, clear, logs
 
 # Folders of the project's own files: the keys that name them, and their usual names.
 _KEPT = {
@@ -47,7 +47,7 @@ def cleaned(ask: Ask, outside: Outside) -> list[str]:
     for name in _targets(root, outside):
         folder = (root / name).resolve()
         if folder.is_dir():
-            _remove(folder, [path.resolve() for path in files])
+            _remove(folder, [each.resolve() for path in files for each in (path, *logs(path))])
             made.append(name)
     return [*made, *_memory(root)]
 
@@ -113,7 +113,7 @@ def _remove(folder: Path, files: list[Path]) -> None:
         shutil.rmtree(folder)
         return
     for each in folder.iterdir():
-        if each in files or each.name.endswith(".wal"):
+        if each in files:
             continue
         if each.is_dir() and not each.is_symlink():
             _remove(each, files)

@@ -28,9 +28,8 @@ def parsed(ask: Ask, outside: Outside) -> Path:
     """Writes `manifest.json`; where. Raises Mistakes."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
-    return write_artifact(
-        target_folder(opened), "manifest.json", manifest(opened, ask, outside), outside.secrets
-    )
+    path = target_folder(opened) / "manifest.json"
+    return write_artifact(opened, path, manifest(opened, ask, outside), outside.secrets)
 
 
 def generated(ask: Ask, outside: Outside, *, bare: bool = False, compiles: bool = True) -> Path:
@@ -42,11 +41,12 @@ def generated(ask: Ask, outside: Outside, *, bare: bool = False, compiles: bool 
     if compiles:
         leave(opened, ask, outside)
     if compiles and not opened.project.target_path:  # else it has been left there
-        write_artifact(folder, "manifest.json", manifest(opened, ask, outside), outside.secrets)
+        path = folder / "manifest.json"
+        write_artifact(opened, path, manifest(opened, ask, outside), outside.secrets)
     _copy_assets(opened, folder)
     held = () if bare else _held(opened)
     made = catalog(opened.graph, opened.project, held, call_of(ask, outside))
-    return write_artifact(folder, "catalog.json", made, outside.secrets)
+    return write_artifact(opened, folder / "catalog.json", made, outside.secrets)
 
 
 def _copy_assets(opened: Opened, folder: Path) -> None:

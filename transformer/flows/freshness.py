@@ -36,7 +36,7 @@ def looked(ask: Ask, outside: Outside, output: Path | None = None) -> tuple[list
     made = sources(found, call, time.monotonic() - started)
     folder = target_folder(opened)
     where = (Path.cwd() / output) if output else folder / "sources.json"
-    return found, write_artifact(where.parent, where.name, made, outside.secrets)
+    return found, write_artifact(opened, where, made, outside.secrets)
 
 
 def _sources(ask: Ask) -> Ask:

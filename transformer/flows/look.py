@@ -12,7 +12,7 @@ from msgspec import Struct
 from transformer.asking import Ask, Outside
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import Fault, SqlError, TransformError, UsageError, did_you_mean
-from transformer.leaving import leave, manifest_of, target_folder
+from transformer.leaving import leave, manifest_of, put, target_folder
 from transformer.ledger import FAILURES
 from transformer.names import Name, slug
 from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
@@ -55,9 +55,7 @@ def compiled(ask: Ask, outside: Outside, inline: str = "") -> tuple[Path, list[t
         if node.id not in chosen or not text:
             continue
         if not opened.project.open:
-            path = home / _place(node)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text + "\n", encoding="utf-8")
+            put(opened, home / _place(node), text + "\n")
         made.append((node.name, text))
     return home, made
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ from msgspec import Struct, field
 
 from transformer.errors import ConfigError, UsageError, Where, did_you_mean
 from transformer.project.checks import CheckReader, custom_tests
+from transformer.project.digests import native_digest
 from transformer.project.paths import not_a_file, path_shown, unusable
 from transformer.project.properties import Patch, Properties
 from transformer.project.reader import Reader, Renderer
@@ -178,7 +178,7 @@ class _Files:
     def digest(self, path: str) -> str:
         saw(self.root / path)
         try:
-            return hashlib.blake2b((self.root / path).read_bytes(), digest_size=16).hexdigest()
+            return native_digest((self.root / path).read_bytes())
         except OSError as error:
             what = f"this file cannot be read: {(error.strerror or str(error)).lower()}"
             self.reader.mistake(what, Where(path, 1), hint="look at its permissions")
@@ -213,6 +213,11 @@ class _Assembly:
             macros=macros,
             vars=self.settings.vars,
             allowed_paths=self.settings.paths("allowed-paths"),
+            folders=tuple(
+                folder
+                for key in ("model-paths", "seed-paths", "macro-paths", "test-paths")
+                for folder in self.settings.paths(key)
+            ),
             drops_removed=self.settings.block["removed_models"] == "drop",
             mistakes=tuple(self.reader.mistakes),
             unread=frozenset(self.files.unread),

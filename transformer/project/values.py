@@ -359,6 +359,8 @@ class Project(Struct, frozen=True):
     open: bool = False
     # The folder of artifacts for other tools; none are written where there is no name.
     target_path: str = ""
+    # Folders of the project's own files.
+    folders: tuple[str, ...] = ()
     # Folders that documentation shows files of.
     asset_paths: tuple[str, ...] = ()
     # Whether a build drops the tables of models that are gone.

@@ -24,7 +24,8 @@ def activate(tools: Tools, step: Step) -> Outcome:
     if tools.unchanged(work) or not isinstance(body, ActivationBody):
         return Outcome(step.id, "activate", step.label, "skipped")
     with tools.engine.session() as session:
-        job = Job(body.activation, f"select * from {work.rows}", tools.synced, tools.places)
+        query = f"select * from {work.rows}"
+        job = Job(body.activation, query, tools.synced, tools.places, tools.shown)
         try:
             sent = sync(job, session.connection, World(secrets=tools.secrets), tools.retry_rejected)
         except BaseException as error:

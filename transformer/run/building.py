@@ -29,7 +29,9 @@ from transformer.names import Name
 from transformer.plan.materialize import DELTA, Statement
 from transformer.plan.versions import view_version
 from transformer.plan.work import Work
+from transformer.project.settings import read_file
 from transformer.run import late
+from transformer.run.as_compiled import as_compiled
 from transformer.run.beside import beside
 from transformer.run.checking import (
     MORE_MEMORY,
@@ -44,7 +46,7 @@ from transformer.run.checking import (
 from transformer.run.contents import tell, unmoved
 from transformer.run.describing import describe
 from transformer.run.referring import put_aside
-from transformer.run.seeds import seed_error, seed_query
+from transformer.run.seeds import is_seed, seed_error, seed_query
 from transformer.run.together import mark, note
 from transformer.run.tools import Made, Tools
 from transformer.steps import Columns, NodeState, Outcome, Status, Step
@@ -287,11 +289,12 @@ def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
     existing = tools.state.relation(node.relation)
     if existing and existing.kind == "view":
         session.run(f"drop view {node.relation.sql()}")
-    try:
-        query = seed_query(session, node, body, path)
-        session.run(f"create or replace table {node.relation.sql()} as {query}")
-    except Fault as fault:
-        raise seed_error(body, path, fault) from None
+    with as_compiled(path, body.seed.path, lambda: is_seed(body, path)):
+        try:
+            query = seed_query(session, node, body, path)
+            session.run(f"create or replace table {node.relation.sql()} as {query}")
+        except Fault as fault:
+            raise seed_error(body, path, fault) from None
 
 
 def _python(tools: Tools, session: Session, work: Work, body: ModelBody) -> None:
@@ -318,4 +321,6 @@ def _python(tools: Tools, session: Session, work: Work, body: ModelBody) -> None
         ),
         session.connection,
     )
-    session.take(_DELTA, call(hands, body.model, Path(tools.project.root) / body.model.path))
+    path, shown = Path(tools.project.root) / body.model.path, body.model.path
+    with as_compiled(path, shown, lambda: read_file(path, shown) == body.model.text):
+        session.take(_DELTA, call(hands, body.model, path))

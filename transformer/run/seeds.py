@@ -11,6 +11,7 @@ from transformer.compile.nodes import Node, SeedBody
 from transformer.engines import Session
 from transformer.errors import Fault, LoadError, Where
 from transformer.names import literal
+from transformer.project.digests import dbt_digest, native_digest
 from transformer.run.dbt_seeds import NO_COMMENT, column_names
 from transformer.run.native_seeds import native_query
 from transformer.run.seed_types import plain_types
@@ -23,6 +24,12 @@ def seed_query(session: Session, node: Node, body: SeedBody, path: Path) -> str:
         _written_well(session, body, path)
         return _plainly(session, body, path, declared)
     return native_query(session, node, body, path)
+
+
+def is_seed(body: SeedBody, path: Path) -> bool:
+    """Whether the file holds what it held when the project was read."""
+    digest = dbt_digest if body.seed.plain_types else native_digest
+    return digest(path.read_bytes()) == body.seed.digest
 
 
 def _written_well(session: Session, body: SeedBody, path: Path) -> None:

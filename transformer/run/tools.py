@@ -47,6 +47,8 @@ class Tools(Struct, frozen=True):
     on_event: Callable[[Event], None]
     extension: Callable[[Any, str], None]
     synced: Path
+    # The published file: who may read it may read what is left beside it.
+    shown: Path
     state: State = field(default_factory=State)
     versions: dict[str, str] = field(default_factory=dict)
     # How many rows a node has, where that is known.

@@ -82,3 +82,10 @@ def views_as_tables(plan: Plan) -> list[str]:
         for name, path in over.items()
         if path
     ]
+
+
+def replaced(graph: Graph, known: Mapping[str, Name]) -> list[str]:
+    """The nodes that are gone, and whose relations others make now: should they come back, these
+    do not hold what they made."""
+    made = {node.relation.key() for node in graph if node.relation}
+    return [i for i, name in known.items() if i not in graph.nodes and name.key() in made]

@@ -30,13 +30,13 @@ from threading import Lock
 import duckdb
 import pyarrow as pa
 
+from transformer.engines._files import STORAGE, fresh, with_log, without_log
 from transformer.errors import WarehouseError
 from transformer.names import literal
+from transformer.permissions import narrow
 from transformer.targets import Batch, Rejection
 
 ALIAS = "transform_sync"
-STORAGE = "v1.4.0"
-
 TABLES = {
     "rows": "activation varchar, key varchar, hash varchar, payload varchar, status varchar, "
     "batch varchar, position bigint, try_hash varchar, try_payload varchar, sent_at timestamptz",
@@ -53,12 +53,19 @@ _guard = Lock()
 
 
 @contextmanager
-def attached(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[str]:
-    """The alias of the ledger, made when there is none; WarehouseError when it is in use."""
+def attached(
+    con: duckdb.DuckDBPyConnection, path: Path, warehouse: Path | None = None
+) -> Iterator[str]:
+    """The alias of the ledger, made when there is none; WarehouseError when it is in use. It is for
+    those who may read the warehouse."""
     place = str(path.resolve())
     with _guard:
         if not _users[place]:
+            if not path.exists():
+                fresh(path, warehouse or path)
+            narrow(path, warehouse or path)
             _attach(con, path, f"(read_write, storage_version '{STORAGE}')", ALIAS)
+            with_log(path)
             for name, columns in TABLES.items():
                 con.execute(f"create table if not exists {ALIAS}.{name} ({columns})")
         _users[place] += 1
@@ -69,6 +76,7 @@ def attached(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[str]:
             _users[place] -= 1
             if not _users[place]:
                 con.execute(f"detach {ALIAS}")
+                without_log(path)
 
 
 @contextmanager

@@ -33,12 +33,14 @@ WHOLE = 2**62  # rows of a batch that is never cut
 
 
 class Job(Struct, frozen=True):
-    """What to send: the activation, SQL that selects its model's rows, and where the ledger is."""
+    """What to send: the activation, SQL that selects its model's rows, where the ledger is, and
+    the warehouse whose readers may read that too."""
 
     activation: Activation
     select: str
     ledger: Path
     places: Places
+    warehouse: Path | None = None
 
 
 class Sent(Struct, frozen=True):
@@ -88,7 +90,7 @@ def sync(
     ActivateError says how much was sent and how much is left; the next sync goes on from there.
     The model is read by a cursor of its own: what `con` has not committed is not seen.
     """
-    with _cursor(con) as own, attached(own, job.ledger) as alias:
+    with _cursor(con) as own, attached(own, job.ledger, job.warehouse) as alias:
         ledger = Ledger(own, alias, job.activation.name, world.clock)
         ledger.settle()
         fields = _read_model(job, own)
@@ -128,7 +130,7 @@ def preview(job: Job, con: duckdb.DuckDBPyConnection, retry: bool = False) -> Pr
 
 def reset(job: Job, con: duckdb.DuckDBPyConnection, world: World = WORLD) -> None:
     """Forget what was sent for the activation: the next sync sends everything."""
-    with _cursor(con) as own, attached(own, job.ledger) as alias:
+    with _cursor(con) as own, attached(own, job.ledger, job.warehouse) as alias:
         Ledger(own, alias, job.activation.name, world.clock).forget()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from transformer.errors import ActivateError, ConfigError
+from transformer.permissions import like
 from transformer.project.paths import Places
 from transformer.project.schema import Field, Fields
 from transformer.project.values import Options
@@ -167,20 +168,11 @@ def _replaced(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        fresh.chmod(_mode(path))
+        like(fresh, path)
         fresh.replace(path)
         _flushed(path.parent)
     finally:
         fresh.unlink(missing_ok=True)
-
-
-def _mode(path: Path) -> int:
-    """The old file's permissions, or what a new file would get: mkstemp gives the owner's only."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _flushed(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from msgspec import Struct
 
 from transformer.errors import ConfigError, Where
 from transformer.project.dbt.words import Notes
+from transformer.project.digests import dbt_digest
 from transformer.project.paths import not_a_file, path_shown
 from transformer.project.settings import read_file
 from transformer.witness import saw, saw_folder
@@ -92,7 +92,7 @@ def digest(file: File, notes: Notes) -> str:
     """A hash of what the file holds, as dbt's manifest has it."""
     saw(file.path)
     try:
-        return hashlib.sha256(file.path.read_bytes().strip()).hexdigest()
+        return dbt_digest(file.path.read_bytes())
     except OSError as error:
         what = f"this file cannot be read: {(error.strerror or str(error)).lower()}"
         notes.mistake(what, Where(file.shown, 1), hint="look at its permissions")

@@ -1,0 +1,44 @@
+"""Files of DuckDB that are made, from the first instant on, for those alone who may read another.
+
+DuckDB makes its files for everybody whom the umask does not exclude.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from transformer.names import literal
+from transformer.permissions import beside, create
+
+STORAGE = "v1.4.0"
+
+
+def fresh(path: Path, model: Path) -> None:
+    """Makes an empty database for those who may read the model."""
+    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as room:
+        made = Path(room) / path.name
+        with duckdb.connect(":memory:") as con:
+            con.execute(f"attach {literal(str(made))} as made (storage_version '{STORAGE}')")
+            con.execute("detach made")
+        beside(made, model)
+        made.rename(path)
+
+
+def with_log(path: Path) -> None:
+    """Makes the write-ahead log of a file that was just opened, where there is none."""
+    log = path.with_name(f"{path.name}.wal")
+    with contextlib.suppress(FileExistsError):
+        os.close(create(log))
+        beside(log, path)
+
+
+def without_log(path: Path) -> None:
+    """Removes the log of a file that was just closed, where nothing was written to it."""
+    log = path.with_name(f"{path.name}.wal")
+    if log.exists() and not log.stat().st_size:
+        log.unlink()
