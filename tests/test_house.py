@@ -44,7 +44,12 @@ PURE = {"errors", "names", "dialect", "steps", "compile", "plan"}
 EFFECTS = {"duckdb", "subprocess", "socket", "httpx", "psycopg", "polars", "pyarrow", "fcntl"}
 # Each library has its homes, so that it can be changed in one place.
 HOMES = {
-    "jinja2": {"compile/jinja.py", "compile/library.py", "compile/templates.py"},
+    "jinja2": {
+        "compile/jinja.py",
+        "compile/limits.py",
+        "compile/library.py",
+        "compile/templates.py",
+    },
     "sqlglot": {"compile/parsing.py"},
     "yaml": {"project/tree.py", "project/dbt/", "compile/dbt/words.py", "cli/"},
     "duckdb": {"engines/", "sync/", "targets/files.py"},
