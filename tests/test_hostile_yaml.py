@@ -25,7 +25,7 @@ _CONFIG = {"schema": "x", "tags": ["t"], "meta": {"a": 1}, "enabled": True}
 _LOAD = {
     "kind": "files", "mode": "replace", "path": "data/people.csv", "format": "csv",
     "delimiter": ",", "quote": '"', "header": True, "encoding": "utf-8", "compression": "none",
-    "escape": '"', "comment": "#", "skip": 0, "decimal": ".", "thousands": "'",
+    "verify": "content", "escape": '"', "comment": "#", "skip": 0, "decimal": ".", "thousands": "'",
     "date_format": "%Y", "timestamp_format": "%Y", "null_values": ["-"], "header_row": 1,
     "key": ["id"], "cursor": "id", "max_quarantined": "20 %", "max_removed": 0.5,
     "on_schema_change": "evolve", "sheet": None, "range": None, "endpoint": None, "region": None,

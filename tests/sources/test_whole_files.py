@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.landing.test_sheets import document, ods
+from tests.projects import query, transform, write
 from tests.sources.lab import Lab, lab
 from tests.sources.test_remote import web
 from transformer.engines import duckdb as engine
@@ -294,3 +296,28 @@ def test_a_remote_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) 
             (there / "a.csv").write_bytes(_csv(ROWS + 1))
             with pytest.raises(LoadError, match="changed while it was read"):
                 way.confirm(session, parts)
+
+
+@pytest.mark.parametrize(("verify", "value"), [("metadata", 1), ("content", 2)])
+def test_a_change_that_keeps_size_and_time_is_seen_where_content_is_verified(
+    tmp_path: Path, verify: str, value: int
+) -> None:
+    root = write(
+        tmp_path,
+        {
+            "data/a.csv": "id\n1\n",
+            "models/_all.yml": f"""
+                sources:
+                  - name: crm
+                    tables: [{{name: t, load: {{kind: files, path: data/a.csv, verify: {verify}}}}}]
+            """,
+            "models/m.sql": "select id from crm.t",
+        },
+    )
+    transform(root, "build")
+    file = root / "data" / "a.csv"
+    before = file.stat()
+    file.write_text("id\n2\n")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    transform(root, "build")
+    assert query(root / "warehouse.duckdb", "from m") == [(value,)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 import shutil
 import time
 import zlib
@@ -60,6 +61,14 @@ FIELDS: Fields = (
         "choice",
         "How the files are packed; their ending says without it",
         choices=("none", "gzip", "zstd"),
+    ),
+    Field(
+        "verify",
+        "choice",
+        "How a changed file is told: by its size and time (`metadata`), or by reading it each time"
+        " (`content`)",
+        "metadata",
+        choices=("metadata", "content"),
     ),
     Field("escape", "text", "What stands before a quote inside quotes; without it, another quote"),
     Field("comment", "text", "What lines that are left out begin with; without it, nothing is"),
@@ -187,8 +196,14 @@ class FileReader(Struct):
                 stat = file.stat()
                 if S_ISREG(stat.st_mode):
                     self._local[shown] = file
-                    made.append(Part(shown, f"{stat.st_size}:{stat.st_mtime_ns}"))
+                    made.append(Part(shown, self._version(file, stat)))
         return made
+
+    def _version(self, file: Path, stat: os.stat_result) -> str:
+        known = f"{stat.st_size}:{stat.st_mtime_ns}"
+        return (
+            f"{known}:{_digest(file)}" if self.request.options.get("verify") == "content" else known
+        )
 
     def _placed(self, name: str, folders: dict[str, tuple[Path, str]]) -> tuple[Path, str]:
         """The file of a path and its name in messages. Of thousands in one folder, the folder is
