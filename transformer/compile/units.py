@@ -23,7 +23,14 @@ from transformer.compile.models import template_of
 from transformer.compile.nodes import CheckBody, Compiled, Graph, Node
 from transformer.compile.rendering import Parent, finish, render
 from transformer.compile.scope import Scope
-from transformer.errors import GraphError, RenderError, TransformError, Where, did_you_mean
+from transformer.errors import (
+    ConfigError,
+    GraphError,
+    RenderError,
+    TransformError,
+    Where,
+    did_you_mean,
+)
 from transformer.names import Name, literal, quoted
 from transformer.project.values import CheckConfig, Kept, Project
 
@@ -46,21 +53,32 @@ def unit_nodes(
             if str(kept.content.get("model")) not in scope.index.disabled:
                 mistakes.append(error.at(kept.where))
             continue
-        if found.id in nodes and _enabled(kept):
-            yield _node(kept, nodes[found.id], project)
+        try:
+            if found.id in nodes and _enabled(kept):
+                yield _node(kept, nodes[found.id], project)
+        except ConfigError as error:
+            mistakes.append(error)
 
 
 def _model_words(kept: Kept) -> tuple[str, ...]:
     return (str(kept.content.get("model") or ""),)
 
 
+def _config(kept: Kept) -> Mapping[str, Any]:
+    """What it is configured with. Raises ConfigError where that is no mapping."""
+    written = kept.content.get("config") or {}
+    if not isinstance(written, Mapping):
+        raise ConfigError(f"the `config` of `{kept.name}` must be a mapping", kept.where)
+    return written
+
+
 def _enabled(kept: Kept) -> bool:
-    config = kept.content.get("config") or {}
+    config = _config(kept)
     return str(config.get("enabled", True)).lower() != "false"
 
 
 def _node(kept: Kept, model: Node, project: Project) -> Node:
-    config = kept.content.get("config") or {}
+    config = _config(kept)
     tags = config.get("tags") or ()
     return Node(
         id=f"unit_test.{kept.package or project.name}.{model.name}.{kept.name}",

@@ -12,7 +12,7 @@ from msgspec import Struct
 from transformer.errors import ConfigError, Where
 from transformer.project.dbt.words import Notes
 from transformer.project.digests import dbt_digest
-from transformer.project.paths import not_a_file, path_shown
+from transformer.project.paths import not_a_file, path_shown, unusable
 from transformer.project.settings import read_file
 from transformer.witness import saw, saw_folder
 
@@ -66,6 +66,11 @@ class Home(Struct, frozen=True):
         return list(found.values())
 
     def _walked(self, home: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+        if reason := unusable(str(home)):
+            self.notes.mistake(
+                f"this is not a folder: {reason}", Where(self.show("dbt_project.yml"))
+            )
+            return
         for path in _walk(home, endings):
             if reason := not_a_file(path):
                 shown = path_shown(self.show(os.path.relpath(path, self.root)))

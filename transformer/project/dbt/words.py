@@ -27,6 +27,8 @@ HOOKS = frozenset(("pre_hook", "post_hook", "pre-hook", "post-hook"))
 LATER = HOOKS | {"description", "tests", "data_tests", "loaded_at_query", "sql_header", "where"}
 # Whose keys are names of columns, whatever they look like.
 _BY_COLUMN = "column_types"
+# Configuration that is a mapping wherever it stands.
+_MAPPINGS = frozenset(("meta", "column_types"))
 _MISSING: Any = object()
 _WHOLE = re.compile(r"\s*\{\{-?((?:(?!\{\{|\}\}|\{%|%\}).)+?)-?\}\}\s*\Z", re.DOTALL)
 _JINJA = re.compile(r"\{\{|\{%|\{#")
@@ -125,12 +127,24 @@ class Words:
             return {
                 key: each.plain()
                 if key.removeprefix("+") in later
-                else self.value(each, () if key.removeprefix("+") == _BY_COLUMN else later)
+                else self._under(key.removeprefix("+"), each, later)
                 for key, _, each in item.entries()
             }
         if item.is_list:
             return [self.value(each, later) for each in item.value]
         return self.scalar(item)
+
+    def _under(self, key: str, item: Item, later: Iterable[str]) -> Any:
+        """The value of a key; one that has to be a mapping and is none is a mistake."""
+        if key in _MAPPINGS and not item.is_map and item.value is not None:
+            self.notes.mistake(f"`{key}` must be a mapping", item.where, "write `key: value`")
+            return {}
+        if key == _BY_COLUMN and item.is_map:
+            for column, _, each in item.entries():
+                if each.is_map or each.is_list:
+                    self.notes.mistake(f"the type of `{column}` must be a text", each.where)
+                    return {}
+        return self.value(item, () if key == _BY_COLUMN else later)
 
     def scalar(self, item: Item) -> Any:
         """One value; what cannot be filled in is a mistake, and None."""
