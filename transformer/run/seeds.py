@@ -35,7 +35,10 @@ def is_seed(body: SeedBody, path: Path) -> bool:
 def _written_well(session: Session, body: SeedBody, path: Path) -> None:
     """Refuses what dbt refuses. Raises LoadError."""
     where = Where(body.seed.path, 1)
-    if body.seed.config.get("delimiter") == "":
+    delimiter = body.seed.config.get("delimiter", ",")
+    if not isinstance(delimiter, str):
+        raise LoadError("`delimiter` must be a text", where, hint="leave it out for a comma")
+    if not delimiter:
         raise LoadError("`delimiter` is empty", where, hint="leave it out for a comma")
     if body.seed.config.get("quote_columns") is not False:
         return
