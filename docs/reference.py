@@ -96,6 +96,10 @@ def kinds(title, word, shared, found, module) -> str:  # type: ignore[no-untyped
         made += f"What every kind understands under `{word}:`.\n\n{rows(shared)}\n"
     for kind, fields in sorted(found.items()):
         made += f"## `kind: {kind}`\n\n{inspect.getdoc(module(kind))}\n\n{rows(fields)}\n"
+        for each in fields:
+            made += (
+                f"### `{each.name}`\n\n{each.doc}.\n\n{rows(each.fields)}\n" if each.fields else ""
+            )
     return made
 
 

@@ -131,13 +131,15 @@ TREES: dict[str, dict[str, Any]] = {
                 "name": "web", **_SENT,
                 "to": {"kind": "http", "url": "http://127.0.0.1:1/x", "method": "POST",
                        "headers": {"A": "b"}, "body": "records", "removed_url": None,
-                       "removed_method": "DELETE", "timeout": 1, "attempts": 1},
+                       "removed_method": "DELETE", "timeout": 1, "attempts": 1,
+                       "accept": {"status": [200], "content_type": "text/plain",
+                                  "json_path": "$.a", "equals": 1}},
             },
             {
                 "name": "pg", **_SENT,
                 "to": {"kind": "postgres", "url": "postgresql://127.0.0.1:1/x",
                        "schema": "public", "table": "t", "create": True, "timeout": 1,
-                       "attempts": 1},
+                       "lock_timeout": 1, "statement_timeout": 1, "attempts": 1},
             },
         ],
     },
@@ -255,7 +257,7 @@ def test_every_key_of_the_schema_is_tried() -> None:
     for kind in ("files", "database"):
         known |= {field.name for field in kinds.sources[kind]}
     for kind in ("files", "http", "postgres"):
-        known |= {field.name for field in kinds.targets[kind]}
+        known |= {field.name for _, field in schema.walk(kinds.targets[kind])}
     assert known - tried == set()
 
 

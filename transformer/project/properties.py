@@ -198,7 +198,8 @@ class Properties(Struct):
         if fields is None or kind is None:
             return None
         rest = Item({k: v for k, v in to.value.items() if k != "kind"}, to.where)
-        options = self.reader.block(rest, fields, f"`to` of kind `{kind}`").values
+        read = self.reader.block(rest, fields, f"`to` of kind `{kind}`").values
+        options = {name: plain_option(value) for name, value in read.items()}
         return Activation(
             name=block["name"] or "",
             model=block["model"] or "",

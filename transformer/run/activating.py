@@ -13,6 +13,7 @@ from transformer.project.values import Activation
 from transformer.run.tools import Made, Tools
 from transformer.steps import Outcome, Status, Step
 from transformer.sync.deliver import World
+from transformer.sync.places import mark, places_of
 from transformer.sync.send import Job, Sent, sync
 from transformer.targets import find
 
@@ -108,14 +109,15 @@ def _rejected(sent: Sent, activation: Activation) -> ActivateError | None:
 
 def lost(graph: Graph, places: Places, synced: Path) -> dict[str, Probe]:
     """The activations whose target lost what was sent, as far as a look from here tells."""
+    nodes = [(n.id, n.body.activation) for n in graph if isinstance(n.body, ActivationBody)]
+    if not synced.exists():
+        return {node_id: Probe("nothing is known of what was sent") for node_id, _ in nodes}
+    sent_to = places_of(synced) if nodes else {}
     found: dict[str, Probe] = {}
-    for node in graph:
-        if not isinstance(node.body, ActivationBody):
-            continue
-        made = node.body.activation
-        gone = getattr(find(made.kind), "gone", None)
-        if not synced.exists():
-            found[node.id] = Probe("nothing is known of what was sent")
-        elif gone is not None and gone(made.options, places):
-            found[node.id] = Probe("what was sent is gone")
+    for node_id, made in nodes:
+        seen = getattr(find(made.kind), "seen", None)
+        now = seen(made.options, places) if seen else None
+        known = sent_to.get(made.name)
+        if now == "" or (now and known and known != mark(now)):
+            found[node_id] = Probe("what was sent is gone")
     return found

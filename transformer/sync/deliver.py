@@ -119,7 +119,11 @@ class Delivery:
 
 
 def _clean(rejection: Rejection, secrets: Secrets) -> Rejection:
-    reason, answer = secrets.hidden(rejection.reason), secrets.hidden(rejection.answer)
+    # JSON can escape halves of characters, which no UTF-8 holds.
+    reason, answer = (
+        secrets.hidden(text).encode(errors="replace").decode()
+        for text in (rejection.reason, rejection.answer)
+    )
     return replace(rejection, reason=reason, answer=answer)
 
 

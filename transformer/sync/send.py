@@ -46,9 +46,11 @@ class Job(Struct, frozen=True):
 class Sent(Struct, frozen=True):
     """How a sync went, in rows.
 
-    `rejected` were refused by the target now; `withheld` were refused before, did not change
-    since, and were not sent again; `quarantined` are in quarantine when it ends. `label` names the
-    target without any secret, and `answer` is what it said of the first row it refused.
+    `added`, `changed` and `removed` are rows that the target took; one that mode `append` found
+    there already is `unchanged`. `rejected` were refused by the target now; `withheld` were refused
+    before, did not change since, and were not sent again; `quarantined` are in quarantine when it
+    ends. `label` names the target without any secret, and `answer` is what it said of the first row
+    it refused.
     """
 
     label: str
@@ -223,9 +225,20 @@ class _Sync(Struct, frozen=True):
 
     def _summed(self, session: Session, delivery: Delivery, total: int) -> Sent:
         counts = _counts(self.con)
+        refused = f"{self.ledger.mine} and status in ('rejected', 'retry')"
+        taken = dict(
+            self.con.execute(
+                "select class, count(*) from sync_out where key not in "
+                f"(select key from {self.ledger.alias}.rows where {refused}) group by class"
+            ).fetchall()
+        )
+        already = int(getattr(session, "already", 0))
         return Sent(
             session.label,
-            **{name: counts.get(name, 0) for name in ("added", "changed", "removed", "unchanged")},
+            added=taken.get("added", 0) - already,
+            changed=taken.get("changed", 0),
+            removed=taken.get("removed", 0),
+            unchanged=counts.get("unchanged", 0) + already,
             sent=total if session.whole else delivery.sent,
             rejected=delivery.rejected,
             withheld=counts.get("withheld", 0),

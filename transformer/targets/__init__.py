@@ -14,6 +14,9 @@ target only has to say how a batch went:
     raise Transient      try again later; the first `done` rows have been answered
     raise ActivateError  give up: a wrong password, a missing table, a wrong address
 
+A module may hold `seen(options, places)`: the session's `place` as it is now, empty where what was
+sent is gone, None where that cannot be seen. A plan asks before it skips an activation.
+
 A file whose name begins with `_` is a part of a target, not a kind.
 """
 
@@ -165,7 +168,8 @@ class Session(Protocol):
 
     A session may have `forms`: how it wants fields that it does not take as typed values. `json`,
     `csv`, `postgres` and `array` (`{1,2}`, for Postgres) are texts; `none` is nothing at all, for a
-    target that reads the documents only.
+    target that reads the documents only. It may count as `already` the rows of mode `append` that
+    the place had before.
     """
 
     label: str

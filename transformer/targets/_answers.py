@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from transformer.errors import ActivateError
 from transformer.targets import Rejection
+from transformer.targets._accept import Answer, number_of, plain, says_no
 
-SHOWN_LENGTH = 200
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Status, headers and text; the text only through `hidden`, which takes secrets out."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    hidden: Callable[[str], str] = field(repr=False)
-    raw: bytes = field(repr=False)
-
-    @property
-    def text(self) -> str:
-        """The beginning of the text, fit to be kept."""
-        return self.hidden(self.raw.decode(errors="replace"))
-
-    def shown(self) -> str:
-        """The answer in one short line."""
-        said = " ".join(self.text.split())[:SHOWN_LENGTH]
-        return f"HTTP {self.status}: {said}" if said else f"HTTP {self.status}"
+UNCLEAR = "the target answered {status} and does not say which rows it took"
 
 
 def is_passing(status: int) -> bool:
@@ -43,35 +22,35 @@ def is_passing(status: int) -> bool:
 def wait_of(answer: Answer, now: datetime) -> float | None:
     """Seconds that `Retry-After` asks for, as a number or as a date; None when it does not."""
     asked = answer.headers.get("retry-after", "").strip()
-    if asked.isdigit():
+    if asked.isascii() and asked.isdigit():
         return float(asked)
     try:
         until = parsedate_to_datetime(asked)
-    except ValueError:
+        return max((_aware(until) - _aware(now)).total_seconds(), 0.0)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return max((_aware(until) - _aware(now)).total_seconds(), 0.0)
 
 
 def named_rows(answer: Answer, rows: int, removed: int) -> Sequence[Rejection]:
-    """The rows that a 2xx answer does not take; see the notes in `http`."""
-    said = _parsed(answer)
-    if isinstance(said.get("rejected"), list):
-        return list(_rejected(said["rejected"], answer, (rows, removed)))
-    if isinstance(said.get("results"), list) and answer.status == 207:
-        return list(_results(said["results"], answer, (rows, removed)))
-    if isinstance(said.get("results"), list) and len(said["results"]) == rows + removed:
-        return list(_results(said["results"], answer, (rows, removed)))
-    if answer.status == 207:
-        raise ActivateError("the target answered 207 and does not say which rows it took")
-    return []
+    """The rows that a 2xx answer does not take, each once; see the notes in `http`."""
+    found: dict[int, Rejection] = {}
+    for each in _named(answer, (rows, removed)):
+        found.setdefault(each.row, each)
+    return list(found.values())
 
 
-def _parsed(answer: Answer) -> Mapping[str, Any]:
-    try:
-        said = json.loads(answer.raw)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
+def _named(answer: Answer, sizes: tuple[int, int]) -> Iterator[Rejection]:
+    value, partly = answer.value(), answer.status == 207
+    said = {"results": value} if isinstance(value, list) else value
+    if not isinstance(said, dict):
+        said = {}
+    rejected, results = said.get("rejected"), said.get("results")
+    if isinstance(rejected, list):
+        yield from _rejected(rejected, answer, sizes)
+    if isinstance(results, list) and (partly or len(results) == sum(sizes)):
+        yield from _results(results, answer, sizes)
+    elif partly and not isinstance(rejected, list):
+        raise ActivateError(UNCLEAR.format(status=207))
 
 
 def _rejected(entries: list[Any], answer: Answer, sizes: tuple[int, int]) -> Iterator[Rejection]:
@@ -79,17 +58,19 @@ def _rejected(entries: list[Any], answer: Answer, sizes: tuple[int, int]) -> Ite
         row = _row_of(each, sizes) if isinstance(each, dict) else None
         if row is None:
             raise ActivateError("the target rejects rows that it was not sent")
-        status = each.get("status")
-        again = isinstance(status, int) and is_passing(status)
-        yield Rejection(row, _reason(each, answer), answer.hidden(json.dumps(each)), again)
+        again = is_passing(number_of(each.get("status")) or 0)
+        yield Rejection(row, _reason(each, answer), answer.hidden(plain(each)), again)
 
 
 def _row_of(entry: Mapping[str, Any], sizes: tuple[int, int]) -> int | None:
     rows, removed = sizes
-    index, gone = entry.get("index"), entry.get("removed")
-    if isinstance(index, int) and 0 <= index < rows:
-        return removed + index
-    return gone if isinstance(gone, int) and 0 <= gone < removed else None
+    index, gone = _place(entry.get("index"), rows), _place(entry.get("removed"), removed)
+    return gone if index is None else removed + index
+
+
+def _place(held: Any, most: int) -> int | None:
+    right = isinstance(held, int) and not isinstance(held, bool) and 0 <= held < most
+    return held if right else None
 
 
 def _results(entries: list[Any], answer: Answer, sizes: tuple[int, int]) -> Iterator[Rejection]:
@@ -97,22 +78,34 @@ def _results(entries: list[Any], answer: Answer, sizes: tuple[int, int]) -> Iter
     if len(entries) not in (rows, rows + removed):
         raise ActivateError(f"the target answered {len(entries)} results for {rows + removed} rows")
     for place, each in enumerate(entries):
-        status = each.get("status") if isinstance(each, dict) else None
-        if not isinstance(status, int) or status < 400:
-            continue
         row = removed + place if place < rows else place - rows
+        status = number_of(each.get("status")) if isinstance(each, dict) else None
+        if status is None:
+            _is_clear(each, answer)
         if row < removed and status in (404, 410):
             continue
-        said = answer.hidden(json.dumps(each))
-        yield Rejection(row, _reason(each, answer), said, is_passing(status))
+        refused = says_no(each) or (status is not None and not 200 <= status < 300)
+        if refused:
+            said = answer.hidden(plain(each))
+            yield Rejection(row, _reason(each, answer), said, is_passing(status or 0))
 
 
-def _reason(entry: Mapping[str, Any], answer: Answer) -> str:
+def _is_clear(entry: Any, answer: Answer) -> None:
+    """Raises ActivateError where a result of a 207 says neither that the row landed nor that it
+    did not."""
+    words = entry if isinstance(entry, dict) else {}
+    good = any(words.get(each) is True for each in ("success", "succeeded", "ok"))
+    if answer.status == 207 and not good and not says_no(words):
+        raise ActivateError(UNCLEAR.format(status=207))
+
+
+def _reason(entry: Any, answer: Answer) -> str:
+    words = entry if isinstance(entry, dict) else {}
     for name in ("reason", "error", "message"):
-        if entry.get(name):
-            said = entry[name]
-            return answer.hidden(said if isinstance(said, str) else json.dumps(said))
-    return f"HTTP {entry['status']}" if "status" in entry else "rejected"
+        if words.get(name):
+            said = words[name]
+            return answer.hidden(said if isinstance(said, str) else plain(said))
+    return f"HTTP {words['status']}" if number_of(words.get("status")) else "rejected"
 
 
 def _aware(moment: datetime) -> datetime:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from transformer.names import Name, quoted
+from transformer.names import Name, literal, quoted
 from transformer.targets import Shape
-from transformer.targets._postgres_exact import ROWS, columns
+from transformer.targets._postgres_exact import ROWS, columns, counted, number_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,39 +46,95 @@ SETTINGS = "; ".join(
 )
 
 
+class Limits(Struct, frozen=True):
+    """Seconds that a statement may wait for a lock, and take in all."""
+
+    lock: float
+    statement: float
+
+    def settings(self) -> str:
+        """Their SQL, for the transaction that it stands in."""
+        return "; ".join(
+            f"set local {name} = {max(round(seconds * 1000), 1)}"
+            for name, seconds in (
+                ("lock_timeout", self.lock),
+                ("statement_timeout", self.statement),
+            )
+        )
+
+
 class Statements(Struct, frozen=True):
-    """All statements of one session. `updates` when a row that exists is overwritten."""
+    """All statements of one session. `updates` when a row that exists is overwritten.
+
+    Four answer with numbers of staged rows: `insert` with those that Postgres does not say it has
+    written, `absent` and `present` with those that are not, or still, in the table afterwards,
+    `twice` with those whose key is that of a row before, since a column may hold for equal what
+    the model does not. `drop_rows` and `drop_keys` take such numbers.
+    """
 
     table: str
     columns: str
+    identity: str
     create: str
     explain: str
+    settings: str
     stage: str
     copy_rows: str
     copy_keys: str
+    twice: str
     insert: str
+    absent: str
+    drop_rows: str
     delete: str
+    present: str
+    drop_keys: str
     updates: bool
 
     @staticmethod
-    def of(shape: Shape, table: Name) -> Statements:
+    def of(shape: Shape, table: Name, limits: Limits) -> Statements:
         """The statements that keep `table` in step with rows of this shape."""
         fields, keys = _listed(shape.fields), _listed(shape.key)
         updates = shape.mode != "append"
+        settings = f"{SETTINGS}; {limits.settings()}"
+        number = number_of(shape.fields)
+        conflict = _conflict(shape, updates)
+        there = f"select from {table.sql()} as there where"
         return Statements(
             table=table.sql(),
             columns=columns(table),
+            identity=identity(table),
             create=_create(shape, table),
             explain=f"explain insert into {table.sql()} ({fields}) select {fields} "
-            f"from {table.sql()} where false {_conflict(shape, updates)}",
-            stage=f"{SETTINGS}; {_stage(ROWS, fields, table)}; {_stage(KEYS, keys, table)}",
+            f"from {table.sql()} where false {conflict}",
+            settings=settings,
+            stage=f"{settings}; {_stage(ROWS, fields, table, number)}; "
+            f"{_stage(KEYS, keys, table, number)}",
             copy_rows=f"copy {ROWS} ({fields}) from stdin (format csv)",
             copy_keys=f"copy {KEYS} ({keys}) from stdin (format csv)",
-            insert=f"insert into {table.sql()} ({fields}) select {fields} from {ROWS} "
-            f"{_conflict(shape, updates)}",
-            delete=_delete(shape, table),
+            twice=f"select {number} from (select {number}, row_number() over (partition by {keys} "
+            f"order by {number}) as transformer_nth from {ROWS}) as numbered "
+            "where transformer_nth > 1",
+            insert=f"with landed as (insert into {table.sql()} ({fields}) select {fields} "
+            f"from {ROWS} {conflict} returning {keys}) select {number} from {ROWS} as staged "
+            f"where not exists (select from landed where {_same(shape, 'landed', 'staged')})",
+            absent=f"select {number} from {ROWS} as staged "
+            f"where not exists ({there} {_same(shape, 'there', 'staged')})",
+            drop_rows=f"delete from {ROWS} where {number} = any(%s)",
+            delete=f"delete from {table.sql()} as there using {KEYS} as staged "
+            f"where {_same(shape, 'there', 'staged')}",
+            present=f"select {number} from {KEYS} as staged "
+            f"where exists ({there} {_same(shape, 'there', 'staged')})",
+            drop_keys=f"delete from {KEYS} where {number} = any(%s)",
             updates=updates,
         )
+
+
+def identity(table: Name) -> str:
+    """The query of what tells the table from one that was made later under its name."""
+    return (
+        "select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+        f"where n.nspname = {literal(table.schema)} and c.relname = {literal(table.table)}"
+    )
 
 
 # What a field holds that its type in Arrow does not say. A HUGEINT may have 39 digits.
@@ -130,12 +186,13 @@ def _create(shape: Shape, table: Name) -> str:
     return f"create table if not exists {table.sql()} ({columns}, primary key ({keys}))"
 
 
-def _stage(name: str, columns: str, table: Name) -> str:
-    """An empty copy of some columns. It goes with the transaction: behind a pool of connections
-    the next one may be somebody else's."""
+def _stage(name: str, columns: str, table: Name, number: str) -> str:
+    """An empty copy of some columns, and a number. It goes with the transaction: behind a pool of
+    connections the next one may be somebody else's."""
     return (
         f"create temp table {name} on commit drop "
-        f"as select {columns} from {table.sql()} with no data"
+        f"as select {columns} from {table.sql()} with no data; "
+        f"alter table {name} add column {counted(number)}"
     )
 
 
@@ -148,6 +205,5 @@ def _conflict(shape: Shape, updates: bool) -> str:
     return f"on conflict ({keys}) do update set {changes}"
 
 
-def _delete(shape: Shape, table: Name) -> str:
-    same = " and ".join(f"there.{quoted(each)} = {KEYS}.{quoted(each)}" for each in shape.key)
-    return f"delete from {table.sql()} as there using {KEYS} where {same}"
+def _same(shape: Shape, one: str, other: str) -> str:
+    return " and ".join(f"{one}.{quoted(key)} = {other}.{quoted(key)}" for key in shape.key)

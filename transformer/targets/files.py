@@ -79,9 +79,10 @@ class FileSession:
         """Nothing to let go of: no file stays open between batches."""
 
 
-def gone(options: Options, places: Places) -> bool:
-    """Whether the file is not there, though something was sent: a plan asks before it skips."""
-    return not places.resolve(str(options["path"])).is_file()
+def seen(options: Options, places: Places) -> str | None:
+    """The place as it is now, empty where the file is gone."""
+    path = places.resolve(str(options["path"]))
+    return places.shown(path) if path.is_file() else ""
 
 
 def connect(to: To) -> FileSession:

@@ -11,22 +11,25 @@ A receiver of `records` may answer 200 or 207 and name the rows it does not take
 
     {"rejected": [{"index": 0, "reason": "…"}, {"removed": 2, "reason": "…"}]}
     {"results": [{"status": 201}, {"status": 422, "reason": "…"}, …]}     records, then removed
+
+An answer counts when its status is 2xx, it is not a page of HTML or broken JSON, and its JSON does
+not say that it failed (`error` or `errors` that are not empty, `success: false`, `status: error`).
+`accept:` sets other rules. A page or broken JSON stops the sync; JSON that says no refuses the
+request, as a 422 does.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from transformer.errors import ActivateError, ConfigError, did_you_mean
+from transformer.errors import ActivateError, ConfigError
 from transformer.project.schema import Field, Fields
-from transformer.redaction import UNCLEAR_LOGIN, Secrets, unclear_login
+from transformer.redaction import Secrets
 from transformer.targets import (
     ATTEMPTS,
     Batch,
@@ -37,7 +40,18 @@ from transformer.targets import (
     Transient,
     with_defaults,
 )
-from transformer.targets._answers import Answer, is_passing, named_rows, wait_of
+from transformer.targets._accept import FIELDS as ACCEPT
+from transformer.targets._accept import Accept, Answer, accept_of, unpacked
+from transformer.targets._answers import is_passing, named_rows, wait_of
+from transformer.targets._patience import Patience
+from transformer.targets._requests import (
+    check_removals,
+    check_request,
+    check_url,
+    filled,
+    origin,
+    read_key,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -60,13 +74,20 @@ FIELDS: Fields = (
         secret=True,
     ),
     Field("removed_method", "text", "The HTTP method for a removed row", "DELETE"),
-    Field("timeout", "number", "Seconds to wait for an answer", 30, least=0, most=3600),
+    Field("accept", "block", "Which answers count", fields=ACCEPT),
+    Field(
+        "timeout",
+        "number",
+        "Seconds to wait for a connection, then for the request to be read, then for the answer",
+        30,
+        least=0,
+        most=3600,
+    ),
     ATTEMPTS,
 )
 
 MOST_BYTES = 4 * 1024 * 1024  # of an answer: enough for the results of a large batch
 MOST_HOPS = 3  # redirects within the same host
-PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 # Faults of the request as such: no other row would fare better.
 HOPELESS = {
@@ -104,6 +125,8 @@ class HttpSession:
     secrets: Secrets
     driver: Any = field(repr=False)
     client: httpx.Client = field(repr=False)
+    accept: Accept
+    patience: Patience
     whole: bool = False
 
     @property
@@ -120,12 +143,17 @@ class HttpSession:
         if self.options["body"] == "single":
             return self._one_by_one(batch)
         answer = self._asked(self._whole_batch(batch))
-        if answer.status >= 400:
+        if not self.accept.takes(answer.status):
             raise Refused(f"HTTP {answer.status}", answer.text)
-        return named_rows(answer, batch.rows.num_rows, batch.removed.num_rows)
+        named = named_rows(answer, batch.rows.num_rows, batch.removed.num_rows)
+        refusal = self.accept.refusal(answer)
+        if refusal and not named:
+            raise Refused(self.secrets.hidden(refusal), answer.text)
+        return named
 
     def close(self) -> None:
         """Close the connections."""
+        self.patience.let_go()
         self.client.close()
 
     def _whole_batch(self, batch: Batch) -> Request:
@@ -148,15 +176,24 @@ class HttpSession:
                 answer = self._asked(request)
             except Transient as trouble:
                 raise Transient(trouble.reason, trouble.wait, row, rejections) from None
-            gone = row < batch.removed.num_rows and answer.status in (404, 410)
-            if answer.status >= 400 and not gone:
-                rejections.append(Rejection(row, f"HTTP {answer.status}", answer.text))
+            removal = row < batch.removed.num_rows
+            refusal = self._refusal(answer, removal)
+            if refusal and not (removal and answer.status in (404, 410)):
+                rejections.append(Rejection(row, refusal, answer.text))
         return rejections
+
+    def _refusal(self, answer: Answer, removal: bool) -> str:
+        """Why the answer to a request for one row does not mean that it landed, else nothing."""
+        rules = Accept() if removal else self.accept
+        if not rules.takes(answer.status):
+            return f"HTTP {answer.status}"
+        named = () if removal else named_rows(answer, 1, 0)
+        return named[0].reason if named else self.secrets.hidden(rules.refusal(answer))
 
     def _removals(self, batch: Batch) -> list[Request]:
         method, url = self.options["removed_method"], str(self.options["removed_url"])
         return [
-            Request(method, _filled(url, _read(key)), f"{batch.id}-{batch.first + place}")
+            Request(method, filled(url, read_key(key)), f"{batch.id}-{batch.first + place}")
             for place, key in enumerate(batch.removed_texts())
         ]
 
@@ -171,14 +208,29 @@ class HttpSession:
     def _asked(self, request: Request) -> Answer:
         """The answer, when it speaks of the rows; else Transient or ActivateError."""
         answer = self._followed(request)
-        if is_passing(answer.status):
-            raise Transient(answer.shown(), wait_of(answer, self.clock()))
         removal = request.method == self.options["removed_method"] and not request.body
-        if answer.status in HOPELESS and not (removal and answer.status == 404):
+        rules = Accept() if removal else self.accept
+        if not rules.takes(answer.status):
+            self._judge(answer, removal)
+            return answer
+        strange = rules.strange(answer)
+        if strange:
             raise ActivateError(
-                f"`{self.label}` answered {answer.shown()}", hint=HOPELESS[answer.status]
+                f"`{self.label}` answered {answer.status}, but {strange}: {answer.shown()}",
+                hint="check `url:`; `accept:` says which answers count",
             )
         return answer
+
+    def _judge(self, answer: Answer, removal: bool) -> None:
+        """Raises what an answer means that does not count, where it does not speak of the rows."""
+        if is_passing(answer.status):
+            raise Transient(answer.shown(), wait_of(answer, self.clock()))
+        gone = removal and answer.status == 404
+        if answer.status < 400 or (answer.status in HOPELESS and not gone):
+            raise ActivateError(
+                f"`{self.label}` answered {answer.shown()}",
+                hint=HOPELESS.get(answer.status, "`accept:` says which answers count"),
+            )
 
     def _followed(self, request: Request) -> Answer:
         url = request.url
@@ -191,10 +243,14 @@ class HttpSession:
 
     def _next(self, answer: Answer, url: str) -> str:
         """Where a redirect leads, when it keeps the request whole and stays with the host."""
-        there = urljoin(url, answer.headers.get("location", ""))
-        if answer.status not in (307, 308) or _origin(there) != _origin(url):
+        try:
+            there = urljoin(url, answer.headers.get("location", ""))
+            host = origin(there)
+        except ValueError:
+            there, host = "", "an address that is not valid"
+        if answer.status not in (307, 308) or host != origin(url):
             raise ActivateError(
-                f"`{self.label}` redirects ({answer.status}) to `{_origin(there)}`",
+                f"`{self.label}` redirects ({answer.status}) to `{host}`",
                 hint="rows and headers are not sent on; set `url:` to the final address",
             )
         return there
@@ -205,28 +261,57 @@ class HttpSession:
         if content is not None:
             headers["Content-Type"] = "application/json"
         try:
-            with self.client.stream(
-                request.method, url, content=content, headers=headers
-            ) as response:
-                text = self._read(response)
-                return Answer(response.status_code, response.headers, self.secrets.hidden, text)
-        except (self.driver.LocalProtocolError, self.driver.UnsupportedProtocol) as error:
+            with (
+                self.patience,
+                self.client.stream(
+                    request.method,
+                    url,
+                    content=content,
+                    headers=headers,
+                    extensions={"trace": self._traced},
+                ) as response,
+            ):
+                raw = self._read(response)
+                # Where only its end tells how long an answer is, one that we end looks whole.
+                self._in_time()
+        except self.driver.TransportError as error:
+            self._in_time()
+            said = self.secrets.hidden(str(error)) or "no answer"
+            if isinstance(error, self.driver.LocalProtocolError | self.driver.UnsupportedProtocol):
+                raise ActivateError(f"cannot send to `{self.label}`: {said}") from None
+            raise Transient(f"{type(error).__name__}: {said}") from None
+        except (self.driver.HTTPError, self.driver.InvalidURL) as error:
             said = self.secrets.hidden(str(error))
             raise ActivateError(f"cannot send to `{self.label}`: {said}") from None
-        except self.driver.TransportError as error:
-            said = self.secrets.hidden(str(error)) or "no answer"
-            raise Transient(f"{type(error).__name__}: {said}") from None
+        return Answer(response.status_code, response.headers, self.secrets.hidden, raw)
+
+    def _in_time(self) -> None:
+        if self.patience.over:
+            raise Transient(f"no whole answer within {self.patience.seconds:g} s")
+
+    def _traced(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Follows a request, to know its connection and when each part of it is done."""
+        if event.endswith("connect_tcp.started"):
+            self.patience.let_go()
+        elif event.endswith("connect_tcp.complete"):
+            self.patience.holds(facts["return_value"].get_extra_info("socket").fileno())
+        if event.endswith((".complete", "send_request_headers.started")):
+            self.patience.beat()
 
     def _read(self, response: httpx.Response) -> bytes:
-        limit = time.monotonic() + float(self.options["timeout"])
-        text = b""
-        for piece in response.iter_bytes():
-            text += piece
-            if len(text) > MOST_BYTES:
-                raise ActivateError(f"`{self.label}` answers more than {MOST_BYTES:,} bytes")
-            if time.monotonic() > limit:
-                raise Transient("the answer took too long")
-        return text
+        raw = bytearray()
+        try:
+            for piece in response.iter_raw():
+                raw += piece
+                if len(raw) > MOST_BYTES:
+                    raise ValueError(f"more than {MOST_BYTES:,} bytes")
+            encoding = response.headers.get("content-encoding", "")
+            return unpacked(bytes(raw), encoding, MOST_BYTES)
+        except ValueError as error:
+            raise ActivateError(
+                f"`{self.label}` answers {error}",
+                hint="whether the rows landed is not known; they go out again under the same key",
+            ) from None
 
 
 def connect(to: To) -> HttpSession:
@@ -237,68 +322,41 @@ def connect(to: To) -> HttpSession:
     headers = {str(name): str(value) for name, value in (options["headers"] or {}).items()}
     urls = [str(options[each]) for each in ("url", "removed_url") if options[each]]
     for url in urls:
-        if unclear_login(url):
-            raise ConfigError(UNCLEAR_LOGIN[0], to.where, UNCLEAR_LOGIN[1])
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise ConfigError("`url` must begin with http:// or https:// and name a host", to.where)
-    _check_removals(options, to)
+        check_url(url, to, httpx)
+    check_request(options, headers, to)
+    check_removals(options, to)
     secrets = to.secrets.and_of(urls, headers)
-    try:
-        client = httpx.Client(
-            headers=headers, timeout=float(options["timeout"]), follow_redirects=False
-        )
-    except UnicodeEncodeError:
-        raise ConfigError("`headers` must be plain ASCII", to.where) from None
+    seconds = float(options["timeout"])
     return HttpSession(
         f"http {urlsplit(urls[0]).hostname}",
-        _origin(urls[0]) + urlsplit(urls[0]).path,
+        origin(urls[0]) + urlsplit(urls[0]).path,
         options,
         to.shape,
         to.clock,
         attempts=int(options["attempts"]),
         secrets=secrets,
         driver=httpx,
-        client=client,
+        client=_client(httpx, headers, seconds, to),
+        accept=_accept(options, to),
+        patience=Patience(max(seconds, 0.05)),
     )
 
 
-def _check_removals(options: Mapping[str, Any], to: To) -> None:
-    if options["body"] != "single" or to.shape.mode != "mirror":
-        return
-    if not options["removed_url"]:
-        raise ConfigError(
-            "mode `mirror` with `body: single` needs `removed_url`",
-            to.where,
-            hint="for example https://api.example.com/contacts/{" + to.shape.key[0] + "}",
-        )
-    for name in PLACEHOLDER.findall(str(options["removed_url"])):
-        if name not in to.shape.key:
-            raise ConfigError(
-                f"`removed_url` names `{name}`, which is not a key field",
-                to.where,
-                hint=did_you_mean(name, to.shape.key),
-            )
+def _client(driver: Any, headers: Mapping[str, str], seconds: float, to: To) -> Any:
+    # An answer that is packed may hold a thousand times what was sent.
+    plain = {"Accept-Encoding": "identity"} | dict(headers)
+    try:
+        return driver.Client(headers=plain, timeout=seconds, follow_redirects=False)
+    except UnicodeEncodeError:
+        raise ConfigError("`headers` must be plain ASCII", to.where) from None
+    except (ValueError, OSError, driver.InvalidURL) as error:
+        # The proxy, or the file of certificates, that the environment names.
+        said = to.secrets.hidden(str(error))
+        raise ConfigError(f"the environment's settings for HTTP: {said}", to.where) from None
 
 
-def _read(text: str) -> Mapping[str, Any]:
-    """A document; its numbers as they are written."""
-    found: Mapping[str, Any] = json.loads(text, parse_float=str, parse_int=str)
-    return found
-
-
-def _filled(url: str, row: Mapping[str, Any]) -> str:
-    """The url with values for its placeholders; a value cannot leave its segment of the path."""
-
-    def value(found: re.Match[str]) -> str:
-        given = row[found[1]]
-        text = quote(given if isinstance(given, str) else json.dumps(given), safe="")
-        # `.` and `..` would walk up the path, and quoting leaves them alone.
-        return text.replace(".", "%2E") if text.strip(".") == "" else text
-
-    return PLACEHOLDER.sub(value, url)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+def _accept(options: Mapping[str, Any], to: To) -> Accept:
+    try:
+        return accept_of(options["accept"])
+    except ValueError as error:
+        raise ConfigError(f"`accept`: {error}", to.where) from None
