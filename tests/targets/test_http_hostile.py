@@ -127,7 +127,7 @@ def landed(home: Warehouse) -> int:
 DEEP = '{"results": ' + "[" * 100_000 + "]" * 100_000 + "}"
 HTML = "<!DOCTYPE html><html><body>Please sign in</body></html>"
 BOMB = gzip.compress(bytes(64 * 1024 * 1024))
-TWICE_PACKED = gzip.compress(gzip.compress(b"{}"))
+TWICE_PACKED = gzip.compress(gzip.compress(b"{}", mtime=0))
 SEVEN = [{"status": 200}] * (ROWS - 1)
 
 # What stops the sync: nothing counts, nothing is in quarantine, and the message holds this.
@@ -172,7 +172,7 @@ STOPS: dict[str, tuple[Says, str]] = {
     ),
     "invalid gzip": (text(whole(b"not gzip", Content_Encoding="gzip")), "broken gzip"),
     "gzip cut off": (
-        text(whole(gzip.compress(b'{"ok": true}')[:-4], Content_Encoding="gzip")),
+        text(whole(gzip.compress(b'{"ok": true}', mtime=0)[:-4], Content_Encoding="gzip")),
         "broken gzip",
     ),
     "invalid deflate": (text(whole(b"\xff\xff", Content_Encoding="deflate")), "broken deflate"),
@@ -328,7 +328,7 @@ def test_json_that_says_no_refuses_the_rows(home: Warehouse, way: str, body: str
         says_json({"status": 200, "results": ["a", "b", "c", "d"]}),
         says_json([1, 2, 3]),
         says_json("\ufeff{}".encode("utf-16").decode("utf-16")[1:]),
-        whole(gzip.compress(b"{}"), Content_Encoding="gzip"),
+        whole(gzip.compress(b"{}", mtime=0), Content_Encoding="gzip"),
         whole(zlib.compress(b"{}"), Content_Encoding="deflate"),
         whole(zlib.compress(b"{}")[2:-4], Content_Encoding="deflate"),
         b"HTTP/1.0 200 OK\r\n\r\n{}",
