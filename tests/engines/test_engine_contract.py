@@ -13,7 +13,7 @@ import pytest
 
 from transformer import engines
 from transformer.dialect import Dialect
-from transformer.errors import Fault, UsageError, WarehouseError
+from transformer.errors import ConfigError, Fault, WarehouseError
 from transformer.names import Name
 from transformer.steps import RelationState
 
@@ -33,7 +33,7 @@ def engine(module: Any, tmp_path: Path) -> Iterator[Any]:
 
 
 def test_an_unknown_engine_is_told_with_the_nearest_name() -> None:
-    with pytest.raises(UsageError, match="unknown type"):
+    with pytest.raises(ConfigError, match="unknown type"):
         engines.find("duckbd")
 
 

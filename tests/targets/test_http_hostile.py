@@ -126,8 +126,8 @@ def landed(home: Warehouse) -> int:
 
 DEEP = '{"results": ' + "[" * 100_000 + "]" * 100_000 + "}"
 HTML = "<!DOCTYPE html><html><body>Please sign in</body></html>"
-BOMB = gzip.compress(bytes(64 * 1024 * 1024))
-TWICE_PACKED = gzip.compress(gzip.compress(b"{}", mtime=0))
+BOMB = gzip.compress(bytes(64 * 1024 * 1024), mtime=0)
+TWICE_PACKED = gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0)
 SEVEN = [{"status": 200}] * (ROWS - 1)
 
 # What stops the sync: nothing counts, nothing is in quarantine, and the message holds this.
