@@ -72,7 +72,7 @@ def test_the_projects_own_file_is_no_folder_and_no_link_to_the_outside(tmp_path:
     ("path", "said"),
     [
         ("s3://b/x.duckdb", "not a file of this machine"),
-        ("a?b.duckdb", "behind a `?`"),
+        ("a?b.duckdb", "follows a `?`"),
         ("~nosuch/x.duckdb", "there is no user"),
         ("x" * 300 + ".duckdb", "too long"),
     ],

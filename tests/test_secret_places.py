@@ -239,7 +239,7 @@ def answers(draw: Any, secret: str) -> str:
 
 
 QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True,
+    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True,
     phases=[Phase.generate],
 )  # fmt: skip
 

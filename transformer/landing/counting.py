@@ -43,7 +43,7 @@ class Lines(Struct):
 class Count(Struct, frozen=True):
     """How many rows a reading has to come to. `again` counts them by another reader, where quotes
     are: line ends in values cannot be told from the bytes alone when quotes stand in the middle of
-    values too. It answers 0 where nobody can tell."""
+    values too. It is 0 where that is unknown."""
 
     least: int
     most: int

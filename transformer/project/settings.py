@@ -120,7 +120,7 @@ def _is_local(block: Block) -> None:
     path = block["path"]
     reason = unusable(path) or ("it is not a file of this machine" if is_remote(path) else None)
     if not reason and "?" in path:
-        reason = "DuckDB takes what stands behind a `?` for settings"
+        reason = "DuckDB takes what follows a `?` for settings"
     if reason:
         what = f"the warehouse cannot be `{path[:80]}`: {reason}"
         raise Mistakes([ConfigError(what, block.value_place("path"))])

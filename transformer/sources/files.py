@@ -152,7 +152,7 @@ class FileReader(Struct):
                 if any(each in part.name for each in secrets_of(self.request.env)):
                     raise self.request.error(
                         "a secret stands in the name of a file, which every row carries",
-                        hint="a secret may stand behind the `?` of a URL",
+                        hint="a secret may follow the `?` of a URL",
                     )
                 if part.name in found and is_remote(path):
                     raise self.request.error(
