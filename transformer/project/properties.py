@@ -209,7 +209,7 @@ class Properties(Struct):
             where=block.value_place("model"),
             mode=block["mode"],
             fields={str(k): str(v) for k, v in (block["fields"] or {}).items()},
-            batch_size=max(1, block["batch_size"]),
+            batch_size=block["batch_size"],
             max_rejected=block["max_rejected"],
             max_removed=block["max_removed"],
             description=block["description"].strip(),

@@ -107,7 +107,7 @@ def _target(name: str, block: Block | None, usual: str) -> Target:
         type=block["type"],
         path=block["path"],
         schema=block["schema"],
-        threads=max(1, block["threads"]),
+        threads=block["threads"],
         activate=name == usual if block["activate"] is None else block["activate"],
         publish=Publish(publish["mode"], publish["models"]) if publish else Publish(),
         settings=block["settings"] or {},
