@@ -42,7 +42,8 @@ class _Claim(Struct, frozen=True):
 def taken(project: Project, graph: Graph, places: Places, place: Workplace) -> list[TransformError]:
     """A mistake for each activation that would write to a path that is read or made elsewhere in
     the project, or by another activation."""
-    sent = [node.body.activation for node in graph if isinstance(node.body, ActivationBody)]
+    heads = (node for node in graph if node.kind == "activation")  # bodies are decoded when read
+    sent = [each.body.activation for each in heads if isinstance(each.body, ActivationBody)]
     files = [each for each in sent if each.kind == "files" and "path" in each.options]
     if not files:
         return []
