@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.projects import Bench, query, write
+from tests.projects import Bench, query, transform, write
 from transformer.asking import Ask, How, Outside, Report
 from transformer.errors import Mistakes, TransformError
 from transformer.flows.build import build
@@ -54,6 +54,19 @@ def project(tmp_path: Path, **more: str) -> Path:
 
 def rows(root: Path, sql: str) -> list[tuple[Any, ...]]:
     return query(root / "warehouse.duckdb", sql)
+
+
+@pytest.mark.parametrize("where", ["", "path: ':memory:'", "path: Memory.duckdb"])
+def test_a_warehouse_called_memory_is_built(tmp_path: Path, where: str) -> None:
+    profile = f"shop: {{target: dev, outputs: {{dev: {{type: duckdb, {where}}}}}}}"
+    text = "select 1 as id, '{{ this }}' as this"
+    root = project(tmp_path, **{"profiles.yml": profile, "models/named.sql": text})
+    for _ in range(2):
+        transform(root, "build")
+    built = root / ("Memory.duckdb" if "path: M" in where else "target/memory.duckdb")
+    name = built.stem
+    assert query(built, "select this from named") == [(f'"{name}"."main"."named"',)]
+    assert query(built, "select count(*) from main_marts.customers") == [(1,)]
 
 
 ACTIONS: dict[str, frozenset[Action]] = {
@@ -166,7 +179,7 @@ def test_a_project_may_say_how_schemas_are_named(tmp_path: Path) -> None:
     """
     root = project(tmp_path, **{"macros/names.sql": macro})
     run(root, "build")
-    assert rows(root, "select count(*) from marts.customers") == [(1,)]
+    assert rows(root, "select count(*) from main_marts.customers") == [(1,)]
     assert rows(root, "select count(*) from models.stg_orders") == [(3,)]
     assert rows(root, "select count(*) from seeds.raw_orders") == [(3,)]
 

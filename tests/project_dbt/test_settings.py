@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.project_dbt.lab import PROFILE, PROJECT, clean, load, model
@@ -159,6 +160,22 @@ def test_a_warehouse_in_memory_becomes_a_file(tmp_path: Path) -> None:
     project = clean(tmp_path, {**MODEL, "profiles.yml": profile})
     assert (project.target.path, project.target.catalog) == ("target/memory.duckdb", "memory")
     assert any("in memory" in said for said in project.notices)
+
+
+@pytest.mark.parametrize("name", ["plain.duckdb", "memory.db", "a.b.duckdb", ".hidden.duckdb"])
+def test_a_warehouse_is_called_as_duckdb_calls_a_file(tmp_path: Path, name: str) -> None:
+    with duckdb.connect(str(tmp_path / name)) as con:
+        (catalog,) = con.execute("select current_database()").fetchone() or ("",)
+    profile = f"shop: {{outputs: {{default: {{type: duckdb, path: {name}}}}}}}"
+    project = clean(tmp_path / "project", {**MODEL, "profiles.yml": profile})
+    assert project.target.catalog == catalog
+
+
+@pytest.mark.parametrize("name", ["path: temp.duckdb", "path: x.duckdb, database: system"])
+def test_names_that_duckdb_keeps_are_refused(tmp_path: Path, name: str) -> None:
+    profile = f"shop: {{outputs: {{default: {{type: duckdb, {name}}}}}}}"
+    with pytest.raises(UsageError, match="DuckDB keeps that name for itself"):
+        load(tmp_path, {**MODEL, "profiles.yml": profile})
 
 
 def test_a_project_file_that_is_no_yaml_is_one_mistake(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import duckdb
 
 from transformer.errors import Fault, WarehouseError
-from transformer.names import literal
+from transformer.names import literal, quoted
 
 # Settings that every cursor has for itself.
 PER_CURSOR = "set errors_as_json = true; set TimeZone = 'UTC'"
+# What DuckDB calls the database in memory that a connection begins with.
+_MEMORY = "memory"
 # The folders of the machine say nothing that the name of the file does not.
 _FOLDERS = re.compile(r'(?<=file )"/[^"\n]*/([^"/\n]+)"')
 
@@ -71,3 +73,18 @@ def connection(
                 else "look at `settings:` of the target in transform.yml",
             ) from None
     return made
+
+
+def open_catalog(
+    made: duckdb.DuckDBPyConnection, path: str, catalog: str, options: str = ""
+) -> None:
+    """Attaches a database under this name, and uses it."""
+    if (base := in_memory(catalog)) != _MEMORY:
+        made.execute(f"attach ':memory:' as {base}; use {base}; detach {_MEMORY}")
+    made.execute(f"attach {literal(path)} as {quoted(catalog)} {options}")
+    made.execute(f"use {quoted(catalog)}")
+
+
+def in_memory(catalog: str) -> str:
+    """The name of the database in memory beside this one: every connection has one."""
+    return _MEMORY if catalog.lower() != _MEMORY else f"__{_MEMORY}"

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import duckdb
 
-from transformer.engines._connection import connection, faults
+from transformer.engines._connection import connection, faults, open_catalog
 from transformer.errors import Fault
 from transformer.names import Name, quoted
 from transformer.steps import Columns
@@ -31,8 +31,7 @@ class DuckCatalog:
         self._connection.execute(
             "pragma disable_optimizer; set threads = 1; set python_enable_replacements = false"
         )
-        self._connection.execute(f"attach ':memory:' as {quoted(catalog)}")
-        self._connection.execute(f"use {quoted(catalog)}")
+        open_catalog(self._connection, ":memory:", catalog)
         self._schemas = {"main"}
 
     def create(self, name: Name, columns: Columns) -> None:

@@ -13,7 +13,14 @@ from typing import Any
 import duckdb
 
 from transformer.dialect import Dialect
-from transformer.engines._connection import PER_CURSOR, connection, fault, faults
+from transformer.engines._connection import (
+    PER_CURSOR,
+    connection,
+    fault,
+    faults,
+    in_memory,
+    open_catalog,
+)
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
 from transformer.engines._files import STORAGE, fresh, with_log, without_log
 from transformer.engines._plans import columns_read
@@ -288,7 +295,7 @@ class DuckEngine:
     def close(self) -> None:
         """Writes everything to the file and lets go of it."""
         with faults():
-            self._connection.execute("use memory")
+            self._connection.execute(f"use {in_memory(self._catalog)}")
             if not self._read_only:
                 # One thread puts little in order as soon, and at less cost.
                 self.hurry(self._unwritten() > _MUCH)
@@ -341,8 +348,7 @@ def connect(
         # Not every few steps: the file is put in order once, at the end.
         made.execute(f"set checkpoint_threshold = '{_LOG}'")
     try:
-        made.execute(f"attach {literal(str(path))} as {quoted(catalog)} ({options})")
-        made.execute(f"use {quoted(catalog)}")
+        open_catalog(made, str(path), catalog, f"({options})")
         if not read_only:
             with_log(path)
     except duckdb.Error as error:

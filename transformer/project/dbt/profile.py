@@ -19,6 +19,7 @@ from transformer.witness import saw
 FILE = "profiles.yml"
 ADAPTERS = ("duckdb",)
 MEMORY = ":memory:"
+_RESERVED = ("main", "system", "temp")
 _WORDS = "type path schema database threads extensions settings attach secrets external_root"
 _READ = frozenset(_WORDS.split())
 _SILENT = frozenset(("keep_open", "use_credential_provider", "disable_transactions", "retries"))
@@ -130,6 +131,12 @@ def _target(name: str, output: Item, wanted: Wanted, words: Words) -> Target:
     schema = str(written.get("schema") or "main")
     threads = wanted.threads or _count(written.get("threads"))
     catalog = str(written.get("database") or catalog)
+    if catalog.lower() in _RESERVED:
+        raise UsageError(
+            f"a warehouse cannot be called `{catalog}`: DuckDB keeps that name for itself",
+            (child(output, "database") or child(output, "path") or output).where,
+            hint="give its file another name",
+        )
     _say_unread(written, words)
     return Target(
         name=name,
@@ -165,7 +172,8 @@ def _path(path: str, name: str, output: Item, wanted: Wanted, words: Words) -> t
             (child(output, "path") or output).where,
             hint="give the target a `path` to a file",
         )
-    return path, PurePosixPath(path.split("?", 1)[0]).stem
+    # As DuckDB names it: up to the first dot that the name does not begin with.
+    return path, PurePosixPath(path.split("?", 1)[0]).name.lstrip(".").split(".")[0]
 
 
 def _count(value: Any) -> int:
