@@ -20,8 +20,11 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -196,6 +199,30 @@ def refusal(fault: Fault) -> WarehouseError:
             hint="make room and build again; what was published before is as it was",
         )
     return WarehouseError(what, hint="build again; what was published before is as it was")
+
+
+# Why the machine refuses to read or write a file; none of them is a mistake of the tool.
+_OF_THE_MACHINE = frozenset(
+    {
+        *(errno.EACCES, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE, errno.ENOLCK),
+        *(errno.ENOMEM, errno.EPERM, errno.EROFS, errno.ESTALE),
+        *(errno.EDQUOT, errno.EFBIG, errno.ENOSPC),
+    }
+)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def refused_by_machine(error: BaseException) -> WarehouseError | None:
+    """The error for a file that the machine does not let be read or written; None for others."""
+    if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
+        return None
+    name = PurePath(os.fsdecode(error.filename)).name if error.filename else "a file"
+    why = (error.strerror or str(error)).lower()
+    first = "make room (also `df -i`) and" if error.errno in _FULL else "correct this and"
+    return WarehouseError(
+        f"`{name}` cannot be read or written: {why}",
+        hint=f"{first} build again; what was published before is as it was",
+    )
 
 
 def _flat(errors: Iterable[TransformError]) -> Iterable[TransformError]:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from transformer.cli.options import COMMON, SELECTING
-from transformer.errors import Fault, TransformError, UsageError, is_panic, refusal
+from transformer.errors import (
+    Fault,
+    TransformError,
+    UsageError,
+    is_panic,
+    refusal,
+    refused_by_machine,
+)
 
 if TYPE_CHECKING:
     from transformer.asking import Ask, Outside
@@ -77,19 +84,15 @@ def _ended(work: Callable[[], int | None], console: Console) -> int:
     """The exit code of the work; what it raised is told."""
     try:
         return work() or 0
-    except TransformError as error:
-        console.error(error)
-        _trace(console)
-        return error.exit_code
-    except Fault as fault:
-        console.error(refusal(fault))
-        _trace(console)
-        return 1
     except KeyboardInterrupt:
         return _stopped(console)
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):
             raise
+        if known := _known(error):
+            console.error(known)
+            _trace(console)
+            return known.exit_code
         # DuckDB answers Ctrl-C in the middle of a query with an error of its own.
         if "interrupted" in str(error).lower():
             return _stopped(console)
@@ -97,6 +100,13 @@ def _ended(work: Callable[[], int | None], console: Console) -> int:
         console.say("  this is the tool's own fault: run it again with `transform --debug …`")
         _trace(console)
         return 2
+
+
+def _known(error: BaseException) -> TransformError | None:
+    """The error as users see it; None for one that nobody expected."""
+    if isinstance(error, TransformError):
+        return error
+    return refusal(error) if isinstance(error, Fault) else refused_by_machine(error)
 
 
 def _stopped(console: Console) -> int:
