@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: build test soak dbt-suite lint types format lock bench bench-heavy bench-spine docs clean
+.PHONY: build test soak dbt-suite mutants lint types format lock bench bench-heavy bench-spine docs clean
 
 build: $(READY)  ## build the repository's own warehouse
 	@$(BIN)/transform build
@@ -15,7 +15,7 @@ test: $(READY) lint types  ## lint, types, the whole test suite, and what a buil
 	$(BIN)/python benchmarks/gate.py
 
 soak: $(READY)  ## long runs: many kills, many random projects
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal
 
 SUITE := .dbt-suite
 PICK ?=
@@ -24,6 +24,14 @@ dbt-suite:  ## dbt's own suite for adapters against the command; PICK="-k Snapsh
 	$(SUITE)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/dbt_suite/requirements.txt --editable .
 	-$(SUITE)/bin/python -m pytest -c tests/dbt_suite/pytest.ini --rootdir tests/dbt_suite tests/dbt_suite -n 2 --junitxml=$(SUITE)/suite.xml $(PICK)
 	test -n "$(PICK)" || $(SUITE)/bin/python -m tests.dbt_suite.figures $(SUITE)/suite.xml > docs/dbt/conformance.md
+
+MUTANTS := .mutants
+COUNT ?= 15
+SEED ?= 1
+mutants: $(READY)  ## random changes of the code in ROOM=landing: do the tests notice?
+	test -x $(MUTANTS)/bin/python || $(PYTHON) -m venv $(MUTANTS)
+	$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/mutants/requirements.txt
+	$(BIN)/python -m tests.mutants.sweep $(ROOM) --count $(COUNT) --seed $(SEED) --cosmic-ray $(MUTANTS)/bin/cosmic-ray
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
+import lzma
 import operator
 import os
 import re
@@ -13,6 +15,7 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -204,14 +207,30 @@ def _tarball(url: str, entry: Entry, space: Path) -> Path:
     packed, folder = space / "packed.tar.gz", space / "unpacked"
     packed.write_bytes(_download(url, entry))
     try:
+        _refuse_cut(packed)
         with tarfile.open(packed) as archive:
             archive.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         raise DataError(
             f"the archive of the package `{entry.title}` cannot be unpacked: {error}", entry.where
         ) from None
     inner = [path for path in folder.iterdir() if path.is_dir()]
     return inner[0] if len(inner) == 1 and not (folder / FILE).is_file() else folder
+
+
+def _refuse_cut(packed: Path) -> None:
+    """Reads the archive to its end. `tarfile` takes one that ends between two files for whole; the
+    end of a whole one is zeros (pax, POSIX.1-2001: two records of 512 bytes)."""
+    with tarfile.open(packed) as archive:
+        archive.getmembers()
+        stream = archive.fileobj
+        if stream is None:
+            return
+        stream.seek(archive.offset)
+        if bytes(512) != stream.read(512):
+            raise tarfile.ReadError("it is cut short")
+        while stream.read(1 << 20):  # a check sum stands at the end
+            pass
 
 
 def _download(url: str, entry: Entry) -> bytes:
@@ -220,7 +239,7 @@ def _download(url: str, entry: Entry) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - checked above
             return bytes(answer.read())
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise DataError(
             f"the package `{entry.title}` cannot be fetched: {_open(str(error))}",
             entry.where,

@@ -1,0 +1,149 @@
+"""How many random changes of the code the tests notice, for one room of it.
+
+    python -m tests.mutants.sweep landing --count 15 --seed 1
+
+cosmic-ray makes the changes, one at a time, in a copy of the checkout; the sample is seeded. The
+tests of the room itself run first, then those of the whole tool. A change in an annotation is
+none: it is never evaluated. What lives is printed with its difference, to be argued or tested.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TOP = "top"
+# Not of any room: they look at the code, the pages, or at speed.
+ELSEWHERE = ("test_house", "test_docs", "test_benchmarks", "test_hostile", "test_argv")
+LIMIT = 1200.0  # seconds for the tests of one change
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("room", help=f"a folder of transformer/, or `{TOP}`")
+    words.add_argument("--count", type=int, default=15)
+    words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--cosmic-ray", default="cosmic-ray", help="the command")
+    given = words.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mutants_") as name:
+        copy = Path(name)
+        copied(copy)
+        session = copy / "session.sqlite"
+        config = configured(copy, given.room)
+        ray = Path(given.cosmic_ray).absolute() if "/" in given.cosmic_ray else given.cosmic_ray
+        env = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        subprocess.run([ray, "init", config, session], cwd=copy, env=env, check=True)
+        sample(copy, session, given.count, given.seed)
+        subprocess.run([ray, "exec", config, session], cwd=copy, env=env, check=True)
+        return report(session, given.room, given.seed)
+
+
+def copied(copy: Path) -> None:
+    """The files of the checkout that git knows, as they are now."""
+    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, check=True).stdout
+    for each in filter(None, listed.decode().split("\0")):
+        if (ROOT / each).is_file():
+            (copy / each).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / each, copy / each, follow_symlinks=False)
+
+
+def configured(copy: Path, room: str) -> Path:
+    modules = sorted(
+        str(path.relative_to(copy))
+        for path in (copy / "transformer").glob("*.py" if room == TOP else f"{room}/**/*.py")
+    )
+    if not modules:
+        raise SystemExit(f"there is no room `{room}`")
+    own = [f"tests/{name}" for name in _mirrors(copy, room)]
+    rest = sorted(
+        f"tests/{path.name}"
+        for path in (copy / "tests").glob("test_*.py")
+        if not path.name.startswith(ELSEWHERE)
+    )
+    pytest = f"{sys.executable} -m pytest -x -q -n 2 --dist worksteal -p no:cacheprovider"
+    commands = " && ".join(f"{pytest} {' '.join(each)}" for each in (own, rest) if each)
+    config = copy / "cosmic-ray.toml"
+    config.write_text(
+        "[cosmic-ray]\n"
+        f"module-path = {json.dumps(modules)}\n"
+        f"timeout = {LIMIT}\n"
+        "excluded-modules = []\n"
+        f"test-command = {json.dumps('sh -c ' + json.dumps(commands))}\n"
+        '[cosmic-ray.distributor]\nname = "local"\n'
+    )
+    return config
+
+
+def _mirrors(copy: Path, room: str) -> Iterator[str]:
+    """The folders of tests of this room: some have a name of their own."""
+    for name in (room, f"{room}_dbt", *(("checks",) if room == "compile" else ())):
+        if (copy / "tests" / name).is_dir():
+            yield name
+
+
+def sample(copy: Path, session: Path, count: int, seed: int) -> None:
+    """Leaves so many changes in the session, none of them in an annotation."""
+    with closing(sqlite3.connect(session)) as con, con:
+        rows = con.execute(
+            "select job_id, module_path, start_pos_row, start_pos_col from mutation_specs"
+            " order by module_path, operator_name, operator_args, occurrence"
+        ).fetchall()
+        real = [job for job, path, *at in rows if not _in_annotation(copy / path, *at)]
+        kept = set(random.Random(seed).sample(real, min(count, len(real))))
+        gone = [(job,) for job, *_ in rows if job not in kept]
+        con.executemany("delete from mutation_specs where job_id = ?", gone)
+        con.executemany("delete from work_items where job_id = ?", gone)
+        print(f"{len(kept)} of {len(real)} changes, seed {seed}", flush=True)
+
+
+@cache
+def _annotations(path: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    found: list[ast.expr | None] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.AnnAssign | ast.arg):
+            found.append(node.annotation)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append(node.returns)
+    return [
+        ((each.lineno, each.col_offset), (each.end_lineno or 0, each.end_col_offset or 0))
+        for each in found
+        if each
+    ]
+
+
+def _in_annotation(path: Path, row: int, column: int) -> bool:
+    return any(start <= (row, column) < end for start, end in _annotations(path))
+
+
+def report(session: Path, room: str, seed: int) -> int:
+    """Prints what came of it; 1 where something lived."""
+    with closing(sqlite3.connect(session)) as con:
+        rows = con.execute(
+            "select test_outcome, worker_outcome, module_path, start_pos_row, operator_name, diff"
+            " from work_results join mutation_specs using (job_id) order by module_path"
+        ).fetchall()
+    killed = sum(str(row[0]).upper().endswith("KILLED") for row in rows)
+    for outcome, worker, path, row, operator, diff in rows:
+        if not str(outcome).upper().endswith("KILLED"):
+            print(f"\n{outcome} ({worker}) {path}:{row} {operator}\n{diff}")
+    late = sum("timeout" in str(row[1]).lower() + str(row[0]).lower() for row in rows)
+    print(f"\n{room}: {killed} of {len(rows)} killed, {late} of them by the clock; seed {seed}")
+    return int(killed < len(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
