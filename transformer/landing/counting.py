@@ -212,3 +212,32 @@ def rows_again(path: Path, skip: int, above: int, marks: tuple[str, str, str]) -
         return sys.maxsize
     finally:
         csv.field_size_limit(before)
+
+
+def blank_rows(path: Path, skip: int, marks: tuple[str, str, str], comment: str) -> list[int]:
+    """The numbers of the records, from 1 on behind `skip` lines, that are blank or comments: the
+    engine counts them when it says which line is no row, and not when it numbers rows."""
+    delimiter, quote, escape = marks
+    doubled = escape == quote
+    before = csv.field_size_limit(LONGEST_LINE)
+    try:
+        with path.open(encoding="latin-1", newline="") as stream:
+            for _ in range(skip):
+                stream.readline()
+            rows = csv.reader(
+                stream,
+                delimiter=delimiter[-1:],
+                quotechar=quote or None,
+                quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+                doublequote=doubled,
+                escapechar=None if doubled else escape or None,
+            )
+            return [
+                number
+                for number, row in enumerate(rows, 1)
+                if not row or (comment and row[0].startswith(comment))
+            ]
+    except csv.Error:
+        return []
+    finally:
+        csv.field_size_limit(before)

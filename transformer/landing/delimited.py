@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from csv import QUOTE_NONE
 from csv import Error as CsvError
@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import LoadError, Where
-from transformer.landing.counting import Count, both, expected, refuse_lost, rows_again
+from transformer.landing.counting import Count, blank_rows, both, expected, refuse_lost, rows_again
 from transformer.landing.counting import Lines as Found
 from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import (
@@ -30,6 +30,7 @@ from transformer.landing.staged import (
     Session,
     Staged,
     distinct,
+    fixed,
     path_literal,
     rejected,
 )
@@ -89,13 +90,13 @@ def csv(session: Session, given: Given) -> Staged:
         here = replace(given, path=converted, converted=None) if converted else given
         found = lines_of(here, shape.quote, shape.skip)
         if found.alike and not converted:
-            staged = _staged(_buffered(given, found), shape, _count(given, shape, found))
+            staged = _staged(_buffered(given, found), shape, (given, found))
             return replace(staged, alike=_alike(given, shape))
         if not found.alike:
             copy = copies.enter_context(with_one_line_end(here, shape.delimiter, shape.quote))
             given, here = replace(given, converted=copy), replace(here, path=copy)
             found = lines_of(here, shape.quote, shape.skip)
-        return _copied(session, _buffered(given, found), shape, _count(here, shape, found))
+        return _copied(session, _buffered(given, found), shape, (here, found))
 
 
 def _alike(given: Given, shape: _Shape) -> Alike | None:
@@ -159,34 +160,52 @@ def tsv(session: Session, given: Given) -> Staged:
     return csv(session, given.with_options(delimiter=given.options.get("delimiter") or "\t"))
 
 
-def _staged(given: Given, shape: _Shape, count: Count | None = None) -> Staged:
+def _staged(given: Given, shape: _Shape, seen: tuple[Given, Found] | None = None) -> Staged:
     columns = tuple((name, UNKNOWN) for name in shape.names)
     return Staged(
         reading=partial(_reading, given, shape, PASSED),
         columns=columns,
         text=True,
         first=partial(_reading, given, shape, KEPT),
-        lines=(_lines(given, shape),),
+        lines=(_lines(given, shape, seen),),
         notation=given.notation,
-        count=count,
+        count=_count(seen[0], shape, seen[1]) if seen else None,
     )
 
 
-def _copied(session: Session, given: Given, shape: _Shape, count: Count | None) -> Staged:
+def _copied(
+    session: Session, given: Given, shape: _Shape, seen: tuple[Given, Found] | None
+) -> Staged:
     """The rows in a table. They are counted at once: the file may be gone when they land."""
     stage = given.table("rows")
-    staged = _staged(given, shape)
+    staged = _staged(given, shape, seen)
     session.run(f"create or replace temp table {stage} as {_reading(given, shape, KEPT, ())}")
-    if count:
+    if staged.count:
         broken = f"select count(*) from ({rejected(staged.lines)})"
         read = session.rows(f"select count(*) + ({broken}) from {stage}")[0][0]
-        refuse_lost(given.name, count, int(read))
-    return replace(staged, reading=lambda _: f"select * from {stage}", first=None)
+        refuse_lost(given.name, staged.count, int(read))
+    lines = tuple(replace(line, blank=_kept(line.blank)) for line in staged.lines)
+    reading = fixed(f"select * from {stage}")
+    return replace(staged, reading=reading, first=None, lines=lines, count=None)
 
 
-def _lines(given: Given, shape: _Shape) -> Lines:
+def _kept(blank: Callable[[], Sequence[int]] | None) -> Callable[[], Sequence[int]] | None:
+    numbers = blank() if blank else ()
+    return (lambda: numbers) if numbers else None
+
+
+def _lines(given: Given, shape: _Shape, seen: tuple[Given, Found] | None) -> Lines:
     path = given.converted or given.path
-    return Lines(path, given.name, shape.skip + int(shape.header))
+    header = int(shape.header)
+    some = seen and not given.limit and (shape.comment or (seen[1].blank and len(shape.names) > 1))
+    blank = partial(_blank, Path(seen[0].path), shape) if seen and some else None
+    return Lines(path, given.name, shape.skip + header, blank)
+
+
+def _blank(path: Path, shape: _Shape) -> list[int]:
+    marks = (shape.delimiter, shape.quote, shape.escape)
+    found = blank_rows(path, shape.skip, marks, shape.comment)
+    return [number - int(shape.header) for number in found]
 
 
 def _reading(given: Given, shape: _Shape, bad_lines: str, columns: Columns) -> str:
@@ -311,6 +330,8 @@ def _raw_line(path: str, start: int) -> str:
     with Path(path).open("rb") as stream:
         stream.seek(start)
         line = stream.readline(_KEPT)
+        while line and not line.strip(b"\r\n"):  # the end of the line before, or blank ones
+            line = stream.readline(_KEPT)
         while line.count(b'"') % 2 and len(line) < _KEPT and (more := stream.readline(_KEPT)):
             line += more
     return line.decode("utf-8", "backslashreplace").rstrip("\r\n")

@@ -17,8 +17,16 @@ from transformer.landing.counting import refuse_lost
 from transformer.landing.delimited import refuse_open_quote, show_bytes
 from transformer.landing.fit import Fitted, Landing, Learned, Place, fit, relearned, united
 from transformer.landing.modes import MODES, Offered, of_part
+from transformer.landing.numbering import (
+    broken_of,
+    note_retried,
+    number_left,
+    number_offered,
+    only_retried,
+    without_blanks,
+)
 from transformer.landing.rows import Typed, typed
-from transformer.landing.staged import OWN, PART, REJECTS, ROW, Session, Staged
+from transformer.landing.staged import OWN, Session, Staged
 from transformer.landing.types import Slot
 from transformer.names import literal, quoted
 from transformer.steps import Columns
@@ -55,14 +63,16 @@ def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -
         staged = _with_keys(staged, landing.load.key)
     fitted = fit(session, landing, staged, learned)
     _keys_exist(landing, fitted)
-    _retried(session, landing)
+    note_retried(session, landing, staged)
     before = _rows_before(session, landing)
     _make_room(session, landing, fitted)
-    rows = _only_retried(landing, (staged.first or staged.reading)(staged.columns))
+    # What is retried was read once to find the lines that are no rows, which are kept by now.
+    reading = staged.reading if landing.retried else staged.first or staged.reading
+    rows = only_retried(landing, reading(staged.columns))
     all_rows = typed(landing, fitted, staged, _still(session, landing, staged, rows, fitted))
     mode = MODES[landing.load.mode]
     offered = mode.offer(session, landing, all_rows)
-    broken = _renumber(session, landing, staged, offered)
+    broken = _broken(session, landing, staged, offered)
     rest = _rest(session, landing, (staged, all_rows), offered)
     _learn(session, landing, fitted, (offered, rest, learned))
     quarantined = _quarantine_broken(session, landing, "from __broken") if broken else 0
@@ -219,30 +229,6 @@ def _still(session: Session, landing: Landing, staged: Staged, rows: str, fitted
     return "from __still"
 
 
-def _retried(session: Session, landing: Landing) -> None:
-    """Notes which rows of the retried parts are in quarantine, before they are taken out."""
-    if not landing.retried:
-        return
-    parts = ", ".join(literal(p) for p in landing.retried)
-    session.run(
-        "create or replace temp table __retried as select source, row_number"
-        " from _transform.quarantine where node = ? and value is distinct from record"
-        f" and source in ({parts})",
-        [landing.node],
-    )
-
-
-def _only_retried(landing: Landing, rows: str) -> str:
-    """Of retried parts only what was in quarantine; what was no row then is told apart again."""
-    if not landing.retried:
-        return rows
-    parts = ", ".join(literal(p) for p in landing.retried)
-    return (
-        f"select * from ({rows}) s where {PART} not in ({parts}) or exists (select 1 from"
-        f" __retried q where q.source = s.{PART} and q.row_number = s.{ROW})"
-    )
-
-
 def _make_room(session: Session, landing: Landing, fitted: Fitted) -> None:
     """The table as it has to be, and nothing of what this landing replaces."""
     target = landing.target.sql()
@@ -292,32 +278,17 @@ def _all_fit(session: Session, landing: Landing, name: str, slot: Slot) -> None:
         )
 
 
-def _renumber(session: Session, landing: Landing, staged: Staged, offered: Offered) -> int:
-    """How many lines are no rows. They are counted among the rows, so that a row's number is its
-    place in the file."""
+def _broken(session: Session, landing: Landing, staged: Staged, offered: Offered) -> int:
+    """How many lines are no rows."""
     if not staged.broken:
         return 0
-    if staged.lines and not session.rows(f"select 1 from {REJECTS} limit 1") and not staged.bad:
-        session.run(f"create or replace temp table __broken as {staged.broken} limit 0")
-        return 0
-    session.run(f"create or replace temp table __broken as {staged.broken}")
+    number_offered(session, staged, offered.table, f"_batch = {literal(landing.batch)}")
+    session.run(f"create or replace temp table __broken as {broken_of(staged)}")
     refuse_open_quote(session, "from __broken", landing.load.where)
     count = int(session.rows("select count(*) from __broken")[0][0])
     if count and staged.lines:
         show_bytes(session, staged.lines, "__broken")
-    if count and staged.text:
-        session.run(
-            "create or replace temp table __shifts as select part, row_number"
-            " - row_number() over (partition by part order by row_number) as before from"
-            " (select distinct part, row_number from __broken where row_number is not null)"
-        )
-        mine = f"_batch = {literal(landing.batch)}"
-        part, number = "regexp_replace(_source, '#[0-9]+$', '')", "split_part(_source, '#', -1)"
-        session.run(
-            f"update {offered.table} set _source = {part} || '#' || ({number}::bigint +"
-            f" (select count(*) from __shifts s where s.part = {part} and s.before <"
-            f" {number}::bigint)) where {mine} and {part} in (select part from __shifts)"
-        )
+        without_blanks(session, "__broken")
     return count
 
 
@@ -330,13 +301,10 @@ def _rest(
         return None
     again = all_rows
     if staged.first:
-        again = replace(again, rows=_only_retried(landing, staged.reading(staged.columns)))
+        again = replace(again, rows=only_retried(landing, staged.reading(staged.columns)))
     session.run(f"create or replace temp table __left as {again.left(staged.kept)}")
-    if staged.broken and session.rows("select 1 from __broken limit 1"):
-        session.run(
-            f"update __left set {ROW} = {ROW} + (select count(*) from __shifts s"
-            f" where s.part = {PART} and s.before < {ROW})"
-        )
+    if staged.broken:
+        number_left(session, "__left")
     if staged.again is None:
         return replace(staged, reading=lambda _: "from __left", sure=False, lines=(), bad=None)
     slow = staged.again

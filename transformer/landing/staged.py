@@ -51,11 +51,13 @@ class Cursor(Struct, frozen=True):
 
 class Lines(Struct, frozen=True):
     """A file of text whose lines may be no rows: its path as DuckDB knows it, its name, and how
-    many lines stand before the first row."""
+    many lines stand before the first row. `blank` tells the numbers that lines without a row, such
+    as blank ones, would have as rows; None where there are none."""
 
     path: str
     part: str
     before: int
+    blank: Callable[[], Sequence[int]] | None = None
 
 
 def rejected(files: Sequence[Lines]) -> str:
