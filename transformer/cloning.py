@@ -138,3 +138,15 @@ def _move(source: int, target: int, start: int, end: int) -> None:
         if not piece:
             raise OSError(errno.EIO, "it became shorter meanwhile")
         at += os.pwrite(target, piece, at)
+
+
+def log_names() -> tuple[str, ...]:
+    """What the names of logs add to that of their file. DuckDB has more than one log while it puts
+    a file in order."""
+    return (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
+
+
+def logs(path: Path) -> list[Path]:
+    """What stands beside a file of what was written to it and is not in it yet."""
+    beside = [path.with_name(path.name + name) for name in log_names()]
+    return [log for log in beside if log.exists()]

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from transformer.cloning import clone, is_hollow
+from transformer.cloning import clone, is_hollow, logs
 from transformer.errors import Fault, TransformError, WarehouseError
 from transformer.permissions import beside, create, folder, like, narrow, write
 
@@ -82,18 +82,6 @@ class Warehouse(Struct, frozen=True):
 def wal(path: Path) -> Path:
     """The write-ahead log beside a file."""
     return path.with_name(path.name + ".wal")
-
-
-def log_names() -> tuple[str, ...]:
-    """What the names of logs add to that of their file. DuckDB has more than one log while it puts
-    a file in order."""
-    return (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
-
-
-def logs(path: Path) -> list[Path]:
-    """What stands beside a file of what was written to it and is not in it yet."""
-    beside = [path.with_name(path.name + name) for name in log_names()]
-    return [log for log in beside if log.exists()]
 
 
 def copying(path: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from transformer import ledger
-from transformer.cloning import occupied
+from transformer.cloning import logs, occupied
 from transformer.compile.nodes import Graph
 from transformer.errors import TransformError, WarehouseError
 from transformer.names import Name
@@ -30,7 +30,6 @@ from transformer.warehouse import (
     copy,
     copy_file,
     discard,
-    logs,
     publish,
     recover,
     show,

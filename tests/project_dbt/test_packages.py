@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.project_dbt.lab import PROJECT, checks, clean, load, model, names, renderers
 from tests.projects import write
+from tests.sources.test_remote import web
 from transformer.errors import TransformError
 from transformer.project.dbt.deps import _fits, install
 
@@ -193,6 +196,42 @@ def test_what_cannot_be_fetched_is_told_by_name_and_without_passwords(tmp_path: 
     with pytest.raises(TransformError, match="`tools` cannot be fetched") as wrong:
         install(tmp_path, {}, renderers()[1])
     assert not any("hunter2" in line for line in wrong.value.detail)
+
+
+def packed(path: Path, odd: str) -> None:
+    """An archive of a good package, with a member that would leave its folder."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in (("tools/dbt_project.yml", "name: tools\n"), (odd, "mine")):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            if odd.endswith("link") and name == odd:
+                member.type, member.size = tarfile.SYMTYPE, 0
+                member.linkname = str(path.parent / "outside")
+            archive.addfile(member, io.BytesIO(text.encode()))
+
+
+ODD = ["tools/macros/m.sql", "../outside", "tools/../../outside", "/ROOT/outside", "tools/link"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_archive_writes_nothing_outside_of_its_folder(tmp_path: Path, odd: str) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    packed(there / "tools.tar.gz", odd.replace("/ROOT", str(there)))
+    before = sorted(there.iterdir())
+    home = tmp_path / "shop"
+    with web(there) as host:
+        asked = f"packages: [{{tarball: 'http://{host}/tools.tar.gz', name: tools}}]"
+        write(home, {"dbt_project.yml": PROJECT, "packages.yml": asked})
+        if odd == ODD[0]:
+            install(home, {}, renderers()[1])
+            assert (home / "dbt_packages" / odd).read_text() == "mine"
+        else:  # one with `/` before it is put below the folder, where no package is then
+            with pytest.raises(TransformError, match=r"`tools` (cannot be unpacked|has no)"):
+                install(home, {}, renderers()[1])
+            assert not (home / "dbt_packages" / "tools").exists()
+    assert sorted(there.iterdir()) == before
+    assert not list(tmp_path.rglob("outside"))
 
 
 @pytest.mark.parametrize(

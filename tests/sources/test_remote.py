@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 from tests.sources.lab import lab
+from transformer.engines import duckdb as engine
 from transformer.errors import LoadError
+from transformer.sources import Request
+from transformer.sources._s3 import secret
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -141,3 +144,17 @@ def test_s3_mistakes(tmp_path: Path, s3: tuple[str, Any], monkeypatch: pytest.Mo
                 here.load()
             assert caught.value.where
             assert "s3cr3t" not in str(caught.value)
+
+
+def test_the_keys_of_a_source_count_for_its_bucket_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t-s3cr3t")
+    with lab(tmp_path, path="s3://lake/a/*.csv") as here, here.engine.session() as session:
+        engine.load_extension(session, "httpfs")
+        session.run(secret(Request(here.table, here.places, None), "s3://lake/a/*.csv"))
+        asked = "select name from which_secret('s3://{}/b.csv', 's3')"
+        assert session.rows(asked.format("lake")) == [("__source_raw_things",)]
+        assert session.rows(asked.format("lake2")) == []
+        assert session.rows(asked.format("other")) == []

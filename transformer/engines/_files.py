@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
+from transformer.cloning import logs
 from transformer.names import literal
 from transformer.permissions import beside, create
 
@@ -27,6 +28,14 @@ def fresh(path: Path, model: Path) -> None:
             con.execute("detach made")
         beside(made, model)
         made.rename(path)
+
+
+def anew(path: Path, model: Path) -> None:
+    """The same in the place of a file that a killed build may have left. Its log would be read into
+    the new one."""
+    for old in (path, *logs(path)):
+        old.unlink(missing_ok=True)
+    fresh(path, model)
 
 
 def with_log(path: Path) -> None:

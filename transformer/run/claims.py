@@ -15,11 +15,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from transformer.cloning import log_names
 from transformer.compile.nodes import ActivationBody, Graph, SourceBody
 from transformer.errors import ConfigError, TransformError
 from transformer.project.paths import Places, is_remote
 from transformer.project.values import Activation, Project
-from transformer.warehouse import Warehouse, log_names
+from transformer.warehouse import Warehouse
 from transformer.workplace import Workplace
 
 # Files of a project that lie in its folder itself.

@@ -23,7 +23,8 @@ def secret(request: Request, path: str) -> str:
         "session_token": env("SESSION_TOKEN"),
         "region": request.options.get("region") or env("REGION", "DEFAULT_REGION") or "us-east-1",
         **_server(str(endpoint) if endpoint else ""),
-        "scope": "/".join(path.split("/")[:3]),
+        # With the last `/`: a scope is the beginning of an address, and names may begin alike.
+        "scope": "/".join(path.split("/")[:3]) + "/",
     }
     listed = ", ".join(f"{name} {literal(value)}" for name, value in given.items() if value)
     name = quoted(f"__source_{request.table.source}_{request.table.name}")
