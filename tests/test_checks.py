@@ -92,6 +92,26 @@ def test_limit_bounds_what_is_counted_and_kept(bench: Bench) -> None:
     assert checked(bench, check)[:2] == ("fail", 2)
 
 
+@pytest.mark.parametrize(
+    ("config", "status"),
+    [
+        ({}, "fail"),
+        ({"store_failures": True}, "fail"),
+        ({"store_failures": True, "severity": "warn"}, "warn"),
+        ({"store_failures_as": "view", "severity": "warn"}, "warn"),
+    ],
+)
+def test_limit_bounds_the_rows_that_are_kept(
+    bench: Bench, config: dict[str, Any], status: str
+) -> None:
+    bench.write({"transform.yml": "targets: {dev: {publish: {mode: always}}}\n"})
+    check = {"name": "is_x", "expression": "name = 'x'", **config}
+    for limit, kept in ((None, 4), (3, 3), (9, 4), (1, 1)):
+        more = {} if limit is None else {"limit": limit}
+        assert checked(bench, {"expression_is_true": {**check, **more}})[:2] == (status, kept)
+        assert bench.rows("select count(*) from _transform_failures.is_x") == [(kept,)]
+
+
 def test_a_failure_shows_keys_and_what_was_checked(bench: Bench) -> None:
     _, _, report = checked(bench, {"accepted_range": {"max_value": 100}}, "age")
     (found,) = [o for o in report.results.every() if o.action == "check"]

@@ -325,6 +325,16 @@ def test_retry_with_another_type(tmp_path: Path) -> None:
         assert here.quarantine() == []
 
 
+def test_in_a_merge_a_later_row_with_the_same_cursor_counts(tmp_path: Path) -> None:
+    rules: dict[str, Any] = {"mode": "merge", "key": ("id",), "cursor": "at"}
+    with lab(tmp_path, path="*.csv", **rules) as here:
+        here.write("1.csv", "id,at,v\n1,5,old\n2,5,old\n3,5,old\n")
+        here.load()
+        here.write("2.csv", "id,at,v\n1,5,same\n2,4,late\n3,6,new\n")
+        here.load()
+        assert here.rows() == [(1, 5, "same"), (2, 5, "old"), (3, 6, "new")]
+
+
 def test_retry_in_a_merge_does_not_undo_later_rows(tmp_path: Path) -> None:
     rules: dict[str, Any] = {"mode": "merge", "key": ("id",), "on_schema_change": "quarantine"}
     with lab(tmp_path, path="*.csv", **rules) as here:

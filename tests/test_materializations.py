@@ -7,11 +7,13 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.projects import Bench, done, environment
 from transformer.asking import How
 from transformer.errors import Mistakes
+from transformer.run.schedule import _STOPPED
 
 
 @pytest.fixture
@@ -112,14 +114,25 @@ def test_sync_all_columns_drops_and_retypes(bench: Bench) -> None:
     ]
 
 
-def test_on_schema_change_fail_refuses_before_anything_is_built(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("id, name, 7 as extra", ": +extra"),
+        ("id", ": −name"),
+        ("id, 7 as extra", ": +extra, −name"),
+        ("id::varchar as id, name", "`id` of `grown` was BIGINT, and is VARCHAR now"),
+    ],
+)
+def test_on_schema_change_fail_refuses_before_anything_is_built(
+    bench: Bench, columns: str, said: str
+) -> None:
     bench.write({RAW: "id,name\n1,a\n", **grows("append", "fail")})
     bench.build()
     before = (bench.root / "warehouse.duckdb").read_bytes()
-    bench.write(grows("append", "fail", "id, name, 7 as extra"))
+    bench.write(grows("append", "fail", columns))
     with pytest.raises(Mistakes) as caught:
         bench.build()
-    assert "+extra" in caught.value.errors[0].what
+    assert caught.value.errors[0].what.endswith(said)
     assert (bench.root / "warehouse.duckdb").read_bytes() == before
 
 
@@ -351,6 +364,51 @@ def test_a_snapshot_takes_in_new_columns(bench: Bench) -> None:
     assert bench.rows("select extra from history order by dbt_valid_from") == [(None,), (7,)]
 
 
+VERSIONS = (
+    "select id, name, dbt_valid_from::date::varchar, dbt_valid_to::date::varchar from history"
+    " order by id, dbt_valid_from"
+)
+
+
+@pytest.mark.parametrize("policy", ["ignore", "invalidate", "new_record"])
+def test_what_ended_once_is_never_touched_again(bench: Bench, policy: str) -> None:
+    """Of many versions of a row, each is true until the next one is, and only the last is open."""
+    config = snap(f"{CHECK}, hard_deletes: {policy}")
+    for names in ("a", "b", "c", "", "", "d", "e"):
+        rows = f"1,{names}\n" if names else ""
+        bench.write({RAW: f"id,name\n{rows}2,stays\n", **config})
+        bench.build()
+        bench.now += timedelta(days=1)
+    days = [f"2026-01-0{day}" for day in range(1, 8)]
+    first, second, third, gone, _, back, last = days
+    end = {"ignore": back, "invalidate": gone, "new_record": gone}[policy]
+    versions = [("a", first, second), ("b", second, third), ("c", third, end)]
+    if policy == "new_record":
+        versions.append(("c", gone, back))
+    versions += [("d", back, last), ("e", last, None)]
+    assert bench.rows(VERSIONS) == [
+        *((1, *version) for version in versions),
+        (2, "stays", first, None),
+    ]
+
+
+@pytest.mark.parametrize("policy", ["ignore", "invalidate"])
+def test_many_versions_by_timestamp_have_no_gap_and_do_not_overlap(
+    bench: Bench, policy: str
+) -> None:
+    config = snap(f"strategy: timestamp, updated_at: at, hard_deletes: {policy}")
+    days = [f"2025-0{month}-01" for month in range(1, 6)]
+    for day in days:
+        bench.write({RAW: f"id,name,at\n1,x,{day}\n2,y,2025-01-01\n", **config})
+        bench.build()
+        bench.now += timedelta(days=1)
+    found = bench.rows(VERSIONS)
+    assert found == [
+        *((1, "x", begin, end) for begin, end in zip(days, [*days[1:], None], strict=True)),
+        (2, "y", "2025-01-01", None),
+    ]
+
+
 # ------------------------------------------------------------------ what is done, and what not
 
 
@@ -382,6 +440,48 @@ def test_the_same_content_stops_the_work_below(bench: Bench) -> None:
     assert done(bench.build()) == {"raw": "success", "a": "skipped", "b": "skipped"}
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select count(*) as n from a",
+        "select count(id) as n from a",  # zero has the hash zero: no sum of hashes tells of it
+        "select id as n from a",
+        "select 'x' as n from a",
+        "select n from a cross join (select 1 as n)",
+        "select id as n from a where name is not null",
+    ],
+)
+@pytest.mark.parametrize(
+    ("before", "after"), [("1,x\n", "1,x\n0,\n"), ("1,x\n0,\n", "1,x\n"), ("1,x\n", "1,x\n1,x\n")]
+)
+def test_a_reader_of_the_number_of_rows_follows_it(
+    bench: Bench, query: str, before: str, after: str
+) -> None:
+    """Also where what it reads of the rows says nothing of their number."""
+    table = "{{ config(materialized='table') }} "
+    bench.write(
+        {
+            RAW: f"id,name\n{before}",
+            "models/a.sql": f"{table}select id, name from raw",
+            "models/b.sql": f"{table}{query}",
+        }
+    )
+    bench.build()
+    bench.write({RAW: f"id,name\n{after}"})
+    bench.build()
+    assert bench.rows("from b order by 1") == bench.rows(f"from ({query}) order by 1")
+
+
+def test_a_full_refresh_loads_seeds_again_too(bench: Bench) -> None:
+    bench.write({RAW: "id,name\n1,a\n", "models/m.sql": "select * from raw"})
+    bench.build()
+    with duckdb.connect(str(bench.root / "warehouse.duckdb")) as con:
+        con.execute("update raw set name = 'changed by hand'")
+    report = bench.build(full_refresh=True)
+    assert {s.label: s.reason for s in report.plan.steps}["raw"] == "full refresh"
+    assert bench.rows("from m") == [(1, "a")]
+
+
 def test_threads_make_no_difference(bench: Bench, tmp_path: Path) -> None:
     files = {f"models/m{i}.sql": f"select {i} as x" for i in range(12)}
     files["models/sum.sql"] = (
@@ -397,6 +497,24 @@ def test_threads_make_no_difference(bench: Bench, tmp_path: Path) -> None:
 def test_fail_fast_stops_at_the_first_failure(bench: Bench) -> None:
     bad = "{{ config(materialized='table') }} select error('no') as x"
     bench.write({"models/a.sql": bad, "models/b.sql": "select 1 as x"})
-    report = bench.build(how=How(fail_fast=True))
-    assert sorted(done(report).values()) in (["error", "skipped"], ["error", "success"])
+    stops = {name: done(bench.build(how=How(fail_fast=name, threads=1))) for name in (True, False)}
+    assert stops == {
+        True: {"a": "error", "b": "skipped"},
+        False: {"a": "error", "b": "success"},
+    }
+
+
+def test_fail_fast_says_why_a_step_was_left_and_starts_no_more_on_many_threads(
+    bench: Bench,
+) -> None:
+    bad = "{{ config(materialized='table') }} select error('no') as x"
+    late = "{{ config(materialized='table') }} select count(*) as x from range(300000000)"
+    files = {f"models/m{n:02}.sql": late for n in range(12)}
+    bench.write({"models/a.sql": bad, **files})
+    report = bench.build(how=How(fail_fast=True, threads=2))
+    ended = [o for o in report.results.outcomes if o.label != "a"]
     assert not report.ok
+    assert len(ended) == 12
+    left = [o for o in ended if o.status == "skipped"]
+    assert len(left) >= 10, "at most those that ran by then end"
+    assert {o.message for o in left} == {_STOPPED}

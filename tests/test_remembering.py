@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, contents, environment, transform, write
-from transformer.asking import Ask, How, Outside
+from transformer import witness
+from transformer.asking import Ask, Elsewhere, How, Outside
 from transformer.compile.stored import Nodes
 from transformer.engines import duckdb as duckdb_engine
 from transformer.errors import Mistakes
@@ -146,11 +149,25 @@ def test_what_changes_is_noticed(bench: Bench, change: str) -> None:
         assert facts(after) != before
 
 
-def test_a_file_of_the_same_size_written_at_once_is_noticed(bench: Bench) -> None:
+def test_a_file_of_the_same_size_written_at_once_is_noticed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the clock of the file system did not move on between two writings."""
+    now = time.time_ns()
+
+    def still(path: Path | str) -> witness.Identity:
+        try:
+            found = Path(path).stat()
+        except OSError:
+            return witness.ABSENT
+        return found.st_size, now, now, 0
+
+    monkeypatch.setattr(witness, "identity", still)
     for number in range(5):
         bench.write({"models/c.sql": f"select id + {number} as id from b\n"})
         node = opened(bench.root).graph["model.shop.c"]
         assert f"+ {number} as id" in node.code
+        assert is_remembered(opened(bench.root))
 
 
 def test_variables_of_the_environment_count_when_they_are_asked_for(bench: Bench) -> None:
@@ -215,45 +232,83 @@ def test_a_file_that_is_cut_short_is_passed_over(bench: Bench) -> None:
         assert facts(opened(bench.root)) == facts(first)
 
 
-def test_a_secret_is_never_written_down(bench: Bench) -> None:
-    bench.write(
-        {
-            "models/all.yml": """
-            sources:
-              - name: crm
-                load:
-                  kind: postgres
-                  url: "postgres://me:{{ env_var('TRANSFORM_SECRET_PG') }}@nowhere/db"
-                tables: [{name: people}]
-            """
-        }
-    )
-    opened(bench.root, {"TRANSFORM_SECRET_PG": "hunter2hunter2"})
-    held = [p.read_bytes() for p in (bench.root / ".transform").glob("*") if p.is_file()]
-    assert all(b"hunter2" not in data for data in held)
+SECRET = "hunter2-OPENsesame-77"
+SOURCE = """
+    sources:
+      - name: crm
+        load: {kind: database, url: "URL"}
+        tables: [{name: people, load: {table: people}}]
+"""
+# Where a secret may stand: what is written there, and what of it is none.
+PLACES = {
+    "a source, from the environment": (
+        "models/crm.yml",
+        SOURCE.replace("URL", "postgres://me:{{ env_var('TRANSFORM_SECRET_PG') }}@nowhere/db"),
+        SOURCE.replace("URL", "postgres://nowhere/db"),
+    ),
+    "a source, in plain": (
+        "models/crm.yml",
+        SOURCE.replace("URL", f"postgres://me:{SECRET}@nowhere/db"),
+        SOURCE.replace("URL", "postgres://nowhere/db"),
+    ),
+    "a description": (
+        "models/all.yml",
+        "models: [{name: c, description: \"{{ env_var('TRANSFORM_SECRET_PG') }}\"}]\n",
+        "models: [{name: c, description: plain}]\n",
+    ),
+}
 
 
-def test_a_password_of_a_profile_is_never_written_down(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        {
-            "dbt_project.yml": "name: shop\nversion: '1'\nprofile: shop\n",
-            "profiles.yml": """
-            shop:
-              target: dev
-              outputs:
-                dev:
-                  type: duckdb
-                  path: shop.duckdb
-                  attach:
-                    - {path: "postgres://me:opensesame@nowhere/db", alias: crm}
-            """,
-            "models/a.sql": "select 1 as id",
-        },
-    )
+def left(root: Path) -> list[bytes]:
+    """All that the tool has written in the project's folder."""
+    return [p.read_bytes() for p in (root / ".transform").rglob("*") if p.is_file()]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_secret_is_never_written_down(bench: Bench, place: str) -> None:
+    path, secret, plain = PLACES[place]
+    bench.write({path: plain})
+    assert not opened(bench.root).mistakes
+    assert left(bench.root), "without a secret it is written down"
+    assert is_remembered(opened(bench.root))
+    bench.write({path: secret})
+    for _ in range(2):
+        opened(bench.root, {"TRANSFORM_SECRET_PG": SECRET})
+    assert all(SECRET.encode() not in data for data in left(bench.root))
+
+
+PROFILE = """
+    shop:
+      target: dev
+      outputs:
+        dev:
+          type: duckdb
+          path: shop.duckdb
+"""
+WORDS = {
+    "attach": 'attach: [{path: "postgres://me:SECRET@nowhere/db", alias: crm}]',
+    "attach options": "attach: [{path: x.db, alias: crm, options: {encryption_key: SECRET}}]",
+    "secrets": "secrets: [{type: s3, name: lake, key_id: a, secret: SECRET}]",
+    "secrets of other words": "secrets: [{type: http, name: web, extra_http_headers: SECRET}]",
+    "settings": "settings: {s3_secret_access_key: SECRET}",
+    "token": "motherduck_token: SECRET",
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_secret_of_a_profile_is_never_written_down(tmp_path: Path, word: str) -> None:
+    files = {
+        "dbt_project.yml": "name: shop\nversion: '1'\nprofile: shop\n",
+        "models/a.sql": "select 1 as id",
+    }
+    write(tmp_path, {**files, "profiles.yml": PROFILE})
     opened(tmp_path, profiles_dir=tmp_path)
-    held = [p.read_bytes() for p in (tmp_path / ".transform").glob("*") if p.is_file()]
-    assert all(b"opensesame" not in data for data in held)
+    assert left(tmp_path), "without a secret it is written down"
+    written = WORDS[word].replace("SECRET", SECRET)
+    write(tmp_path, {"profiles.yml": f"{PROFILE.rstrip()}\n          {written}\n"})
+    for _ in range(2):
+        assert not opened(tmp_path, profiles_dir=tmp_path).mistakes
+    assert all(SECRET.encode() not in data for data in left(tmp_path))
 
 
 PATCHES = (
@@ -313,6 +368,50 @@ def test_what_others_do_to_the_warehouse_is_looked_at(bench: Bench) -> None:
     (bench.root / "warehouse.duckdb").unlink()
     assert not certain(bench)
     assert len(bench.build().plan) > 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"full_refresh": True},
+        {"flags": {"WARN_ERROR": True}},
+        {"select": ("c",)},
+        {"exclude": ("c",)},
+        {"deferred": {"model.shop.b": Elsewhere("other", "main", "b")}},
+    ],
+    ids="".join,
+)
+def test_who_asks_for_more_or_less_than_a_whole_build_is_not_told_that_nothing_is_to_do(
+    bench: Bench, said: dict[str, Any]
+) -> None:
+    bench.build()
+    assert certain(bench)
+    assert unchanged(Ask(bench.root, **said), How(), bench.env, bench.now.timestamp()) is None
+
+
+@pytest.mark.parametrize("how", [How(always=True), How(retry_rejected=True)], ids=["run", "retry"])
+def test_who_asks_for_work_is_not_told_that_nothing_is_to_do(bench: Bench, how: How) -> None:
+    bench.build()
+    assert unchanged(Ask(bench.root), how, bench.env, bench.now.timestamp()) is None
+
+
+def test_a_verdict_that_time_changes_is_looked_at_when_its_time_has_come(bench: Bench) -> None:
+    recent = "{recency: {field: at, datepart: day, interval: 3}}"
+    bench.write(
+        {
+            "models/c.sql": "{{ config(materialized='table') }} select id, date '2025-12-31' as at"
+            " from b",
+            "models/c.yml": f"models: [{{name: c, data_tests: [{recent}]}}]\n",
+        }
+    )
+    assert bench.build().ok
+    bench.now += timedelta(days=1)
+    assert certain(bench)
+    bench.now += timedelta(days=1)
+    assert not certain(bench)
+    report = bench.build()
+    assert not report.ok
+    assert [step.reason for step in report.plan.steps] == ["time has passed"]
 
 
 def test_a_query_that_asks_for_the_time_is_built_each_time(bench: Bench) -> None:

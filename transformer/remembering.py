@@ -196,7 +196,7 @@ def _since(made: Remembered) -> dict[str, list[str]]:
 
 def _has_secrets(project: Project) -> bool:
     target = project.target
-    words = (str(name).lower() for name in target.words)
+    words = (str(name).lower() for name in (*target.words, *target.settings))
     named = any(part in word for word in words for part in _SECRET)
     return bool(target.secrets) or named or bool(plain_secrets(project))
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -386,10 +387,20 @@ def _held(live: Path, opener: Opener) -> Iterator[None]:
     taken without opening the database. Who stands in the way is DuckDB's to say."""
     with live.open("rb") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            _lock_to_read(file.fileno())
         except OSError:
             opener.connect(live, read_only=True).close()
         yield
+
+
+def _lock_to_read(handle: int) -> None:
+    """Raises OSError where someone writes. A lock of the process would be gone as soon as the
+    process closes the file anywhere else: this one is the open file's, where the system has it."""
+    own = getattr(fcntl, "F_OFD_SETLK", None)
+    if own is None:
+        fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return
+    fcntl.fcntl(handle, own, struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0))
 
 
 def _fsync(path: Path) -> None:

@@ -11,6 +11,8 @@ def plain_secrets(project: Project) -> frozenset[str]:
     hidden as others are, though they ought to be variables."""
     options = [table.load.options for table in project.sources if table.load]
     options += [each.options for each in project.activations]
-    options += [*project.target.attach, *project.target.secrets]
+    target = project.target
+    # One below the other: there names count too, such as `secret:`.
+    options += [{"": each} for each in (*target.attach, *target.secrets, target.settings)]
     found = (piece for each in options for piece in of_options(each))
     return frozenset(piece for piece in found if len(piece) >= SHORTEST)
