@@ -98,6 +98,18 @@ def test_what_becomes_the_whole_of_a_shown_file_endures(tmp_path: Path, order: l
     endures(order, tmp_path / "warehouse.full.duckdb")
 
 
+def test_a_copy_endures(tmp_path: Path, order: list[Said]) -> None:
+    source, target = tmp_path / "source", tmp_path / "there" / "target"
+    source.write_bytes(b"rows")
+    target.parent.mkdir()
+    warehouse.copy_file(source, target)
+    assert [said[:2] for said in order] == [
+        ("flushed", f"{target}.copying"),
+        ("named", str(target)),
+        ("flushed", str(target.parent)),
+    ]
+
+
 @pytest.mark.parametrize("form", ["csv", "ndjson", "json", "parquet"])
 def test_a_file_of_an_activation_endures(tmp_path: Path, order: list[Said], form: str) -> None:
     out = """

@@ -382,7 +382,11 @@ def test_what_ended_once_is_never_touched_again(bench: Bench, policy: str) -> No
     days = [f"2026-01-0{day}" for day in range(1, 8)]
     first, second, third, gone, _, back, last = days
     end = {"ignore": back, "invalidate": gone, "new_record": gone}[policy]
-    versions = [("a", first, second), ("b", second, third), ("c", third, end)]
+    versions: list[tuple[str, str, str | None]] = [
+        ("a", first, second),
+        ("b", second, third),
+        ("c", third, end),
+    ]
     if policy == "new_record":
         versions.append(("c", gone, back))
     versions += [("d", back, last), ("e", last, None)]

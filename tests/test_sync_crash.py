@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import socket
@@ -9,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,11 +67,13 @@ def kill(process: subprocess.Popen[str]) -> bool:
     return not out.endswith("done\n")
 
 
-def kill_within(folder: Path, begin: Callable[[], subprocess.Popen[str]], longest: float) -> int:
+def kill_within(
+    folder: Path, begin: Callable[[], subprocess.Popen[str]], longest: float, times: int = KILLS
+) -> int:
     """Kill runs at random instants after they are ready; how many were hit at work."""
     hits = 0
     chance = random.Random(20260301)
-    for _ in range(KILLS):
+    for _ in range(times):
         process = begin()
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -170,11 +174,41 @@ def test_postgres_ends_with_exactly_the_right_rows(tmp_path: Path, mode: str) ->
     assert found == [(i, f"name {i}") for i in range(1500)]
 
 
+@contextmanager
+def looking_at(path: Path) -> Iterator[list[str]]:
+    """Digests of all that is seen in the file while the block runs: it is read again and again."""
+    seen: list[str] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            if path.exists():
+                seen.append(hashlib.sha256(path.read_bytes()).hexdigest())
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_a_file_is_whole_at_every_instant(tmp_path: Path) -> None:
-    fill(tmp_path, "select i as id, 'name ' || i as name from range(50000) as t(i)")
+    """It has all rows of one state of the model, whenever it is read and whoever was killed."""
+    path, whole = tmp_path / "out.csv", []
     options = {"path": "out.csv"}
-    kill_within(tmp_path, lambda: start(tmp_path, "files", "mirror", options), 0.3)
-    path = tmp_path / "out.csv"
-    assert not path.exists() or len(path.read_text().splitlines()) == 50001
-    finish(start(tmp_path, "files", "mirror", options))
-    assert len(path.read_text().splitlines()) == 50001
+    for state in ("old", "new"):
+        fill(tmp_path, f"select i as id, '{state} ' || i as name from range(50000) as t(i)")
+        finish(start(tmp_path, "files", "mirror", options))
+        assert path.read_text() == "id,name\n" + "".join(f"{i},{state} {i}\n" for i in range(50000))
+        whole.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    with looking_at(path) as seen:
+        for state in ("old", "new", "old", "new"):
+            fill(tmp_path, f"select i as id, '{state} ' || i as name from range(50000) as t(i)")
+            kill_within(tmp_path, lambda: start(tmp_path, "files", "mirror", options), 0.3, 4)
+            finish(start(tmp_path, "files", "mirror", options))
+    assert set(seen) == set(whole)
+    assert len(seen) > 100
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.csv", "w.duckdb", "w.sync.duckdb"]

@@ -15,6 +15,7 @@ import pytest
 from tests.servers import Answer, Drop, Receiver, receiver
 from tests.targets.cases import WHERE, Warehouse, warehouse
 from transformer.errors import ActivateError, WarehouseError
+from transformer.sync import deliver
 from transformer.sync.send import sync
 
 
@@ -268,6 +269,52 @@ def test_activations_share_a_ledger_and_nothing_else(home: Warehouse, there: Rec
     home.reset()
     home.change(name="people_out")
     assert home.sync().unchanged == 4
+
+
+def test_a_success_clears_the_quarantine_of_its_own_activation_only(
+    home: Warehouse, there: Receiver
+) -> None:
+    """Two activations have rows of the same keys in quarantine."""
+    there.refuses = lambda row: "no" if row["id"] in (1, 2) else None
+    for name in ("one", "two"):
+        home.change(name=name)
+        assert home.sync().quarantined == 2
+    there.refuses = lambda _: None
+    home.change(name="one")
+    assert home.sync(retry=True).quarantined == 0
+    assert [(row["activation"], row["key"]) for row in home.quarantine()] == [
+        ("two", "[1]"), ("two", "[2]"),
+    ]  # fmt: skip
+    home.con.execute("delete from people where id = 1")
+    home.sync()
+    assert [row["activation"] for row in home.quarantine()] == ["two", "two"]
+    home.change(name="two")
+    assert home.sync(retry=True).added == 1
+    assert home.quarantine() == []
+
+
+@pytest.mark.parametrize("bad", [(1, 18, 35, 52), (0, 1), ()], ids=["spread", "beside", "none"])
+def test_refusals_count_only_while_nothing_lands_between(
+    home: Warehouse, there: Receiver, monkeypatch: pytest.MonkeyPatch, bad: tuple[int, ...]
+) -> None:
+    """Single bad rows never stop a sync, however many they are in all."""
+    monkeypatch.setattr(deliver, "MOST_REFUSALS", 6)
+    there.style, there.refuses = "batch", lambda row: "no" if row["id"] in bad else None
+    home.change(batch_size=16)
+    home.fill(*((n, "x", n) for n in range(64)))
+    done = home.sync()
+    assert (done.added, done.rejected) == (64 - len(bad), len(bad))
+    assert sorted(there.rows) == [n for n in range(64) if n not in bad]
+
+
+def test_a_target_that_refuses_everything_stops_the_sync(
+    home: Warehouse, there: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "MOST_REFUSALS", 6)
+    there.style, there.refuses = "batch", lambda _: "no"
+    home.fill(*((n, "x", n) for n in range(64)))
+    with pytest.raises(ActivateError, match="6 times in a row: "):
+        home.sync()
 
 
 def test_another_place_gets_everything(home: Warehouse, there: Receiver) -> None:
