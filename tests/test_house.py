@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -93,9 +94,36 @@ def floor(name: str) -> int:
     return next(i for i, rooms in enumerate(FLOORS) if name in rooms)
 
 
-def imports(path: Path) -> Iterator[tuple[str, ast.AST, bool]]:
+@cache
+def text(path: Path) -> str:
+    return path.read_text()
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(text(path))
+
+
+@cache
+def imports(path: Path) -> tuple[tuple[str, ast.AST, bool], ...]:
     """Modules a file imports, and whether inside a function. What is for types only is none."""
-    tree = ast.parse(path.read_text())
+    return tuple(_imports(parsed(path)))
+
+
+def functions(path: Path) -> Iterator[tuple[ast.FunctionDef, int]]:
+    """The functions of a file, and how many lines each has."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef):
+            yield node, (node.end_lineno or 0) - node.lineno + 1
+
+
+def none(offenders: Iterable[str]) -> None:
+    """There are none; else all of them are named."""
+    found = list(offenders)
+    assert not found, "\n".join(["", *found])
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[str, ast.AST, bool]]:
     typing_only = {
         id(child)
         for node in ast.walk(tree)
@@ -131,23 +159,25 @@ def test_every_room_has_a_floor() -> None:
     assert rooms == set().union(*FLOORS)
 
 
-@pytest.mark.parametrize("path", FILES, ids=place)
-def test_imports_go_downwards_only(path: Path) -> None:
-    if place(path) == "__init__.py":
-        return
-    here = room(path)
-    for module, node, _ in imports(path):
-        there = own_room(module)
-        if there is None or there == here:
-            continue
-        line = getattr(node, "lineno", 0)
-        assert floor(there) < floor(here), f"{place(path)}:{line} imports {module}"
+def test_imports_go_downwards_only() -> None:
+    none(
+        f"{place(path)}:{getattr(node, 'lineno', 0)} imports {module}"
+        for path in FILES
+        if place(path) != "__init__.py"
+        for module, node, _ in imports(path)
+        if (there := own_room(module)) not in (None, room(path))
+        and floor(str(there)) >= floor(room(path))
+    )
 
 
 def test_flows_do_not_import_flows() -> None:
-    for path in FILES:
-        if room(path) == "flows":
-            assert not [m for m, _, _ in imports(path) if own_room(m) == "flows"], place(path)
+    none(
+        f"{place(path)} imports {module}"
+        for path in FILES
+        if room(path) == "flows"
+        for module, _, _ in imports(path)
+        if own_room(module) == "flows"
+    )
 
 
 def test_no_file_imports_itself_in_a_circle() -> None:
@@ -164,63 +194,73 @@ def test_no_file_imports_itself_in_a_circle() -> None:
         pytest.fail(f"a circle: {' → '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("path", FILES, ids=place)
-def test_the_pure_wing_has_no_effects(path: Path) -> None:
-    if room(path) in PURE:
-        found = {m.split(".")[0] for m, _, _ in imports(path)} & EFFECTS
-        assert not found, f"{place(path)} imports {found}"
-        text = path.read_text()
-        assert not re.search(r"\bopen\(|\.read_text\(|\.write_text\(|\bprint\(", text), place(path)
+_EFFECTS = re.compile(r"\bopen\(|\.read_text\(|\.write_text\(|\bprint\(")
 
 
-@pytest.mark.parametrize("path", FILES, ids=place)
-def test_libraries_stay_in_their_homes(path: Path) -> None:
-    for module, _, _ in imports(path):
-        homes = HOMES.get(module.split(".")[0])
-        if homes:
-            assert any(place(path).startswith(home) for home in homes), f"{place(path)}: {module}"
+def test_the_pure_wing_has_no_effects() -> None:
+    pure = [path for path in FILES if room(path) in PURE]
+    none(
+        f"{place(path)} imports {module}"
+        for path in pure
+        for module, _, _ in imports(path)
+        if module.split(".")[0] in EFFECTS
+    )
+    none(f"{place(path)}: {found[0]}" for path in pure for found in _EFFECTS.finditer(text(path)))
 
 
-@pytest.mark.parametrize("path", FILES, ids=place)
-def test_imports_inside_functions_stand_only_at_doors(path: Path) -> None:
-    if not place(path).startswith(LAZY_DOORS):
-        assert not [m for m, _, inner in imports(path) if inner], place(path)
+def test_libraries_stay_in_their_homes() -> None:
+    none(
+        f"{place(path)}: {module}"
+        for path in FILES
+        for module, _, _ in imports(path)
+        if (homes := HOMES.get(module.split(".")[0])) and not place(path).startswith(tuple(homes))
+    )
 
 
-@pytest.mark.parametrize("path", FILES, ids=place)
-def test_files_and_functions_stay_small(path: Path) -> None:
-    text = path.read_text()
-    most = {"flows": 270, "steps": 250}.get(room(path), 420)
-    assert len(text.splitlines()) <= most, f"{place(path)} has {len(text.splitlines())} lines"
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            size = (node.end_lineno or 0) - node.lineno + 1
-            assert size <= 50, f"{place(path)}: {node.name} has {size} lines"
+def test_imports_inside_functions_stand_only_at_doors() -> None:
+    none(
+        f"{place(path)}: {module}"
+        for path in FILES
+        if not place(path).startswith(LAZY_DOORS)
+        for module, _, inner in imports(path)
+        if inner
+    )
+
+
+def test_files_stay_small() -> None:
+    none(
+        f"{place(path)} has {lines} lines"
+        for path in FILES
+        if (lines := len(text(path).splitlines()))
+        > {"flows": 270, "steps": 250}.get(room(path), 420)
+    )
+
+
+def test_functions_stay_small() -> None:
+    none(
+        f"{place(path)}: {node.name} has {size} lines"
+        for path in FILES
+        for node, size in functions(path)
+        if size > 50
+    )
 
 
 def test_most_functions_are_short() -> None:
-    sizes = sorted(
-        (node.end_lineno or 0) - node.lineno + 1
-        for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef)
-    )
+    sizes = sorted(size for path in FILES for _, size in functions(path))
     assert sizes[len(sizes) // 2] <= 13
     assert sizes[int(len(sizes) * 0.95)] <= 40
 
 
 def test_no_engine_is_named_outside_engines() -> None:
     """Differences between engines are abilities in `dialect.py`, not ladders of `if`."""
-    for path in FILES:
-        if room(path) in {"engines", "sources", "landing", "sync", "targets"}:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Compare):
-                said = ast.unparse(node)
-                assert not re.search(r"['\"](duckdb|postgres|spark)['\"]", said), (
-                    place(path),
-                    said,
-                )
+    named = re.compile(r"['\"](duckdb|postgres|spark)['\"]")
+    none(
+        f"{place(path)}: {ast.unparse(node)}"
+        for path in FILES
+        if room(path) not in {"engines", "sources", "landing", "sync", "targets"}
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Compare) and named.search(ast.unparse(node))
+    )
 
 
 def test_no_room_is_called_utils_or_base() -> None:
@@ -230,8 +270,6 @@ def test_no_room_is_called_utils_or_base() -> None:
 
 def test_there_is_no_loop_over_rows_on_the_path_of_data() -> None:
     """A row becomes a Python object only at an HTTP edge."""
-    for path in FILES:
-        if place(path) in {"targets/__init__.py", "targets/http.py"}:
-            continue  # `Batch.texts` is what the HTTP edge calls
-        assert not re.search(r"\.(iter_rows|to_pylist|iterrows|itertuples|to_dicts)\(",
-                             path.read_text()), place(path)  # fmt: skip
+    edge = {"targets/__init__.py", "targets/http.py"}  # `Batch.texts` is what the edge calls
+    looping = re.compile(r"\.(iter_rows|to_pylist|iterrows|itertuples|to_dicts)\(")
+    none(place(path) for path in FILES if place(path) not in edge and looping.search(text(path)))
