@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -104,9 +105,10 @@ def more_data(root: Path) -> None:
 
 
 def kill_once(
-    base: Path, place: Path, chance: random.Random
+    base: Path, place: Path, chance: random.Random, events: range
 ) -> tuple[dict[str, object], dict[object, object], str]:
-    """One killed build and the one after it; what came of them, and where it was killed."""
+    """One killed build and the one after it; what came of them, and where it was killed: behind
+    one of these events."""
     shutil.copytree(base, place)
     with receiver() as there:
         there.key = "contact_id"
@@ -115,7 +117,7 @@ def kill_once(
         more_data(place)
         process = start(place, "build", "--json", env=env)
         assert process.stdout is not None
-        wanted, where = chance.randrange(0, 22), "the end"
+        wanted, where = chance.choice(events), "the end"
         for number, line in enumerate(process.stdout):
             where = line[:90]
             if number >= wanted:
@@ -150,37 +152,61 @@ def outcome(place: Path) -> dict[str, object]:
     }
 
 
-def kills(tmp_path: Path, number: int, seed: int) -> None:
-    base = write(tmp_path / "base", FILES)
+@dataclass(frozen=True)
+class World:
+    """A project that nobody has built yet, and what comes of it where nothing is killed."""
+
+    base: Path
+    expected: dict[str, object]
+    sent: dict[object, object]
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> World:
+    home = tmp_path_factory.mktemp("quiet")
+    base, place = write(home / "base", FILES), home / "place"
     first_data(base)
-    quiet = tmp_path / "quiet"
-    shutil.copytree(base, quiet)
+    shutil.copytree(base, place)
     with receiver() as there:
         there.key = "contact_id"
         env = {"URL": there.url}
-        transform(quiet, "build", env=env)
-        more_data(quiet)
-        transform(quiet, "build", env=env)
-        expected, sent = outcome(quiet), dict(there.rows)
+        transform(place, "build", env=env)
+        more_data(place)
+        transform(place, "build", env=env)
+        return World(base, outcome(place), dict(there.rows))
+
+
+# So many events a build has; each part of a case is killed behind another part of them, so that
+# the kills are spread over the whole build.
+EVENTS = 22
+
+
+def kills(world: World, home: Path, numbers: range, threads: int) -> None:
+    count = len(numbers)
 
     def one(n: int) -> str:
-        place = tmp_path / f"kill_{n}"
-        made, received, where = kill_once(base, place, random.Random(seed + n))
-        assert made == expected, f"kill {n} at {where}"
-        assert received == sent, f"kill {n} at {where}"
+        place, part = home / f"kill_{n}", n - numbers.start
+        begin = part * EVENTS // count
+        events = range(begin, max((part + 1) * EVENTS // count, begin + 1))
+        made, received, where = kill_once(world.base, place, random.Random(n), events)
+        assert made == world.expected, f"kill {n} at {where}"
+        assert received == world.sent, f"kill {n} at {where}"
         shutil.rmtree(place)
         return where
 
-    with ThreadPoolExecutor(2) as pool:
-        places = list(pool.map(one, range(number)))
-    # The kills have to be spread over the whole build, or they prove little.
-    assert len(set(places)) >= min(number, 12) // 2
+    with ThreadPoolExecutor(threads) as pool:
+        places = list(pool.map(one, numbers))
+    # Else they prove little.
+    assert len(set(places)) >= min(count, 12) // 2 + 1
 
 
-def test_a_killed_build_is_continued_correctly_wherever_it_was_killed(tmp_path: Path) -> None:
-    kills(tmp_path, number=50, seed=1)
+@pytest.mark.parametrize("first", range(1, 51, 5))
+def test_a_killed_build_is_continued_correctly_wherever_it_was_killed(
+    quiet: World, tmp_path: Path, first: int
+) -> None:
+    kills(quiet, tmp_path, range(first, first + 5), threads=1)
 
 
 @pytest.mark.soak
-def test_two_hundred_kills(tmp_path: Path) -> None:
-    kills(tmp_path, number=200, seed=10_000)
+def test_two_hundred_kills(quiet: World, tmp_path: Path) -> None:
+    kills(quiet, tmp_path, range(10_000, 10_200), threads=2)

@@ -4,16 +4,13 @@ that was built before is touched."""
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.forked import servers
-from tests.stories import Played, Step, agree, play, told
+from tests.forked import Servers, servers
+from tests.stories import Step, agree, play, told
 
 STORIES = told(Path(__file__).parent / "wrong")
 # What is wrong lies in no file of the project, or in its data: there is no line to show.
@@ -33,34 +30,18 @@ _NO_PLACE = frozenset(
     }
 )
 
-Played_ = Callable[[Path], Played]
-
 
 @pytest.fixture(scope="module")
-def played(request: pytest.FixtureRequest) -> Iterator[Played_]:
-    """What came of a story. Two are told at a time: most of it is waiting for processes."""
-    asked = [story for item in request.session.items for story in _told_by(item)]
-    with (
-        tempfile.TemporaryDirectory() as home,
-        servers(2) as free,
-        ThreadPoolExecutor(2) as pool,
-    ):
-        found: dict[Path, Future[Played]] = {
-            story: pool.submit(play, story, Path(home, story.stem), free)
-            for story in dict.fromkeys(asked)
-        }
-        yield lambda story: found[story].result()
-
-
-def _told_by(item: pytest.Item) -> list[Path]:
-    """The story that a test of this file tells, when it is one of the chosen tests."""
-    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    return [params["story"]] if item.path == Path(__file__) else []
+def free() -> Iterator[Servers]:
+    """A process that does not wait for its imports: one for each worker, which tells the stories
+    that it is given."""
+    with servers(1) as made:
+        yield made
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda path: path.stem)
-def test_wrong_project_is_told_what_to_do(story: Path, played: Played_) -> None:
-    done = played(story)
+def test_wrong_project_is_told_what_to_do(story: Path, tmp_path: Path, free: Servers) -> None:
+    done = play(story, tmp_path / story.stem, free)
     agree(done)
     wrong = [step for step in done.steps if step.code]
     assert wrong, "nothing was wrong"
