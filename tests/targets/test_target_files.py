@@ -165,3 +165,17 @@ def test_a_new_file_has_the_usual_permissions_and_an_old_one_keeps_its_own(
     home.fill((5, "x", 5))
     home.sync()
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_a_killed_sync_left_beside_the_file_is_removed(home: Warehouse) -> None:
+    """It may hold rows, and the next one would leave another."""
+    home.sync()
+    path = home.folder / "audience.csv"
+    left = path.with_name(f".{path.name}.k3x_12ab.new")
+    other = path.with_name(f".other-{path.name}.k3x_12ab.new")
+    for each in (left, other):
+        each.write_text("half of it")
+    home.fill((1, "Ann", 11))
+    home.sync()
+    assert not left.exists()
+    assert other.exists()

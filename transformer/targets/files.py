@@ -7,6 +7,7 @@ they are: a text that a spreadsheet takes for a formula is not changed.
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -162,6 +163,10 @@ def _unmarked(rows: pa.Table) -> pa.Table:
 def _replaced(path: Path) -> Iterator[IO[bytes]]:
     """A new file that takes the place of the old one when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(
+        f".{glob.escape(path.name)}.????????.new"
+    ):  # by a build that was killed
+        left.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
     fresh = Path(name)
     try:
