@@ -246,3 +246,34 @@ def test_an_archive_writes_nothing_outside_of_its_folder(tmp_path: Path, odd: st
 )
 def test_a_version_fits_what_is_wanted(version: str, wanted: list[str], fits: bool) -> None:
     assert _fits(version, wanted, early=False) is fits
+
+
+def archive(mode: str) -> bytes:
+    """A package as an archive."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode) as there:  # type: ignore[call-overload]
+        for name, text in (("dbt_project.yml", "name: tools\n"), ("macros/m.sql", "x" * 3000)):
+            member = tarfile.TarInfo(f"tools/{name}")
+            member.size = len(text)
+            there.addfile(member, io.BytesIO(text.encode()))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_an_archive_that_is_cut_short_installs_nothing(tmp_path: Path, mode: str) -> None:
+    whole, there = archive(mode), tmp_path / "there"
+    there.mkdir()
+    ends = 512 * 9  # of the second file: a plain archive is padded behind it
+    cuts = sorted({0, 1, 512, 1024, *range(3, min(len(whole), ends), 97), len(whole)})
+    with web(there) as host:
+        for cut in (each for each in cuts if each <= (ends if mode == "w" else len(whole))):
+            (there / "tools.tar.gz").write_bytes(whole[:cut])
+            home = tmp_path / f"shop_{cut}"
+            asked = f"packages: [{{tarball: 'http://{host}/tools.tar.gz', name: tools}}]"
+            write(home, {"dbt_project.yml": PROJECT, "packages.yml": asked})
+            if cut == len(whole):
+                install(home, {}, renderers()[1])
+                continue
+            with pytest.raises(TransformError, match="`tools` cannot be unpacked"):
+                install(home, {}, renderers()[1])
+            assert not (home / "dbt_packages" / "tools").exists(), cut
