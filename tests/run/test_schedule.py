@@ -25,10 +25,10 @@ def test_the_steps_that_have_ended_are_counted(tmp_path: Path, threads: int) -> 
     steps = [event for event in heard if event.action == "build"]
     assert {event.total for event in steps} == {6}
     ended = [event for event in steps if event.kind == "end"]
-    assert [event.count for event in ended] == [1, 2, 3, 4, 5, 6]
+    assert [event.done for event in ended] == [1, 2, 3, 4, 5, 6]
     assert {event.label for event in ended} == {"m0", "m1", "m2", "m3", "bad", "below"}
     begun = [event for event in steps if event.kind == "begin"]
     assert len(begun) == 5, "what is skipped does not begin"
     for event in begun:  # as many as had ended by then
-        assert event.count <= sum(e.kind == "end" for e in steps[: steps.index(event)])
-    assert max(event.count for event in begun) >= 5 - threads
+        assert event.done <= sum(e.kind == "end" for e in steps[: steps.index(event)])
+    assert max(event.done for event in begun) >= 5 - threads
