@@ -98,7 +98,6 @@ def test_limit_bounds_what_is_counted_and_kept(bench: Bench) -> None:
         ({}, "fail"),
         ({"store_failures": True}, "fail"),
         ({"store_failures": True, "severity": "warn"}, "warn"),
-        ({"store_failures_as": "view", "severity": "warn"}, "warn"),
     ],
 )
 def test_limit_bounds_the_rows_that_are_kept(
