@@ -206,3 +206,16 @@ def test_a_materialization_with_a_name_of_dbts_is_refused_where_a_model_has_it(
         run(project(tmp_path, **files), "build")
     told = {str(each.where): each.what for each in caught.value.errors}
     assert f"`one` is a `{kind}`, which is a macro of the project" in told["models/one.sql:1:11"]
+
+
+def test_only_macros_of_the_project_are_named_as_standing_in_the_place_of_dbts(
+    tmp_path: Path,
+) -> None:
+    """Also where the project says that dbt's own are looked for behind its own."""
+    root = project(tmp_path, **{"macros/m.sql": "{% macro get_csv_sql() %}x{% endmacro %}"})
+    path = root / "dbt_project.yml"
+    search = "\ndispatch: [{macro_namespace: dbt, search_order: [shop, dbt]}]\n"
+    path.write_text(path.read_text() + search)
+    words = transform(root, "build").stderr
+    assert words.count("in the place of dbt's") == 1
+    assert "macros/m.sql:1 puts `get_csv_sql` in the place of dbt's" in words

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transformer.compile.library import Library, Macro
+from transformer.compile.library import BUILT_IN, Library, Macro
 
 _FORMS = ("", "default__", "duckdb__")
 _MAKING = """
@@ -42,7 +42,8 @@ _STEPS = ("seed", "snapshot", "test", "unit", "clone")
 
 def without_effect(library: Library) -> Iterator[str]:
     """What is to be said of the project's macros that stand in the place of such ones."""
-    packages = dict.fromkeys(("", *library.dispatch.get("dbt", ())))
+    searched = ("", *library.dispatch.get(BUILT_IN, ()))
+    packages = dict.fromkeys(each for each in searched if each != BUILT_IN)
     for package in packages:
         macros = library.packages.get("" if package == library.root else package, {})
         for name in sorted(MAKING & macros.keys()):

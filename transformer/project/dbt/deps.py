@@ -224,8 +224,6 @@ def _refuse_cut(packed: Path) -> None:
     with tarfile.open(packed) as archive:
         archive.getmembers()
         stream = archive.fileobj
-        if stream is None:
-            return
         stream.seek(archive.offset)
         if bytes(512) != stream.read(512):
             raise tarfile.ReadError("it is cut short")
