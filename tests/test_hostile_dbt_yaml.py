@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import forked
-from tests.test_hostile_yaml import PARTS, Whole, never_its_own_fault, said
+from tests.projects import transform, write
+from tests.test_hostile_yaml import PARTS, Whole, dumped, never_its_own_fault, put, said
 
 TREES: dict[str, dict[str, Any]] = {
     "dbt_project.yml": {
@@ -246,6 +248,34 @@ DBT = Whole(TREES, FILES, (0, 1, 2))  # 2 is what dbt says of a mistake
 
 def test_some_values_in_some_places_are_never_its_own_fault() -> None:
     never_its_own_fault(DBT, random.Random(3).sample(DBT.every(), 25))
+
+
+MISTAKES: list[tuple[tuple[str | int, ...], Any, str]] = [
+    (("models", 0, "docs"), [1], "`docs` must be a mapping"),
+    (("models", 0, "config", "meta"), "x", "`meta` must be a mapping"),
+    (("sources", 0, "meta"), ["x"], "`meta` must be a mapping"),
+    (("sources", 0, "tables", 0, "meta"), 5, "`meta` must be a mapping"),
+    (("models", 0, "columns", 0, "meta"), 5, "`meta` must be a mapping"),
+    (("exposures", 0, "depends_on"), "ref('m')", "`depends_on` must be a list"),
+    (("unit_tests", 0, "given"), {"a": 1}, "`given` must be a list"),
+    (("unit_tests", 0, "given", 0), 7, "what is given and expected must be a mapping"),
+    (("unit_tests", 0, "given", 0, "rows", 0), [1], "a row must be a mapping"),
+    (("unit_tests", 0, "expect"), [], "what is given and expected must be a mapping"),
+    (("unit_tests", 0, "expect", "rows"), 1.5, "`rows` must be a list"),
+    (("unit_tests", 0, "overrides"), "x", "must be a mapping"),
+    (("unit_tests", 0, "overrides", "macros"), [1], "must be a mapping"),
+]
+
+
+@pytest.mark.parametrize(("at", "value", "words"), MISTAKES)
+def test_what_has_another_form_than_dbt_asks_for_is_a_mistake(
+    tmp_path: Path, at: tuple[str | int, ...], value: Any, words: str
+) -> None:
+    trees = {**TREES, "models/_all.yml": put(TREES["models/_all.yml"], at, value)}
+    root = write(tmp_path, {**FILES, **{name: dumped(tree) for name, tree in trees.items()}})
+    done = transform(root, "compile", check=False)
+    assert words in done.stderr.partition("models/_all.yml:")[0], done.stderr
+    assert "models/_all.yml:" in done.stderr
 
 
 @pytest.mark.soak

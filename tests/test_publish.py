@@ -250,6 +250,19 @@ def test_a_target_can_show_some_models_only(tmp_path: Path) -> None:
     assert "nothing to do" in transform(root, "build", "--vars", "{n: 2}").stderr
 
 
+def test_a_selector_of_what_is_shown_that_finds_nothing_is_a_mistake_of_the_project(
+    tmp_path: Path,
+) -> None:
+    settings = "targets: {dev: {publish: {models: [twoo]}}}\n"
+    root = write(tmp_path, {**PAIR, "transform.yml": settings})
+    done = transform(root, "build", check=False)
+    assert done.returncode == 1
+    assert "error: `publish.models`: the selector `twoo` finds nothing" in done.stderr
+    assert "transform.yml:1:26" in done.stderr
+    assert "did you mean `two`?" in done.stderr
+    assert not live(root).exists()
+
+
 def storage(path: Path) -> int:
     """The number of the storage version: bytes 12 to 20 of the header."""
     return int.from_bytes(path.read_bytes()[12:20], "little")

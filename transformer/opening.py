@@ -19,7 +19,7 @@ from transformer.asking import Ask, Outside
 from transformer.compile.nodes import Graph
 from transformer.compile.world import secrets_of
 from transformer.engines import find
-from transformer.errors import Mistakes, TransformError, UsageError
+from transformer.errors import ConfigError, Mistakes, TransformError, UsageError
 from transformer.names import Name
 from transformer.plan.choice import choose, chosen
 from transformer.plan.things import dangling
@@ -185,8 +185,13 @@ def chosen_of(opened: Opened, ask: Ask, outside: Outside) -> frozenset[str]:
 
 def shown_of(opened: Opened) -> list[Name]:
     """The relations that the shown file holds, where the target asks for some only."""
-    graph, wanted = opened.graph, opened.workplace.target.publish.models
-    found = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
+    graph, target = opened.graph, opened.workplace.target
+    wanted = target.publish.models
+    try:
+        found = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
+    except UsageError as error:  # they are written in the project, not in the command
+        where, hint = target.places.get("publish"), error.hint
+        raise ConfigError(f"`publish.models`: {error.what}", where, hint) from None
     return sorted(n.relation for n in found if n.relation and n.solid)
 
 

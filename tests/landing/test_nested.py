@@ -238,20 +238,32 @@ def bare(value: Any) -> Any:
         return {k: bare(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
         return [bare(v) for v in value]
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    if isinstance(value, bool) or value is None or isinstance(value, str | float):
         return value
-    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    return Decimal(value)
 
 
 def same(value: Any, stood: Any) -> bool:
-    """Whether a landed value is that of the file; a column of text holds a number as its digits."""
+    """Whether a landed value is that of the file; a column of text holds a number as its digits. A
+    double is what it is exactly (an INT64 of -2^62), and what its shortest digits say (0.1)."""
     if isinstance(value, dict) and isinstance(stood, dict):
         return value.keys() == stood.keys() and all(same(value[k], stood[k]) for k in value)
     if isinstance(value, list) and isinstance(stood, list):
         return len(value) == len(stood) and all(map(same, value, stood))
-    if isinstance(value, str) and isinstance(stood, Decimal):
-        return Decimal(value) == stood
+    if isinstance(value, str) and isinstance(stood, Decimal | float):
+        return Decimal(value) == Decimal(repr(stood) if isinstance(stood, float) else stood)
+    if isinstance(value, float) and isinstance(stood, Decimal):
+        return stood in (Decimal(value), Decimal(repr(value)))
+    if isinstance(stood, float) and isinstance(value, Decimal):
+        return same(stood, value)
     return bool(value == stood)
+
+
+def test_numbers_are_compared_exactly() -> None:
+    assert same(-4611686018427387904.0, Decimal(-4611686018427387904))
+    assert same(0.1, Decimal("0.1"))
+    assert not same(9007199254740992.0, Decimal(9007199254740993))
+    assert not same(0.1, Decimal("0.10000000000000001"))
 
 
 def landed(here: Lab) -> Iterator[tuple[str, Any]]:

@@ -111,7 +111,7 @@ def _target(name: str, block: Block | None, usual: str) -> Target:
         activate=name == usual if block["activate"] is None else block["activate"],
         publish=Publish(publish["mode"], publish["models"]) if publish else Publish(),
         settings=block["settings"] or {},
-        places={key: block.value_place(key) for key in ("type", "path", "settings")},
+        places={key: block.value_place(key) for key in ("type", "path", "settings", "publish")},
     )
 
 

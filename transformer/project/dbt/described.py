@@ -97,7 +97,7 @@ class Describer(Struct, frozen=True):
 
     def _plain(self, item: Item, key: str) -> Any:
         found = child(item, key)
-        return self.words.value(found) if found else None
+        return self.words.under(key, found) if found else None
 
 
 def moment_text(written: Any) -> str:

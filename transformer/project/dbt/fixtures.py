@@ -1,14 +1,42 @@
-"""Rows of unit tests that stand in files of their own: `fixture: name` under `fixtures/`."""
+"""Unit tests: the form of what they give and expect, and rows in files of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from transformer.errors import Where
 from transformer.project.dbt.files import File
 from transformer.project.dbt.projectfile import ProjectFile
+from transformer.project.dbt.words import child
+from transformer.project.tree import Item
+
+
+def misshapen(item: Item) -> Iterator[tuple[str, Where]]:
+    """What of a unit test has another form than dbt asks for, and where."""
+    given = child(item, "given")
+    if given and given.value is not None and not given.is_list:
+        yield "`given` must be a list", given.where
+    parts = [*(given.value if given and given.is_list else ()), child(item, "expect")]
+    for part in filter(None, parts):
+        if part.is_map:
+            yield from _misshapen_rows(child(part, "rows"))
+        elif part.value is not None:
+            yield "what is given and expected must be a mapping", part.where
+    overrides = child(item, "overrides")
+    inner = [child(overrides, key) for key in ("vars", "macros", "env_vars")]
+    for each in filter(None, (overrides, *inner)):
+        if not each.is_map and each.value is not None:
+            yield "`overrides`, and what is below it, must be a mapping", each.where
+
+
+def _misshapen_rows(rows: Item | None) -> Iterator[tuple[str, Where]]:
+    for row in rows.value if rows and rows.is_list else ():
+        if not row.is_map:
+            yield "a row must be a mapping of columns and values", row.where
+    if rows and (rows.is_map or isinstance(rows.value, bool | int | float)):
+        yield "`rows` must be a list, or a text where there is a `format`", rows.where
 
 
 def with_fixtures(content: Mapping[str, Any], project: ProjectFile, where: Where) -> dict[str, Any]:

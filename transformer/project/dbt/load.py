@@ -18,7 +18,7 @@ from transformer.project.dbt.configs import cleaned, options, united
 from transformer.project.dbt.described import Describer, every_check, with_checks
 from transformer.project.dbt.docs import Docs
 from transformer.project.dbt.files import Home, read_text
-from transformer.project.dbt.fixtures import with_fixtures
+from transformer.project.dbt.fixtures import misshapen, with_fixtures
 from transformer.project.dbt.nodes import NodeReader, Nodes, macro_files
 from transformer.project.dbt.packages import INSTALLED, find_packages
 from transformer.project.dbt.projectfile import FILE, ProjectFile, read_project, visible
@@ -334,6 +334,9 @@ def _holds(made: Nodes, name: str) -> bool:
                for node in nodes)  # fmt: skip
 
 
+_UNIT_TEST = "write `given: [{input: ref('x'), rows: [{column: value}]}]`, and `expect: {rows: …}`"
+
+
 def _kept(part: _Part) -> Iterator[Kept]:
     for kind in _KEPT:
         for entry in part.properties.of(kind):
@@ -343,6 +346,10 @@ def _kept(part: _Part) -> Iterator[Kept]:
             enabled = child(block, "enabled")
             own = {"enabled": part.words.scalar(enabled)} if enabled else {}
             if truth(united(tree, cleaned(own)).get("enabled")):
+                if kind == "unit_test" and (wrong := list(misshapen(entry.item))):
+                    for what, where in wrong:
+                        part.words.notes.mistake(what, where, _UNIT_TEST)
+                    continue
                 content = _content(kind, entry.item, part.words)
                 if kind == "unit_test":
                     content = with_fixtures(content, part.file, entry.where)

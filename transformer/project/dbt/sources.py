@@ -97,7 +97,7 @@ class SourceReader(Struct, frozen=True):
     def _plain(self, item: Item) -> dict[str, Any]:
         """What an entry says, Jinja filled in; not what is below it."""
         return {
-            key: each.plain() if key in LATER else self.words.value(each)
+            key: each.plain() if key in LATER else self.words.under(key, each)
             for key, _, each in item.entries()
             if key not in ("tables", "columns", "description", "tests", "data_tests")
         }

@@ -28,7 +28,8 @@ LATER = HOOKS | {"description", "tests", "data_tests", "loaded_at_query", "sql_h
 # Whose keys are names of columns, whatever they look like.
 _BY_COLUMN = "column_types"
 # Configuration that is a mapping wherever it stands.
-_MAPPINGS = frozenset(("meta", "column_types"))
+_MAPPINGS = frozenset(("column_types", "docs", "meta"))
+_LISTS = frozenset(("depends_on",))
 _MISSING: Any = object()
 _WHOLE = re.compile(r"\s*\{\{-?((?:(?!\{\{|\}\}|\{%|%\}).)+?)-?\}\}\s*\Z", re.DOTALL)
 _JINJA = re.compile(r"\{\{|\{%|\{#")
@@ -127,18 +128,21 @@ class Words:
             return {
                 key: each.plain()
                 if key.removeprefix("+") in later
-                else self._under(key.removeprefix("+"), each, later)
+                else self.under(key.removeprefix("+"), each, later)
                 for key, _, each in item.entries()
             }
         if item.is_list:
             return [self.value(each, later) for each in item.value]
         return self.scalar(item)
 
-    def _under(self, key: str, item: Item, later: Iterable[str]) -> Any:
-        """The value of a key; one that has to be a mapping and is none is a mistake."""
+    def under(self, key: str, item: Item, later: Iterable[str] = LATER) -> Any:
+        """The value of a key; one that has to be a mapping or a list and is none is a mistake."""
         if key in _MAPPINGS and not item.is_map and item.value is not None:
             self.notes.mistake(f"`{key}` must be a mapping", item.where, "write `key: value`")
             return {}
+        if key in _LISTS and not item.is_list and item.value is not None:
+            self.notes.mistake(f"`{key}` must be a list", item.where, "write `[a, b]`")
+            return []
         if key == _BY_COLUMN and item.is_map:
             for column, _, each in item.entries():
                 if each.is_map or each.is_list:
