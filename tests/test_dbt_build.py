@@ -179,7 +179,7 @@ def test_a_project_may_say_how_schemas_are_named(tmp_path: Path) -> None:
     """
     root = project(tmp_path, **{"macros/names.sql": macro})
     run(root, "build")
-    assert rows(root, "select count(*) from main_marts.customers") == [(1,)]
+    assert rows(root, "select count(*) from marts.customers") == [(1,)]
     assert rows(root, "select count(*) from models.stg_orders") == [(3,)]
     assert rows(root, "select count(*) from seeds.raw_orders") == [(3,)]
 

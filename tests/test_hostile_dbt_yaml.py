@@ -257,6 +257,10 @@ MISTAKES: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("sources", 0, "tables", 0, "meta"), 5, "`meta` must be a mapping"),
     (("models", 0, "columns", 0, "meta"), 5, "`meta` must be a mapping"),
     (("exposures", 0, "depends_on"), "ref('m')", "`depends_on` must be a list"),
+    (("exposures", 0, "tags"), 7, "`tags` must be a text, or a list of them"),
+    (("models", 0, "config", "tags"), {"a": 1}, "`tags` must be a text, or a list of them"),
+    (("snapshots", 0, "config", "snapshot_meta_column_names"), ["x"], "must be a mapping"),
+    (("unit_tests", 0, "config", "tags"), 1.5, "`tags` must be a text, or a list of them"),
     (("unit_tests", 0, "given"), {"a": 1}, "`given` must be a list"),
     (("unit_tests", 0, "given", 0), 7, "what is given and expected must be a mapping"),
     (("unit_tests", 0, "given", 0, "rows", 0), [1], "a row must be a mapping"),
@@ -276,6 +280,24 @@ def test_what_has_another_form_than_dbt_asks_for_is_a_mistake(
     done = transform(root, "compile", check=False)
     assert words in done.stderr.partition("models/_all.yml:")[0], done.stderr
     assert "models/_all.yml:" in done.stderr
+
+
+OTHERS: list[tuple[str, tuple[str | int, ...], Any, str]] = [
+    ("profiles.yml", ("shop", "outputs", "dev", "extensions"), 5, "`extensions` must be a list"),
+    ("dbt_project.yml", ("packages-install-path",), "a\0b", "it holds a zero character"),
+    ("dbt_project.yml", ("target-path",), "x" * 300, "it is too long"),
+]
+
+
+@pytest.mark.parametrize(("file", "at", "value", "words"), OTHERS)
+def test_the_same_holds_in_the_files_of_the_project_and_the_profile(
+    tmp_path: Path, file: str, at: tuple[str | int, ...], value: Any, words: str
+) -> None:
+    trees = {**TREES, file: put(TREES[file], at, value)}
+    root = write(tmp_path, {**FILES, **{name: dumped(tree) for name, tree in trees.items()}})
+    done = transform(root, "compile", check=False)
+    assert words in done.stderr, done.stderr
+    assert f"{file}:" in done.stderr
 
 
 @pytest.mark.soak

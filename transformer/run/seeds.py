@@ -40,6 +40,8 @@ def _written_well(session: Session, body: SeedBody, path: Path) -> None:
         raise LoadError("`delimiter` must be a text", where, hint="leave it out for a comma")
     if not delimiter:
         raise LoadError("`delimiter` is empty", where, hint="leave it out for a comma")
+    if len(delimiter) > 1:
+        raise LoadError("`delimiter` must be one character", where, hint="change it in YAML")
     if body.seed.config.get("quote_columns") is not False:
         return
     for name, _ in session.columns(_reading(body, path, {})):

@@ -116,7 +116,7 @@ def _output(profile: Item, wanted: Wanted, words: Words) -> tuple[str, Item]:
 def _target(name: str, output: Item, wanted: Wanted, words: Words) -> Target:
     connecting = words.for_secrets()
     written = {
-        key: (words if key in _NAMES else connecting).value(each, later=())
+        key: (words if key in _NAMES else connecting).under(key, each, later=())
         for key, _, each in output.entries()
     }
     kind = written.get("type")

@@ -14,6 +14,7 @@ from transformer.names import slug
 from transformer.project.dbt.configs import tree_keys, watch_spelling
 from transformer.project.dbt.files import Home
 from transformer.project.dbt.words import HOOKS, Notes, Words, child, mapping, texts
+from transformer.project.paths import unusable
 from transformer.project.settings import read_file
 from transformer.project.tree import Item, parse
 from transformer.project.values import Hook
@@ -135,7 +136,11 @@ def read_vars(root: Path, shown: str, notes: Notes) -> dict[str, Any]:
 
 def _value(item: Item, words: Words, key: str) -> Any:
     found = child(item, key)
-    return words.value(found) if found else None
+    value = words.value(found) if found else None
+    if found and key.endswith("path") and (why := unusable(str(value or ""))):
+        words.notes.mistake(f"`{key}` cannot be a folder: {why}", found.where)
+        return None
+    return value
 
 
 def _folders(

@@ -28,8 +28,8 @@ LATER = HOOKS | {"description", "tests", "data_tests", "loaded_at_query", "sql_h
 # Whose keys are names of columns, whatever they look like.
 _BY_COLUMN = "column_types"
 # Configuration that is a mapping wherever it stands.
-_MAPPINGS = frozenset(("column_types", "docs", "meta"))
-_LISTS = frozenset(("depends_on",))
+_MAPPINGS = frozenset(("column_types", "docs", "meta", "snapshot_meta_column_names"))
+_LISTS = frozenset(("depends_on", "extensions"))
 _MISSING: Any = object()
 _WHOLE = re.compile(r"\s*\{\{-?((?:(?!\{\{|\}\}|\{%|%\}).)+?)-?\}\}\s*\Z", re.DOTALL)
 _JINJA = re.compile(r"\{\{|\{%|\{#")
@@ -143,12 +143,22 @@ class Words:
         if key in _LISTS and not item.is_list and item.value is not None:
             self.notes.mistake(f"`{key}` must be a list", item.where, "write `[a, b]`")
             return []
+        if key == "tags":
+            return self._tags(item)
         if key == _BY_COLUMN and item.is_map:
             for column, _, each in item.entries():
                 if each.is_map or each.is_list:
                     self.notes.mistake(f"the type of `{column}` must be a text", each.where)
                     return {}
         return self.value(item, () if key == _BY_COLUMN else later)
+
+    def _tags(self, item: Item) -> Any:
+        tags = None if item.is_map else self.value(item)
+        if item.is_map or not isinstance(tags, str | list | None):
+            hint = "write `tags: nightly`, or `tags: [nightly, finance]`"
+            self.notes.mistake("`tags` must be a text, or a list of them", item.where, hint)
+            return []
+        return tags
 
     def scalar(self, item: Item) -> Any:
         """One value; what cannot be filled in is a mistake, and None."""
