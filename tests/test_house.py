@@ -22,10 +22,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {"permissions"},
     {"errors", "dialect", "plugins", "witness", "lines", "cloning", "redaction"},
-    {"names"},
-    {"type_names"},
+    {"names", "warehouse"},
+    {"type_names", "locking"},
     {"steps", "project"},
-    {"compile", "landing", "engines", "ledger", "renaming", "targets", "warehouse", "console"},
+    {"compile", "landing", "engines", "ledger", "renaming", "targets", "console"},
     {"plan", "sources", "sync", "python_model", "workplace"},
     {"run"},
     {"asking"},
@@ -58,7 +58,7 @@ HOMES = {
     "psycopg": {"targets/postgres.py"},
     "rich": {"console.py"},
     "typer": {"cli/"},
-    "fcntl": {"warehouse.py", "cloning.py"},
+    "fcntl": {"warehouse.py", "locking.py", "cloning.py"},
 }
 # Only these doors load something when they are opened: drivers that may not be there, the command
 # line, whose start must be quick, and what opens a project, which is mostly found as it was, and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -374,6 +375,41 @@ def test_committed_rows_of_another_writer_are_never_removed(
         assert "holds what others wrote into it" in done.stderr
         (root / name).unlink()
         transform(root, "build", env={"FLAG": ""})
+
+
+@pytest.mark.parametrize("publish", TARGETS)
+@pytest.mark.parametrize("others", ["none", "one that ends", "one that still runs"])
+def test_a_build_whose_folder_is_removed_publishes_nothing_of_anybody(
+    tmp_path: Path, others: str, publish: str
+) -> None:
+    root = write(tmp_path, published(TARGETS[publish]))
+    transform(root, "build", env={"FLAG": ""})
+    (root / "models/slow.py").write_text((root / "models/slow.py").read_text() + "\n\nx = 1\n")
+    first = start(root, "build", "--vars", "{n: 2}", env={"FLAG": str(root / "flag")})
+    wait_for(root / "flag")
+    shutil.rmtree(root / ".transform")
+    wanted, second = 1, None
+    if others == "one that ends":
+        wanted = 3
+        transform(root, "build", "--vars", "{n: 3}", env={"FLAG": ""})
+    elif others == "one that still runs":
+        more = {"FLAG": str(root / "other")}
+        second = start(root, "build", "--vars", "{n: 4}", env=more)
+        wait_for(root / "other")
+    (root / "flag").unlink()
+    _, words = first.communicate(timeout=60)
+    assert first.returncode == 1, words
+    assert "own fault" not in words
+    assert "`.transform` was removed during the build" in words
+    assert query(live(root), "select n from two") == [(wanted,)]
+    if second:
+        (root / "other").unlink()
+        _, words = second.communicate(timeout=60)
+        assert second.returncode == 0, words
+        assert query(live(root), "select n from two") == [(4,)]
+    transform(root, "build", "--vars", "{n: 5}", env={"FLAG": ""})
+    assert query(live(root), "select n from two") == [(5,)]
+    assert not list(root.glob("*.wal*"))
 
 
 @pytest.mark.parametrize("publish", [*TARGETS, "in place"])

@@ -1,4 +1,4 @@
-"""The warehouse file: one builder at a time, a private copy, one instant of replacement.
+"""The warehouse file: a private copy, and one instant of replacement.
 
 Beside `warehouse.duckdb` lies a folder `.transform/warehouse.duckdb/` with the builder's lock,
 the private copy and what it was copied from. All of it may be deleted while no
@@ -14,9 +14,7 @@ import json
 import os
 import shutil
 import struct
-import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +23,7 @@ from msgspec.structs import asdict
 
 from transformer.cloning import clone, is_hollow, logs
 from transformer.errors import Fault, TransformError, WarehouseError
-from transformer.permissions import beside, create, folder, like, narrow, write
+from transformer.permissions import like, narrow, write
 
 
 class Opener(Protocol):
@@ -88,65 +86,6 @@ def wal(path: Path) -> Path:
 def copying(path: Path) -> Path:
     """Where a copy is made that is to take a file's place."""
     return path.with_name(path.name + ".copying")
-
-
-@contextlib.contextmanager
-def building(
-    warehouse: Warehouse, command: str, now: datetime, wait: float = 0.0
-) -> Iterator[None]:
-    """Holds the warehouse for one builder. The lock goes with its process, however it ends.
-
-    Raises WarehouseError, which says who builds and since when, after `wait` seconds.
-    """
-    try:
-        folder(warehouse.room, warehouse.live)
-        lock = _lock(warehouse)
-    except OSError as error:
-        raise WarehouseError(
-            f"`{warehouse.live.name}` cannot be built: {(error.strerror or str(error)).lower()}",
-            hint="a build works in the folder `.transform` beside the file: it must be writable",
-        ) from None
-    with lock as file:
-        _take(file, warehouse, time.monotonic() + wait)
-        file.seek(0)
-        file.truncate()
-        json.dump({"pid": os.getpid(), "command": command, "since": now.isoformat()}, file)
-        file.flush()
-        yield
-
-
-def _lock(warehouse: Warehouse) -> Any:
-    path = warehouse.room / "lock"
-    with contextlib.suppress(FileExistsError):
-        os.close(create(path))
-        beside(path, warehouse.live)
-    return path.open("a+")
-
-
-def _take(file: Any, warehouse: Warehouse, until: float) -> None:
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                raise _busy(file, warehouse) from None
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _busy(file: Any, warehouse: Warehouse) -> WarehouseError:
-    file.seek(0)
-    try:
-        said = json.loads(file.read() or "{}")
-    except ValueError:
-        said = {}
-    since = str(said.get("since", ""))[:19].replace("T", " ")
-    who = f"`{said.get('command', 'transform')}` (process {said.get('pid', '?')}"
-    return WarehouseError(
-        f"`{warehouse.live.name}` is being built by {who}, since {since} UTC)",
-        hint="wait for it to end, or give `--wait SECONDS`; nothing was changed",
-    )
 
 
 def recover(live: Path, opener: Opener) -> None:

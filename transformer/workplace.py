@@ -16,6 +16,7 @@ from transformer import ledger
 from transformer.cloning import logs, occupied
 from transformer.compile.nodes import Graph
 from transformer.errors import TransformError, WarehouseError
+from transformer.locking import refuse_removed
 from transformer.names import Name
 from transformer.permissions import folder, narrow
 from transformer.project.values import Target
@@ -242,6 +243,7 @@ class Workplace(Struct, frozen=True):
         there. A file that may be `bloated` is looked at first."""
         left = None
         if not self.in_place:
+            refuse_removed(self.warehouse)
             if bloated:
                 self.engine.compact_if_bloated(self.warehouse.private)
             left = publish(self.warehouse, self.engine, self._extract)

@@ -19,7 +19,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -33,22 +33,29 @@ LIMIT = 1200.0  # seconds for the tests of one change
 
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("room", help=f"a folder of transformer/, or `{TOP}`")
-    words.add_argument("--count", type=int, default=15)
+    words.add_argument("rooms", nargs="+", help=f"folders of transformer/, or `{TOP}`")
+    words.add_argument("--count", type=int, default=15, help="changes of each room")
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--cosmic-ray", default="cosmic-ray", help="the command")
     given = words.parse_args()
+    named = given.cosmic_ray
+    ray = str(Path(named).absolute()) if "/" in named else named
+    lived = 0
     with tempfile.TemporaryDirectory(prefix="mutants_") as name:
         copy = Path(name)
         copied(copy)
-        session = copy / "session.sqlite"
-        config = configured(copy, given.room)
-        ray = Path(given.cosmic_ray).absolute() if "/" in given.cosmic_ray else given.cosmic_ray
         env = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-        subprocess.run([ray, "init", config, session], cwd=copy, env=env, check=True)
-        sample(copy, session, given.count, given.seed)
-        subprocess.run([ray, "exec", config, session], cwd=copy, env=env, check=True)
-        return report(session, given.room, given.seed)
+        every = commands(copy, given.rooms)
+        if subprocess.run(["sh", "-c", every], cwd=copy, env=env, check=False).returncode:
+            raise SystemExit("the tests fail without a change: nothing can be told")
+        for room in given.rooms:
+            session = copy / f"{room}.sqlite"
+            config = configured(copy, room)
+            subprocess.run([ray, "init", config, session], cwd=copy, env=env, check=True)
+            sample(copy, session, given.count, given.seed)
+            subprocess.run([ray, "exec", config, session], cwd=copy, env=env, check=True)
+            lived += report(session, room, given.seed)
+    return int(lived > 0)
 
 
 def copied(copy: Path) -> None:
@@ -68,24 +75,28 @@ def configured(copy: Path, room: str) -> Path:
     )
     if not modules:
         raise SystemExit(f"there is no room `{room}`")
-    own = [f"tests/{name}" for name in _mirrors(copy, room)]
-    rest = sorted(
-        f"tests/{path.name}"
-        for path in (copy / "tests").glob("test_*.py")
-        if not path.name.startswith(ELSEWHERE)
-    )
-    pytest = f"{sys.executable} -m pytest -x -q -n 2 --dist worksteal -p no:cacheprovider"
-    commands = " && ".join(f"{pytest} {' '.join(each)}" for each in (own, rest) if each)
     config = copy / "cosmic-ray.toml"
     config.write_text(
         "[cosmic-ray]\n"
         f"module-path = {json.dumps(modules)}\n"
         f"timeout = {LIMIT}\n"
         "excluded-modules = []\n"
-        f"test-command = {json.dumps('sh -c ' + json.dumps(commands))}\n"
+        f"test-command = {json.dumps('sh -c ' + json.dumps(commands(copy, [room])))}\n"
         '[cosmic-ray.distributor]\nname = "local"\n'
     )
     return config
+
+
+def commands(copy: Path, rooms: Sequence[str]) -> str:
+    """The tests of these rooms, and where they pass those of the whole tool."""
+    own = [f"tests/{name}" for room in rooms for name in _mirrors(copy, room)]
+    rest = sorted(
+        f"tests/{path.name}"
+        for path in (copy / "tests").glob("test_*.py")
+        if not path.name.startswith(ELSEWHERE)
+    )
+    pytest = f"{sys.executable} -m pytest -x -q -n 2 --dist worksteal -p no:cacheprovider"
+    return " && ".join(f"{pytest} {' '.join(each)}" for each in (own, rest) if each)
 
 
 def _mirrors(copy: Path, room: str) -> Iterator[str]:
@@ -130,19 +141,26 @@ def _in_annotation(path: Path, row: int, column: int) -> bool:
 
 
 def report(session: Path, room: str, seed: int) -> int:
-    """Prints what came of it; 1 where something lived."""
+    """Prints what came of it; how many lived."""
     with closing(sqlite3.connect(session)) as con:
         rows = con.execute(
-            "select test_outcome, worker_outcome, module_path, start_pos_row, operator_name, diff"
+            "select lower(test_outcome), output, module_path, start_pos_row, operator_name, diff"
             " from work_results join mutation_specs using (job_id) order by module_path"
         ).fetchall()
-    killed = sum(str(row[0]).upper().endswith("KILLED") for row in rows)
-    for outcome, worker, path, row, operator, diff in rows:
-        if not str(outcome).upper().endswith("KILLED"):
-            print(f"\n{outcome} ({worker}) {path}:{row} {operator}\n{diff}")
-    late = sum("timeout" in str(row[1]).lower() + str(row[0]).lower() for row in rows)
-    print(f"\n{room}: {killed} of {len(rows)} killed, {late} of them by the clock; seed {seed}")
-    return int(killed < len(rows))
+    late = lived = 0
+    for outcome, output, path, row, operator, diff in rows:
+        first = next((x for x in str(output).splitlines() if x.startswith("FAILED")), "")
+        by_clock = output == "timeout"
+        late += by_clock
+        lived += outcome != "killed"
+        print(f"{outcome}{' by the clock' * by_clock} {path}:{row} {operator} {first[:120]}")
+        if outcome != "killed":
+            print(diff)
+    killed = len(rows) - lived
+    print(
+        f"\n{room}: {killed} of {len(rows)} noticed, {late} by the clock; seed {seed}", flush=True
+    )
+    return lived
 
 
 if __name__ == "__main__":

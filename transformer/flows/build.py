@@ -17,6 +17,7 @@ from transformer.asking import Ask, How, Outside, Report
 from transformer.binding import no_mistakes
 from transformer.foreseeing import Foreseen, Foresight
 from transformer.leaving import leave
+from transformer.locking import building
 from transformer.names import quoted
 from transformer.opening import Opened, open_project, shown_of
 from transformer.plan.versions import current_versions
@@ -34,7 +35,7 @@ from transformer.run.upkeep import Upkeep, keep_up, replaced, upkeep, views_as_t
 from transformer.run_results import Done, end_words
 from transformer.standing import beginning, narrowed, stands
 from transformer.steps import EVERYTHING, Plan, Results, State
-from transformer.warehouse import Identity, building
+from transformer.warehouse import Identity
 from transformer.workplace import Workplace
 
 
@@ -44,12 +45,11 @@ def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None
     no_mistakes(opened)
     for text in filter(None, (opened.project.heading, *opened.project.notices)):
         on_event(Event("notice", text, ""))
-    warehouse = opened.workplace.warehouse
-    with building(warehouse, f"transform {ask.command}", outside.clock(), how.wait):
-        opened.workplace.recover()
+    place = opened.workplace
+    with building(place.warehouse, f"transform {ask.command}", outside.clock(), how.wait):
+        place.recover()
         part = narrowed(ask, how, opened, outside.clock().timestamp())
-        begun = beginning(ask, how, part)
-        work = _Build(part, ask, how, outside, on_event)
+        begun, work = beginning(ask, how, part), _Build(part, ask, how, outside, on_event)
         report = work.run()
         leave(opened, ask, outside, Done(report.plan, report.results, work.foresight.narrowed))
         if report.well and (report.published or not report.plan.steps):
@@ -215,10 +215,10 @@ class _Build:
                 touch(session, self.opened.graph, *self.foresight.way)
 
     def tools(self, engine: Any, state: State) -> Tools:
-        sizes = {i: known.rows for i, known in state.nodes.items()}
+        rows = {i: known.rows for i, known in state.nodes.items()}
         return Tools(
-            engine=Together(engine, sizes) if self.threads == 1 else engine,
-            sizes=sizes,
+            engine=Together(engine, rows) if self.threads == 1 else engine,
+            sizes=rows,
             project=self.opened.project,
             places=self.opened.places,
             run_id=self.run_id,
@@ -247,8 +247,8 @@ class _Build:
     @property
     def threads(self) -> int:
         """Steps at the same time; a profile's are dbt's: here each query is on all cores."""
-        own = 1 if self.opened.project.open else self.place.target.threads
-        return max(1, self.how.threads or own)
+        is_dbt = self.opened.project.open
+        return max(1, self.how.threads or (1 if is_dbt else self.place.target.threads))
 
     def report(self, engine: Any, made: Plan, results: Results) -> Report:
         now = self.outside.clock()
@@ -258,10 +258,10 @@ class _Build:
             expires = ledger.expires(session)
             if not (self.partial or results.bad):
                 ledger.note_engine(session, engine.version)
-        graph = self.opened.everything
+        graph, took = self.opened.everything, (now - self.started).total_seconds()
         return Report(
             made,
-            replace(results, seconds=(now - self.started).total_seconds()),
+            replace(results, seconds=took),
             quarantine={graph[i].name: n for i, n in held.items() if i in graph.nodes},
             path=self.place.target.path,
             left_over=reckoning.left_over(engine, graph),

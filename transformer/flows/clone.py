@@ -11,12 +11,12 @@ from transformer.asking import Ask, Elsewhere, Outside
 from transformer.compile.nodes import Node
 from transformer.errors import UsageError
 from transformer.leaving import leave
+from transformer.locking import building
 from transformer.names import quoted
 from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
 from transformer.run.late import Asked
 from transformer.run_results import Done
 from transformer.steps import Outcome, Results
-from transformer.warehouse import building
 
 _THERE = "No-op"  # dbt's word for a relation that is there already
 

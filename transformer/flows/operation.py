@@ -12,9 +12,9 @@ from transformer.asking import Ask, Outside
 from transformer.compile.context import Trace
 from transformer.compile.library import Macro
 from transformer.errors import BuildError, Fault, RenderError, TransformError, did_you_mean
+from transformer.locking import building
 from transformer.opening import Opened, open_project, refuse_mistakes
 from transformer.run.late import Asked
-from transformer.warehouse import building
 
 
 def operated(ask: Ask, outside: Outside, name: str, args: Mapping[str, Any]) -> list[str]:

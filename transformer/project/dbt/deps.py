@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from msgspec import Struct, field
@@ -209,13 +209,27 @@ def _tarball(url: str, entry: Entry, space: Path) -> Path:
     try:
         _refuse_cut(packed)
         with tarfile.open(packed) as archive:
-            archive.extractall(folder, filter="data")
+            _extract(archive, folder)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         raise DataError(
             f"the archive of the package `{entry.title}` cannot be unpacked: {error}", entry.where
         ) from None
     inner = [path for path in folder.iterdir() if path.is_dir()]
     return inner[0] if len(inner) == 1 and not (folder / FILE).is_file() else folder
+
+
+def _extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpacks files and folders below the folder. Raises TarError for what would leave it."""
+    if hasattr(tarfile, "data_filter"):  # since Python 3.11.4
+        archive.extractall(folder, filter="data")
+        return
+    for member in archive.getmembers():
+        place = PurePosixPath(member.name)
+        inside = not place.is_absolute() and ".." not in place.parts
+        if not inside or not (member.isfile() or member.isdir()):
+            raise tarfile.ReadError(f"`{member.name}` is not a file below its folder")
+        member.mode = 0o755 if member.isdir() else 0o644
+    archive.extractall(folder)  # noqa: S202 - each member was looked at
 
 
 def _refuse_cut(packed: Path) -> None:
