@@ -30,7 +30,7 @@ def fresh(path: Path, model: Path) -> None:
         made.rename(path)
 
 
-def anew(path: Path, model: Path) -> None:
+def recreate(path: Path, model: Path) -> None:
     """The same in the place of a file that a killed build may have left. Its log would be read into
     the new one."""
     for old in (path, *logs(path)):

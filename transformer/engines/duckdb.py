@@ -22,7 +22,7 @@ from transformer.engines._connection import (
     open_catalog,
 )
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
-from transformer.engines._files import STORAGE, anew, with_log, without_log
+from transformer.engines._files import STORAGE, recreate, with_log, without_log
 from transformer.engines._plans import columns_read
 from transformer.engines._relations import comments, relations, rows_of_all
 from transformer.engines._scratch import CATALOG, scratch, serializer
@@ -253,7 +253,7 @@ class DuckEngine:
 
     def export(self, path: Path, names: Sequence[Name]) -> None:
         """Writes a new file of these relations only, views as tables, and how fresh it is."""
-        anew(path, self._path)
+        recreate(path, self._path)
         said = self.comments()
         with self.session() as session:
             session.run(f"attach {literal(str(path))} as __shown (storage_version '{STORAGE}')")
@@ -378,7 +378,7 @@ def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) ->
             return False
         slim = path.with_name("compact") / path.name
         folder(slim.parent, path)
-        anew(slim, path)
+        recreate(slim, path)
         held.execute(f"attach {literal(str(slim))} as slim (storage_version '{STORAGE}')")
         held.execute("copy from database held to slim")
         held.execute("checkpoint slim")

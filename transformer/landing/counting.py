@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -194,44 +195,18 @@ def rows_again(path: Path, skip: int, above: int, marks: tuple[str, str, str]) -
     delimiter, quote, escape = marks
     if len(delimiter) != 1 or len(quote) != 1 or len(escape) > 1:
         return 0
-    doubled = escape == quote
-    before = csv.field_size_limit(LONGEST_LINE)
     try:
-        with path.open(encoding="latin-1", newline="") as stream:
-            for _ in range(skip):
-                stream.readline()
-            rows = csv.reader(
-                stream,
-                delimiter=delimiter,
-                quotechar=quote,
-                doublequote=doubled,
-                escapechar=None if doubled else escape or None,
-            )
+        with _records(path, skip, marks) as rows:
             return max(sum(map(bool, rows)) - above, 0)
     except csv.Error:
         return sys.maxsize
-    finally:
-        csv.field_size_limit(before)
 
 
 def blank_rows(path: Path, skip: int, marks: tuple[str, str, str], comment: str) -> list[int]:
     """The numbers of the records, from 1 on behind `skip` lines, that are blank or comments: the
     engine counts them when it says which line is no row, and not when it numbers rows."""
-    delimiter, quote, escape = marks
-    doubled = escape == quote
-    before = csv.field_size_limit(LONGEST_LINE)
     try:
-        with path.open(encoding="latin-1", newline="") as stream:
-            for _ in range(skip):
-                stream.readline()
-            rows = csv.reader(
-                stream,
-                delimiter=delimiter[-1:],
-                quotechar=quote or None,
-                quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-                doublequote=doubled,
-                escapechar=None if doubled else escape or None,
-            )
+        with _records(path, skip, marks) as rows:
             return [
                 number
                 for number, row in enumerate(rows, 1)
@@ -239,5 +214,25 @@ def blank_rows(path: Path, skip: int, marks: tuple[str, str, str], comment: str)
             ]
     except csv.Error:
         return []
+
+
+@contextmanager
+def _records(path: Path, skip: int, marks: tuple[str, str, str]) -> Iterator[Iterator[list[str]]]:
+    """What Python's own reader makes of the file behind so many lines."""
+    delimiter, quote, escape = marks
+    doubled = escape == quote
+    before = csv.field_size_limit(LONGEST_LINE)
+    try:
+        with path.open(encoding="latin-1", newline="") as stream:
+            for _ in range(skip):
+                stream.readline()
+            yield csv.reader(
+                stream,
+                delimiter=delimiter[-1:],
+                quotechar=quote or None,
+                quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+                doublequote=doubled,
+                escapechar=None if doubled else escape or None,
+            )
     finally:
         csv.field_size_limit(before)
