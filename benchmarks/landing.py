@@ -133,19 +133,15 @@ def rounds(
 
 def costs(
     rows: int, runs: int, only: Collection[str] = LANDINGS
-) -> dict[str, dict[str, tuple[float, float]]]:
-    """By landing and side, the medians of CPU seconds and peak MiB."""
+) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """By landing and side, the CPU seconds and peak MiB of each round."""
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     formats = {landing.removesuffix(_DIRTY) for landing in only}
     with tempfile.TemporaryDirectory() as folder:
         files = {f: path for f, path in make(Path(folder), rows).items() if f in formats}
         for kind, whose, seconds, peak in rounds(Path(folder), files, runs):
             found.setdefault(kind, {}).setdefault(whose, []).append((seconds, peak))
-    return {
-        kind: {whose: _medians(measures) for whose, measures in sides.items()}
-        for kind, sides in found.items()
-        if kind in only
-    }
+    return {kind: sides for kind, sides in found.items() if kind in only}
 
 
 def _medians(measures: list[tuple[float, float]]) -> tuple[float, float]:
@@ -161,7 +157,7 @@ def main() -> None:
     print("| landing | ours, CPU s | floor | ratio | ours, MiB | floor | ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for kind, sides in costs(asked.rows, asked.runs).items():
-        ours, floor = sides["ours"], sides["floor"]
+        ours, floor = _medians(sides["ours"]), _medians(sides["floor"])
         print(
             f"| {kind} | {ours[0]:.2f} | {floor[0]:.2f} | {ours[0] / floor[0]:.2f} |"
             f" {ours[1]:.0f} | {floor[1]:.0f} | {ours[1] / floor[1]:.2f} |"

@@ -25,6 +25,8 @@ _BLOCK = 1 << 22
 # Lines up to this length need not be told apart.
 _SHORT = 1 << 16
 _BLANK = re.compile(rb"(?:(?<=\n)|\A) *(?=\n)")
+# Cheap to look for: what each blank line but the first of a block begins with.
+_PERHAPS_BLANK = re.compile(rb"\n[\n ]")
 
 
 class Lines(Struct):
@@ -102,16 +104,17 @@ class _Counting(Struct):
     def take(self, block: bytes, quote: bytes) -> None:
         self.found.size += len(block)
         if b"\r" in block:
-            block = self._with_feeds(block)
+            block, ends = self._with_feeds(block)
         else:
-            self.feeds += block.count(b"\n")
-        self._measure(block)
+            ends = block.count(b"\n")
+            self.feeds += ends
+        self._measure(block, ends)
         self._blank(block)
         if quote and quote in block:
             self.found.quoted = True
             self.found.records += self._outside(block, quote)
         elif not self.inside:
-            self.found.records += block.count(b"\n")
+            self.found.records += ends
         self.last = block[-1:]
 
         tail = block[block.rfind(b"\n") + 1 :]
@@ -124,12 +127,14 @@ class _Counting(Struct):
         found.alike = not self.returns or not self.feeds or self.returns == self.feeds == self.both
         return found
 
-    def _with_feeds(self, block: bytes) -> bytes:
+    def _with_feeds(self, block: bytes) -> tuple[bytes, int]:
         both, returns, feeds = block.count(b"\r\n"), block.count(b"\r"), block.count(b"\n")
         self.both += both
         self.returns += returns
         self.feeds += feeds
-        return block.replace(b"\r\n", b"\n") if feeds else block.replace(b"\r", b"\n")
+        if feeds:
+            return block.replace(b"\r\n", b"\n"), feeds
+        return block.replace(b"\r", b"\n"), returns
 
     def _outside(self, block: bytes, quote: bytes) -> int:
         """Line ends outside of quotes. Two quotes with nothing but text between them cancel."""
@@ -139,7 +144,7 @@ class _Counting(Struct):
         self.inside = (self.inside + len(parts) - 1) % 2
         return outside
 
-    def _measure(self, block: bytes) -> None:
+    def _measure(self, block: bytes, ends: int) -> None:
         place, end = block.find(b"\n"), block.rfind(b"\n")
         if place < 0:
             self._line(self.length + len(block), 0)
@@ -154,8 +159,8 @@ class _Counting(Struct):
                 self._line(near - place - 1, block.count(b"\n", 0, near))
             place = near
         self.length = len(block) - end - 1
-        self._line(self.length, block.count(b"\n"))
-        self.passed += block.count(b"\n")
+        self._line(self.length, ends)
+        self.passed += ends
 
     def _line(self, length: int, before: int) -> None:
         if length > self.found.longest:
@@ -164,7 +169,7 @@ class _Counting(Struct):
 
     def _blank(self, block: bytes) -> None:
         first = self.last == b"\n" and block[:1] in (b"\n", b" ")
-        if first or b"\n\n" in block or b"\n " in block:
+        if first or _PERHAPS_BLANK.search(block):
             found = sum(1 for _ in _BLANK.finditer(block if self.last == b"\n" else b"x" + block))
             self.found.blank += found
 
