@@ -88,3 +88,15 @@ def test_an_hour_that_no_clock_shows_is_text(tmp_path: Path, late: str) -> None:
         here.change(mode="append").write("2.csv", f"at\n{late}\n")
         here.load()
         assert [q[3] for q in here.quarantine()] == [late]
+
+
+@pytest.mark.parametrize("line", ["[1]", "[]", "5", '"x"', "null"])
+def test_what_is_no_object_is_kept_apart_where_its_file_has_no_keys(
+    tmp_path: Path, line: str
+) -> None:
+    with lab(tmp_path, path="*.ndjson", mode="append") as here:
+        here.write("1.ndjson", '{"x": 1}\n')
+        here.write("2.ndjson", f"{line}\n{{}}\n")
+        here.load()
+        assert here.rows() == [(1,), (None,)]
+        assert [q[:4] for q in here.quarantine()] == [("2.ndjson", 1, None, line)]

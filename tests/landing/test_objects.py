@@ -132,3 +132,38 @@ def test_every_way_of_writing_an_object_lands_what_it_says(
                 assert exactly(value) == stood, (line, name, value)
     waited = [written[int(place.rpartition("#")[2]) - 1] for place in waiting]
     assert all(readable(line) is None for line in waited) or not declared, waited
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_lines_may_end_in_several_ways(tmp_path: Path, end: str) -> None:
+    with lab(tmp_path, path="a.ndjson") as here:
+        here.write("a.ndjson", f'{{"a": "1"}}{end}{{"a": "x\\r\\n"}}\n\n[2]{end}{{"a": "3"}}\n')
+        here.load()
+        assert here.ask("select a, _source from raw.things") == [
+            ("1", "a.ndjson#1"), ("x\r\n", "a.ndjson#2"), ("3", "a.ndjson#5"),
+        ]  # fmt: skip
+        assert [q[:4] for q in here.quarantine()] == [("a.ndjson", 4, None, "[2]")]
+
+
+def test_keys_that_differ_in_case_are_one_column_when_rows_are_read_again(tmp_path: Path) -> None:
+    with lab(tmp_path, path="*.ndjson") as here:
+        here.write("1.ndjson", '{"Value": "x"}\n')
+        here.write("2.ndjson", '{"value": 0.12345678901234567890}\n{"value": "y", "b": 1}\n')
+        here.load()
+        assert here.ask('select "Value" from raw.things order by 1') == [
+            ('"x"',), ('"y"',), ("0.12345678901234567890",),
+        ]  # fmt: skip
+
+
+def test_numbers_and_texts_of_objects_stand_beside_plain_text(tmp_path: Path) -> None:
+    with lab(tmp_path, path=("a.csv", "b.ndjson")) as here:
+        here.write("a.csv", 'id,v\n1,x\n2,"{""k"": 1}"\n3,\n')
+        lines = ["5", '"t"', "null", "0.12345678901234567890", '{"k":[1.12345678901234567890]}']
+        rows = [f'{{"id": {n}, "v": {text}}}' for n, text in enumerate(lines, 4)]
+        here.write("b.ndjson", "\n".join(rows))
+        here.load()
+        assert here.columns() == {"id": "BIGINT", "v": "VARCHAR"}
+        assert [v for _, v in here.rows()] == [
+            "x", '{"k": 1}', None, "5", "t", None, "0.12345678901234567890",
+            '{"k":[1.12345678901234567890]}',
+        ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,8 +100,8 @@ class Lab:
         return probes[self.node.id].reason
 
     def peek(self) -> Columns:
-        with engine.loose() as session:
-            way = reader(self.table, self.places, engine.load_extension)
+        made = reader(self.table, self.places, engine.load_extension)
+        with engine.loose() as session, closing(made) as way:
             return peek(session, self.table, way, whole=False)
 
     def load(self, *, full_refresh: bool = False, retry: bool = False, checks: Any = ()) -> Outcome:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import random
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tests.sources.lab import Lab, lab
+from transformer.errors import LoadError
 
 
 def _landed(here: Lab) -> list[tuple[object, ...]]:
@@ -86,3 +92,125 @@ def test_a_column_named_as_the_file_is_inside_lands(tmp_path: Path) -> None:
         here.load()
         assert here.columns() == {"__file_2": "BIGINT", "filename": "VARCHAR"}
         assert len(here.rows()) == 3
+
+
+# ------------------------------------------------------------------ JSON
+LARGE = 300_000
+
+
+def _value(chance: random.Random) -> Any:
+    return chance.choice(
+        [
+            None,
+            True,
+            chance.randint(-5, 5),
+            chance.randint(0, 10**20),
+            chance.random(),
+            chance.choice(["", "x", "7", "2024-05-01", 'a "quote"', "ü\n"]),
+            [1, "x", {"a": 0.1}],
+            {"a": chance.choice([1, "x", None])},
+        ]
+    )
+
+
+def _object(chance: random.Random, keys: list[str]) -> str:
+    picked = chance.sample(keys, chance.randint(0, len(keys)))
+    fields = [f"{json.dumps(key)}: {json.dumps(_value(chance))}" for key in picked]
+    if chance.random() < 0.05:
+        fields.append('"n": 0.12345678901234567890')
+    return "{" + ", ".join(fields) + "}"
+
+
+def _content(chance: random.Random, kind: str, keys: list[str]) -> str:
+    objects = [_object(chance, keys) for _ in range(chance.randint(0, 5))]
+    if kind == "ndjson":
+        if chance.random() < 0.2:
+            broken = chance.choice(["nope", "[1]", '{"a": 1, "a": 2}', "", '{"a": '])
+            objects.insert(chance.randint(0, len(objects)), broken)
+        return "\n".join(objects) + chance.choice(["\n", "", "\r\n"]) or "\n"
+    if kind == "records":
+        return json.dumps({"data": {"items": [json.loads(each) for each in objects]}})
+    return f"[{', '.join(objects)}]" if chance.random() < 0.7 else "\n".join(objects) or "[]"
+
+
+def _same_as_large(folder: Path, chance: random.Random, kind: str) -> None:
+    """Small files, and the same contents in files too large to be read with others, which white
+    space makes of them."""
+    keys = ["a", "b", "Value", "n", *chance.choice([[], ["value"], ["", "B", "_source", "it's"]])]
+    contents = [_content(chance, kind, keys) for _ in range(chance.randint(2, 9))]
+    ending = "ndjson" if kind == "ndjson" else "json"
+    options: dict[str, Any] = {"records": "data.items"} if kind == "records" else {}
+    found: list[object] = []
+    for name, padding in (("small", 0), ("large", LARGE)):
+        (folder / name).mkdir(parents=True)
+        with lab(folder / name, path=f"data/*.{ending}", mode="append", **options) as here:
+            for number, text in enumerate(contents):
+                here.write(f"data/{number} [x].{ending}", text + "\n" * padding)
+            try:
+                columns = here.peek()
+                here.load()
+            except LoadError as error:
+                found.append((error.what, error.hint))
+            else:
+                found.append((columns, _landed(here), here.columns(), here.quarantine()))
+    assert found[0] == found[1], contents
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "json", "records"])
+@pytest.mark.parametrize("seed", range(5))
+def test_small_files_of_objects_land_as_each_by_itself(
+    tmp_path: Path, kind: str, seed: int
+) -> None:
+    _same_as_large(tmp_path, random.Random(f"{kind} {seed}"), kind)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["ndjson", "json", "records"])
+def test_many_small_files_of_objects_land_as_each_by_itself(tmp_path: Path, kind: str) -> None:
+    for seed in range(500):
+        _same_as_large(tmp_path / str(seed), random.Random(f"{kind} soak {seed}"), kind)
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "ndjson.gz", "json.zst"])
+def test_small_packed_files_keep_their_names_and_rows(tmp_path: Path, ending: str) -> None:
+    with lab(tmp_path, path=f"data/*.{ending}") as here:
+        for number in range(30):
+            rows = [{"file": number, "row": row} for row in range(1, 2 + number % 4)]
+            text = "\n".join(json.dumps(row) for row in rows)
+            if ending.startswith("csv"):
+                text = "file,row\n" + "".join(f"{number},{row['row']}\n" for row in rows)
+            (tmp_path / "data").mkdir(exist_ok=True)
+            packed = gzip.compress(text.encode())
+            if ending.endswith("zst"):
+                packed = pa.compress(text.encode(), codec="zstd", asbytes=True)
+            (tmp_path / f"data/{number:02}.{ending}").write_bytes(packed)
+        here.load()
+        assert here.ask(
+            "select count(*), count(*) filter"
+            f" (_source = format('data/{{:02}}.{ending}#{{}}', file, row)) from raw.things"
+        ) == [(73, 73)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("json", '[{"a": 1}, {"a"', "`data/17.json` cannot be read as json"),
+        ("json", '{"a": 1} nope', "`data/17.json` cannot be read as json"),
+        ("ndjson", '{"a\\u0000b": 1}', "`data/17.ndjson` has a key with a zero character"),
+        ("records", '{"data": {"items": 5}}', "`data/17.json` has no list at `data.items`"),
+        ("records", '{"other": []}', "`data/17.json` has no list at `data.items`"),
+    ],
+)
+def test_the_file_that_cannot_be_read_is_named_among_many(
+    tmp_path: Path, kind: str, text: str, said: str
+) -> None:
+    ending = "ndjson" if kind == "ndjson" else "json"
+    options: dict[str, Any] = {"records": "data.items"} if kind == "records" else {}
+    with lab(tmp_path, path=f"data/*.{ending}", **options) as here:
+        good = '{"data": {"items": [{"a": 1}]}}' if kind == "records" else '{"a": 1}'
+        for number in range(25):
+            here.write(f"data/{number:02}.{ending}", text if number == 17 else good)
+        with pytest.raises(LoadError) as caught:
+            here.load()
+        assert caught.value.what.startswith(said)
+        assert caught.value.where

@@ -19,19 +19,18 @@ from transformer.errors import LoadError, Where
 from transformer.landing.counting import Count, blank_rows, both, expected, refuse_lost, rows_again
 from transformer.landing.counting import Lines as Found
 from transformer.landing.given import KEPT, PASSED, Given, buffer_for
+from transformer.landing.small import FILE, Small, paths, placed
 from transformer.landing.staged import (
     PART,
     REJECTS,
     ROW,
     SCANS,
     UNKNOWN,
-    Alike,
     Lines,
     Session,
     Staged,
     distinct,
     fixed,
-    path_literal,
     rejected,
 )
 from transformer.landing.text import (
@@ -50,9 +49,8 @@ _DELIMITERS = (",", ";", "\t", "|")
 _HEAD = 50
 # DuckDB keeps so much of a line that is no row.
 _KEPT = 10_000
-# Files up to this size are read together.
+# Files up to this size are read with others like them.
 _SMALL = 1 << 20
-_FILE = ", filename='__file'"
 
 
 class _Shape(Struct, frozen=True):
@@ -74,7 +72,7 @@ class _Shape(Struct, frozen=True):
         )
 
 
-def csv(session: Session, given: Given) -> Staged:
+def csv(session: Session, given: Given) -> Staged | Small:
     """Delimited text: every value as text; lines that are no rows are told apart.
 
     A local file in UTF-8 is read where it lies, as often as it is needed. Others are copied into
@@ -90,8 +88,9 @@ def csv(session: Session, given: Given) -> Staged:
         here = replace(given, path=converted, converted=None) if converted else given
         found = lines_of(here, shape.quote, shape.skip)
         if found.alike and not converted:
-            staged = _staged(_buffered(given, found), shape, (given, found))
-            return replace(staged, alike=_alike(given, shape))
+            return _small(given, shape, found) or _staged(
+                _buffered(given, found), shape, (given, found)
+            )
         if not found.alike:
             copy = copies.enter_context(with_one_line_end(here, shape.delimiter, shape.quote))
             given, here = replace(given, converted=copy), replace(here, path=copy)
@@ -99,42 +98,47 @@ def csv(session: Session, given: Given) -> Staged:
         return _copied(session, _buffered(given, found), shape, (here, found))
 
 
-def _alike(given: Given, shape: _Shape) -> Alike | None:
-    """Which files can be read together with this one: to read thousands of small ones each by a
-    reader of its own takes longer than all else. Of a small file, all rows are a look too."""
+def _small(given: Given, shape: _Shape, found: Found) -> Small | None:
+    """The file as one that is read with others like it; of a small file, all rows are a look."""
     size = Path(given.path).stat().st_size
-    home = given.path.removesuffix(given.name)
-    if size > _SMALL or home == given.path:
+    if size > _SMALL:
         return None
     # The names come from the paths, the rest has to be the same.
-    same = (shape, home, given.options.get("compression"), given.notation)
-    return Alike(same, size, partial(_together, given, shape, home))
+    same = (shape, given.options.get("compression"), given.notation)
+    staged = _staged(_buffered(given, found), shape, (given, found))
+    return Small(
+        same,
+        size,
+        staged.lines[0],
+        staged.count,
+        alone=lambda: staged,
+        together=partial(_together, staged, given, shape),
+    )
 
 
-def _together(given: Given, shape: _Shape, home: str, staged: Sequence[Staged]) -> Staged:
+def _together(
+    first: Staged, given: Given, shape: _Shape, session: Session, small: Sequence[Small]
+) -> Sequence[Staged]:
     """Files of one shape, read in one go; a row's number is its place in its own file."""
-    lines = tuple(line for each in staged for line in each.lines)
-    paths = ", ".join(path_literal(line.path) for line in lines)
+    del session
+    files = tuple(each.file for each in small)
     names = ", ".join(quoted(name) for name in shape.names)
     given = replace(given, limit=None, buffer=max(_SMALL * 2, given.buffer))
 
     def reading(bad_lines: str, columns: Columns) -> str:
         del columns
-        return (
-            f"select {names}, substr(__file, {len(home) + 1}) as {PART},"
-            f" {ROW} - min({ROW}) over (partition by __file) + 1 as {ROW}"
-            f" from (select *, row_number() over () as {ROW}"
-            f" from {_reader(given, shape, f'[{paths}]', bad_lines + _FILE)})"
-        )
+        more = f"{bad_lines}, filename={literal(FILE)}"
+        return placed(names, f"from {_reader(given, shape, paths(files), more)}", files)
 
-    return replace(
-        staged[0],
-        reading=partial(reading, PASSED),
-        first=partial(reading, KEPT),
-        lines=lines,
-        count=both([each.count for each in staged]),
-        alike=None,
-    )
+    return [
+        replace(
+            first,
+            reading=partial(reading, PASSED),
+            first=partial(reading, KEPT),
+            lines=files,
+            count=both([each.count for each in small]),
+        )
+    ]
 
 
 def _buffered(given: Given, found: Found) -> Given:
@@ -155,7 +159,7 @@ def _count(here: Given, shape: _Shape, found: Found) -> Count | None:
     return replace(made, again=again)
 
 
-def tsv(session: Session, given: Given) -> Staged:
+def tsv(session: Session, given: Given) -> Staged | Small:
     """Tab-separated text."""
     return csv(session, given.with_options(delimiter=given.options.get("delimiter") or "\t"))
 

@@ -165,13 +165,12 @@ def guess(
 
 def united(known: Columns, found: Columns) -> Columns:
     """The columns of JSON with those found later: numbers and texts under one key stay JSON."""
-    made = dict(known)
+    made = {name.lower(): (name, kind) for name, kind in known}
     for name, kind in found:
-        old = made.get(name, NOTHING)
-        if kind not in {old, NOTHING}:
-            made[name] = kind if old == NOTHING else "JSON"
-        made.setdefault(name, kind)
-    return tuple(made.items())
+        there, old = made.get(name.lower(), (name, NOTHING))
+        both = old if kind in (old, NOTHING) else kind if old == NOTHING else "JSON"
+        made[name.lower()] = (there, both)
+    return tuple(made.values())
 
 
 def _raw(kind: str) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from transformer.landing.delimited import csv, tsv
 from transformer.landing.given import Given
-from transformer.landing.objects import json_array, ndjson
+from transformer.landing.json_files import json_array, ndjson
 from transformer.landing.parquet import parquet
 from transformer.landing.sheets import excel
+from transformer.landing.small import Small
 from transformer.landing.staged import Session, Staged
 
-FORMATS: dict[str, Callable[[Session, Given], Staged]] = {
+FORMATS: dict[str, Callable[[Session, Given], Staged | Small]] = {
     "csv": csv,
     "tsv": tsv,
     "ndjson": ndjson,

@@ -95,10 +95,10 @@ class Given(Struct, frozen=True):
             made.append(f"compression={literal(self.options['compression'])}")
         return ", ".join(made)
 
-    def lines(self, more: str = "") -> str:
-        """The file as lines of text: no delimiter, no quote."""
+    def lines(self, more: str = "", place: str = "") -> str:
+        """The file as lines of text, or the files of a place: no delimiter, no quote."""
         return (
-            f"select line from read_csv({self.place}, auto_detect=false, header=false,"
+            f"select * from read_csv({place or self.place}, auto_detect=false, header=false,"
             f" delim={literal(chr(1))}, quote='', escape='', columns={{'line': 'VARCHAR'}},"
             f" {self.reading()}{more})"
         )

@@ -1,4 +1,4 @@
-r"""JSON and NDJSON: each top-level key is a column; what is nested stays JSON.
+r"""Objects of JSON as rows: each top-level key is a column; what is nested stays JSON.
 
 DuckDB reads a number with a point as a DOUBLE, whatever it is read into. Rows in which a number
 may have more digits than that are read once more, with such numbers written as texts: `1.25…`
@@ -10,31 +10,22 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from transformer.errors import LoadError
-from transformer.landing.counting import expected
 from transformer.landing.from_json import marked
-from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import (
     NOTHING,
     PART,
     ROW,
     SURE,
     UNKNOWN,
-    Again,
-    Lines,
     Session,
-    Staged,
     distinct,
 )
-from transformer.landing.text import encoding_of, lines_of
-from transformer.landing.types import SAMPLE
-from transformer.landing.whole import longest_object, refuse_open_array
+from transformer.landing.union import folded
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
@@ -48,125 +39,29 @@ _TEXT_OR_NUMBER = r'("(?:[^"\\]|\\.)*")|(-?[0-9]+\.?[0-9]*[eE]?[-+]?[0-9]*)'
 _MARK = r"\u0001\u0002"
 
 
-def ndjson(session: Session, given: Given) -> Staged:
-    """One JSON object a line."""
-    if encoding_of(given) not in ("utf-8", "ascii"):
-        raise LoadError(
-            f"`{given.name}` is not UTF-8, as JSON has to be", hint="export it as UTF-8"
-        )
+class Objects(Struct):
+    """The objects of one file, or of several. `keys` are those seen so far, in their order; the
+    name of a column is its key, where that can be one."""
 
-    found = None if given.remote else lines_of(given)
-    if found and not given.limit:
-        given = replace(given, buffer=buffer_for(found))
-    certain = found and found.alike and not given.limit
-
-    def lines(more: str) -> str:
-        numbered = (
-            f"select row_number() over () as {ROW}, line as {LINE} from ({given.lines(more)})"
-        )
-        # Trimming every line would cost as much as reading it.
-        some = f"case when {LINE} >= '{{' and {LINE} < '|' then true else trim({LINE}) <> '' end"
-        return given.bounded(f"select * from ({numbered}) where {some}")
-
-    here = (Lines(given.path, given.name, 0),)
-    if given.remote:
-        table = given.table("lines")
-        session.run(f"create or replace temp table {table} as {lines(KEPT)}")
-        return _staged(session, given, f"from {table}", None, here)
-    staged = _staged(session, given, lines(PASSED), lines(KEPT), here)
-    return replace(staged, count=expected(found, 0, 0)) if found and certain else staged
-
-
-def json_array(session: Session, given: Given) -> Staged:
-    """A JSON array of objects, objects one after the other, or the objects that lie at `records`
-    in one document. Raises LoadError where the array has no end."""
-    if not given.remote:
-        refuse_open_array(given)
-    compression = given.options.get("compression")
-    kind = "uncompressed" if compression == "none" else compression
-    packed = f", compression={literal(kind)}" if kind else ""
-    longest = longest_object(given)
-    documents = (
-        f"select json::varchar as {LINE} from read_json_objects({given.place}, format='auto',"
-        f" maximum_object_size={longest}{packed})"
-    )
-    if given.options.get("records"):
-        documents = _records(session, given, documents)
-    objects = given.bounded(f"select row_number() over () as {ROW}, {LINE} from ({documents})")
-    if given.remote or given.options.get("records"):
-        table = given.table("objects")
-        session.run(f"create or replace temp table {table} as {objects}")
-        objects = f"from {table}"
-    return _staged(session, given, objects, None, ())
-
-
-def _records(session: Session, given: Given, documents: str) -> str:
-    """The objects at a path of the document, such as `data.items`, digits as they stand."""
-    path = str(given.options["records"])
-    place = "$" + "".join(f".{json.dumps(step)}" for step in path.removeprefix("$.").split("."))
-    table = given.table("document")
-    session.run(
-        f"create or replace temp table {table} as"
-        f" select json_extract({_with_marks(LINE)}::json, {literal(place)}) as rows"
-        f" from ({documents})"
-    )
-    kinds = {row[0] for row in session.rows(f"select json_type(rows) from {table}")}
-    if kinds - {"ARRAY"}:
-        raise LoadError(
-            f"`{given.name}` has no list at `{path}`",
-            hint="`records` names the keys down to the list of objects, such as `data.items`",
-        )
-    return (
-        f"select {_unmarked('r')} as {LINE} from"
-        f" (select unnest(json_transform(rows, '[\"JSON\"]'))::varchar as r from {table})"
-    )
-
-
-def _staged(
-    session: Session, given: Given, rest: str, first: str | None, lines: tuple[Lines, ...]
-) -> Staged:
-    objects = _Objects(given.name)
-    columns = objects.columns(
-        session, f"select {LINE} from (select * from ({rest})) limit {SAMPLE}"
-    )
-    return Staged(
-        reading=partial(objects.reading, rest),
-        columns=columns,
-        text=True,
-        first=partial(objects.reading, first) if first else None,
-        lines=lines,
-        sure=True,
-        kept=(LINE,),
-        again=Again(objects.more, objects.exact, objects.broken),
-    )
-
-
-class _Objects(Struct):
-    """The objects of one file. `keys` are those seen so far, in their order; the name of a column
-    is its key, where that can be one."""
-
-    part: str
+    parts: tuple[str, ...]
     keys: list[str] = field(default_factory=list)
 
     def columns(self, session: Session, lines: str) -> Columns:
         """The keys of these objects as columns, and what they hold."""
-        objects = f"select try_cast({LINE} as json) as o from ({lines})"
-        structure = session.rows(
-            f"select json_group_structure(o) from ({objects}) where json_type(o) = 'OBJECT'"
-        )[0][0]
-        found = json.loads(structure) if structure else {}
-        kinds: dict[str, Any] = found if isinstance(found, dict) else {}  # of `{}` it says "JSON"
-        if any("\0" in key for key in kinds):
-            raise LoadError(f"`{self.part}` has a key with a zero character", hint="rename the key")
-        self.keys += [key for key in kinds if key not in self.keys]
+        found = structures(session, lines)
+        seen = [(key, kind) for part in self.parts for key, kind in found.get(part, {}).items()]
+        self.keys += dict.fromkeys(key for key, _ in seen if key not in self.keys)
         names = dict(zip(self.keys, distinct(self.keys), strict=True))
-        return tuple((names[key], _json_type(kind)) for key, kind in kinds.items())
+        return folded(((names[key], kind) for key, kind in seen), text=True)
 
     def more(self, session: Session, left: str) -> Columns:
         """The columns of the rows that were left."""
-        return self.columns(
-            session, f"select {LINE} from {left} where {PART} = {literal(self.part)}"
-        )
+        return self.columns(session, f"select {PART}, {LINE} from {left} where {self.mine}")
+
+    @property
+    def mine(self) -> str:
+        """The condition that a row is of one of these files."""
+        return f"{PART} in ({', '.join(map(literal, self.parts))})"
 
     def _known(self, columns: Columns) -> list[tuple[str, str, str]]:
         """The columns that this file has: key, name, what it holds."""
@@ -189,15 +84,15 @@ class _Objects(Struct):
         # parsed again where it does not.
         parsed = f"try_cast({LINE} as json)"
         if known and len(whole) == len(known):
-            objects = f"select {ROW}, {LINE}{picks}"
+            objects = f"select {PART}, {ROW}, {LINE}{picks}"
             alike = f"select *, {_verbatim_object(known)} as same"
             looked = f"select *, case when not same then {parsed} end as o"
         else:
-            objects = f"select {ROW}, {LINE}, {parsed} as o, s"
+            objects = f"select {PART}, {ROW}, {LINE}, {parsed} as o, s"
             alike = f"select *, false as same{picks}"
             looked = "select *"
         return (
-            f"select {names}{literal(self.part)} as {PART}, {ROW}, {LINE},"
+            f"select {names}{PART}, {ROW}, {LINE},"
             f" case when same then true else coalesce({_sure(known)}, false) end as {SURE}"
             f" from (select *, case when not same then json_keys(o) end as k"
             f" from ({looked} from ({alike} from ({objects}"
@@ -216,7 +111,7 @@ class _Objects(Struct):
         return (
             f"select {names}{PART}, {ROW} from (select {PART}, {ROW}, o,"
             f" json_transform(o, {_shape(whole, _cold)}) as s from (select {PART}, {ROW},"
-            f" {_with_marks(LINE)}::json as o from {left} where {PART} = {literal(self.part)}"
+            f" {with_marks(LINE)}::json as o from {left} where {self.mine}"
             f" and {_reason(LINE)} is null))"
         )
 
@@ -225,7 +120,7 @@ class _Objects(Struct):
         return (
             f"select {PART} as part, {ROW} as row_number, null::varchar as column_name,"
             f" {LINE} as record, {_reason(LINE)} as reason from {left}"
-            f" where {PART} = {literal(self.part)} and {_reason(LINE)} is not null"
+            f" where {self.mine} and {_reason(LINE)} is not null"
         )
 
 
@@ -300,12 +195,12 @@ def _sure(known: Sequence[tuple[str, str, str]]) -> str:
     keys = ", ".join(literal(key) for key, _, _ in known)
     there = " and ".join(f"{_short(n)} is not null" for n in range(len(known)))
     listed = f"[{keys}]::varchar[]"
-    same_keys = (
-        f"case when len(k) = {len(known)}{f' and {there}' if there else ''} then true"
-        f" when k = {listed} then len(k) > 0 or json_type(o) = 'OBJECT'"
-        f" else list_has_all({listed}, k) and len(list_distinct(k)) = len(k)"
-        " and json_type(o) = 'OBJECT' end"
-    )
+    objects = "json_type(o) = 'OBJECT'"
+    alike = [(f"k = {listed}", f"len(k) > 0 or {objects}")]
+    if known:
+        alike.insert(0, (f"len(k) = {len(known)} and {there}", "true"))
+    others = f"list_has_all({listed}, k) and len(list_distinct(k)) = len(k) and {objects}"
+    same_keys = _cases(alike, others)
     wrong = [f"not coalesce({same_keys}, false)"]
     for n, (_, _, kind) in enumerate(known):
         if kind == NOTHING:
@@ -370,14 +265,14 @@ def _verbatim(name: str, key: str) -> str:
     return _cases([(f"{name} is null or not contains({name}, '.')", "true")], ways)
 
 
-def _with_marks(line: str) -> str:
+def with_marks(line: str) -> str:
     """The line; numbers in it are marked texts where one of them is long."""
     opened = f"replace({marked(line, _TEXT_OR_NUMBER)}, chr(1), {literal(chr(34) + _MARK)})"
     closed = f"replace({opened}, chr(2), {literal(chr(34))})"
     return f"(case when regexp_matches({line}, {literal(_LONG)}) then {closed} else {line} end)"
 
 
-def _unmarked(text: str) -> str:
+def unmarked(text: str) -> str:
     """JSON text with the numbers back in their places."""
     marked = literal('"' + _MARK.replace("\\", "\\\\") + '([^"]*)"')
     return f"regexp_replace({text}, {marked}, '\\1', 'g')"
@@ -385,8 +280,8 @@ def _unmarked(text: str) -> str:
 
 def _exactly(pick: str, kind: str) -> str:
     if kind == "JSON":
-        return f"{_unmarked(f'{pick}::varchar')}::json"
-    return f"replace({pick}::varchar, chr(1) || chr(2), '')"
+        return f"{unmarked(f'{pick}::varchar')}::json"
+    return f"replace({unmarked(f'{pick}::varchar')}, chr(1) || chr(2), '')"
 
 
 def _reason(line: str) -> str:
@@ -399,6 +294,24 @@ def _reason(line: str) -> str:
         f" when contains({line}, {literal(_MARK)}) and regexp_matches({line}, {literal(_LONG)})"
         f" then 'a control character beside a long number' end"
     )
+
+
+def structures(session: Session, lines: str) -> dict[str, dict[str, str]]:
+    """By part, the keys of its objects in their order, with the type of the column of each. Raises
+    LoadError."""
+    objects = f"select {PART}, try_cast({LINE} as json) as o from ({lines})"
+    found = session.rows(
+        f"select {PART}, json_group_structure(o) from ({objects})"
+        f" where json_type(o) = 'OBJECT' group by {PART}"
+    )
+    return {part: _column_types(part, json.loads(structure)) for part, structure in found}
+
+
+def _column_types(part: str, keys: Any) -> dict[str, str]:
+    kinds: dict[str, Any] = keys if isinstance(keys, dict) else {}  # of `{}` it says "JSON"
+    if any("\0" in key for key in kinds):
+        raise LoadError(f"`{part}` has a key with a zero character", hint="rename the key")
+    return {key: _json_type(kind) for key, kind in kinds.items()}
 
 
 def _json_type(kind: Any) -> str:

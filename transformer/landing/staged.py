@@ -87,15 +87,6 @@ def rejected(files: Sequence[Lines]) -> str:
     )
 
 
-class Alike(Struct, frozen=True):
-    """A small file that can be read together with others of the same `shape`: its size, and how
-    several stagings are read as one."""
-
-    shape: object
-    size: int
-    together: Callable[[Sequence[Staged]], Staged]
-
-
 class Staged(Struct, frozen=True):
     """What a source offers, as SQL.
 
@@ -109,7 +100,6 @@ class Staged(Struct, frozen=True):
     staging whose values are text all the same, of exactly the type that the source says.
     `repeats`: rows that were landed before may be offered again, as a table does; a file is only
     offered when it is new. `count` is how many rows there are, where that is known without reading.
-    `alike` says with which other files it can be read in one go.
     """
 
     reading: Callable[[Columns], str]
@@ -125,7 +115,6 @@ class Staged(Struct, frozen=True):
     repeats: bool = False
     notation: Any = None
     count: Count | None = None
-    alike: Alike | None = None
 
     @property
     def broken(self) -> str | None:

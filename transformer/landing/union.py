@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
 
 from transformer.landing.counting import both
 from transformer.landing.nested import is_nested
+from transformer.landing.small import Small, gathered
 from transformer.landing.staged import NOTHING, PART, ROW, SURE, UNKNOWN, Again, Session, Staged
 from transformer.landing.types import joined
 from transformer.names import quoted
 from transformer.steps import Columns
 
-# So many bytes of small files are read together: their rows are numbered in memory.
-_TOGETHER = 64 << 20
 
-
-def united(session: Session, staged: Sequence[Staged]) -> Staged:
-    """Several stagings as one. Columns of text get the first kind that is known of them; typed
+def united(session: Session, offered: Sequence[Staged | Small]) -> Staged:
+    """Several files as one staging. Columns of text get the first kind that is known of them; typed
     ones a type that holds every value of all files, or else they are text, to be looked at."""
-    staged = [each for group in _gathered(staged) for each in group]
+    staged = gathered(session, offered)
     if len(staged) == 1:
         return staged[0]
-    if len({each.again is None for each in staged}) > 1:
-        staged = [_slowly(session, number, each) for number, each in enumerate(staged)]
     text = all(each.text for each in staged)
+    plain: set[str] = set()
+    if len({each.again is None for each in staged}) > 1:
+        plain = {n.lower() for each in staged if each.again is None for n, _ in each.columns}
+        staged = [_slowly(session, number, each) for number, each in enumerate(staged)]
     columns = _merged(staged, text=text)
+    if text:  # what stands in a file of plain text need not be JSON
+        columns = tuple(
+            (n, "VARCHAR" if kind == "JSON" and n.lower() in plain else kind) for n, kind in columns
+        )
     sure = any(each.sure for each in staged)
     kept = tuple(dict.fromkeys(k for each in staged for k in each.kept))
     return Staged(
@@ -45,25 +47,6 @@ def united(session: Session, staged: Sequence[Staged]) -> Staged:
         notation=staged[0].notation,
         count=both([each.count for each in staged]),
     )
-
-
-def _gathered(staged: Sequence[Staged]) -> Iterator[Sequence[Staged]]:
-    """Small files that follow each other and are alike, as one staging; others as they are."""
-    for _, group in groupby(_numbered(staged), key=itemgetter(0)):
-        members = [each for _, each in group]
-        alike = members[0].alike
-        yield [alike.together(members)] if alike and len(members) > 1 else members
-
-
-def _numbered(staged: Sequence[Staged]) -> Iterator[tuple[int, Staged]]:
-    """The number of the group that each is in, of at most so many bytes."""
-    group, size, shape = 0, 0, None
-    for each in staged:
-        alike = each.alike
-        if alike is None or alike.shape != shape or size + alike.size > _TOGETHER:
-            group, size, shape = group + 1, 0, alike.shape if alike else None
-        size += alike.size if alike else 0
-        yield group, each
 
 
 def _slowly(session: Session, number: int, staged: Staged) -> Staged:
@@ -91,10 +74,10 @@ def _merged(staged: Sequence[Staged], *, text: bool) -> Columns:
         for each in staged
         for name, kind in each.columns
     )
-    return _folded(offered, text=text)
+    return folded(offered, text=text)
 
 
-def _folded(columns: Iterable[tuple[str, str]], *, text: bool) -> Columns:
+def folded(columns: Iterable[tuple[str, str]], *, text: bool) -> Columns:
     """The columns of several files by folded name, each with a type for all of them."""
     made: dict[str, tuple[str, str]] = {}
     for name, kind in columns:
@@ -174,7 +157,7 @@ def _again(staged: Sequence[Staged]) -> Again:
 
     def columns(session: Session, left: str) -> Columns:
         found = (column for each in slow for column in each.columns(session, left))
-        return _folded(found, text=True)
+        return folded(found, text=True)
 
     def rows(left: str, known: Columns) -> str:
         queries = [each.rows(left, known) for each in slow]

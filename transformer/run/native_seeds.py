@@ -13,6 +13,7 @@ from transformer.landing.delimited import csv
 from transformer.landing.given import FRESH_REJECTS, Given
 from transformer.landing.staged import ROW, UNKNOWN, Staged
 from transformer.landing.types import Slot, infer
+from transformer.landing.union import united
 from transformer.names import quoted
 
 _TYPES = "repair the file, or change its `column_types` or `delimiter` in YAML"
@@ -44,7 +45,7 @@ def _staged(session: Session, body: SeedBody, path: Path) -> Staged:
         "encoding": config.get("encoding") or "utf-8",
     }
     try:
-        return csv(session, Given(0, body.seed.path, str(path), options))
+        return united(session, [csv(session, Given(0, body.seed.path, str(path), options))])
     except LoadError as error:
         raise LoadError(error.what, Where(body.seed.path, 1), hint=error.hint) from None
 

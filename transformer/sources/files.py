@@ -11,12 +11,14 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from stat import S_ISREG
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -25,6 +27,7 @@ from transformer.compile.world import secrets_of
 from transformer.errors import Fault, TransformError
 from transformer.landing.formats import FORMATS
 from transformer.landing.given import FRESH_REJECTS, Given
+from transformer.landing.small import Small
 from transformer.landing.staged import Cursor, Session, Staged
 from transformer.landing.union import united
 from transformer.landing.whole import not_whole, packing, unpacked
@@ -35,6 +38,8 @@ from transformer.project.schema import Field, Fields
 from transformer.redaction import without_passwords
 from transformer.sources import Request
 from transformer.sources._s3 import secret
+
+T = TypeVar("T")
 
 FIELDS: Fields = (
     Field(
@@ -290,10 +295,13 @@ class FileReader(Struct):
         if not parts:
             raise self._nothing(", ".join(self.request.options["path"]))
         session.run(FRESH_REJECTS)
-        staged = [self._one(session, number, part, limit) for number, part in enumerate(parts)]
-        return united(session, staged)
+        offered = [self._one(session, number, part, limit) for number, part in enumerate(parts)]
+        try:
+            return united(session, offered)
+        except TransformError as error:
+            raise error.at(self.request.place) from None
 
-    def _one(self, session: Session, number: int, part: Part, limit: int | None) -> Staged:
+    def _one(self, session: Session, number: int, part: Part, limit: int | None) -> Staged | Small:
         kind = self.request.options.get("format") or self._format(part.name)
         file = self._local.get(part.name)
         given = Given(
@@ -304,12 +312,23 @@ class FileReader(Struct):
             declared=tuple(column.name for column in self.request.table.described.columns),
             limit=limit,
         )
-        try:
+
+        def read() -> Staged | Small:
             if file and file.stat().st_size == 0:
                 raise self.request.error(
                     f"`{part.name}` is empty", hint="remove it, or export it again"
                 )
             return FORMATS[kind](session, self._whole(session, given, kind))
+
+        made = self._read(part, kind, read)
+        if isinstance(made, Small):
+            return replace(made, alone=partial(self._read, part, kind, made.alone))
+        return made
+
+    def _read(self, part: Part, kind: str, how: Callable[[], T]) -> T:
+        """What comes of reading a file. Raises LoadError, which names it."""
+        try:
+            return how()
         except Fault as fault:
             raise self.request.error(
                 f"`{part.name}` cannot be read as {kind}: {_first(fault)}",
@@ -328,9 +347,10 @@ class FileReader(Struct):
 
     def _whole(self, session: Session, given: Given, kind: str) -> Given:
         """The file as all of it is read: unpacked, and fetched where only that tells its end.
-        A mere look reads it as it lies."""
+        A mere look reads it as it lies, unless it is one of many small ones."""
         packed = kind not in _OWN_PACKING and bool(packing(given.path, given.options))
-        if given.limit or not (packed or (given.remote and kind == "json")):
+        look = given.limit and (given.remote or Path(given.path).stat().st_size > _LITTLE)
+        if look or not (packed or (given.remote and kind == "json")):
             return given
         folder = self._folder()
         if given.remote:
@@ -368,6 +388,8 @@ def _identity(size: int, modified: datetime | None) -> str:
     return f"{size}:{modified}" if modified and modified.year > 1970 else ""
 
 
+# A packed file up to this size is unpacked for a look too.
+_LITTLE = 1 << 16
 # A change that is not older than this may be followed by one with the same times.
 _RECENT = 2_000_000_000
 # Formats that hold packed parts themselves.

@@ -1,0 +1,254 @@
+"""Files of JSON and NDJSON, read as lines or documents; `objects.py` makes rows of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from transformer.errors import LoadError
+from transformer.landing.counting import Count, both, expected
+from transformer.landing.given import KEPT, PASSED, Given, buffer_for
+from transformer.landing.objects import LINE, Objects, structures, unmarked, with_marks
+from transformer.landing.small import FILE, Small, paths, placed
+from transformer.landing.staged import PART, ROW, Again, Lines, Session, Staged, distinct
+from transformer.landing.text import encoding_of, lines_of, with_one_line_end
+from transformer.landing.types import SAMPLE
+from transformer.landing.union import folded
+from transformer.landing.whole import longest_object, packing, refuse_open_array
+from transformer.names import literal
+from transformer.steps import Columns
+
+# Files up to this size are read with others like them, and looked at whole.
+_SMALL = 1 << 18
+# Trimming every line would cost as much as reading it.
+_SOME = f"case when {LINE} >= '{{' and {LINE} < '|' then true else trim({LINE}) <> '' end"
+
+
+def ndjson(session: Session, given: Given) -> Staged | Small:
+    """One JSON object a line."""
+    if encoding_of(given) not in ("utf-8", "ascii"):
+        raise LoadError(
+            f"`{given.name}` is not UTF-8, as JSON has to be", hint="export it as UTF-8"
+        )
+    if given.remote:
+        return _lines_copied(session, given)
+    found = lines_of(given)
+    if not found.alike:
+        with with_one_line_end(given, "", "") as copy:
+            return _lines_copied(session, replace(given, converted=copy))
+    if not given.limit:
+        given = replace(given, buffer=buffer_for(found))
+    count = None if given.limit else expected(found, 0, 0)
+    here = Lines(given.path, given.name, 0)
+
+    def alone() -> Staged:
+        staged = _staged(session, given, _lines(given, PASSED), _lines(given, KEPT), (here,))
+        return replace(staged, count=count)
+
+    return _small(given, here, count, alone, _lines_together) or alone()
+
+
+def _lines_copied(session: Session, given: Given) -> Staged:
+    """Lines that are read once: they come over a network, or the file is gone when they land."""
+    table = given.table("lines")
+    session.run(f"create or replace temp table {table} as {_lines(given, KEPT)}")
+    return _staged(
+        session,
+        given,
+        f"from {table}",
+        None,
+        (Lines(given.converted or given.path, given.name, 0),),
+    )
+
+
+def _lines(given: Given, more: str) -> str:
+    numbered = (
+        f"select {given.part} as {PART}, row_number() over () as {ROW}, line as {LINE}"
+        f" from ({given.lines(more)})"
+    )
+    return given.bounded(f"select * from ({numbered}) where {_SOME}")
+
+
+def json_array(session: Session, given: Given) -> Staged | Small:
+    """A JSON array of objects, objects one after the other, or the objects that lie at `records`
+    in one document. Raises LoadError where the array has no end."""
+    if not given.remote:
+        refuse_open_array(given)
+    file = Lines(given.path, given.name, 0)
+    alone = partial(_documents_alone, session, given, file)
+    return _small(given, file, None, alone, _documents_together) or alone()
+
+
+def _documents_alone(session: Session, given: Given, file: Lines) -> Staged:
+    read = _documents(given, given.place, longest_object(given))
+    documents = f"select {literal(file.path)} as {FILE}, json::varchar as {LINE} from {read}"
+    if given.options.get("records"):
+        documents = _records(session, given, documents, (file,))
+    objects = given.bounded(
+        f"select {given.part} as {PART}, row_number() over () as {ROW}, {LINE} from ({documents})"
+    )
+    if given.remote or given.options.get("records"):
+        objects = _kept(session, given, objects)
+    return _staged(session, given, objects, None, ())
+
+
+def _documents(given: Given, place: str, longest: int, more: str = "") -> str:
+    compression = given.options.get("compression")
+    kind = "uncompressed" if compression == "none" else compression
+    packed = f", compression={literal(kind)}" if kind else ""
+    return f"read_json_objects({place}, format='auto', maximum_object_size={longest}{packed}{more})"
+
+
+def _kept(session: Session, given: Given, objects: str) -> str:
+    table = given.table("objects")
+    session.run(f"create or replace temp table {table} as {objects}")
+    return f"from {table}"
+
+
+def _records(session: Session, given: Given, documents: str, files: Sequence[Lines]) -> str:
+    """The objects at a path of each document, such as `data.items`, digits as they stand."""
+    path = str(given.options["records"])
+    place = "$" + "".join(f".{json.dumps(step)}" for step in path.removeprefix("$.").split("."))
+    table = given.table("document")
+    session.run(
+        f"create or replace temp table {table} as"
+        f" select {FILE}, json_extract({with_marks(LINE)}::json, {literal(place)}) as rows"
+        f" from ({documents})"
+    )
+    odd = "json_type(rows) is distinct from 'ARRAY'"
+    for (found,) in session.rows(f"select {FILE} from {table} where {odd} limit 1"):
+        name = next(file.part for file in files if file.path == found)
+        raise LoadError(
+            f"`{name}` has no list at `{path}`",
+            hint="`records` names the keys down to the list of objects, such as `data.items`",
+        )
+    return (
+        f"select {FILE}, {unmarked('r')} as {LINE} from"
+        f" (select {FILE}, unnest(json_transform(rows, '[\"JSON\"]'))::varchar as r from {table})"
+    )
+
+
+def _staged(
+    session: Session, given: Given, rest: str, first: str | None, lines: tuple[Lines, ...]
+) -> Staged:
+    objects = Objects((given.name,))
+    sample = f"select {PART}, {LINE} from (select * from ({rest})) limit {SAMPLE}"
+    columns = objects.columns(session, sample)
+    return _of(objects, columns, rest, first, lines)
+
+
+def _of(
+    objects: Objects, columns: Columns, rest: str, first: str | None, lines: tuple[Lines, ...]
+) -> Staged:
+    return Staged(
+        reading=partial(objects.reading, rest),
+        columns=columns,
+        text=True,
+        first=partial(objects.reading, first) if first else None,
+        lines=lines,
+        sure=True,
+        kept=(LINE,),
+        again=Again(objects.more, objects.exact, objects.broken),
+    )
+
+
+# ------------------------------------------------------------------ small files together
+Together = Callable[[Given, Session, Sequence[Small]], Sequence[Staged]]
+
+
+def _small(
+    given: Given, file: Lines, count: Count | None, alone: Callable[[], Staged], together: Together
+) -> Small | None:
+    """The file as one that is read with others like it."""
+    if given.remote or packing(given.path, given.options):
+        return None
+    size = Path(given.path).stat().st_size
+    if size > _SMALL:
+        return None
+    shape = (together.__name__, given.options.get("compression"))
+    return Small(shape, size, file, count, alone, partial(together, given))
+
+
+def _lines_together(given: Given, session: Session, small: Sequence[Small]) -> Sequence[Staged]:
+    given = replace(given, limit=None, buffer=max(_SMALL * 2, given.buffer))
+
+    def lines(more: str, files: Sequence[Lines]) -> str:
+        read = given.lines(f"{more}, filename={literal(FILE)}", paths(files))
+        rows = placed(f"line as {LINE}", read, files)
+        return f"select * from ({rows}) where {_SOME}"
+
+    def staged(objects: Objects, columns: Columns, members: Sequence[Small]) -> Staged:
+        files = tuple(each.file for each in members)
+        made = _of(objects, columns, lines(PASSED, files), lines(KEPT, files), files)
+        return replace(made, count=both([each.count for each in members]))
+
+    kinds = structures(session, lines(PASSED, [each.file for each in small]))
+    return [staged(*group) for group in _grouped(small, kinds)]
+
+
+def _documents_together(given: Given, session: Session, small: Sequence[Small]) -> Sequence[Staged]:
+    given = replace(given, limit=None)
+    longest = max(each.size for each in small) + 1
+    files = [each.file for each in small]
+    read = _documents(given, paths(files), longest, f", filename={literal(FILE)}")
+    documents = f"select {FILE}, json::varchar as {LINE} from {read}"
+    if given.options.get("records"):
+        documents = _records(session, given, documents, files)
+    table = _kept(session, given, placed(LINE, documents, files))
+    groups = _grouped(small, structures(session, table))
+
+    def staged(objects: Objects, columns: Columns, members: Sequence[Small]) -> Staged:
+        del members
+        mine = f"{table} where {objects.mine}" if len(groups) > 1 else table
+        return _of(objects, columns, mine, None, ())
+
+    return [staged(*group) for group in groups]
+
+
+def _grouped(
+    small: Sequence[Small], kinds: Mapping[str, Mapping[str, str]]
+) -> list[tuple[Objects, Columns, list[Small]]]:
+    """Files one after the other whose keys get the same columns in one table as by themselves, and
+    these columns. Keys that differ only in case are one column in two files, and two in one."""
+    groups = [_Group()]
+    for each in small:
+        keys = kinds.get(each.file.part, {})
+        if not groups[-1].takes(keys):
+            groups.append(_Group())
+            groups[-1].takes(keys)
+        groups[-1].members.append(each)
+        groups[-1].columns += [(groups[-1].names[key], kind) for key, kind in keys.items()]
+    return [
+        (
+            Objects(tuple(each.file.part for each in group.members), list(group.names)),
+            folded(group.columns, text=True),
+            group.members,
+        )
+        for group in groups
+    ]
+
+
+class _Group(Struct):
+    """Files that are read as one: the names of all their keys, and each file's columns."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    members: list[Small] = field(default_factory=list)
+    columns: list[tuple[str, str]] = field(default_factory=list)
+
+    def takes(self, keys: Iterable[str]) -> bool:
+        """Whether these keys have the names here that they have in a file of their own; if so,
+        they are taken."""
+        own = dict(zip(keys, distinct(keys), strict=True))
+        there = self.names
+        if own.keys() - there.keys():
+            listed = [*there, *(key for key in own if key not in there)]
+            there = dict(zip(listed, distinct(listed), strict=True))
+        if any(there[key] != name for key, name in own.items()):
+            return False
+        self.names = there
+        return True
