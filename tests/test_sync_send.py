@@ -233,6 +233,24 @@ def test_a_preview_leaves_the_ledger_as_it_was(home: Warehouse, there: Receiver)
     ]
 
 
+def test_a_log_whose_ledger_is_gone_is_not_taken_for_a_new_one(
+    home: Warehouse, there: Receiver
+) -> None:
+    home.sync()
+    log = home.ledger.with_name(f"{home.ledger.name}.wal")
+    kept = home.ledger.rename(home.folder / "kept")
+    log.write_bytes(b"rows of a process that was killed")
+    for attempt in (home.sync, home.preview):
+        with pytest.raises(WarehouseError, match="which is not there") as caught:
+            attempt()
+        assert caught.value.hint
+    assert len(there.requests) == 1
+    assert log.read_bytes() == b"rows of a process that was killed"
+    log.unlink()
+    kept.rename(home.ledger)
+    assert home.sync().sent == 0
+
+
 def test_the_ledger_is_a_file_of_the_stated_version(home: Warehouse) -> None:
     home.sync()
     with duckdb.connect(str(home.ledger), read_only=True) as con:

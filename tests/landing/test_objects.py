@@ -167,3 +167,17 @@ def test_numbers_and_texts_of_objects_stand_beside_plain_text(tmp_path: Path) ->
             "x", '{"k": 1}', None, "5", "t", None, "0.12345678901234567890",
             '{"k":[1.12345678901234567890]}',
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a.ndjson", "a.json"])
+def test_a_look_knows_the_type_of_numbers_beside_what_is_nested(tmp_path: Path, name: str) -> None:
+    """Such rows are read twice when they land, so a look has to read them twice too."""
+    rows = [{"lat": 52.52000659999, "deep": {"a": 1}, "id": n} for n in range(3)]
+    rows[1]["late"] = 0.1234567890123
+    with lab(tmp_path, path=name) as here:
+        here.write(name, "\n".join(map(json.dumps, rows)))
+        assert dict(here.peek()[:4]) == {
+            "lat": "DOUBLE", "deep": "JSON", "id": "BIGINT", "late": "DOUBLE",
+        }  # fmt: skip
+        here.load()
+        assert here.columns() == dict(here.peek()[:4])

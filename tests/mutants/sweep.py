@@ -3,32 +3,37 @@
     python -m tests.mutants.sweep landing --count 15 --seed 1
 
 cosmic-ray makes the changes, one at a time, in a copy of the checkout; the sample is seeded. The
-tests of the room itself run first, then those of the whole tool. A change in an annotation is
-none: it is never evaluated. What lives is printed with its difference, to be argued or tested.
+tests that run a changed line are tried (`noticed.py`), by a map that is made once for a state of
+the code by running all of them (`covered.py`). A change in an annotation is none: it is never
+evaluated. What lives is printed with its difference, to be argued or tested.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import json
 import os
 import random
+import shlex
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+
+from tests.mutants.covered import collect
 
 ROOT = Path(__file__).parents[2]
 TOP = "top"
 # Not of any room: they look at the code, the pages, or at speed.
 ELSEWHERE = ("test_house", "test_docs", "test_benchmarks", "test_hostile", "test_argv")
-LIMIT = 1200.0  # seconds for the tests of one change
+LIMIT = 600.0  # seconds for the tests of one change: they end before
 
 
 def main() -> int:
@@ -36,26 +41,45 @@ def main() -> int:
     words.add_argument("rooms", nargs="+", help=f"folders of transformer/, or `{TOP}`")
     words.add_argument("--count", type=int, default=15, help="changes of each room")
     words.add_argument("--seed", type=int, default=1)
-    words.add_argument("--cosmic-ray", default="cosmic-ray", help="the command")
+    words.add_argument("--cosmic-ray", required=True, help="the command, in its environment")
     given = words.parse_args()
-    named = given.cosmic_ray
-    ray = str(Path(named).absolute()) if "/" in named else named
+    ray = str(Path(given.cosmic_ray).absolute())
     lived = 0
     with tempfile.TemporaryDirectory(prefix="mutants_") as name:
-        copy = Path(name)
+        copy, original = Path(name) / "copy", Path(name) / "original"
         copied(copy)
+        shutil.copytree(copy / "transformer", original / "transformer")
+        known = the_map(copy, Path(name), Path(given.cosmic_ray).absolute())
         env = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-        every = commands(copy, given.rooms)
-        if subprocess.run(["sh", "-c", every], cwd=copy, env=env, check=False).returncode:
-            raise SystemExit("the tests fail without a change: nothing can be told")
         for room in given.rooms:
             session = copy / f"{room}.sqlite"
-            config = configured(copy, room)
+            config = configured(copy, room, [str(known), str(original)])
             subprocess.run([ray, "init", config, session], cwd=copy, env=env, check=True)
             sample(copy, session, given.count, given.seed)
             subprocess.run([ray, "exec", config, session], cwd=copy, env=env, check=True)
             lived += report(session, room, given.seed)
     return int(lived > 0)
+
+
+def the_map(copy: Path, home: Path, cosmic_ray: Path) -> Path:
+    """The file that says which tests run which lines, kept beside the tool that makes changes."""
+    state = hashlib.sha256()
+    for folder in ("transformer", "tests"):
+        for path in sorted((copy / folder).rglob("*.py")):
+            state.update(path.read_bytes())
+    known = cosmic_ray.parent.parent / f"covered-{state.hexdigest()[:12]}.duckdb"
+    if not known.exists():
+        packages = next(cosmic_ray.parent.parent.glob("lib/python*/site-packages"))
+        collect(copy, home / "tracing", packages, _tests(copy), known)
+    return known
+
+
+def _tests(copy: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(copy))
+        for path in (copy / "tests").rglob("test_*.py")
+        if not path.name.startswith(ELSEWHERE) and "dbt_suite" not in path.parts
+    )
 
 
 def copied(copy: Path) -> None:
@@ -68,7 +92,7 @@ def copied(copy: Path) -> None:
             shutil.copy2(ROOT / each, copy / each, follow_symlinks=False)
 
 
-def configured(copy: Path, room: str) -> Path:
+def configured(copy: Path, room: str, given: Sequence[str]) -> Path:
     modules = sorted(
         str(path.relative_to(copy))
         for path in (copy / "transformer").glob("*.py" if room == TOP else f"{room}/**/*.py")
@@ -76,34 +100,16 @@ def configured(copy: Path, room: str) -> Path:
     if not modules:
         raise SystemExit(f"there is no room `{room}`")
     config = copy / "cosmic-ray.toml"
+    words = [sys.executable, "-m", "tests.mutants.noticed"]
     config.write_text(
         "[cosmic-ray]\n"
         f"module-path = {json.dumps(modules)}\n"
         f"timeout = {LIMIT}\n"
         "excluded-modules = []\n"
-        f"test-command = {json.dumps('sh -c ' + json.dumps(commands(copy, [room])))}\n"
+        f"test-command = {json.dumps(shlex.join([*words, *given]))}\n"
         '[cosmic-ray.distributor]\nname = "local"\n'
     )
     return config
-
-
-def commands(copy: Path, rooms: Sequence[str]) -> str:
-    """The tests of these rooms, and where they pass those of the whole tool."""
-    own = [f"tests/{name}" for room in rooms for name in _mirrors(copy, room)]
-    rest = sorted(
-        f"tests/{path.name}"
-        for path in (copy / "tests").glob("test_*.py")
-        if not path.name.startswith(ELSEWHERE)
-    )
-    pytest = f"{sys.executable} -m pytest -x -q -n 2 --dist worksteal -p no:cacheprovider"
-    return " && ".join(f"{pytest} {' '.join(each)}" for each in (own, rest) if each)
-
-
-def _mirrors(copy: Path, room: str) -> Iterator[str]:
-    """The folders of tests of this room: some have a name of their own."""
-    for name in (room, f"{room}_dbt", *(("checks",) if room == "compile" else ())):
-        if (copy / "tests" / name).is_dir():
-            yield name
 
 
 def sample(copy: Path, session: Path, count: int, seed: int) -> None:

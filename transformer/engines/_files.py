@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from transformer.cloning import logs
+from transformer.errors import WarehouseError
 from transformer.names import literal
 from transformer.permissions import beside, create
 
@@ -51,3 +52,15 @@ def without_log(path: Path) -> None:
     log = path.with_name(f"{path.name}.wal")
     if log.exists() and not log.stat().st_size:
         log.unlink()
+
+
+def stands(path: Path, hint: str) -> bool:
+    """Whether there is a database file. Raises WarehouseError where only its log is there: DuckDB
+    would read it into a new file."""
+    if path.exists():
+        return True
+    for log in logs(path):
+        raise WarehouseError(
+            f"`{log.name}` holds what was written to `{path.name}`, which is not there", hint=hint
+        )
+    return False

@@ -9,7 +9,17 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.errors import LoadError
-from transformer.landing.staged import NOTHING, OWN, SURE, UNKNOWN, Cursor, Session, Staged
+from transformer.landing.staged import (
+    NOTHING,
+    OWN,
+    PART,
+    ROW,
+    SURE,
+    UNKNOWN,
+    Cursor,
+    Session,
+    Staged,
+)
 from transformer.landing.types import (
     EXACT_IN_DOUBLE,
     INTEGERS,
@@ -152,15 +162,31 @@ def guess(
     if not columns:
         return 0, {}
     limit = f" limit {most}" if most else ""
-    more = f", {SURE}" if staged.sure else ""
-    session.run(
-        "create or replace temp table __sample as"
-        f" select {listed(columns)}{more} from ({staged.rows}){limit}"
-    )
-    sure = f" where {SURE}" if staged.sure else ""
-    seen = int(session.rows("select count(*) from __sample")[0][0])
-    rows = f"select __values from __sample{sure}"
+    sample = "create or replace temp table __sample as select"
+    if staged.again:
+        session.run(f"create or replace temp table __looked as from ({staged.rows}){limit}")
+        session.run(f"{sample} {listed(columns)} from ({_exactly(session, staged)})")
+    else:
+        session.run(f"{sample} {listed(columns)} from ({staged.rows}){limit}")
+    looked = "__looked" if staged.again else "__sample"
+    seen = int(session.rows(f"select count(*) from {looked}")[0][0])
+    rows = "select __values from __sample"
     return seen, infer_lists(session, rows, columns, staged.notation or USUAL)
+
+
+def _exactly(session: Session, staged: Staged) -> str:
+    """The query of the rows that were looked at, digits and all."""
+    if staged.again is None or not session.rows(f"select 1 from __looked where not {SURE} limit 1"):
+        return "from __looked"
+    picked = ", ".join((*staged.kept, PART, ROW))
+    session.run(
+        f"create or replace temp table __unsure as select {picked} from __looked where not {SURE}"
+    )
+    names = ", ".join(quoted(name) for name, _ in staged.columns)
+    exact = staged.again.rows("__unsure", staged.columns)
+    return (
+        f"select {names} from __looked where {SURE} union all by name select {names} from ({exact})"
+    )
 
 
 def united(known: Columns, found: Columns) -> Columns:

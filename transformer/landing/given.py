@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.landing.counting import LONGEST_LINE, Lines
-from transformer.landing.staged import REJECTS, SCANS, path_literal
+from transformer.landing.staged import LINE, REJECTS, SCANS, path_literal
 from transformer.landing.types import Notation
 from transformer.names import literal, quoted
 
@@ -99,8 +99,8 @@ class Given(Struct, frozen=True):
         """The file as lines of text, or the files of a place: no delimiter, no quote."""
         return (
             f"select * from read_csv({place or self.place}, auto_detect=false, header=false,"
-            f" delim={literal(chr(1))}, quote='', escape='', columns={{'line': 'VARCHAR'}},"
-            f" {self.reading()}{more})"
+            f" delim={literal(chr(1))}, quote='', escape='',"
+            f" columns={{{literal(LINE)}: 'VARCHAR'}}, {self.reading()}{more})"
         )
 
 

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from transformer.errors import LoadError
 from transformer.landing.counting import Count, both, expected
 from transformer.landing.given import KEPT, PASSED, Given, buffer_for
-from transformer.landing.objects import LINE, Objects, structures, unmarked, with_marks
+from transformer.landing.objects import Objects, structures, unmarked, with_marks
 from transformer.landing.small import FILE, Small, paths, placed
-from transformer.landing.staged import PART, ROW, Again, Lines, Session, Staged, distinct
+from transformer.landing.staged import LINE, PART, ROW, Again, Lines, Session, Staged, distinct
 from transformer.landing.text import encoding_of, lines_of, with_one_line_end
 from transformer.landing.types import SAMPLE
 from transformer.landing.union import folded
@@ -68,7 +68,7 @@ def _lines_copied(session: Session, given: Given) -> Staged:
 
 def _lines(given: Given, more: str) -> str:
     numbered = (
-        f"select {given.part} as {PART}, row_number() over () as {ROW}, line as {LINE}"
+        f"select {given.part} as {PART}, row_number() over () as {ROW}, {LINE}"
         f" from ({given.lines(more)})"
     )
     return given.bounded(f"select * from ({numbered}) where {_SOME}")
@@ -179,7 +179,7 @@ def _lines_together(given: Given, session: Session, small: Sequence[Small]) -> S
 
     def lines(more: str, files: Sequence[Lines]) -> str:
         read = given.lines(f"{more}, filename={literal(FILE)}", paths(files))
-        rows = placed(f"line as {LINE}", read, files)
+        rows = placed(LINE, read, files)
         return f"select * from ({rows}) where {_SOME}"
 
     def staged(objects: Objects, columns: Columns, members: Sequence[Small]) -> Staged:

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from transformer.errors import LoadError
 from transformer.landing.from_json import marked
 from transformer.landing.staged import (
+    LINE,
     NOTHING,
     PART,
     ROW,
@@ -29,7 +30,6 @@ from transformer.landing.union import folded
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
-LINE = "__line"
 # A real number that may have more than 15 digits: eight behind the point or nine before it, or a
 # long one with an exponent. What has fewer is a DOUBLE's, digit for digit.
 _LONG = r"\.[0-9]{8}|[0-9]{9}\.|[0-9]{16}[eE]|[0-9]{9}[eE]-"

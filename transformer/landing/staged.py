@@ -11,6 +11,8 @@ from transformer.landing.counting import Count
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
+# The column of files that are read line by line.
+LINE = "__line"
 # Columns that a reader adds to what it stages: the part a row is of, its number in it, and
 # whether it was read exactly.
 PART, ROW, SURE = "__part", "__row", "__sure"
@@ -24,7 +26,7 @@ OWN: Columns = (
 )
 # Names that a column from outside cannot have: it gets a number behind its own.
 RESERVED = frozenset(
-    {PART, ROW, SURE, "__line", "__file", "__copy", "__own", "__place", "__again", "__record"}
+    {PART, ROW, SURE, LINE, "__file", "__copy", "__own", "__place", "__again", "__record"}
     | {name for name, _ in OWN}
 )
 
@@ -79,7 +81,8 @@ def rejected(files: Sequence[Lines]) -> str:
         " 'Expected Number of Columns: ([0-9]+) Found: ([0-9]+)', '\\2 where \\1 are expected') end"
     )
     return (
-        f"select f.part, e.line - f.before as row_number, {column} as column_name,"
+        f"select f.part, e.line - f.before as row_number,"
+        f" nullif({column}, {literal(LINE)}) as column_name,"
         f" {record} as record, {encoding} || {missing} as reason"
         f" from {REJECTS} e join {SCANS} s using (scan_id, file_id)"
         f" join (values {listed}) f(path, part, before) on f.path = s.file_path"

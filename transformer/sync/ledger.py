@@ -30,13 +30,14 @@ from threading import Lock
 import duckdb
 import pyarrow as pa
 
-from transformer.engines._files import STORAGE, fresh, with_log, without_log
+from transformer.engines._files import STORAGE, fresh, stands, with_log, without_log
 from transformer.errors import WarehouseError
 from transformer.names import literal
 from transformer.permissions import narrow
 from transformer.targets import Batch, Rejection
 
 ALIAS = "transform_sync"
+_LOST = "bring the file back; without it and its log, everything is sent again"
 TABLES = {
     "rows": "activation varchar, key varchar, hash varchar, payload varchar, status varchar, "
     "batch varchar, position bigint, try_hash varchar, try_payload varchar, sent_at timestamptz",
@@ -61,7 +62,7 @@ def attached(
     place = str(path.resolve())
     with _guard:
         if not _users[place]:
-            if not path.exists():
+            if not stands(path, _LOST):
                 fresh(path, warehouse or path)
             narrow(path, warehouse or path)
             _attach(con, path, f"(read_write, storage_version '{STORAGE}')", ALIAS)
@@ -101,7 +102,7 @@ def copied(
 @contextmanager
 def _read_only(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[bool]:
     with _guard:
-        if _users[str(path.resolve())] or not path.exists():
+        if _users[str(path.resolve())] or not stands(path, _LOST):
             yield path.exists()
             return
         _attach(con, path, "(read_only)", ALIAS)
