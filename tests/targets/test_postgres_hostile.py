@@ -353,6 +353,22 @@ def test_a_table_dropped_or_made_again_between_builds_gets_every_row(
     assert "Traceback" not in away.stderr
 
 
+@pytest.mark.parametrize("how", ["truncate people", "delete from people"])
+@pytest.mark.parametrize("mode", ["append", "upsert", "mirror"])
+def test_a_table_emptied_between_builds_gets_every_row_unless_others_may_take_them(
+    tmp_path: Path, url: str, mode: str, how: str
+) -> None:
+    yml = PROJECT["models/_people.yml"].replace("MODE", mode)
+    root = write(tmp_path, {**PROJECT, "models/_people.yml": yml})
+    env = {"CRM_URL": url}
+    transform(root, "build", env=env)
+    ask(url, how)
+    done = transform(root, "build", env=env)
+    assert ("+20 ~0 −0" in done.stderr) == (mode != "append"), done.stderr
+    assert ids(url) == ([] if mode == "append" else list(range(20)))
+    assert "nothing to do" in transform(root, "build", env=env).stderr
+
+
 def test_a_build_counts_what_the_server_took(tmp_path: Path, url: str) -> None:
     yml = PROJECT["models/_people.yml"].replace("MODE", "append")
     root = write(tmp_path, {**PROJECT, "models/_people.yml": yml})

@@ -116,8 +116,9 @@ def lost(graph: Graph, places: Places, synced: Path) -> dict[str, Probe]:
     found: dict[str, Probe] = {}
     for node_id, made in nodes:
         seen = getattr(find(made.kind), "seen", None)
-        now = seen(made.options, places) if seen else None
         known = sent_to.get(made.name)
-        if now == "" or (now and known and known != mark(now)):
+        kept = bool(known and known.holds and made.mode != "append")
+        now = seen(made.options, places, kept) if seen else None
+        if now == "" or (now and known and known.mark != mark(now)):
             found[node_id] = Probe("what was sent is gone")
     return found

@@ -6,13 +6,23 @@ from hashlib import md5
 from pathlib import Path
 
 import duckdb
+from msgspec import Struct
 
 
-def places_of(ledger: Path) -> dict[str, str]:
-    """The mark of each activation's place; nothing while another process syncs."""
+class Known(Struct, frozen=True):
+    """What the ledger knows of a place: its mark, and whether it holds any row."""
+
+    mark: str
+    holds: bool
+
+
+def places_of(ledger: Path) -> dict[str, Known]:
+    """What is known of each activation's place; nothing while another process syncs."""
+    there = "from rows r where r.activation = p.activation and hash is not null"
     try:
         with duckdb.connect(str(ledger), read_only=True) as con:
-            return dict(con.execute("select activation, place from places").fetchall())
+            found = con.execute(f"select activation, place, exists ({there}) from places p")
+            return {name: Known(*known) for name, *known in found.fetchall()}
     except duckdb.Error:
         return {}
 

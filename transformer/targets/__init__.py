@@ -14,8 +14,10 @@ target only has to say how a batch went:
     raise Transient      try again later; the first `done` rows have been answered
     raise ActivateError  give up: a wrong password, a missing table, a wrong address
 
-A module may hold `seen(options, places)`: the session's `place` as it is now, empty where what was
-sent is gone, None where that cannot be seen. A plan asks before it skips an activation.
+A module may hold `seen(options, places, kept)`: the session's `place` as it is now, empty where
+what was sent is gone, None where that cannot be seen. `kept`: rows that were sent should be there
+still; from a table in mode `append` others may take them. A plan asks before it skips an
+activation.
 
 A file whose name begins with `_` is a part of a target, not a kind.
 """

@@ -75,6 +75,7 @@ class Statements(Struct, frozen=True):
     table: str
     columns: str
     identity: str
+    empty: str
     create: str
     explain: str
     settings: str
@@ -103,6 +104,7 @@ class Statements(Struct, frozen=True):
             table=table.sql(),
             columns=columns(table),
             identity=identity(table),
+            empty=empty(table),
             create=_create(shape, table),
             explain=f"explain insert into {table.sql()} ({fields}) select {fields} "
             f"from {table.sql()} where false {conflict}",
@@ -135,6 +137,12 @@ def identity(table: Name) -> str:
         "select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace "
         f"where n.nspname = {literal(table.schema)} and c.relname = {literal(table.table)}"
     )
+
+
+def empty(table: Name) -> str:
+    """The query whether a table that is there has no row, as far as we may see its rows."""
+    whole = f"{literal(table.sql())}::regclass"
+    return f"select not exists (select from {table.sql()}) and not row_security_active({whole})"
 
 
 # What a field holds that its type in Arrow does not say. A HUGEINT may have 39 digits.

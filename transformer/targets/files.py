@@ -80,7 +80,7 @@ class FileSession:
         """Nothing to let go of: no file stays open between batches."""
 
 
-def seen(options: Options, places: Places) -> str | None:
+def seen(options: Options, places: Places, _: bool) -> str | None:
     """The place as it is now, empty where the file is gone."""
     path = places.resolve(str(options["path"]))
     return places.shown(path) if path.is_file() else ""

@@ -38,7 +38,7 @@ from transformer.targets import (
 from transformer.targets._passed_over import PassedOver
 from transformer.targets._patience import Patience
 from transformer.targets._postgres_exact import Column, Exact, cannot_hold, exact
-from transformer.targets._postgres_sql import Limits, Statements, form_of, identity, type_of
+from transformer.targets._postgres_sql import Limits, Statements, empty, form_of, identity, type_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -107,14 +107,16 @@ class PostgresSession:
     forms: Mapping[str, str]
     whole: bool = False
     existed: bool = True
+    emptied: bool = False
     exact: Exact | None = None
     connection: psycopg.Connection | None = field(repr=False, default=None)
     # Rows of mode `append` that the table had already.
     already: int = 0
 
     def intact(self) -> bool:
-        """Whether the table was there: one that was dropped gets every row again."""
-        return self.existed
+        """Whether the table was there, with rows: one that was dropped or emptied gets every row
+        again. In mode `append` others may take the rows away."""
+        return self.existed and not self.emptied
 
     def send(self, batch: Batch) -> Sequence[Rejection]:
         """Rows with a value that a column would change, and rows that the table does not take
@@ -250,8 +252,9 @@ class PostgresSession:
             copy.write(self.write_csv(rows))
 
 
-def seen(options: Options, _: Places) -> str | None:
-    """The place as it is now, empty where the table is gone; None where it cannot be seen."""
+def seen(options: Options, _: Places, kept: bool) -> str | None:
+    """The place as it is now, empty where the table or all its rows are gone; None where it cannot
+    be seen."""
     try:
         import psycopg  # noqa: PLC0415 - an optional extra
         import psycopg.conninfo  # noqa: PLC0415
@@ -265,11 +268,18 @@ def seen(options: Options, _: Places) -> str | None:
         patience.holds(connection.fileno())
         with patience, connection:
             found = connection.execute(identity(table)).fetchone()
-            return _place(psycopg, url, table, found[0]) if found else ""
+            if not found or (kept and _answer(connection.execute(empty(table)))):
+                return ""
+            return _place(psycopg, url, table, found[0])
     except psycopg.Error:
         return None
     finally:
         patience.let_go()
+
+
+def _answer(cursor: Any) -> bool:
+    found = cursor.fetchone()
+    return bool(found and found[0])
 
 
 def _connected(driver: Any, url: str, seconds: int) -> Any:
@@ -369,6 +379,8 @@ def _prepare(session: PostgresSession, shape: Shape, create: bool) -> int:
         session.patience.beat()
         _check_key(session, shape, cursor)
         found = cursor.execute(session.statements.identity).fetchone()
+        if session.existed and session.statements.updates:
+            session.emptied = _answer(cursor.execute(session.statements.empty))
     return int(found[0]) if found else 0
 
 
