@@ -37,6 +37,7 @@ from transformer.targets import (
 )
 from transformer.targets._passed_over import PassedOver
 from transformer.targets._patience import Patience
+from transformer.targets._postgres_connection import answer, connected, place_of
 from transformer.targets._postgres_exact import Column, Exact, cannot_hold, exact
 from transformer.targets._postgres_sql import Limits, Statements, empty, form_of, identity, type_of
 
@@ -146,7 +147,7 @@ class PostgresSession:
     def opened(self) -> psycopg.Connection:
         """The connection, a new one after a loss."""
         if self.connection is None:
-            self.connection = _connected(self.driver, self.url, self.timeout)
+            self.connection = connected(self.driver, self.url, self.timeout)
             self.patience.holds(self.connection.fileno())
             self.patience.beat()
         return self.connection
@@ -264,33 +265,17 @@ def seen(options: Options, _: Places, kept: bool) -> str | None:
     url, table = str(given["url"]), Name(str(given["schema"]), str(given["table"]))
     patience = Patience(LONGEST_LOOK)
     try:
-        connection = _connected(psycopg, url, min(int(given["timeout"]), LONGEST_LOOK))
+        connection = connected(psycopg, url, min(int(given["timeout"]), LONGEST_LOOK))
         patience.holds(connection.fileno())
         with patience, connection:
             found = connection.execute(identity(table)).fetchone()
-            if not found or (kept and _answer(connection.execute(empty(table)))):
+            if not found or (kept and answer(connection.execute(empty(table)))):
                 return ""
-            return _place(psycopg, url, table, found[0])
+            return place_of(psycopg, url, table, found[0])
     except psycopg.Error:
         return None
     finally:
         patience.let_go()
-
-
-def _answer(cursor: Any) -> bool:
-    found = cursor.fetchone()
-    return bool(found and found[0])
-
-
-def _connected(driver: Any, url: str, seconds: int) -> Any:
-    return driver.connect(
-        url,
-        autocommit=True,
-        connect_timeout=max(seconds, 1),
-        application_name="transformer",
-        # What is copied is UTF-8, whatever the database stores.
-        client_encoding="UTF8",
-    )
 
 
 def connect(to: To) -> PostgresSession:
@@ -317,7 +302,7 @@ def connect(to: To) -> PostgresSession:
     try:
         with session.patience:
             found = _prepare(session, to.shape, bool(options["create"]))
-        session.place = _place(driver, session.url, table, found)
+        session.place = place_of(driver, session.url, table, found)
     except driver.Error as error:
         judged = session.judged(error)
         session.close()
@@ -326,12 +311,6 @@ def connect(to: To) -> PostgresSession:
         session.close()
         raise error.at(to.where) from None
     return session
-
-
-def _place(driver: Any, url: str, table: Name, identity: int) -> str:
-    parts = driver.conninfo.conninfo_to_dict(url)
-    server = [str(parts.get(each, "")) for each in ("host", "port", "dbname")]
-    return " ".join([*server, table.sql(), str(identity)])
 
 
 def _driver(to: To) -> Any:
@@ -380,7 +359,7 @@ def _prepare(session: PostgresSession, shape: Shape, create: bool) -> int:
         _check_key(session, shape, cursor)
         found = cursor.execute(session.statements.identity).fetchone()
         if session.existed and session.statements.updates:
-            session.emptied = _answer(cursor.execute(session.statements.empty))
+            session.emptied = answer(cursor.execute(session.statements.empty))
     return int(found[0]) if found else 0
 
 
