@@ -82,6 +82,35 @@ def test_http_formats(tmp_path: Path) -> None:
             here.change(path=f"http://{host}/nope.csv").load()
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.ndjson"])
+def test_an_overlong_line_elsewhere_waits_in_quarantine(tmp_path: Path, name: str) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    with (there / name).open("wb") as out:
+        out.write(b"a,b\n" if name == "a.csv" else b"")
+        for number, length in enumerate((1, 40 << 20, 1)):
+            value = b"x" * length
+            row = b"%d,%s\n" if name == "a.csv" else b'{"a": %d, "b": "%s"}\n'
+            out.write(row % (number, value))
+    with web(there) as host, lab(tmp_path, path=f"http://{host}/{name}") as here:
+        here.load()
+        assert here.rows() == [(0, "x"), (2, "x")]
+        assert [q[1] for q in here.quarantine()] == [2]
+
+
+def test_many_files_elsewhere_may_be_of_any_encoding(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    for number, encoding in enumerate(("utf-8", "utf-16", "utf-8-sig")):
+        (there / f"{number}.csv").write_text(f"a,b\n{number},é\n", encoding=encoding)
+    with web(there) as host:
+        paths = tuple(f"http://{host}/{number}.csv" for number in range(3))
+        with lab(tmp_path, path=paths) as here:
+            here.load()
+            assert here.rows() == [(0, "é"), (1, "é"), (2, "é")]
+            assert here.sources() == [f"{path}#1" for path in paths]
+
+
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
     """A real S3 server with an empty bucket: its address and a client."""

@@ -21,6 +21,8 @@ from msgspec.structs import replace
 from transformer.errors import LoadError
 from transformer.landing.counting import LONGEST_LINE
 from transformer.landing.given import Given
+from transformer.landing.staged import Session
+from transformer.names import literal
 
 _BLOCK = 1 << 20
 _GZIP, _ZSTD = "gzip", "zstd"
@@ -59,6 +61,14 @@ def not_whole(name: str, error: Exception) -> LoadError | None:
         return None
     said = "it ends too early" if isinstance(error, EOFError) else str(error).rstrip(".")
     return LoadError(f"`{name}` is not a whole file: {said}", hint=_HINT)
+
+
+def fetched(session: Session, given: Given, copy: Path) -> Given:
+    """The file as it is read where it was fetched to."""
+    kind = packing(given.path, given.options) or "none"
+    blob = f"select content from read_blob({given.place})"
+    session.run(f"copy ({blob}) to {literal(str(copy))} (format blob)")
+    return replace(given.with_options(compression=kind), path=str(copy))
 
 
 def unpacked(given: Given, copy: Path, room: int) -> Given:

@@ -30,7 +30,7 @@ from transformer.landing.given import FRESH_REJECTS, Given
 from transformer.landing.small import Small
 from transformer.landing.staged import Cursor, Session, Staged
 from transformer.landing.union import united
-from transformer.landing.whole import not_whole, packing, unpacked
+from transformer.landing.whole import fetched, not_whole, packing, unpacked
 from transformer.ledger import Part
 from transformer.names import literal
 from transformer.project.paths import is_remote, not_a_file, path_shown
@@ -140,6 +140,7 @@ class FileReader(Struct):
     request: Request
     _local: dict[str, Path] = field(default_factory=dict)
     _urls: dict[str, str] = field(default_factory=dict)
+    _sizes: dict[str, int] = field(default_factory=dict)
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _copies: list[TemporaryDirectory[str]] = field(default_factory=list)
     repeats: bool = False
@@ -238,7 +239,7 @@ class FileReader(Struct):
         made = []
         for url, size, modified in rows:
             name = without_passwords(url)
-            self._urls[name] = url
+            self._urls[name], self._sizes[name] = url, size or 0
             made.append(Part(name, _identity(size, modified)))
         return made
 
@@ -350,17 +351,12 @@ class FileReader(Struct):
         A mere look reads it as it lies, unless it is one of many small ones."""
         packed = kind not in _OWN_PACKING and bool(packing(given.path, given.options))
         look = given.limit and (given.remote or Path(given.path).stat().st_size > _LITTLE)
-        if look or not (packed or (given.remote and kind == "json")):
+        text = kind == "json" or (kind in _LINES and self._sizes.get(given.name, 0) <= _FETCHED)
+        if look or not (packed or (given.remote and text)):
             return given
         folder = self._folder()
         if given.remote:
-            options = {"compression": packing(given.path, given.options) or "none"}
-            copy = folder / f"{given.number}.fetched"
-            session.run(
-                f"copy (select content from read_blob({given.place})) to {literal(str(copy))}"
-                " (format blob)"
-            )
-            given = replace(given.with_options(**options), path=str(copy))
+            given = fetched(session, given, folder / f"{given.number}.fetched")
         if not packed:
             return given
         room = shutil.disk_usage(folder).free // 2
@@ -392,6 +388,9 @@ def _identity(size: int, modified: datetime | None) -> str:
 _LITTLE = 1 << 16
 # A change that is not older than this may be followed by one with the same times.
 _RECENT = 2_000_000_000
+# Remote text up to this size is fetched before it is read: of a longer line than its buffer is, a
+# reader over the network says nothing.
+_LINES, _FETCHED = ("csv", "tsv", "ndjson"), 256 << 20
 # Formats that hold packed parts themselves.
 _OWN_PACKING = ("parquet", "excel")
 
