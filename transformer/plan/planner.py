@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 from msgspec.structs import replace
 
@@ -27,6 +27,7 @@ from transformer.plan.materialize import Material, Statement, brings_new, statem
 from transformer.plan.notices import deprecated, kept_rows, listed, loaders_above
 from transformer.plan.snapshots import Record, snapshot
 from transformer.plan.versions import current_versions, print_of, solid_needs, steadiness_of
+from transformer.plan.waiting import Below, waits
 from transformer.plan.work import Facts, Probe, Wish, Work
 from transformer.steps import BAD, Action, Plan, Skip, State, Step
 
@@ -66,6 +67,11 @@ class _Planner:
         self.only_moved: set[str] = set()
         self.skips: list[Skip] = []
         self.mistakes: list[TransformError] = []
+
+    @cached_property
+    def below(self) -> Below:
+        """What stands on what."""
+        return Below.of(self.graph)
 
     def visit(self, node: Node) -> None:
         """Decides whether the node has to be done; its parents have been decided."""
@@ -165,7 +171,8 @@ class _Planner:
         holders = {c: holder for holder, checks in gates.items() for c in checks}
         inside = {c for c, holder in holders.items() if c != holder}
         units = self.units()
-        blocking = self.blocking(inside)
+        due = [self.graph[each] for each in self.due]
+        waiting = waits(self.below, due, self.blocking(inside), self.readers)
         steps = []
         for node_id, reason in self.due.items():
             if node_id in inside:
@@ -173,11 +180,9 @@ class _Planner:
             node = self.graph[node_id]
             after = [n for n in self.inputs[node_id] if n in self.due]
             after = [holders.get(n, n) for n in after]
-            read = self.graph.above(node_id) if node.kind == "activation" else self.inputs[node_id]
-            after += [c for need in read for c in blocking.get(need, ())
-                      if self.may_block(c, node_id)]  # fmt: skip
+            after += waiting.get(node_id, ())
             if self.facts.failed:
-                after += sorted(self.facts.failed & self.graph.above(node_id))
+                after += sorted(self.below.among(node_id, self.facts.failed))
             after += units.get(node_id, ())
             alone = [node_id] if node.kind == "check" else []
             own = gates.get(node_id, alone)
@@ -210,7 +215,7 @@ class _Planner:
             if not isinstance(body, CheckBody) or body.on is None or body.late or body.refused:
                 continue
             rest = set(self.inputs[node_id]) - {body.on}
-            if not rest or rest <= self.graph.above(body.on):
+            if not rest or rest <= self.below.among(body.on, rest):
                 inside = body.on in self.due and self.graph[body.on].relation is not None
                 holder = body.on if inside else leads.setdefault(body.on, node_id)
                 made.setdefault(holder, []).append(node_id)
@@ -225,27 +230,16 @@ class _Planner:
                 found.setdefault(body.before, []).append(node_id)
         return found
 
-    def blocking(self, inside: Container[str]) -> dict[str, list[str]]:
-        """Checks with a step of their own, by each node they read."""
-        found: dict[str, list[str]] = {}
+    def blocking(self, inside: Container[str]) -> dict[str, tuple[str, ...]]:
+        """Checks with a step of their own, and what they read."""
+        found: dict[str, tuple[str, ...]] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
             if isinstance(body, CheckBody) and body.before:
                 continue
             if self.graph[node_id].kind in ("check", "freshness") and node_id not in inside:
-                for need in self.inputs[node_id]:
-                    found.setdefault(need, []).append(node_id)
+                found[node_id] = self.inputs[node_id]
         return found
-
-    def may_block(self, check: str, node_id: str) -> bool:
-        """Whether the node waits for the check: when all that the check reads lies above the node.
-        Two nodes that waited for checks of each other would wait for ever."""
-        if self.graph[node_id].kind in ("check", "freshness"):
-            return False
-        if self.graph[node_id].kind == "activation":
-            # Nothing stands on an activation: it can wait for every check of what it stands on.
-            return bool(set(self.inputs[check]) & self.graph.above(node_id))
-        return set(self.inputs[check]) <= self.graph.above(node_id)
 
     def work(self, node: Node, checks: Sequence[str]) -> Work:
         made = self.unwritten(node, checks)

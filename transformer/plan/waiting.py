@@ -1,0 +1,77 @@
+"""What stands on what, and which steps wait for which checks: as bits, since to walk the graph for
+every pair of a node and a check takes as long as the square of their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from operator import and_, or_
+
+from msgspec import Struct
+
+from transformer.compile.nodes import Graph, Node
+
+_CHECKS = ("check", "freshness")
+
+
+class Below(Struct, frozen=True):
+    """For every node, what stands on it: one bit for each node, in the order of the graph."""
+
+    ids: tuple[str, ...]
+    places: Mapping[str, int]
+    bits: Mapping[str, int]
+
+    @staticmethod
+    def of(graph: Graph) -> Below:
+        """What stands on each node of the graph."""
+        ids = tuple(node.id for node in graph)
+        needs = dict(graph.edges())
+        bits = dict.fromkeys(ids, 0)
+        for place in reversed(range(len(ids))):
+            reached = bits[ids[place]] | 1 << place
+            for need in needs[ids[place]]:
+                bits[need] = bits.get(need, 0) | reached
+        return Below(ids, {node_id: 1 << place for place, node_id in enumerate(ids)}, bits)
+
+    def among(self, node_id: str, on: Iterable[str]) -> set[str]:
+        """Those on which the node stands."""
+        place = self.places[node_id]
+        return {each for each in on if self.bits.get(each, 0) & place}
+
+    def mask(self, node_ids: Iterable[str]) -> int:
+        """The bits of these nodes."""
+        return reduce(or_, (self.places[each] for each in node_ids), 0)
+
+    def named(self, bits: int) -> Iterator[str]:
+        """The nodes whose bits are set."""
+        while bits:
+            lowest = bits & -bits
+            yield self.ids[lowest.bit_length() - 1]
+            bits ^= lowest
+
+
+def waits(
+    below: Below,
+    steps: Iterable[Node],
+    checks: Mapping[str, Sequence[str]],
+    readers: Mapping[str, Sequence[str]],
+) -> dict[str, list[str]]:
+    """The checks that each step waits for. `checks` are those with a step of their own, and what
+    they read; `readers` says who reads what.
+
+    A node waits for the checks of what it reads, when all else that the check reads lies above the
+    node too: two nodes that waited for checks of each other would wait for ever. Nothing stands on
+    an activation, so it waits for every check of what it stands on.
+    """
+    kinds = {node.id: node.kind for node in steps}
+    models = below.mask(i for i, kind in kinds.items() if kind not in (*_CHECKS, "activation"))
+    activations = below.mask(i for i, kind in kinds.items() if kind == "activation")
+    read = {need: below.mask(who) for need, who in readers.items()}
+    found: dict[str, list[str]] = {}
+    for check, inputs in checks.items():
+        under = [below.bits.get(each, 0) for each in inputs]
+        some = reduce(or_, (read.get(each, 0) for each in inputs), 0)
+        held = reduce(and_, under, some & models) | reduce(or_, under, 0) & activations
+        for node_id in below.named(held):
+            found.setdefault(node_id, []).append(check)
+    return found
