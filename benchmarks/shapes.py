@@ -1,6 +1,6 @@
 """What odd shapes of raw data cost: one file of very many columns, and very many small files.
 
-    python benchmarks/shapes.py --columns 1000,10000 --files 1000,4000,20000
+    python benchmarks/shapes.py --columns 1000,10000 --files 1000,4000,20000 --formats csv,ndjson
 
 CPU seconds of the command, median of `--runs`: a first build, and for files the next build, when
 one more has arrived.
@@ -9,12 +9,14 @@ one more has arrived.
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 SETTINGS = "name: shapes\ntargets:\n  dev:\n    path: warehouse.duckdb\n"
@@ -65,19 +67,26 @@ def wide(folder: Path, columns: int) -> list[float]:
     return [build(folder)]
 
 
-def many(folder: Path, files: int) -> list[float]:
+def many(kind: str, folder: Path, files: int) -> list[float]:
     """So many files of three rows; then one more."""
-    project(folder, "data/*.csv")
+    project(folder, f"data/*.{kind}")
     for n in range(files):
-        _file(folder, n)
+        _file(folder, n, kind)
     first = build(folder)
-    _file(folder, files)
+    _file(folder, files, kind)
     return [first, build(folder)]
 
 
-def _file(folder: Path, number: int) -> None:
-    rows = "".join(f"{number},{row},word {row}\n" for row in range(3))
-    (folder / "data" / f"{number:06}.csv").write_text(f"file,row,text\n{rows}")
+def _file(folder: Path, number: int, kind: str) -> None:
+    rows = [{"file": number, "row": row, "text": f"word {row}"} for row in range(3)]
+    texts = {
+        "csv": lambda: (
+            "file,row,text\n" + "".join(f"{number},{row},word {row}\n" for row in range(3))
+        ),
+        "ndjson": lambda: "".join(json.dumps(row) + "\n" for row in rows),
+        "json": lambda: json.dumps(rows),
+    }
+    (folder / "data" / f"{number:06}.{kind}").write_text(texts[kind]())
 
 
 def measured(measure: Callable[[Path, int], list[float]], size: int, runs: int) -> list[float]:
@@ -94,18 +103,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--columns", default="1000,2000,4000,10000")
     parser.add_argument("--files", default="1000,4000,20000")
+    parser.add_argument("--formats", default="csv,ndjson,json")
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     print("| columns | build, CPU s |\n|---:|---:|")
     for size in (int(n) for n in given.columns.split(",") if n):
         (first,) = measured(wide, size, given.runs)
         print(f"| {size:,} | {first:.1f} |", flush=True)
-    print(
-        "\n| files | first build, CPU s | ms a file | one more file, CPU s |\n|---:|---:|---:|---:|"
-    )
+    print("\n| files | format | first build, CPU s | ms a file | one more file, CPU s |")
+    print("|---:|---|---:|---:|---:|")
     for size in (int(n) for n in given.files.split(",") if n):
-        first, more = measured(many, size, given.runs)
-        print(f"| {size:,} | {first:.1f} | {1000 * first / size:.2f} | {more:.1f} |", flush=True)
+        for kind in given.formats.split(","):
+            first, more = measured(partial(many, kind), size, given.runs)
+            each = 1000 * first / size
+            print(f"| {size:,} | {kind} | {first:.1f} | {each:.2f} | {more:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
