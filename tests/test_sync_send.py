@@ -426,3 +426,16 @@ def test_a_hundred_thousand_rows_take_seconds(home: Warehouse, tmp_path: Path) -
     home.change(kind="files", options={"path": "out.csv"})
     assert home.sync().added == 100_000
     assert home.sync().unchanged == 100_000
+
+
+def test_a_removal_of_too_many_rows_names_its_limit_and_the_rows(
+    home: Warehouse, there: Receiver
+) -> None:
+    home.change(mode="mirror", max_removed=0.25)
+    home.sync()
+    home.fill((0, "name 0", 0))
+    with pytest.raises(ActivateError) as caught:
+        home.sync()
+    assert caught.value.what.startswith("3 of 4 rows left `people` and would be removed")
+    assert "(25 %)" in caught.value.what
+    assert len(there.requests) == 1
