@@ -52,6 +52,14 @@ class ColumnName(Struct, frozen=True, order=True):
         return f"{self.relation}.{self.column}"
 
 
+_FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def fold(identifier: str) -> str:
+    """The same for names that DuckDB takes for one: it folds ASCII letters only, `é` is not `É`."""
+    return identifier.translate(_FOLDED)
+
+
 def slug(text: str) -> str:
     """A lower-case identifier made of `text`: letters, digits and underscores."""
     made = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")

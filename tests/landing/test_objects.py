@@ -181,3 +181,26 @@ def test_a_look_knows_the_type_of_numbers_beside_what_is_nested(tmp_path: Path, 
         }  # fmt: skip
         here.load()
         assert here.columns() == dict(here.peek()[:4])
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_scalars_of_several_kinds_in_several_files_keep_their_kind(
+    tmp_path: Path, mode: str
+) -> None:
+    with lab(tmp_path, path="*.ndjson", mode=mode) as here:
+        here.write("a.ndjson", '{"x":1}\n{"x":"q"}\n')
+        here.load()
+        here.write("b.ndjson", '{"x":-576.02}\n')
+        here.write("c.ndjson", '{"x":true}\n')
+        here.write("d.ndjson", '{"x":"5"}\n')
+        here.load()
+        assert sorted(x for (x,) in here.rows()) == ['"5"', '"q"', "-576.02", "1", "true"]
+
+
+def test_characters_that_mark_numbers_stay_in_texts(tmp_path: Path) -> None:
+    marked = '"\\u0001\\u00021.5"'
+    with lab(tmp_path, path="*.ndjson", mode="append") as here:
+        here.write("a.ndjson", f'{{"x":"a"}}\n{{"x":{marked}}}\n{{"x":"b", "y":[{marked}]}}\n')
+        here.load()
+        assert [x for x, *_ in here.rows()] == ["\x01\x021.5", "a", "b"]
+        assert here.ask("select y from raw.things where y is not null") == [(f"[{marked}]",)]

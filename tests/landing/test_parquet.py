@@ -76,3 +76,17 @@ def test_decimals_of_more_than_38_digits_are_refused(tmp_path: Path, nested: boo
     refused = pytest.raises(LoadError, match=r"`v` of `a\.parquet` has decimals of more than 38")
     with lab(tmp_path, path="*.parquet") as here, refused:
         here.load()
+
+
+@pytest.mark.parametrize("name", ["file_row_number", "File_Row_Number"])
+@pytest.mark.parametrize("values", ["5, 5, null", "'q', null, 'r'", "9223372036854775807, 1, 2"])
+def test_a_column_named_as_the_engines_own_lands_beside_row_numbers(
+    tmp_path: Path, name: str, values: str
+) -> None:
+    with lab(tmp_path, path="a.parquet") as here:
+        here.ask(f"copy (select unnest([{values}]) as \"{name}\") to '{tmp_path}/a.parquet'")
+        here.load()
+        assert here.sources() == ["a.parquet#1", "a.parquet#2", "a.parquet#3"]
+        assert here.ask(f'select "{name}" from raw.things') == here.ask(
+            f"select unnest([{values}])"
+        )

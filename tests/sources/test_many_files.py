@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 from tests.sources.lab import lab
 from transformer.errors import ConfigError, LoadError
@@ -137,3 +138,27 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         (tmp_path / "a.csv").symlink_to(tmp_path / "a.csv")
         with pytest.raises((LoadError, ConfigError, RuntimeError, OSError)):
             here.load()
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet", "xlsx"])
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_letters_that_the_engine_takes_for_two_are_two_columns(
+    tmp_path: Path, kind: str, mode: str
+) -> None:
+    with lab(tmp_path, path=f"*.{kind}", mode=mode) as here:
+        for number, name in enumerate(("é", "É", "E", "e")):
+            file = tmp_path / f"{number}.{kind}"
+            text = {"csv": f"id,{name}\n{number},1\n", "ndjson": f'{{"id":{number},"{name}":1}}\n'}
+            if kind in text:
+                file.write_text(text[kind])
+            elif kind == "parquet":
+                here.ask(f"copy (select {number} as id, 1 as \"{name}\") to '{file}'")
+            else:
+                book = Workbook()
+                for row in (["id", name], [number, 1]):
+                    book.worksheets[0].append(row)
+                book.save(file)
+            here.load()
+        assert here.ask('select id, "é", "É", "E" from raw.things order by id') == [
+            (0, 1, None, None), (1, None, 1, None), (2, None, None, 1), (3, None, None, 1),
+        ]  # fmt: skip

@@ -36,7 +36,7 @@ from transformer.landing.types import (
     listed,
     widens,
 )
-from transformer.names import Name, quoted
+from transformer.names import Name, fold, quoted
 from transformer.project.values import Load
 from transformer.steps import Columns
 
@@ -115,23 +115,21 @@ class _Wanted(Struct, frozen=True):
     offered: Mapping[str, str]
 
     def named(self, name: str) -> str:
-        return self.held.get(name.lower(), (name, ""))[0]
+        return self.held.get(fold(name), (name, ""))[0]
 
     def has(self, name: str) -> str:
-        return self.held.get(name.lower(), ("", ""))[1]
+        return self.held.get(fold(name), ("", ""))[1]
 
 
 def fit(session: Session, landing: Landing, staged: Staged, learned: Learned) -> Fitted:
     """How each column gets its type, under the policy `on_schema_change`."""
     wanted = _Wanted(
-        {n.lower(): (n, k) for n, k in landing.existing if n not in _OWN_NAMES},
-        {n.lower(): k for n, k in landing.declared.items()},
+        {fold(n): (n, k) for n, k in landing.existing if n not in _OWN_NAMES},
+        {fold(n): k for n, k in landing.declared.items()},
         {n: _raw(k) for n, k in staged.columns},
     )
     unknown = [n for n, k in wanted.offered.items() if k == UNKNOWN]
-    unknown = [
-        n for n in unknown if n.lower() not in wanted.declared and wanted.has(n) != "VARCHAR"
-    ]
+    unknown = [n for n in unknown if fold(n) not in wanted.declared and wanted.has(n) != "VARCHAR"]
     seen, guessed = guess(session, staged, [n for n in unknown if n not in learned.kinds])
     guessed |= {n: learned.kinds[n] for n in unknown if n in learned.kinds}
     fitted = _fitted(session, landing, wanted, (staged, guessed, learned))
@@ -143,7 +141,7 @@ def fit(session: Session, landing: Landing, staged: Staged, learned: Learned) ->
                 staged,
                 (n, s.offered),
                 wanted.has(n) or s.kind,
-                declared=n.lower() in wanted.declared,
+                declared=fold(n) in wanted.declared,
             )
             for n, s in fitted.slots.items()
         }
@@ -191,11 +189,11 @@ def _exactly(session: Session, staged: Staged) -> str:
 
 def united(known: Columns, found: Columns) -> Columns:
     """The columns of JSON with those found later: numbers and texts under one key stay JSON."""
-    made = {name.lower(): (name, kind) for name, kind in known}
+    made = {fold(name): (name, kind) for name, kind in known}
     for name, kind in found:
-        there, old = made.get(name.lower(), (name, NOTHING))
+        there, old = made.get(fold(name), (name, NOTHING))
         both = old if kind in (old, NOTHING) else kind if old == NOTHING else "JSON"
-        made[name.lower()] = (there, both)
+        made[fold(name)] = (there, both)
     return tuple(made.values())
 
 
@@ -226,7 +224,7 @@ def _fitted(
     widened: list[tuple[str, str]] = []
     recast: list[tuple[str, str]] = []
     for name, offered in wanted.offered.items():
-        declared, has = wanted.declared.get(name.lower()), wanted.has(name)
+        declared, has = wanted.declared.get(fold(name)), wanted.has(name)
         new = guessed.get(name, "VARCHAR" if offered in (UNKNOWN, NOTHING) else offered)
         kind = declared or new
         if has and not declared and not (landing.fresh and learned.kinds.get(name) == "VARCHAR"):
@@ -270,7 +268,7 @@ def _policy(landing: Landing, wanted: _Wanted, fitted: Fitted) -> None:
 
 
 def _frozen(landing: Landing, wanted: _Wanted, changed: Columns) -> None:
-    folded = {n.lower() for n in wanted.offered}
+    folded = {fold(n) for n in wanted.offered}
     gone = [name for key, (name, _) in wanted.held.items() if key not in folded]
     if not changed and not gone:
         return
@@ -297,7 +295,7 @@ def relearned(
     `place` holds the rows that landed, `left` selects those that did not fit. A column that was
     there before, or whose values landed, only gets a type that holds all of them exactly.
     """
-    held = {n.lower() for n, _ in landing.existing}
+    held = {fold(n) for n, _ in landing.existing}
     names = [n for n in fitted.open if n not in fitted.extra]
     made: dict[str, str] = {}
     empty = [n for n in names if fitted.slots[n].kind == UNKNOWN]
@@ -315,7 +313,7 @@ def relearned(
         new = _above(session, place, name, (old, kind))
         if not _all_fit(session, left, name, replace(fitted.slots[name], kind=new)):
             new = "VARCHAR"
-        if name.lower() in held and new != old and not widens(old, new):
+        if fold(name) in held and new != old and not widens(old, new):
             if not (landing.fresh and _only_written_otherwise(session, left, name, old)):
                 continue
             new = "VARCHAR"

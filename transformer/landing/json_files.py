@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from transformer.errors import LoadError
 from transformer.landing.counting import Count, both, expected
 from transformer.landing.given import KEPT, PASSED, Given, buffer_for
-from transformer.landing.objects import Objects, structures, unmarked, with_marks
+from transformer.landing.objects import Objects, has_long, structures, unmarked, with_marks
 from transformer.landing.small import FILE, Small, paths, placed
 from transformer.landing.staged import LINE, PART, ROW, Again, Lines, Session, Staged, distinct
 from transformer.landing.text import encoding_of, lines_of, with_one_line_end
@@ -117,7 +117,8 @@ def _records(session: Session, given: Given, documents: str, files: Sequence[Lin
     table = given.table("document")
     session.run(
         f"create or replace temp table {table} as"
-        f" select {FILE}, json_extract({with_marks(LINE)}::json, {literal(place)}) as rows"
+        f" select {FILE}, {has_long(LINE)} as m,"
+        f" json_extract({with_marks(LINE)}::json, {literal(place)}) as rows"
         f" from ({documents})"
     )
     odd = "json_type(rows) is distinct from 'ARRAY'"
@@ -128,8 +129,9 @@ def _records(session: Session, given: Given, documents: str, files: Sequence[Lin
             hint="`records` names the keys down to the list of objects, such as `data.items`",
         )
     return (
-        f"select {FILE}, {unmarked('r')} as {LINE} from"
-        f" (select {FILE}, unnest(json_transform(rows, '[\"JSON\"]'))::varchar as r from {table})"
+        f"select {FILE}, case when m then {unmarked('r')} else r end as {LINE} from"
+        f" (select {FILE}, m, unnest(json_transform(rows, '[\"JSON\"]'))::varchar as r"
+        f" from {table})"
     )
 
 

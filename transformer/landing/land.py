@@ -28,7 +28,7 @@ from transformer.landing.numbering import (
 from transformer.landing.rows import Typed, typed
 from transformer.landing.staged import OWN, Session, Staged
 from transformer.landing.types import Slot
-from transformer.names import literal, quoted
+from transformer.names import fold, literal, quoted
 from transformer.steps import Columns
 
 # The share of rows in quarantine that is too much for a table that is replaced.
@@ -194,10 +194,10 @@ def _examples(session: Session, landing: Landing) -> str:
 
 
 def _keys_exist(landing: Landing, fitted: Fitted) -> None:
-    folded = {n.lower() for n in fitted.slots}
+    folded = {fold(n) for n in fitted.slots}
     cursor = (landing.load.cursor,) if landing.load.cursor else ()
     for name in (*landing.load.key, *cursor):
-        if name.lower() not in folded:
+        if fold(name) not in folded:
             raise LoadError(
                 f"`{landing.target}` has no column `{name}`",
                 landing.load.place("cursor" if name in cursor else "key"),
@@ -209,9 +209,9 @@ def _keys_exist(landing: Landing, fitted: Fitted) -> None:
 def _cursor_sorts(landing: Landing, fitted: Fitted) -> None:
     """Refuses a cursor of text, unless it was declared to be one: `10` sorts before `9` and
     `31.01.2024` behind `01.02.2024`, so rows would be left out without a word."""
-    cursor = (landing.load.cursor or "").lower()
-    slot = next((s for n, s in fitted.slots.items() if n.lower() == cursor), None)
-    if slot and slot.kind == "VARCHAR" and cursor not in {n.lower() for n in landing.declared}:
+    cursor = fold(landing.load.cursor or "")
+    slot = next((s for n, s in fitted.slots.items() if fold(n) == cursor), None)
+    if slot and slot.kind == "VARCHAR" and cursor not in {fold(n) for n in landing.declared}:
         raise LoadError(
             f"the cursor `{landing.load.cursor}` of `{landing.target}` is text, which does not sort"
             " as it grows: `10` comes before `9`",

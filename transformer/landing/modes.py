@@ -9,7 +9,7 @@ from msgspec import Struct
 from transformer.landing.fit import Landing
 from transformer.landing.rows import UNSURE, Typed
 from transformer.landing.staged import PART, ROW, Session
-from transformer.names import literal, quoted
+from transformer.names import fold, literal, quoted
 
 
 class Offered(Struct, frozen=True):
@@ -147,9 +147,9 @@ def _merge(session: Session, landing: Landing, offered: Offered) -> tuple[int, i
     read = _count(session, "select count(*) from __offered")
     _last_of_each_key(session, landing, offered)
     same_key = " and ".join(f"i.{k} = t.{k}" for k in keys)
-    folded = {k.lower() for k in landing.load.key}
+    folded = {fold(k) for k in landing.load.key}
     # Not the keys again: beside a list of structs, DuckDB fails on two conditions on one column.
-    stands = [offered.same({n for n in offered.names if n.lower() in folded})]
+    stands = [offered.same({n for n in offered.names if fold(n) in folded})]
     if landing.retried:
         stands.append("i.__again")
     if landing.load.cursor:  # a row that comes late does not undo a later one

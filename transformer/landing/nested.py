@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from transformer.names import fold
 from transformer.type_names import Type, composed, read
 
 Leaf = Callable[[str, str], str | None]
@@ -28,15 +29,15 @@ def woven(old: str, new: str, leaf: Leaf) -> str | None:
 
 
 def _struct(one: Type, two: Type, leaf: Leaf) -> str | None:
-    theirs = {name.lower(): part for name, part in two.parts}
+    theirs = {fold(name): part for name, part in two.parts}
     fields: list[tuple[str, Type]] = []
     for name, part in one.parts:
-        both = _both(part, theirs.get(name.lower(), part), leaf)
+        both = _both(part, theirs.get(fold(name), part), leaf)
         if both is None:
             return None
         fields.append((name, read(both)))
-    mine = {name.lower() for name, _ in one.parts}
-    fields += [(name, part) for name, part in two.parts if name.lower() not in mine]
+    mine = {fold(name) for name, _ in one.parts}
+    fields += [(name, part) for name, part in two.parts if fold(name) not in mine]
     for known in (one, two):  # its name is as the engine writes it
         if known.parts == tuple(fields):
             return known.text
@@ -69,6 +70,6 @@ def castable(old: str, new: str) -> bool:
     if one.kind != "struct":
         pairs = zip(one.parts, two.parts, strict=True)
         return all(castable(a.text, b.text) for (_, a), (_, b) in pairs)
-    theirs = {name.lower(): part for name, part in two.parts}
-    common = [(part, theirs[n.lower()]) for n, part in one.parts if n.lower() in theirs]
+    theirs = {fold(name): part for name, part in two.parts}
+    common = [(part, theirs[fold(n)]) for n, part in one.parts if fold(n) in theirs]
     return bool(common) and all(castable(a.text, b.text) for a, b in common)

@@ -27,7 +27,7 @@ from transformer.landing.staged import (
     distinct,
 )
 from transformer.landing.union import folded
-from transformer.names import literal, quoted
+from transformer.names import fold, literal, quoted
 from transformer.steps import Columns
 
 # A real number that may have more than 15 digits: eight behind the point or nine before it, or a
@@ -65,8 +65,8 @@ class Objects(Struct):
 
     def _known(self, columns: Columns) -> list[tuple[str, str, str]]:
         """The columns that this file has: key, name, what it holds."""
-        folded = {n.lower(): key for key, n in zip(self.keys, distinct(self.keys), strict=True)}
-        return [(folded[n.lower()], n, kind) for n, kind in columns if n.lower() in folded]
+        folded = {fold(n): key for key, n in zip(self.keys, distinct(self.keys), strict=True)}
+        return [(folded[fold(n)], n, kind) for n, kind in columns if fold(n) in folded]
 
     def reading(self, lines: str, columns: Columns) -> str:
         """The query of all objects, with whether each is read exactly."""
@@ -109,9 +109,9 @@ class Objects(Struct):
             for key, name, kind in known
         )
         return (
-            f"select {names}{PART}, {ROW} from (select {PART}, {ROW}, o,"
+            f"select {names}{PART}, {ROW} from (select {PART}, {ROW}, o, m,"
             f" json_transform(o, {_shape(whole, _cold)}) as s from (select {PART}, {ROW},"
-            f" {with_marks(LINE)}::json as o from {left} where {self.mine}"
+            f" {has_long(LINE)} as m, {with_marks(LINE)}::json as o from {left} where {self.mine}"
             f" and {_reason(LINE)} is null))"
         )
 
@@ -131,8 +131,8 @@ def _short(number: int) -> str:
 def _whole(known: Sequence[tuple[str, str, str]]) -> dict[str, str]:
     """The keys that one struct can tell apart, and what they hold: others differ in case only, or
     are empty, and are taken one by one."""
-    folded = Counter(key.lower() for key, _, _ in known)
-    return {key: kind for key, _, kind in known if key and folded[key.lower()] == 1}
+    folded = Counter(fold(key) for key, _, _ in known)
+    return {key: kind for key, _, kind in known if key and folded[fold(key)] == 1}
 
 
 def _hot(kind: str) -> str:
@@ -265,11 +265,16 @@ def _verbatim(name: str, key: str) -> str:
     return _cases([(f"{name} is null or not contains({name}, '.')", "true")], ways)
 
 
+def has_long(line: str) -> str:
+    """The condition that there may be a number of more digits than a DOUBLE has."""
+    return f"regexp_matches({line}, {literal(_LONG)})"
+
+
 def with_marks(line: str) -> str:
     """The line; numbers in it are marked texts where one of them is long."""
     opened = f"replace({marked(line, _TEXT_OR_NUMBER)}, chr(1), {literal(chr(34) + _MARK)})"
     closed = f"replace({opened}, chr(2), {literal(chr(34))})"
-    return f"(case when regexp_matches({line}, {literal(_LONG)}) then {closed} else {line} end)"
+    return f"(case when {has_long(line)} then {closed} else {line} end)"
 
 
 def unmarked(text: str) -> str:
@@ -279,9 +284,10 @@ def unmarked(text: str) -> str:
 
 
 def _exactly(pick: str, kind: str) -> str:
+    text = f"{pick}::varchar"
     if kind == "JSON":
-        return f"{unmarked(f'{pick}::varchar')}::json"
-    return f"replace({unmarked(f'{pick}::varchar')}, chr(1) || chr(2), '')"
+        return f"(case when m then {unmarked(text)} else {text} end)::json"
+    return f"case when m then replace({unmarked(text)}, chr(1) || chr(2), '') else {text} end"
 
 
 def _reason(line: str) -> str:

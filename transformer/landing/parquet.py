@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from transformer.errors import LoadError
 from transformer.landing.given import Given
 from transformer.landing.staged import PART, ROW, Session, Staged, fixed, picked
+from transformer.names import fold
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,16 +26,21 @@ _SHORTENED = re.compile(r"\b(TIMESTAMP|TIME|DOUBLE)\b")
 _LONG_DECIMAL = re.compile(r"DecimalType\(.*precision=(39|[4-9][0-9]|[0-9]{3,})\)")
 # Microseconds; nanoseconds reach until 2262.
 _LAST_YEAR = 9_200_000_000_000_000
+# DuckDB's own column, which one of the file hides.
+_NUMBER = "file_row_number"
 _NANOSECONDS = "NANOS=NanoSeconds"
 
 
 def parquet(session: Session, given: Given) -> Staged:
     """The rows of a file with its types. Raises LoadError where a value would lose digits."""
-    listed, columns = picked(session.columns(f"select * from read_parquet({given.place})"))
+    found = session.columns(f"select * from read_parquet({given.place})")
+    listed, columns = picked(found)
     if any(_SHORTENED.search(kind) for _, kind in columns):
         _refuse_loss(session, given)
+    taken = any(fold(name) == _NUMBER for name, _ in found)
+    number = "row_number() over ()" if taken else f"{_NUMBER} + 1"
     rows = (
-        f"select {listed}, {given.part} as {PART}, file_row_number + 1 as {ROW}"
+        f"select {listed}, {given.part} as {PART}, {number} as {ROW}"
         f" from read_parquet({given.place})"
     )
     return Staged(fixed(given.bounded(rows)), columns)

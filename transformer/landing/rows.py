@@ -9,7 +9,7 @@ from msgspec import Struct
 from transformer.landing.fit import Fitted, Landing
 from transformer.landing.staged import PART, ROW, SURE, Staged
 from transformer.landing.types import Slot, unquoted
-from transformer.names import literal, quoted
+from transformer.names import fold, literal, quoted
 
 # The sequence that counts the rows that are not sure yet.
 UNSURE = "__unsure"
@@ -68,19 +68,19 @@ class Typed(Struct, frozen=True):
     def _refusals(self, grouped: Container[str] = ()) -> Iterator[Refusal]:
         """The same one by one, without whether values fit in columns of a group."""
         load = self.landing.load
-        keys = {k.lower() for k in load.key} if load.mode == "merge" else set()
+        keys = {fold(k) for k in load.key} if load.mode == "merge" else set()
         value, extra = self._values(), set(self.fitted.extra)
         for name, (n, slot) in self._numbered.items():
             shown = unquoted(f"t{n}") if slot.offered == "JSON" else f"t{n}::varchar"
             if name in extra:
                 yield Refusal(f"t{n} is not null", name, "a column that is not known", shown)
                 continue
-            if name in grouped and name.lower() not in keys:
+            if name in grouped and fold(name) not in keys:
                 continue
             fits = slot.fits(f"t{n}", f"v{n}")
             if fits and name not in grouped:
                 yield Refusal(f"not {fits}", name, f"is no {slot.kind}", shown)
-            if name.lower() in keys:
+            if fold(name) in keys:
                 condition = f"({value[name]}) is null"
                 if fits:
                     condition += f" and {fits}"

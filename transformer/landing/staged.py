@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from transformer.landing.counting import Count
-from transformer.names import literal, quoted
+from transformer.names import fold, literal, quoted
 from transformer.steps import Columns
 
 # The column of files that are read line by line.
@@ -162,10 +162,10 @@ def distinct(names: Iterable[str]) -> tuple[str, ...]:
     for number, raw in enumerate(names, 1):
         base = name = raw.replace("\x00", "").strip().lstrip("\ufeff") or f"column_{number}"
         count = 1
-        while name.lower() in taken:
+        while fold(name) in taken:
             count += 1
             name = f"{base}_{count}"
-        taken.add(name.lower())
+        taken.add(fold(name))
         made.append(name)
     return tuple(made)
 

@@ -10,7 +10,7 @@ from transformer.landing.nested import is_nested
 from transformer.landing.small import Small, gathered
 from transformer.landing.staged import NOTHING, PART, ROW, SURE, UNKNOWN, Again, Session, Staged
 from transformer.landing.types import joined
-from transformer.names import quoted
+from transformer.names import fold, quoted
 from transformer.steps import Columns
 
 
@@ -23,12 +23,12 @@ def united(session: Session, offered: Sequence[Staged | Small]) -> Staged:
     text = all(each.text for each in staged)
     plain: set[str] = set()
     if len({each.again is None for each in staged}) > 1:
-        plain = {n.lower() for each in staged if each.again is None for n, _ in each.columns}
+        plain = {fold(n) for each in staged if each.again is None for n, _ in each.columns}
         staged = [_slowly(session, number, each) for number, each in enumerate(staged)]
     columns = _merged(staged, text=text)
     if text:  # what stands in a file of plain text need not be JSON
         columns = tuple(
-            (n, "VARCHAR" if kind == "JSON" and n.lower() in plain else kind) for n, kind in columns
+            (n, "VARCHAR" if kind == "JSON" and fold(n) in plain else kind) for n, kind in columns
         )
     sure = any(each.sure for each in staged)
     kept = tuple(dict.fromkeys(k for each in staged for k in each.kept))
@@ -81,8 +81,8 @@ def folded(columns: Iterable[tuple[str, str]], *, text: bool) -> Columns:
     """The columns of several files by folded name, each with a type for all of them."""
     made: dict[str, tuple[str, str]] = {}
     for name, kind in columns:
-        there, known = made.get(name.lower(), (name, NOTHING))
-        made[name.lower()] = (there, _both(known, kind, text=text))
+        there, known = made.get(fold(name), (name, NOTHING))
+        made[fold(name)] = (there, _both(known, kind, text=text))
     return tuple(made.values())
 
 
@@ -91,7 +91,7 @@ def _both(old: str, new: str, *, text: bool) -> str:
         return new if old == NOTHING else old
     if not text:
         return joined(old, new) or ("JSON" if _nested(old) and _nested(new) else UNKNOWN)
-    return "JSON" if "JSON" in (old, new) else "VARCHAR"
+    return "JSON"  # as numbers and texts under one key are in one file
 
 
 def _nested(kind: str) -> bool:
@@ -104,8 +104,8 @@ def _reading(
     queries = []
     for each in staged:
         reading = (each.first if which == "first" else None) or each.reading
-        mine = {n.lower() for n, _ in each.columns}
-        asked = tuple((n, k) for n, k in columns if each.again or n.lower() in mine)
+        mine = {fold(n) for n, _ in each.columns}
+        asked = tuple((n, k) for n, k in columns if each.again or fold(n) in mine)
         rows = reading(asked)
         if not text:
             rows = _shown(each, columns, rows)
@@ -130,10 +130,10 @@ def _physical(kind: str, text: bool) -> str:
 
 def _shown(each: Staged, columns: Columns, rows: str) -> str:
     """The rows of a typed file, columns cast to what holds all files: exactly, or as text."""
-    wanted = {n.lower(): k for n, k in columns}
+    wanted = {fold(n): k for n, k in columns}
     picked = []
     for name, kind in each.columns:
-        new, column = wanted[name.lower()], quoted(name)
+        new, column = wanted[fold(name)], quoted(name)
         if new == UNKNOWN and not each.text:
             column = _as_text(column, kind)
         elif new == "JSON" and kind != "JSON":

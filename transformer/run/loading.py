@@ -17,7 +17,7 @@ from transformer.landing.fit import Landing, Learned
 from transformer.landing.land import Landed, Relearn, land
 from transformer.landing.staged import Cursor, Staged
 from transformer.ledger import Part
-from transformer.names import quoted
+from transformer.names import fold, quoted
 from transformer.plan.work import Probe, Work
 from transformer.project.paths import Places
 from transformer.project.values import Load, SourceTable
@@ -272,8 +272,8 @@ def _waiting(session: Session, work: Work) -> set[str]:
 
 def _since(session: Session, work: Work, parts: Sequence[Part], held: Columns) -> Cursor | None:
     """How far the table was read; None reads everything."""
-    name = (_rules(work).cursor or "").lower()
-    kind = next((k for n, k in held if n.lower() == name), None)
+    name = fold(_rules(work).cursor or "")
+    kind = next((k for n, k in held if fold(n) == name), None)
     known = ledger.landed(session, work.node.id)
     value = next((known[p.name].cursor for p in parts if p.name in known), None)
     return Cursor(value, kind) if value is not None and kind else None

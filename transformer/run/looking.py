@@ -12,6 +12,7 @@ from transformer.errors import Fault, LoadError
 from transformer.landing.fit import guess, united
 from transformer.landing.staged import OWN, PART, UNSAID, Staged
 from transformer.landing.types import SAMPLE, widens
+from transformer.names import fold
 from transformer.project.paths import Places
 from transformer.project.values import SourceTable
 from transformer.sources import Reader, Request, find
@@ -37,10 +38,10 @@ def peek(session: Session, table: SourceTable, way: Reader, *, whole: bool) -> C
     if whole:
         staged = _with_every_key(session, staged)
     declared = declared_types(session, table)
-    unknown = [n for n, kind in staged.columns if kind in UNSAID and n.lower() not in declared]
+    unknown = [n for n, kind in staged.columns if kind in UNSAID and fold(n) not in declared]
     guessed = guess(session, staged, unknown, None if whole else SAMPLE)[1]
     columns = tuple(
-        (n, _shown(declared.get(n.lower()) or guessed.get(n) or kind)) for n, kind in staged.columns
+        (n, _shown(declared.get(fold(n)) or guessed.get(n) or kind)) for n, kind in staged.columns
     )
     return (*columns, *OWN)
 
@@ -57,13 +58,13 @@ def _with_every_key(session: Session, staged: Staged) -> Staged:
 def after_landing(table: SourceTable, held: Columns, offered: Columns) -> Columns:
     """The columns that a table will have when what is offered has landed: those that are there keep
     their types, where no other is declared or wider; a table that is replaced has no others."""
-    declared = {c.name.lower() for c in table.described.columns if c.data_type}
-    known = {name.lower(): (name, kind) for name, kind in held}
+    declared = {fold(c.name) for c in table.described.columns if c.data_type}
+    known = {fold(name): (name, kind) for name, kind in held}
     made: dict[str, tuple[str, str]] = {}
     for name, kind in offered:
-        there, old = known.get(name.lower(), (name, kind))
-        new = kind if name.lower() in declared or widens(old, kind) else old
-        made[name.lower()] = (there, new)
+        there, old = known.get(fold(name), (name, kind))
+        new = kind if fold(name) in declared or widens(old, kind) else old
+        made[fold(name)] = (there, new)
     if table.load and table.load.mode != "replace":
         made = {key: made.get(key, column) for key, column in known.items()} | made
     own = {name for name, _ in OWN}
@@ -81,9 +82,7 @@ def declared_types(session: Session, table: SourceTable) -> dict[str, str]:
         if not column.data_type:
             continue
         try:
-            made[column.name.lower()] = session.columns(f"select null::{column.data_type} as c")[0][
-                1
-            ]
+            made[fold(column.name)] = session.columns(f"select null::{column.data_type} as c")[0][1]
         except Fault:
             raise LoadError(
                 f"`{column.data_type}` is no type",

@@ -23,7 +23,7 @@ from transformer.landing.staged import (
     picked,
 )
 from transformer.ledger import Part
-from transformer.names import literal, quoted, slug
+from transformer.names import fold, literal, quoted, slug
 from transformer.project.schema import Field, Fields
 from transformer.redaction import UNCLEAR_LOGIN, unclear_login
 from transformer.sources import Request
@@ -214,7 +214,7 @@ class DatabaseReader(Struct):
             else called(session, self.bare_alias, self.table, self._missing)
         )
         declared = {
-            c.name.lower(): session.columns(f"select null::{c.data_type}")[0][1]
+            fold(c.name): session.columns(f"select null::{c.data_type}")[0][1]
             for c in self.request.table.described.columns
             if c.data_type
         }
@@ -231,8 +231,8 @@ class DatabaseReader(Struct):
 
     def _cursor(self, columns: Columns) -> tuple[str, str] | None:
         load = self.request.table.load
-        cursor = load.cursor.lower() if load and load.cursor else ""
-        return next(((n, k) for n, k in columns if n.lower() == cursor), None)
+        cursor = fold(load.cursor) if load and load.cursor else ""
+        return next(((n, k) for n, k in columns if fold(n) == cursor), None)
 
     def _as_text(self, session: Session, columns: Columns) -> tuple[str, Columns]:
         """The same rows with every value as text, made so by SQLite itself; and the types that
@@ -246,8 +246,7 @@ class DatabaseReader(Struct):
         )
         table = f"({self._text()})" if query else ".".join(map(quoted, self.table.split(".")))
         kinds = [
-            UNKNOWN if query or (k == "BLOB" and n.lower() not in holding) else k
-            for n, k in columns
+            UNKNOWN if query or (k == "BLOB" and fold(n) not in holding) else k for n, k in columns
         ]
         shown = ", ".join(_WITHOUT_MARK.format(quoted(n)) for n in names)
         made = f"(select {shown} from {self._asked(f'select {values} from {table}')})"
