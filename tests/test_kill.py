@@ -200,7 +200,7 @@ def kills(world: World, home: Path, numbers: range, threads: int) -> None:
     assert len(set(places)) >= min(count, 12) // 2 + 1
 
 
-@pytest.mark.parametrize("first", range(1, 31, 3))
+@pytest.mark.parametrize("first", range(1, 31, 5))
 def test_a_killed_build_is_continued_correctly_wherever_it_was_killed(
     quiet: World, tmp_path: Path, first: int
 ) -> None:

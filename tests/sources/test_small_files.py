@@ -35,7 +35,7 @@ CONTENTS = {
 }
 
 
-@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("mode", [pytest.param("replace", marks=pytest.mark.soak), "append"])
 def test_small_files_land_as_each_by_itself(tmp_path: Path, mode: str) -> None:
     """The same contents, each too large to be read with others: padded with blank lines."""
     found = []
