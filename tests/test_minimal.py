@@ -248,7 +248,7 @@ def not_in_vain(counts: Counter[str]) -> None:
     assert not in_vain(counts), counts
 
 
-@pytest.mark.parametrize("first", [100, 107, 201, 204, 211])
+@pytest.mark.parametrize("first", [100, 204, 211])
 def test_a_minimal_build_gives_what_a_full_one_gives(first: int) -> None:
     """Each case tells one story; where too little happens in it, some more."""
     counts = stories(1, first, rounds=8)

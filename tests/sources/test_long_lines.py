@@ -34,7 +34,9 @@ def test_a_long_line_lands(tmp_path: Path, length: int) -> None:
         ]  # fmt: skip
 
 
-@pytest.mark.parametrize("length", [17 * MIB, 40 * MIB, 70 * MIB])
+@pytest.mark.parametrize(
+    "length", [17 * MIB, 40 * MIB, pytest.param(70 * MIB, marks=pytest.mark.soak)]
+)
 @pytest.mark.parametrize("place", [0, 1, 3])
 def test_an_overlong_line_waits_in_quarantine_with_its_start(
     tmp_path: Path, length: int, place: int
