@@ -47,7 +47,7 @@ class Trace:
         self.coverage.start()
 
     def note(self, test: str) -> None:
-        """Leaves what ran since the last time, and begins anew."""
+        """Writes what ran since the last call, and starts over."""
         self.coverage.stop()
         data = self.coverage.get_data()
         lines = {

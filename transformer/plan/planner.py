@@ -70,7 +70,7 @@ class _Planner:
 
     @cached_property
     def below(self) -> Below:
-        """What stands on what."""
+        """Which nodes depend on which."""
         return Below.of(self.graph)
 
     def visit(self, node: Node) -> None:

@@ -1,5 +1,8 @@
-"""What stands on what, and which steps wait for which checks: as bits, since to walk the graph for
-every pair of a node and a check takes as long as the square of their number."""
+"""Which nodes depend on which, and which steps wait for which checks.
+
+Sets of nodes are bits: walking the graph for every pair of a node and a check takes time quadratic
+in their number.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _CHECKS = ("check", "freshness")
 
 
 class Below(Struct, frozen=True):
-    """For every node, what stands on it: one bit for each node, in the order of the graph."""
+    """For every node, all that depends on it: one bit for each node, in the order of the graph."""
 
     ids: tuple[str, ...]
     places: Mapping[str, int]
@@ -23,7 +26,7 @@ class Below(Struct, frozen=True):
 
     @staticmethod
     def of(graph: Graph) -> Below:
-        """What stands on each node of the graph."""
+        """All that depends on each node of the graph."""
         ids = tuple(node.id for node in graph)
         needs = dict(graph.edges())
         bits = dict.fromkeys(ids, 0)
@@ -34,7 +37,7 @@ class Below(Struct, frozen=True):
         return Below(ids, {node_id: 1 << place for place, node_id in enumerate(ids)}, bits)
 
     def among(self, node_id: str, on: Iterable[str]) -> set[str]:
-        """Those on which the node stands."""
+        """Those that the node depends on."""
         place = self.places[node_id]
         return {each for each in on if self.bits.get(each, 0) & place}
 
@@ -60,8 +63,8 @@ def waits(
     they read; `readers` says who reads what.
 
     A node waits for the checks of what it reads, when all else that the check reads lies above the
-    node too: two nodes that waited for checks of each other would wait for ever. Nothing stands on
-    an activation, so it waits for every check of what it stands on.
+    node too: two nodes that waited for checks of each other would wait for ever. Nothing depends
+    on an activation, so it waits for every check of what it depends on.
     """
     kinds = {node.id: node.kind for node in steps}
     models = below.mask(i for i, kind in kinds.items() if kind not in (*_CHECKS, "activation"))
