@@ -19,7 +19,7 @@ from transformer.errors import LoadError, Where
 from transformer.landing.counting import Count, blank_rows, both, expected, refuse_lost, rows_again
 from transformer.landing.counting import Lines as Found
 from transformer.landing.given import KEPT, PASSED, Given, buffer_for
-from transformer.landing.small import FILE, Small, paths, placed
+from transformer.landing.small import FILE, Small, paths, placed, size_of
 from transformer.landing.staged import (
     PART,
     REJECTS,
@@ -100,8 +100,8 @@ def csv(session: Session, given: Given) -> Staged | Small:
 
 def _small(given: Given, shape: _Shape, found: Found) -> Small | None:
     """The file as one that is read with others like it; of a small file, all rows are a look."""
-    size = Path(given.path).stat().st_size
-    if size > _SMALL:
+    size = size_of(given, _SMALL)
+    if size is None:
         return None
     # The names come from the paths, the rest has to be the same.
     same = (shape, given.options.get("compression"), given.notation)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -14,12 +13,12 @@ from transformer.errors import LoadError
 from transformer.landing.counting import Count, both, expected
 from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.objects import Objects, has_long, structures, unmarked, with_marks
-from transformer.landing.small import FILE, Small, paths, placed
+from transformer.landing.small import FILE, Small, paths, placed, size_of
 from transformer.landing.staged import LINE, PART, ROW, Again, Lines, Session, Staged, distinct
 from transformer.landing.text import encoding_of, lines_of, with_one_line_end
 from transformer.landing.types import SAMPLE
 from transformer.landing.union import folded
-from transformer.landing.whole import longest_object, packing, refuse_open_array
+from transformer.landing.whole import longest_object, refuse_open_array
 from transformer.names import literal
 from transformer.steps import Columns
 
@@ -167,10 +166,8 @@ def _small(
     given: Given, file: Lines, count: Count | None, alone: Callable[[], Staged], together: Together
 ) -> Small | None:
     """The file as one that is read with others like it."""
-    if given.remote or packing(given.path, given.options):
-        return None
-    size = Path(given.path).stat().st_size
-    if size > _SMALL:
+    size = size_of(given, _SMALL)
+    if size is None:
         return None
     shape = (together.__name__, given.options.get("compression"))
     return Small(shape, size, file, count, alone, partial(together, given))

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 
 from msgspec import Struct
 
 from transformer.errors import Fault
 from transformer.landing.counting import Count
+from transformer.landing.given import Given
 from transformer.landing.staged import PART, ROW, Lines, Session, Staged, path_literal
+from transformer.landing.whole import packing
 from transformer.names import literal
 
 # So many bytes of small files are read together: their rows are numbered in memory.
@@ -31,6 +34,15 @@ class Small(Struct, frozen=True):
     count: Count | None
     alone: Callable[[], Staged]
     together: Callable[[Session, Sequence[Small]], Sequence[Staged]]
+
+
+def size_of(given: Given, most: int) -> int | None:
+    """The size of a local file that is read with others: of at most so many bytes, and not packed,
+    since nobody knows how long its lines are then."""
+    if given.remote or packing(given.path, given.options):
+        return None
+    size = Path(given.path).stat().st_size
+    return size if size <= most else None
 
 
 def gathered(session: Session, offered: Sequence[Staged | Small]) -> list[Staged]:
