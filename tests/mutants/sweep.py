@@ -5,7 +5,8 @@
 cosmic-ray makes the changes, one at a time, in a copy of the checkout; the sample is seeded. The
 tests that run a changed line are tried (`noticed.py`), by a map that is made once for a state of
 the code by running all of them (`covered.py`). A change in an annotation is none: it is never
-evaluated. What lives is printed with its difference, to be argued or tested.
+evaluated. What lives is printed with its difference, to be argued or tested. Map and results are
+kept beside cosmic-ray for that state of the code: a sweep that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -49,25 +50,33 @@ def main() -> int:
         copy, original = Path(name) / "copy", Path(name) / "original"
         copied(copy)
         shutil.copytree(copy / "transformer", original / "transformer")
-        known = the_map(copy, Path(name), Path(given.cosmic_ray).absolute())
+        kept = Path(ray).parent.parent / state_of(copy)
+        kept.mkdir(exist_ok=True)
+        known = the_map(copy, Path(name), Path(ray), kept / "covered.duckdb")
         env = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
         for room in given.rooms:
-            session = copy / f"{room}.sqlite"
+            session = kept / f"{room}-{given.count}-{given.seed}.sqlite"
             config = configured(copy, room, [str(known), str(original)])
-            subprocess.run([ray, "init", config, session], cwd=copy, env=env, check=True)
-            sample(copy, session, given.count, given.seed)
+            if not session.exists():
+                subprocess.run([ray, "init", config, session], cwd=copy, env=env, check=True)
+                sample(copy, session, given.count, given.seed)
             subprocess.run([ray, "exec", config, session], cwd=copy, env=env, check=True)
             lived += report(session, room, given.seed)
     return int(lived > 0)
 
 
-def the_map(copy: Path, home: Path, cosmic_ray: Path) -> Path:
-    """The file that says which tests run which lines, kept beside the tool that makes changes."""
+def state_of(copy: Path) -> str:
+    """A name for the code and its tests as they are."""
     state = hashlib.sha256()
     for folder in ("transformer", "tests"):
         for path in sorted((copy / folder).rglob("*.py")):
-            state.update(path.read_bytes())
-    known = cosmic_ray.parent.parent / f"covered-{state.hexdigest()[:12]}.duckdb"
+            if "mutants" not in path.parts[len(copy.parts) :]:
+                state.update(path.read_bytes())
+    return state.hexdigest()[:12]
+
+
+def the_map(copy: Path, home: Path, cosmic_ray: Path, known: Path) -> Path:
+    """The file that says which tests run which lines."""
     if not known.exists():
         packages = next(cosmic_ray.parent.parent.glob("lib/python*/site-packages"))
         collect(copy, home / "tracing", packages, _tests(copy), known)
