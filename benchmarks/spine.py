@@ -54,6 +54,7 @@ def project(home: Path) -> Path:
 def build_once(folder: str, record: str | None) -> None:
     """In a process of its own: builds, prints the seconds inside; may record its statements."""
     from transformer.asking import Ask, How, Outside
+
     from transformer.engines import duckdb as engine
     from transformer.flows.build import build, preview
 

@@ -15,10 +15,10 @@ import typer.main
 
 from transformer import sources, targets
 from transformer.cli.app import app
-from transformer.ledger import TABLES
-from transformer.plan.checks import CHECKS
+from transformer.plan.check_kinds import CHECKS
 from transformer.project import schema
 from transformer.project.schema import Field, Fields
+from transformer.warehouse.ledger import TABLES
 
 HOME = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/reference.py from the code; `make docs` writes it anew. -->\n"

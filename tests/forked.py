@@ -55,9 +55,6 @@ def run(free: Servers, argv: list[str], cwd: Path, env: Mapping[str, str]) -> tu
 
 
 def _serve() -> None:
-    import transformer.cli.app
-    import transformer.flows.build
-    import transformer.report  # noqa: F401 - imported for its time
 
     for line in sys.stdin:
         request = json.loads(line)

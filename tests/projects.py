@@ -14,9 +14,9 @@ from typing import Any
 
 import duckdb
 
-from transformer.asking import Ask, How, Outside, Report
 from transformer.flows.build import build
-from transformer.run.tools import Event
+from transformer.request import Ask, How, Outside, Report
+from transformer.run.context import Event
 
 COMMAND = (sys.executable, "-m", "transformer")
 # What says when and how a row came: it differs between two runs that did the same.

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from tests.projects import Bench, done
-from transformer.asking import Report
 from transformer.engines import duckdb as engine
-from transformer.plan.checks import holds, verdict
+from transformer.plan.check_kinds import holds, verdict
 from transformer.project.values import CheckConfig
+from transformer.request import Report
 
 
 @pytest.fixture

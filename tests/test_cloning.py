@@ -14,9 +14,9 @@ import duckdb
 import pytest
 
 from tests.projects import Bench
-from transformer.cloning import clone, is_hollow, occupied
 from transformer.engines import duckdb as engine
-from transformer.warehouse import Warehouse, publish
+from transformer.warehouse.file import Warehouse, publish
+from transformer.warehouse.sparse_copy import clone, is_hollow, occupied
 
 HEAD, BLOCK, PAGE = 3 * 4096, 256 << 10, 4096
 # How a block is filled.

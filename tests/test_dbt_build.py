@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, query, transform, write
-from transformer.asking import Ask, How, Outside, Report
 from transformer.errors import Mistakes, TransformError
 from transformer.flows.build import build
+from transformer.request import Ask, How, Outside, Report
 from transformer.steps import EVERYTHING, Action
 
 PROJECT = {

@@ -110,8 +110,8 @@ SEEN = """
 
 
 def test_described_columns_that_are_not_there_are_told_of(tmp_path: Path) -> None:
-    from transformer.asking import Ask, How, Outside
     from transformer.flows.build import build
+    from transformer.request import Ask, How, Outside
 
     root = project(tmp_path, **{"models/marts/schema.yml": SEEN})
     heard: list[str] = []

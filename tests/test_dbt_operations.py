@@ -101,8 +101,8 @@ def test_a_last_hook_that_cannot_be_rendered_keeps_the_results(tmp_path: Path, h
 
 
 def test_a_retry_leaves_hooks_alone(tmp_path: Path) -> None:
-    from transformer.asking import Ask, Outside
     from transformer.flows.retry import again
+    from transformer.request import Ask, Outside
 
     settings = SETTINGS + "    on-run-end: select nofunc()\n"
     files = {"dbt_project.yml": settings, "models/wrong.sql": "select nothing_here"}

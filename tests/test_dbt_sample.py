@@ -9,7 +9,7 @@ import pytest
 
 from tests.projects import transform, write
 from tests.test_dbt_build import project, rows, run
-from transformer.compile.spans import Span, sampled
+from transformer.compile.time_ranges import Span, sampled
 from transformer.errors import UsageError
 
 NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from tests.test_dbt_build import project, run
-from transformer.asking import Ask, Outside
 from transformer.flows.listing import listed
+from transformer.request import Ask, Outside
 
 LONG = "a_word_that_is_so_long_that_the_name_of_the_test_is_too_long_for_a_table"
 SAID = """\

@@ -12,7 +12,7 @@ import pytest
 from tests.stories import agree, play, told
 from transformer import sources, targets
 from transformer.cli.app import app
-from transformer.plan.checks import CHECKS
+from transformer.plan.check_kinds import CHECKS
 from transformer.project import schema
 
 ROOT = Path(__file__).parents[1]

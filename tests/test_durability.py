@@ -14,8 +14,8 @@ import pytest
 
 from tests.projects import Bench, write
 from tests.test_publish import CLEAN, PAIR
-from transformer import warehouse
 from transformer.errors import WarehouseError
+from transformer.warehouse import file
 
 Said = tuple[str, str, int]
 
@@ -102,7 +102,7 @@ def test_a_copy_endures(tmp_path: Path, order: list[Said]) -> None:
     source, target = tmp_path / "source", tmp_path / "there" / "target"
     source.write_bytes(b"rows")
     target.parent.mkdir()
-    warehouse.copy_file(source, target)
+    file.copy_file(source, target)
     assert [said[:2] for said in order] == [
         ("flushed", f"{target}.copying"),
         ("named", str(target)),
@@ -155,14 +155,14 @@ def test_nobody_can_write_to_the_file_while(
     live = tmp_path / name
     wrote: list[bool] = []
     step, number = STEPS[when]
-    plain: Callable[..., None] = getattr(warehouse, step)
+    plain: Callable[..., None] = getattr(file, step)
 
     def meanwhile(*words: Any) -> None:
         if live in words[:2] and number in (0, len(words)):
             wrote.append(writes(live))
         plain(*words)
 
-    monkeypatch.setattr(warehouse, step, meanwhile)
+    monkeypatch.setattr(file, step, meanwhile)
     assert bench.build(vars={"n": 2}).ok
     shown = text == SOME and name == "warehouse.duckdb"  # it is not copied
     assert wrote == ([] if shown and "copied" in when else [False])

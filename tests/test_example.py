@@ -14,7 +14,7 @@ import pytest
 from tests.projects import contents, query, transform
 from transformer import sources, targets
 from transformer.flows.start import PARTS, start
-from transformer.plan.checks import CHECKS
+from transformer.plan.check_kinds import CHECKS
 from transformer.project import schema
 from transformer.project.tree import Item, parse
 

@@ -19,8 +19,8 @@ import yaml
 
 from tests import forked
 from tests.projects import environment
-from transformer.compiling import vocabulary
 from transformer.project import schema
+from transformer.workspace.compile import vocabulary
 
 _CONFIG = {"schema": "x", "tags": ["t"], "meta": {"a": 1}, "enabled": True}
 _LOAD = {

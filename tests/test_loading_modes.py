@@ -11,7 +11,7 @@ import pytest
 from tests.projects import query, transform, write
 from tests.sources.lab import WHERE, lab
 from transformer.errors import LoadError
-from transformer.plan.checks import Check, Measure
+from transformer.plan.check_kinds import Check, Measure
 from transformer.project.values import CheckConfig
 
 

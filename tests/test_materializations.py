@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, done, environment
-from transformer.asking import How
 from transformer.errors import Mistakes
+from transformer.request import How
 from transformer.run.schedule import _STOPPED
 
 

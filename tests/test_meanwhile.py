@@ -16,11 +16,11 @@ import duckdb
 import pytest
 
 from tests.projects import contents, query, start, transform, write
-from transformer.asking import Ask, How, Outside, Report
 from transformer.errors import TransformError
 from transformer.flows.build import build, preview
-from transformer.run.tools import Event
-from transformer.standing import unchanged
+from transformer.request import Ask, How, Outside, Report
+from transformer.run.context import Event
+from transformer.workspace.last_build import unchanged
 
 Edit = Callable[[Path], object]
 FILES = {
@@ -207,11 +207,11 @@ def test_a_writer_between_plan_and_copy_is_noticed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a copy holds has to be what was planned from."""
-    from transformer import warehouse, workplace
+    from transformer.warehouse import file, publication
 
     built(root)
     (root / "data/in/b.csv").write_text("id,n\n7,70\n")
-    plain = warehouse.copy
+    plain = file.copy
 
     def copy(*words: object) -> bool:
         with duckdb.connect(str(root / "warehouse.duckdb")) as con:
@@ -219,7 +219,7 @@ def test_a_writer_between_plan_and_copy_is_noticed(
         return plain(*words)  # type: ignore[arg-type]
 
     with monkeypatch.context() as there:
-        there.setattr(workplace, "copy", copy)
+        there.setattr(publication, "copy", copy)
         with pytest.raises(TransformError, match="changed by someone else"):
             built(root)
     built(root)

@@ -26,10 +26,10 @@ import pytest
 
 from tests.changing import Changing
 from tests.projects import Bench
-from transformer.asking import Ask, How, Outside, Report
 from transformer.errors import Mistakes, TransformError
 from transformer.flows.build import build, preview
-from transformer.run.tools import Event
+from transformer.request import Ask, How, Outside, Report
+from transformer.run.context import Event
 from transformer.steps import EVERYTHING, Action
 
 EDITS = int(os.environ.get("MINIMAL_EDITS", "10000"))

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, contents, done
-from transformer.asking import How
+from transformer.request import How
 
 TABLE = "{{ config(materialized='table') }} "
 EPHEMERAL = "{{ config(materialized='ephemeral') }} "

@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, environment, query, start, transform, write
-from transformer import warehouse
 from transformer.errors import WarehouseError
+from transformer.warehouse import file
 
 PAIR = {
     "models/one.sql": """
@@ -484,7 +484,7 @@ def test_what_cannot_be_read_is_not_published(
     bench = Bench(write(tmp_path, files))
     bench.build()
     before = live(tmp_path).read_bytes()
-    plain = warehouse._thin
+    plain = file._thin
 
     def thin(made: Path) -> None:
         plain(made)
@@ -498,7 +498,7 @@ def test_what_cannot_be_read_is_not_published(
 
     write(tmp_path, {"models/one.sql": "{{ config(materialized='table') }} select 2 as n, 1 as i"})
     with monkeypatch.context() as damaged:
-        damaged.setattr(warehouse, "_thin", thin)
+        damaged.setattr(file, "_thin", thin)
         with pytest.raises(WarehouseError, match="not published: what was built cannot be read"):
             bench.build()
     assert live(tmp_path).read_bytes() == before

@@ -15,13 +15,13 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, contents, environment, transform, write
-from transformer import witness
-from transformer.asking import Ask, Elsewhere, How, Outside
-from transformer.compile.stored import Nodes
 from transformer.engines import duckdb as duckdb_engine
 from transformer.errors import Mistakes
-from transformer.opening import Opened, open_project
-from transformer.standing import unchanged
+from transformer.project import inputs
+from transformer.request import Ask, Elsewhere, How, Outside
+from transformer.workspace.codec import Nodes
+from transformer.workspace.last_build import unchanged
+from transformer.workspace.open import Opened, open_project
 
 FILES = {
     "transform.yml": "name: shop\nvars: {least: 2}\n",
@@ -155,14 +155,14 @@ def test_a_file_of_the_same_size_written_at_once_is_noticed(
     """Also where the clock of the file system did not move on between two writings."""
     now = time.time_ns() + 10**12  # a moment that stays young
 
-    def still(path: Path | str) -> witness.Identity:
+    def still(path: Path | str) -> inputs.Identity:
         try:
             found = Path(path).stat()
         except OSError:
-            return witness.ABSENT
+            return inputs.ABSENT
         return found.st_size, now, now, 0
 
-    monkeypatch.setattr(witness, "identity", still)
+    monkeypatch.setattr(inputs, "identity", still)
     for number in range(5):
         bench.write({"models/c.sql": f"select id + {number} as id from b\n"})
         node = opened(bench.root).graph["model.shop.c"]

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, done, query, transform, write
-from transformer.asking import How
 from transformer.errors import Mistakes
+from transformer.request import How
 
 TABLE = "{{ config(materialized='table') }} "
 

@@ -25,7 +25,7 @@ from tests.servers import Request, receiver
 from transformer.errors import Where
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.send import Job, Preview, preview
+from transformer.sync.sync import Job, Preview, preview
 
 CHILD = Path(__file__).parent / "targets" / "crash_child.py"
 KILLS = 12

@@ -15,8 +15,8 @@ import pytest
 from tests.servers import Answer, Drop, Receiver, receiver
 from tests.targets.cases import WHERE, Warehouse, warehouse
 from transformer.errors import ActivateError, WarehouseError
-from transformer.sync import deliver
-from transformer.sync.send import sync
+from transformer.sync import delivery
+from transformer.sync.sync import sync
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_refusals_count_only_while_nothing_lands_between(
     home: Warehouse, there: Receiver, monkeypatch: pytest.MonkeyPatch, bad: tuple[int, ...]
 ) -> None:
     """Single bad rows never stop a sync, however many they are in all."""
-    monkeypatch.setattr(deliver, "MOST_REFUSALS", 6)
+    monkeypatch.setattr(delivery, "MOST_REFUSALS", 6)
     there.style, there.refuses = "batch", lambda row: "no" if row["id"] in bad else None
     home.change(batch_size=16)
     home.fill(*((n, "x", n) for n in range(64)))
@@ -328,7 +328,7 @@ def test_refusals_count_only_while_nothing_lands_between(
 def test_a_target_that_refuses_everything_stops_the_sync(
     home: Warehouse, there: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "MOST_REFUSALS", 6)
+    monkeypatch.setattr(delivery, "MOST_REFUSALS", 6)
     there.style, there.refuses = "batch", lambda _: "no"
     home.fill(*((n, "x", n) for n in range(64)))
     with pytest.raises(ActivateError, match="6 times in a row: "):

@@ -46,7 +46,7 @@ def main() -> None:
         _flushed()
         # Nor at the end, as Python does else: a tenth of a short build. What users' own Python has
         # left open may be closed by it, so there it is done.
-        if "transformer.python_model" not in sys.modules:
+        if "transformer.run.python_model" not in sys.modules:
             gc.freeze()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.canonical import said
-from transformer.compile.sql import Grammar, canonical, read
+from transformer.compile.sql.canonical import said
+from transformer.compile.sql.reader import Grammar, canonical, read
 
 DUCKDB = Grammar("duckdb")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.locate import in_template
-from transformer.compile.splicing import Splice, spliced, unspliced
-from transformer.compile.sql import Grammar, canonical, read
+from transformer.compile.sql.edits import Splice, spliced, unspliced
+from transformer.compile.sql.reader import Grammar, canonical, read
+from transformer.compile.sql.source_map import in_template
 
 DUCKDB = Grammar("duckdb")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.sql import Grammar, read
-from transformer.compile.steadiness import STEADY, Steadiness, steadiness
+from transformer.compile.sql.reader import Grammar, read
+from transformer.compile.sql.volatility import STEADY, Steadiness, steadiness
 
 DUCKDB = Grammar("duckdb")
 

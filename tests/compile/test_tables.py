@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.serialized import Named, named
-from transformer.compile.sql import Grammar, parsed, read
-from transformer.compile.tables import tables
+from transformer.compile.sql.reader import Grammar, parsed, read
+from transformer.compile.sql.serialized import Named, named
+from transformer.compile.sql.table_refs import tables
 from transformer.engines import find
 
 # Without the engine's own parser: what sqlglot finds, and with it.

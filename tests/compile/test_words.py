@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlglot.dialects.duckdb import DuckDB
 
-from transformer.compile import parsing
-from transformer.compile.words import _COMMANDS, _PAIRS, duckdb_words
+from transformer.compile.sql import parser
+from transformer.compile.sql.tokens import _COMMANDS, _PAIRS, duckdb_words
 
 TOLD = [
     "select a, b from t -- why\nwhere a >= 1.5 /* and\n * so * on */ and b <> 'it''s' ; ",
@@ -87,7 +87,7 @@ PIECES = (
 @pytest.mark.parametrize("text", TOLD)
 def test_what_looks_like_one_thing_only_is_told(text: str) -> None:
     assert duckdb_words(text) is not None
-    assert duckdb_words(text) == parsing.words(text, "duckdb")
+    assert duckdb_words(text) == parser.words(text, "duckdb")
 
 
 @pytest.mark.parametrize("text", LEFT)
@@ -109,7 +109,7 @@ def test_whatever_is_told_is_what_the_tokenizer_gives() -> None:
         found = duckdb_words(text)
         if found is not None:
             told += 1
-            assert found == parsing.words(text, "duckdb"), text
+            assert found == parser.words(text, "duckdb"), text
     assert told > 600
 
 

@@ -7,17 +7,17 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from transformer import asking
+from transformer import request
 from transformer.cli.app import app
 
 
 def _at(moment: datetime) -> None:
-    told = asking.Outside.__init__
+    told = request.Outside.__init__
 
-    def told_the_time(self: asking.Outside, *words: object, **more: object) -> None:
+    def told_the_time(self: request.Outside, *words: object, **more: object) -> None:
         told(self, *words, **{"clock": lambda: moment, **more})  # type: ignore[arg-type]
 
-    asking.Outside.__init__ = told_the_time  # type: ignore[method-assign]
+    request.Outside.__init__ = told_the_time  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

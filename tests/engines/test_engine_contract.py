@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from transformer import engines
-from transformer.dialect import Dialect
+from transformer.dialects.abilities import Dialect
 from transformer.errors import ConfigError, Fault, WarehouseError
 from transformer.names import Name
 from transformer.steps import RelationState

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from transformer.errors import UsageError
-from transformer.plan.changes import Changes
+from transformer.plan.select.state import Changes
 
 ORDERS: dict[str, Any] = {
     "resource_type": "model",

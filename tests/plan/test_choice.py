@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tests.projects import write
-from transformer.asking import Ask, Outside
 from transformer.errors import UsageError
-from transformer.opening import Opened, open_project
-from transformer.plan.asked import Earlier, Selection
-from transformer.plan.choice import chosen
-from transformer.plan.things import things
+from transformer.plan.select.choose import chosen
+from transformer.plan.select.resources import things
+from transformer.plan.select.selection import Earlier, Selection
+from transformer.request import Ask, Outside
+from transformer.workspace.open import Opened, open_project
 
 FILES = {
     "dbt_project.yml": """

@@ -12,9 +12,9 @@ from transformer.compile.model_config import ModelConfig
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node
 from transformer.errors import UsageError, Where
 from transformer.names import Name
-from transformer.plan.choice import choose
 from transformer.plan.fingerprint import fingerprint
 from transformer.plan.planner import plan
+from transformer.plan.select.choose import choose
 from transformer.plan.work import Facts, Probe, Wish
 from transformer.project.values import CheckConfig, Column, Described, Model
 from transformer.steps import NodeState, Plan, RelationState, State

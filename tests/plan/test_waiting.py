@@ -8,7 +8,7 @@ import pytest
 
 from tests.plan.test_planner import check, graph, model
 from transformer.compile.nodes import Graph, Node
-from transformer.plan.waiting import Below, waits
+from transformer.plan.ancestors import Below, waits
 
 
 def _activation(name: str, need: str) -> Node:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.projects import write
 from transformer.compile.context import yaml_words
-from transformer.compile.templates import render_text
+from transformer.compile.jinja.rendering import render_text
 from transformer.errors import Where
 from transformer.project.dbt.described import every_check
 from transformer.project.dbt.load import DbtRequest, load_dbt_project

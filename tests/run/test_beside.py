@@ -12,9 +12,9 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, contents, done, environment
-from transformer.asking import How
 from transformer.engines.duckdb import DuckSession
 from transformer.errors import Fault, TransformError
+from transformer.request import How
 
 ROWS = 30_000
 TABLE = "{{ config(materialized='table') }}"

@@ -10,10 +10,10 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, transform, write
-from transformer.asking import Ask, Outside
 from transformer.errors import Mistakes, TransformError
 from transformer.flows.build import preview
 from transformer.project.paths import Places
+from transformer.request import Ask, Outside
 from transformer.run.claims import _Claim, _Names, is_folding
 
 FILES = {

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 
 from tests.projects import Bench
-from transformer.asking import How, Report
-from transformer.plan.checks import Subject, measure
-from transformer.run.dense import MANY
+from transformer.plan.check_kinds import Subject, measure
+from transformer.request import How, Report
+from transformer.run.dense_keys import MANY
 from transformer.steps import Outcome
 
 ROWS = MANY + 100_000

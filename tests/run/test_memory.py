@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.projects import Bench, done
-from transformer.asking import How
 from transformer.errors import MemoryShortError
+from transformer.request import How
 
 # What needs too much on eight threads, and not on one; and what needs too much in any case.
 SORTED = (

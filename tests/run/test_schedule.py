@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.projects import write
-from transformer.asking import Ask, How, Outside
 from transformer.flows.build import build
-from transformer.run.tools import Event
+from transformer.request import Ask, How, Outside
+from transformer.run.context import Event
 
 TABLE = "{{ config(materialized='table') }} "
 

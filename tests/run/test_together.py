@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.projects import Bench, contents, done, environment
-from transformer.asking import How
 from transformer.engines.duckdb import DuckSession
 from transformer.errors import Fault
-from transformer.run import together
+from transformer.request import How
+from transformer.run import transactions
 
 TABLE = "{{ config(materialized='table') }} "
 SHOWN = "targets: {dev: {publish: {mode: always}}}\n"
@@ -122,7 +122,7 @@ def test_a_commit_that_fails_is_done_again(
         run(self, sql, parameters)
 
     monkeypatch.setattr(DuckSession, "run", failing)
-    monkeypatch.setattr(together, "_MOST", 5)
+    monkeypatch.setattr(transactions, "_MOST", 5)
     report = bench.build(how=How(fail_fast=False))
     monkeypatch.undo()
     twice = [

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer import ledger, sources
+from transformer import sources
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.engines import duckdb as engine
 from transformer.errors import Where
@@ -20,11 +20,12 @@ from transformer.plan.fingerprint import fingerprint
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Column, Described, Load, Project, SourceTable, Target
-from transformer.run.loading import load, probe
-from transformer.run.looking import peek, reader
-from transformer.run.tools import Tools
+from transformer.run.context import Tools
+from transformer.run.load import load, probe
+from transformer.run.probe import peek, reader
 from transformer.steps import Columns, Outcome, Step
-from transformer.workplace import state_of
+from transformer.warehouse import ledger
+from transformer.warehouse.publication import state_of
 
 WHERE = Where("models/_raw.yml", 7, 5)
 RULES = ("mode", "key", "cursor", "on_schema_change", "max_quarantined", "max_removed")

@@ -27,9 +27,9 @@ from tests.sources.lab import Lab, lab
 from tests.sources.test_remote import web
 from transformer.engines import duckdb as engine
 from transformer.errors import LoadError
-from transformer.landing.given import Given
+from transformer.landing.source_file import Given
 from transformer.landing.whole import unpacked
-from transformer.run.looking import reader
+from transformer.run.probe import reader
 
 ROWS = 400
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from transformer.dialects.types import read
 from transformer.sync.types import carried, texts
-from transformer.type_names import read
 
 NAMES = [
     "STRUCT(\"a b\" INTEGER, \"q\"\"x\" ENUM('x', 'y''z,(')[], c TIMESTAMP WITH TIME ZONE)",

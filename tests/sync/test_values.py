@@ -19,8 +19,8 @@ import pytest
 from tests.postgres import new_database
 from tests.servers import receiver
 from tests.targets.cases import Warehouse, warehouse
+from transformer.dialects.types import read
 from transformer.sync.types import carried
-from transformer.type_names import read
 
 # Types -> values that are hard to keep, as SQL.
 EXTREMES: dict[str, tuple[str, ...]] = {

@@ -18,8 +18,8 @@ from tests.servers import receiver
 from transformer.errors import Where
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.deliver import World
-from transformer.sync.send import Job, Preview, Sent, preview, quarantined, reset, sync
+from transformer.sync.delivery import World
+from transformer.sync.sync import Job, Preview, Sent, preview, quarantined, reset, sync
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 WHERE = Where("models/_people.yml", 7)

@@ -11,8 +11,8 @@ import duckdb
 from transformer.errors import Where
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.deliver import World
-from transformer.sync.send import Job, sync
+from transformer.sync.delivery import World
+from transformer.sync.sync import Job, sync
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ import pytest
 from tests.postgres import new_database
 from tests.targets.cases import WHERE, Warehouse, warehouse
 from transformer.errors import ActivateError
-from transformer.sync.deliver import World
-from transformer.sync.send import sync
+from transformer.sync.delivery import World
+from transformer.sync.sync import sync
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from transformer.cli.options import (
 from transformer.errors import UsageError
 
 if TYPE_CHECKING:
-    from transformer.asking import Ask, How, Outside, Report
-    from transformer.console import Console
+    from transformer.cli.console import Console
+    from transformer.request import Ask, How, Outside, Report
 
 # What each command does of all that a build does.
 ACTIONS = {
@@ -47,10 +47,10 @@ def build_as(
     ask: Ask, outside: Outside, actions: str, console: Console, words: dict[str, Any]
 ) -> int:
     """Builds what is asked for, and tells what came of it."""
-    from transformer.asking import How
-    from transformer.report import show_report
-    from transformer.standing import unchanged
+    from transformer.cli.report import show_report
+    from transformer.request import How
     from transformer.steps import EVERYTHING
+    from transformer.workspace.last_build import unchanged
 
     said = {**State.common, **words}
     wanted = EVERYTHING if actions == "*" else frozenset(actions.split())
@@ -169,8 +169,8 @@ def seed(
 
 def show_selected(console: Console, words: dict[str, Any], kinds: tuple[str, ...]) -> None:
     """Shows the first rows of what is chosen."""
+    from transformer.cli.report import show_found
     from transformer.flows.look import Wanted, selected
-    from transformer.report import show_found
 
     ask, outside = asked("show", console, words)
     show_found(selected(ask, outside, Wanted(limit=5), kinds), console)
@@ -229,8 +229,8 @@ def activate(
     """
     if not dry_run:
         return built("activate", ACTIONS["activate"], console, locals())
+    from transformer.cli.report import show_preview
     from transformer.flows.activate import previews
-    from transformer.report import show_preview
 
     ask, outside = asked("activate", console, locals())
     for node, preview in previews(ask, outside):

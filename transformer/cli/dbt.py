@@ -100,8 +100,8 @@ def freshness(
 
     Example: `transform source freshness --select source:crm`
     """
+    from transformer.cli.report import show_ages
     from transformer.flows.freshness import looked
-    from transformer.report import show_ages
 
     ask, outside = asked("freshness", console, locals())
     found, where = looked(ask, outside, output)

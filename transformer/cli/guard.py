@@ -25,9 +25,9 @@ from transformer.errors import (
 )
 
 if TYPE_CHECKING:
-    from transformer.asking import Ask, Outside
-    from transformer.console import Console
-    from transformer.plan.asked import Selection
+    from transformer.cli.console import Console
+    from transformer.plan.select.selection import Selection
+    from transformer.request import Ask, Outside
 
 
 class State:
@@ -58,7 +58,7 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def _console(*, as_json: bool) -> Console:
-    from transformer.console import Console
+    from transformer.cli.console import Console
 
     class Quiet(Console):
         """Says errors and failures only."""
@@ -140,8 +140,8 @@ def _without_console(command: Callable[..., Any]) -> inspect.Signature:
 
 def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, Outside]:
     """What the words of a command ask for, and the outside they are asked in."""
-    from transformer.asking import Ask, Outside
     from transformer.project.form import is_dbt_project
+    from transformer.request import Ask, Outside
 
     said = {**State.common, **words}
     root = (said.get("project_dir") or Path()).resolve()
@@ -215,7 +215,7 @@ def _folder(root: Path, given: Path | None) -> Path | None:
 
 
 def _only(said: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
-    from transformer.plan.asked import Earlier, Selection
+    from transformer.plan.select.selection import Earlier, Selection
 
     state = _folder(root, said.get("state"))
     here = _target(root, env)
@@ -229,13 +229,13 @@ def _only(said: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
 
 
 def _earlier(state: Path, here: Path) -> Any:
-    from transformer.leaving import earlier
+    from transformer.workspace.artifacts import earlier
 
     return earlier(state, here)
 
 
 def _deferred(folder: Path) -> Any:
-    from transformer.leaving import deferred
+    from transformer.workspace.artifacts import deferred
 
     return deferred(folder)
 

@@ -58,8 +58,8 @@ def plan(
 
     Example: `transform plan`
     """
+    from transformer.cli.report import show_plan
     from transformer.flows.build import preview
-    from transformer.report import show_plan
 
     ask, outside = asked("plan", console, locals())
     _, made = preview(ask, outside)
@@ -121,8 +121,8 @@ def ls(
     Example: `transform ls --select tag:nightly`
     """
 
+    from transformer.cli.report import listed_as, listed_facts
     from transformer.flows.listing import described, listed
-    from transformer.report import listed_as, listed_facts
 
     if output not in (None, "selector", "name", "path", "json"):
         raise UsageError(f"there is no `--output {output}`", hint="selector, name, path or json")
@@ -174,8 +174,8 @@ def show(
 
     Example: `transform show customers --limit 10`
     """
+    from transformer.cli.report import show_found, show_rows, show_values
     from transformer.flows.look import Wanted, selected, shown
-    from transformer.report import show_found, show_rows, show_values
 
     if sum(map(bool, (name, failures, inline, plain, select))) != 1:
         raise UsageError("say one of: a name, --select, --failures or --inline")

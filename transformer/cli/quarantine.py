@@ -30,8 +30,8 @@ def show(
 
     Example: `transform quarantine show crm.contacts`
     """
+    from transformer.cli.report import show_rows
     from transformer.flows.quarantine import rows
-    from transformer.report import show_rows
 
     ask, outside = asked("quarantine", console, locals())
     show_rows(rows(ask, outside, name, limit), console, empty="nothing is in quarantine")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transformer.compile.index import Index
+from transformer.compile.namespace import Index
 from transformer.compile.nodes import ActivationBody, Node
 from transformer.errors import GraphError, did_you_mean
 from transformer.project.values import Activation

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from transformer.compile.complaints import complaint, placed
 from transformer.compile.config import option_place
 from transformer.compile.contracts import contract, contract_order, in_order
+from transformer.compile.engine_errors import complaint, placed
 from transformer.compile.freshness import newest
 from transformer.compile.nodes import (
     ActivationBody,

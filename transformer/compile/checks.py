@@ -10,13 +10,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.compile.context import Trace, Words
-from transformer.compile.index import DisabledError, Referable
-from transformer.compile.library import BUILT_IN, Macro
+from transformer.compile.jinja.macros import BUILT_IN, Macro
+from transformer.compile.jinja.rendering import Session
+from transformer.compile.namespace import DisabledError, Referable
 from transformer.compile.naming import Asked
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SourceBody
 from transformer.compile.rendering import finish, or_late, render, rendered_or_late, resolve
 from transformer.compile.scope import Query, Scope, Template
-from transformer.compile.templates import Session
 from transformer.errors import ConfigError, GraphError, TransformError, Where, did_you_mean
 from transformer.names import Name, slug
 from transformer.project.values import CheckConfig, CheckSpec, SqlCheck

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from msgspec import Struct, field
 
-from transformer.compile.index import Referable
+from transformer.compile.namespace import Referable
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import GraphError, TransformError, Where
 

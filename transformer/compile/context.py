@@ -16,9 +16,9 @@ from transformer.compile.dbt.adapter import Warehouse
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.dbt.runtime import config
 from transformer.compile.dbt.surface import Given, flags, surface
-from transformer.compile.index import Index, Referable
-from transformer.compile.spans import Span
-from transformer.compile.templates import Returned, Session
+from transformer.compile.jinja.rendering import Returned, Session
+from transformer.compile.namespace import Index, Referable
+from transformer.compile.time_ranges import Span
 from transformer.compile.world import CONNECTING_ONLY, SECRET_PREFIXES, World
 from transformer.errors import RenderError, did_you_mean
 from transformer.project.settings import merge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from transformer.compile.complaints import complaint
+from transformer.compile.engine_errors import complaint
 from transformer.compile.model_config import ModelConfig
 from transformer.compile.nodes import Node
 from transformer.errors import Fault, SqlError, TransformError, did_you_mean

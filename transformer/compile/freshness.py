@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from transformer.compile.context import Trace
-from transformer.compile.index import Referable
+from transformer.compile.namespace import Referable
 from transformer.compile.scope import Scope
 from transformer.names import expression
 from transformer.project.values import Freshness, SourceTable

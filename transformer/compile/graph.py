@@ -11,18 +11,17 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.compile.activations import activation_node
+from transformer.compile.assemble import Queries, finished, with_queries
 from transformer.compile.checks import Checked, checks_of, sql_check
 from transformer.compile.config import is_true, option_place
 from transformer.compile.conflicts import Clashes, circle
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
 from transformer.compile.dbt.making import without_effect
-from transformer.compile.finishing import Queries, finished, with_queries
+from transformer.compile.foreign_keys import with_keys
 from transformer.compile.freshness import with_query
 from transformer.compile.hooks import hook_needs
-from transformer.compile.index import DisabledError, Index, Referable
-from transformer.compile.jinja import Forgiving, Strict
-from transformer.compile.keys import with_keys
-from transformer.compile.library import read_library
+from transformer.compile.jinja.environment import Forgiving, Strict
+from transformer.compile.jinja.macros import read_library
 from transformer.compile.model_config import OWN_MATERIALIZATIONS, ModelConfig, options_of
 from transformer.compile.models import (
     analysis_node,
@@ -32,6 +31,7 @@ from transformer.compile.models import (
     queries_of,
     with_code,
 )
+from transformer.compile.namespace import DisabledError, Index, Referable
 from transformer.compile.naming import Asked, Placed
 from transformer.compile.nodes import (
     CheckBody,
@@ -44,9 +44,9 @@ from transformer.compile.scope import Scope
 from transformer.compile.seeds import seed_depends, seed_node
 from transformer.compile.snapshots import configured, snapshot_node
 from transformer.compile.sources import source_id, source_nodes
-from transformer.compile.spans import sampled
-from transformer.compile.sql import Grammar
-from transformer.compile.units import unit_nodes
+from transformer.compile.sql.reader import Grammar
+from transformer.compile.time_ranges import sampled
+from transformer.compile.unit_tests import unit_nodes
 from transformer.compile.world import World
 from transformer.errors import GraphError, TransformError, Where, did_you_mean
 from transformer.names import Name

@@ -10,10 +10,10 @@ from transformer.compile.config import model_config, open_config, twice_said
 from transformer.compile.context import Trace
 from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
-from transformer.compile.index import Referable
-from transformer.compile.jinja import constant_calls
-from transformer.compile.library import Library
+from transformer.compile.jinja.environment import constant_calls
+from transformer.compile.jinja.macros import Library
 from transformer.compile.model_config import ModelConfig
+from transformer.compile.namespace import Referable
 from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.compile.python_models import python_options
 from transformer.compile.rendering import or_late, referred, render, rendered_or_late

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from transformer.compile.locate import in_macro, in_template, in_text
 from transformer.compile.model_config import ModelConfig
-from transformer.compile.splicing import Splice, unspliced
-from transformer.compile.steadiness import STEADY, Steadiness, steadiness
+from transformer.compile.sql.edits import Splice, unspliced
+from transformer.compile.sql.source_map import in_macro, in_template, in_text
+from transformer.compile.sql.volatility import STEADY, Steadiness, steadiness
 from transformer.errors import TransformError, Where
 from transformer.names import Name, quoted
 from transformer.project.values import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.compile.index import Index
+from transformer.compile.namespace import Index
 from transformer.compile.scope import Scope
 from transformer.errors import RenderError, TransformError, Where
 from transformer.project.values import Model, Options

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from transformer.compile.canonical import said
 from transformer.compile.context import Trace
 from transformer.compile.dbt.adapter import NeedsWarehouse
-from transformer.compile.index import Index, cte_name
-from transformer.compile.locate import in_template
+from transformer.compile.namespace import Index, cte_name
 from transformer.compile.nodes import Compiled
 from transformer.compile.scope import Query, Scope, Template
-from transformer.compile.splicing import Splice, spliced
-from transformer.compile.sql import Reading, read, without_end
-from transformer.compile.steadiness import UNKNOWN, steadiness
-from transformer.compile.tables import TAKES_TABLES, TableUse
+from transformer.compile.sql.canonical import said
+from transformer.compile.sql.edits import Splice, spliced
+from transformer.compile.sql.reader import Reading, read, without_end
+from transformer.compile.sql.source_map import in_template
+from transformer.compile.sql.table_refs import TAKES_TABLES, TableUse
+from transformer.compile.sql.volatility import UNKNOWN, steadiness
 from transformer.compile.world import CONNECTING_ONLY
 from transformer.errors import RenderError, SqlError, TransformError
 from transformer.names import literal, quoted

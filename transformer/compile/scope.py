@@ -10,14 +10,14 @@ from msgspec import Struct, field
 
 from transformer.compile.context import Trace, Words
 from transformer.compile.dbt.adapter import Warehouse
-from transformer.compile.index import Index, Referable
-from transformer.compile.library import Library
+from transformer.compile.jinja.macros import Library
+from transformer.compile.jinja.rendering import Session
+from transformer.compile.namespace import Index, Referable
 from transformer.compile.naming import Asked, Placed, by_macros, by_rule
-from transformer.compile.spans import Span
-from transformer.compile.splicing import Splice
-from transformer.compile.sql import Grammar
-from transformer.compile.steadiness import STEADY, Steadiness
-from transformer.compile.templates import Session
+from transformer.compile.sql.edits import Splice
+from transformer.compile.sql.reader import Grammar
+from transformer.compile.sql.volatility import STEADY, Steadiness
+from transformer.compile.time_ranges import Span
 from transformer.compile.world import World
 from transformer.names import Name
 from transformer.project.values import Target

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from transformer import plugins
-from transformer.dialect import Dialect
+from transformer.dialects.abilities import Dialect
 from transformer.errors import ConfigError, Where, did_you_mean
 from transformer.names import Name
 from transformer.steps import Columns, RelationState, Sample

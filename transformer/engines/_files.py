@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from transformer.cloning import logs
 from transformer.errors import WarehouseError
 from transformer.names import literal
 from transformer.permissions import beside, create
+from transformer.warehouse.sparse_copy import logs
 
 STORAGE = "v1.4.0"
 

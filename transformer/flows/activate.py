@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transformer.asking import Ask, Outside
 from transformer.compile.nodes import ActivationBody, Node, from_text
 from transformer.errors import UsageError
-from transformer.opening import chosen_of, open_project, refuse_mistakes
-from transformer.sync.send import Job, Preview, preview
+from transformer.request import Ask, Outside
+from transformer.sync.sync import Job, Preview, preview
+from transformer.workspace.open import chosen_of, open_project, refuse_mistakes
 
 
 def previews(ask: Ask, outside: Outside) -> Iterator[tuple[Node, Preview]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -11,32 +11,33 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer import ledger, reckoning
-from transformer.artifacts import Call
-from transformer.asking import Ask, How, Outside, Report
-from transformer.binding import no_mistakes
-from transformer.foreseeing import Foreseen, Foresight
-from transformer.leaving import leave
-from transformer.locking import building
+from transformer.artifacts.documents import Call
+from transformer.artifacts.run_results import Done, end_words
+from transformer.flows import summary
 from transformer.names import quoted
-from transformer.opening import Opened, open_project, shown_of
-from transformer.plan.versions import current_versions
+from transformer.plan.fingerprint import current_versions
 from transformer.redaction import Secrets
-from transformer.renaming import rename
+from transformer.request import Ask, How, Outside, Report
 from transformer.run.actions import PERFORM
-from transformer.run.beside import sweep, unplaced
-from transformer.run.external import follow_external
+from transformer.run.context import Event, Tools
 from transformer.run.hooks import run_hooks
-from transformer.run.loading import touch
+from transformer.run.load import touch
+from transformer.run.raw_tables import follow_external
 from transformer.run.schedule import Pace, follow
-from transformer.run.together import Together
-from transformer.run.tools import Event, Tools
+from transformer.run.staging import sweep, unplaced
+from transformer.run.transactions import Together
 from transformer.run.upkeep import Upkeep, keep_up, replaced, upkeep, views_as_tables
-from transformer.run_results import Done, end_words
-from transformer.standing import beginning, narrowed, stands
 from transformer.steps import EVERYTHING, Plan, Results, State
-from transformer.warehouse import Identity
-from transformer.workplace import Workplace
+from transformer.warehouse import ledger
+from transformer.warehouse.file import Identity
+from transformer.warehouse.lock import building
+from transformer.warehouse.publication import Workplace
+from transformer.warehouse.renaming import rename
+from transformer.workspace.artifacts import leave
+from transformer.workspace.bind import no_mistakes
+from transformer.workspace.last_build import beginning, narrowed, stands
+from transformer.workspace.open import Opened, open_project, shown_of
+from transformer.workspace.planning import Foreseen, Foresight
 
 
 def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None]) -> Report:
@@ -85,16 +86,19 @@ class _Build:
         self.foresight = Foresight(self.opened, self.ask, self.how, self.outside, self.started)
 
     @property
-    def begun(self) -> reckoning.Begun:
-        return reckoning.Begun(self.run_id, self.ask.command, self.place.target.name, self.started)
+    def begun(self) -> summary.Begun:
+        return summary.Begun(self.run_id, self.ask.command, self.place.target.name, self.started)
 
     @property
     def place(self) -> Workplace:
         return self.opened.workplace
 
+    def notice(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.on_event(Event("notice", text, ""))
+
     def run(self) -> Report:
-        if unsent := self.foresight.unsent:
-            self.on_event(Event("notice", unsent, ""))
+        self.notice(filter(None, [self.foresight.unsent]))
         if self.partial:
             # What a build of everything left half done is no ground for a part of it.
             self.place.forget_unfinished()
@@ -104,13 +108,9 @@ class _Build:
         with self.place.looking() as engine:
             seen = self.foresight.of(engine)
             upkeep = self.upkeep(engine)
-        ended = (
-            not resumes
-            and not upkeep
-            and not unplaced(seen.state)
-            and self.place.complete(shown_of(self.opened))
-        )
-        if not seen.plan.steps and ended and not self.place.is_renamed:
+            settled = not (resumes or upkeep or unplaced(seen.state) or seen.plan.steps)
+        complete = self.place.complete(shown_of(self.opened)) and not self.place.is_renamed
+        if settled and complete:
             return self.nothing(seen)
         with self.place.working() as engine:
             self.place.refuse_other(self.left)
@@ -145,7 +145,7 @@ class _Build:
             Results(),
             path=self.place.target.path,
             expires=seen.expires,
-            standing=reckoning.warnings(seen.state, self.opened.everything, self.warned),
+            standing=summary.warnings(seen.state, self.opened.everything, self.warned),
             strict=self.how.strict,
         )
 
@@ -159,10 +159,10 @@ class _Build:
     def done(self, engine: Any, seen: Foreseen) -> Report:
         """Does it, and gets ready what is shown."""
         report = self.work(engine, seen)
-        standing = reckoning.standing(engine, self.opened.everything, self.warned)
-        clean = reckoning.is_clean(report.results, strict=self.how.strict) and not standing
+        standing = summary.standing(engine, self.opened.everything, self.warned)
+        clean = summary.is_clean(report.results, strict=self.how.strict) and not standing
         if self.place.may_publish(failed=not clean):
-            counted = reckoning.counted(engine, self.opened.everything, self.place.target.path)
+            counted = summary.counted(engine, self.opened.everything, self.place.target.path)
             report = replace(report, published=counted)
             self.place.extract(engine, [n for n in shown_of(self.opened) if engine.relation(n)])
         return replace(report, standing=standing)
@@ -182,16 +182,14 @@ class _Build:
         """Loads first, since they may change types; then all the rest."""
         self.prepare(engine, seen.state)
         made = seen.plan
-        for text in views_as_tables(made):
-            self.on_event(Event("notice", text, ""))
+        self.notice(views_as_tables(made))
         loads = Plan(made.of("load"))
         tools = self.tools(engine, seen.state)
         follow_external(tools, self.opened.graph, made)
         project = self.opened.project
         first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
         rest = self.foresight.after(engine, first, seen) if loads.steps else made
-        for text in rest.notices:
-            self.on_event(Event("notice", text, ""))
+        self.notice(rest.notices)
         results = self.follow(rest, tools, first)
         keep_up(engine, self.upkeep(engine))
         whole = Plan((*loads.steps, *rest.steps), made.skips, rest.notices)
@@ -253,7 +251,7 @@ class _Build:
     def report(self, engine: Any, made: Plan, results: Results) -> Report:
         now = self.outside.clock()
         with engine.session() as session, session.transaction():
-            ledger.record_run(session, reckoning.entry(results, self.begun, now))
+            ledger.record_run(session, summary.entry(results, self.begun, now))
             held = ledger.quarantined(session)
             expires = ledger.expires(session)
             if not (self.partial or results.bad):
@@ -264,7 +262,7 @@ class _Build:
             replace(results, seconds=took),
             quarantine={graph[i].name: n for i, n in held.items() if i in graph.nodes},
             path=self.place.target.path,
-            left_over=reckoning.left_over(engine, graph),
+            left_over=summary.left_over(engine, graph),
             expires=expires,
             strict=self.how.strict,
         )

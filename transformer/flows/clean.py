@@ -6,17 +6,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from transformer.asking import Ask, Outside
-from transformer.cloning import logs
 from transformer.errors import TransformError, UsageError
-from transformer.locking import building
-from transformer.opening import Opened, open_project, refuse_mistakes, shown_of
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import child
 from transformer.project.form import is_dbt_project
-from transformer.remembering import forget
+from transformer.request import Ask, Outside
 from transformer.run.upkeep import drop, removed
-from transformer.warehouse import clear
+from transformer.warehouse.file import clear
+from transformer.warehouse.lock import building
+from transformer.warehouse.sparse_copy import logs
+from transformer.workspace.cache import forget
+from transformer.workspace.open import Opened, open_project, refuse_mistakes, shown_of
 
 # Folders of the project's own files: the keys that name them, and their usual names.
 _KEPT = {

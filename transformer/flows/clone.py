@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformer.asking import Ask, Elsewhere, Outside
+from transformer.artifacts.run_results import Done
 from transformer.compile.nodes import Node
 from transformer.errors import UsageError
-from transformer.leaving import leave
-from transformer.locking import building
 from transformer.names import quoted
-from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
-from transformer.run.late import Asked
-from transformer.run_results import Done
+from transformer.request import Ask, Elsewhere, Outside
+from transformer.run.render_late import Asked
 from transformer.steps import Outcome, Results
+from transformer.warehouse.lock import building
+from transformer.workspace.artifacts import leave
+from transformer.workspace.open import Opened, chosen_of, open_project, refuse_mistakes
 
 _THERE = "No-op"  # dbt's word for a relation that is there already
 

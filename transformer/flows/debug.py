@@ -8,10 +8,10 @@ from importlib.metadata import version
 from typing import Any
 
 from transformer import __version__
-from transformer.asking import Ask, Outside
 from transformer.errors import TransformError
-from transformer.opening import open_project
-from transformer.warehouse import Warehouse
+from transformer.request import Ask, Outside
+from transformer.warehouse.file import Warehouse
+from transformer.workspace.open import open_project
 
 
 def facts(ask: Ask, outside: Outside) -> Iterator[tuple[str, str]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from transformer.asking import Ask, Outside
-from transformer.compiling import dbt_renderers
 from transformer.errors import UsageError
 from transformer.project.dbt.deps import Installed, install
 from transformer.project.form import is_dbt_project
+from transformer.request import Ask, Outside
+from transformer.workspace.compile import dbt_renderers
 
 
 def installed(ask: Ask, outside: Outside, say: Callable[[str], None]) -> tuple[Installed, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from transformer.artifacts import Held, call_of, catalog
-from transformer.asking import Ask, Outside
-from transformer.leaving import leave, target_folder, write_artifact
-from transformer.leaving import manifest_of as manifest
-from transformer.opening import Opened, open_project, refuse_mistakes
+from transformer.artifacts.documents import Held, call_of, catalog
+from transformer.request import Ask, Outside
+from transformer.workspace.artifacts import leave, target_folder, write_artifact
+from transformer.workspace.artifacts import manifest_of as manifest
+from transformer.workspace.open import Opened, open_project, refuse_mistakes
 
 _COLUMNS = """
     select if(c.database_name = current_database(), '', c.database_name), c.schema_name,

@@ -9,14 +9,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.artifacts import Aged, call_of, sources
-from transformer.asking import Ask, Outside
+from transformer.artifacts.documents import Aged, call_of, sources
 from transformer.compile.freshness import newest
 from transformer.compile.nodes import FreshnessBody, Node
 from transformer.errors import Fault, TransformError, UsageError
-from transformer.leaving import target_folder, write_artifact
-from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
-from transformer.plan.checks import aged
+from transformer.plan.check_kinds import aged
+from transformer.request import Ask, Outside
+from transformer.workspace.artifacts import target_folder, write_artifact
+from transformer.workspace.open import Opened, chosen_of, open_project, refuse_mistakes
 
 
 def looked(ask: Ask, outside: Outside, output: Path | None = None) -> tuple[list[Aged], Path]:

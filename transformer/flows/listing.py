@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformer.asking import Ask, Outside
 from transformer.compile.nodes import Node
-from transformer.opening import chosen_of, open_project, refuse_mistakes
-from transformer.plan.things import Thing, listed_by_dbt, things
+from transformer.plan.select.resources import Thing, listed_by_dbt, things
+from transformer.request import Ask, Outside
+from transformer.workspace.open import chosen_of, open_project, refuse_mistakes
 
 
 def listed(ask: Ask, outside: Outside) -> tuple[list[Thing], bool]:

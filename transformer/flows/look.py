@@ -9,16 +9,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from transformer.asking import Ask, Outside
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import Fault, SqlError, TransformError, UsageError, did_you_mean
-from transformer.leaving import leave, manifest_of, put, target_folder
-from transformer.ledger import FAILURES
 from transformer.names import Name, slug
-from transformer.opening import Opened, chosen_of, open_project, refuse_mistakes
-from transformer.plan.checked import check_of
-from transformer.run.late import Asked
+from transformer.plan.check_node import check_of
+from transformer.request import Ask, Outside
+from transformer.run.render_late import Asked
 from transformer.steps import Sample
+from transformer.warehouse.ledger import FAILURES
+from transformer.workspace.artifacts import leave, manifest_of, put, target_folder
+from transformer.workspace.open import Opened, chosen_of, open_project, refuse_mistakes
 
 # What DuckDB says of a statement that may not change anything.
 _READ_ONLY = "attached in read-only mode"

@@ -8,13 +8,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.asking import Ask, Outside
 from transformer.compile.context import Trace
-from transformer.compile.library import Macro
+from transformer.compile.jinja.macros import Macro
 from transformer.errors import BuildError, Fault, RenderError, TransformError, did_you_mean
-from transformer.locking import building
-from transformer.opening import Opened, open_project, refuse_mistakes
-from transformer.run.late import Asked
+from transformer.request import Ask, Outside
+from transformer.run.render_late import Asked
+from transformer.warehouse.lock import building
+from transformer.workspace.open import Opened, open_project, refuse_mistakes
 
 
 def operated(ask: Ask, outside: Outside, name: str, args: Mapping[str, Any]) -> list[str]:

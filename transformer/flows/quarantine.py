@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from transformer import ledger
-from transformer.asking import Ask, Outside
 from transformer.errors import UsageError, did_you_mean
 from transformer.names import literal
-from transformer.opening import open_project, refuse_mistakes
+from transformer.request import Ask, Outside
 from transformer.steps import Sample
-from transformer.sync.send import quarantined
+from transformer.sync.sync import quarantined
+from transformer.warehouse import ledger
+from transformer.workspace.open import open_project, refuse_mistakes
 
 
 def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:

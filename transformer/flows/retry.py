@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.asking import Ask, Outside
 from transformer.errors import UsageError
-from transformer.leaving import read_artifact
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import child
 from transformer.project.form import is_dbt_project
+from transformer.request import Ask, Outside
+from transformer.workspace.artifacts import read_artifact
 
 _AGAIN = ("error", "fail", "skipped", "runtime error", "partial success")
 _COMMANDS = ("build", "run", "seed", "snapshot", "test", "load", "activate")

@@ -8,10 +8,10 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from transformer.asking import Ask, Outside
 from transformer.errors import UsageError
-from transformer.leaving import target_folder
-from transformer.opening import open_project
+from transformer.request import Ask, Outside
+from transformer.workspace.artifacts import target_folder
+from transformer.workspace.open import open_project
 
 
 class _Silent(SimpleHTTPRequestHandler):

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from transformer.errors import LoadError, Where
 from transformer.landing.counting import Count, blank_rows, both, expected, refuse_lost, rows_again
 from transformer.landing.counting import Lines as Found
-from transformer.landing.given import KEPT, PASSED, Given, buffer_for
 from transformer.landing.small import FILE, Small, paths, placed, size_of
+from transformer.landing.source_file import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import (
     PART,
     REJECTS,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from transformer.dialects.types import Type, composed, read
 from transformer.names import literal, quoted
-from transformer.type_names import Type, composed, read
 
 # The SQL of a text as a value of a type, or NULL.
 Leaf = Callable[[str, str], str]

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from transformer.errors import LoadError
 from transformer.landing.counting import Count, both, expected
-from transformer.landing.given import KEPT, PASSED, Given, buffer_for
-from transformer.landing.objects import Objects, has_long, structures, unmarked, with_marks
+from transformer.landing.json import Objects, has_long, structures, unmarked, with_marks
 from transformer.landing.small import FILE, Small, paths, placed, size_of
+from transformer.landing.source_file import KEPT, PASSED, Given, buffer_for
 from transformer.landing.staged import LINE, PART, ROW, Again, Lines, Session, Staged, distinct
 from transformer.landing.text import encoding_of, lines_of, with_one_line_end
 from transformer.landing.types import SAMPLE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from transformer.dialects.types import Type, composed, read
 from transformer.names import fold
-from transformer.type_names import Type, composed, read
 
 Leaf = Callable[[str, str], str | None]
 

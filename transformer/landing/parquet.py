@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from transformer.errors import LoadError
-from transformer.landing.given import Given
+from transformer.landing.source_file import Given
 from transformer.landing.staged import PART, ROW, Session, Staged, fixed, picked
 from transformer.names import fold
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from transformer.errors import Fault
 from transformer.landing.counting import Count
-from transformer.landing.given import Given
+from transformer.landing.source_file import Given
 from transformer.landing.staged import PART, ROW, Lines, Session, Staged, path_literal
 from transformer.landing.whole import packing
 from transformer.names import literal

@@ -12,7 +12,7 @@ from typing import IO
 
 from transformer.errors import LoadError
 from transformer.landing.counting import LONGEST_LINE, Lines, count
-from transformer.landing.given import LONGEST_TOLD, Given
+from transformer.landing.source_file import LONGEST_TOLD, Given
 from transformer.landing.whole import opened, packing
 
 # So much of a file is looked at for its names.

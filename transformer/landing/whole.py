@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from transformer.errors import LoadError
 from transformer.landing.counting import LONGEST_LINE
-from transformer.landing.given import Given
+from transformer.landing.source_file import Given
 from transformer.landing.staged import Session
 from transformer.names import literal
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from transformer.compile.spans import Span, moment
+from transformer.compile.time_ranges import Span, moment
 from transformer.errors import ConfigError, Where, did_you_mean
 from transformer.names import Name
 from transformer.plan.materialize import DELTA, Statement

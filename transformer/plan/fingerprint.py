@@ -17,13 +17,17 @@ from transformer.compile.nodes import (
     CheckBody,
     Compiled,
     FreshnessBody,
+    Graph,
     ModelBody,
     Node,
     SeedBody,
     SnapshotBody,
     SourceBody,
+    from_text,
 )
+from transformer.compile.sql.volatility import Steadiness
 from transformer.names import quoted
+from transformer.steps import State
 
 # What `config()` says of when and where, not of what is made.
 _IRRELEVANT = frozenset({"tags", "meta", "enabled", "full_refresh"})
@@ -50,7 +54,7 @@ def _seed(node: Node, body: SeedBody) -> Any:
 
 def _snapshot(_: Node, body: SnapshotBody) -> Any:
     compared = body.strategy, body.updated_at, body.check_cols
-    read = _said(body.query) if body.query else body.reads
+    read = _text_of(body.query) if body.query else body.reads
     return read, body.unique_key, compared, body.hard_deletes, body.code
 
 
@@ -59,7 +63,7 @@ def _freshness(_: Node, body: FreshnessBody) -> Any:
 
 
 def _check(_: Node, body: CheckBody) -> Any:
-    query = _said(body.query) if body.query else None
+    query = _text_of(body.query) if body.query else None
     late = body.file.text if body.file and body.late else ""
     return body.kind, body.column, body.args, repr(body.config), body.to, query or late
 
@@ -70,7 +74,7 @@ def _activation(_: Node, body: ActivationBody) -> Any:
     return made.kind, made.key, made.mode, made.fields, _without_secrets(options)
 
 
-def _said(query: Compiled) -> str:
+def _text_of(query: Compiled) -> str:
     return query.canonical or query.text
 
 
@@ -79,7 +83,7 @@ def _types(node: Node) -> list[tuple[str, str]]:
 
 
 def _model(node: Node, body: ModelBody) -> Any:
-    texts = [_said(query) for query in (body.query, body.increment) if query]
+    texts = [_text_of(query) for query in (body.query, body.increment) if query]
     away = {"as_dbt"} if body.config.materialized == "external" else {"as_dbt", "files_root"}
     own = [n for n in body.config.__struct_fields__ if n not in away]
     options = {name: getattr(body.config, name) for name in own}
@@ -127,6 +131,71 @@ def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
         secret = key == "url" and "@" in rest
         made[key] = f"{scheme}://{rest.rpartition('@')[2]}" if secret else value
     return made
+
+
+def print_of(node: Node, graph: Graph) -> str:
+    """The node's fingerprint; that of a check holds the query of the ephemeral model it reads."""
+    own = fingerprint(node)
+    inlined = [
+        (n, _inlined_text(graph[n], graph)) for n in sorted(node.needs) if graph[n].ephemeral
+    ]
+    if isinstance(node.body, CheckBody) and node.body.before:
+        return digest(own, fingerprint(graph[node.body.before]))
+    return digest(own, inlined) if node.kind == "check" and inlined else own
+
+
+def _inlined_text(node: Node, graph: Graph) -> str:
+    query = node.body.query if isinstance(node.body, ModelBody) else None
+    if isinstance(node.body, ModelBody) and node.body.late:
+        return node.body.code  # its query is not known yet
+    return query.canonical if query and query.canonical else from_text(node, graph)
+
+
+def current_versions(graph: Graph, state: State) -> dict[str, str]:
+    """The version of every node's relation as it is now. A view's is what it is made of."""
+    return {
+        node.id: view_version(known.fingerprint) if node.view else known.version
+        for node in graph
+        if (known := state.nodes.get(node.id))
+    }
+
+
+def view_version(made_of: str) -> str:
+    """The version of a view: it holds nothing, so whoever reads it reads what it reads too."""
+    return digest("view", made_of)
+
+
+def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:
+    """What the node really reads: an ephemeral model stands for what it reads itself, and a view
+    for that and for itself."""
+    read: dict[str, None] = {}
+    seen: set[str] = set()
+    open_ = list(reversed(node.needs))
+    while open_:
+        need = open_.pop()
+        if need in seen:
+            continue
+        seen.add(need)
+        parent = graph[need]
+        if not parent.ephemeral:
+            read[need] = None
+        if parent.ephemeral or parent.view:
+            open_ += reversed(parent.needs)
+    return tuple(read)
+
+
+def steadiness_of(graph: Graph) -> dict[str, Steadiness]:
+    """What every node depends on beside the content of its tables, views that it reads included:
+    they are run with it."""
+    found: dict[str, Steadiness] = {}
+    for node in graph:
+        made = node.steadiness
+        for need in node.needs:
+            parent = graph[need]
+            if parent.ephemeral or parent.view:
+                made |= found[need]
+        found[node.id] = made
+    return found
 
 
 _MADE_OF: Mapping[str, Callable[[Node, Any], Any]] = {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from transformer.compile.dbt.external import File, file_of
-from transformer.compile.library import strategy_macro
+from transformer.compile.jinja.macros import strategy_macro
 from transformer.compile.model_config import ModelConfig
 from transformer.errors import RenderError, SqlError, Where, did_you_mean
 from transformer.landing.types import widens

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from transformer.compile.config import option_place
 from transformer.compile.contracts import contract_order
-from transformer.compile.keys import keyed
+from transformer.compile.foreign_keys import keyed
 from transformer.compile.nodes import (
     CheckBody,
     Graph,
@@ -20,14 +20,19 @@ from transformer.compile.nodes import (
     from_text,
 )
 from transformer.errors import TransformError, Where
-from transformer.plan.checked import check_of, rows_of
-from transformer.plan.checks import Check
-from transformer.plan.fingerprint import shape
+from transformer.plan.ancestors import Below, waits
+from transformer.plan.check_kinds import Check
+from transformer.plan.check_node import check_of, rows_of
+from transformer.plan.fingerprint import (
+    current_versions,
+    print_of,
+    shape,
+    solid_needs,
+    steadiness_of,
+)
 from transformer.plan.materialize import Material, Statement, brings_new, statements
 from transformer.plan.notices import deprecated, kept_rows, listed, loaders_above
 from transformer.plan.snapshots import Record, snapshot
-from transformer.plan.versions import current_versions, print_of, solid_needs, steadiness_of
-from transformer.plan.waiting import Below, waits
 from transformer.plan.work import Facts, Probe, Wish, Work
 from transformer.steps import BAD, Action, Plan, Skip, State, Step
 

@@ -11,7 +11,7 @@ from transformer.compile.bind import Bound
 from transformer.compile.nodes import Node
 from transformer.errors import TransformError
 from transformer.names import Name
-from transformer.plan.checks import Check
+from transformer.plan.check_kinds import Check
 from transformer.plan.materialize import Material, Statement
 from transformer.plan.snapshots import Record
 from transformer.steps import EVERYTHING, Action, Columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transformer.witness import saw
+from transformer.project.inputs import saw
 
 
 def is_dbt_project(root: Path) -> bool:

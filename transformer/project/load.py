@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from transformer.errors import ConfigError, UsageError, Where, did_you_mean
 from transformer.project.checks import CheckReader, custom_tests
 from transformer.project.digests import native_digest
+from transformer.project.inputs import saw, saw_folder
 from transformer.project.paths import not_a_file, path_shown, unusable
 from transformer.project.properties import Patch, Properties
 from transformer.project.reader import Reader, Renderer
@@ -39,7 +40,6 @@ from transformer.project.values import (
     Seed,
     SqlCheck,
 )
-from transformer.witness import saw, saw_folder
 
 # Fills in the Jinja of one YAML string: (text, place, vars) -> text.
 YamlRenderer = Callable[[str, Where, Mapping[str, Any]], str]

@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from transformer.errors import ConfigError, Mistakes, UsageError, Where, did_you_mean
 from transformer.names import slug
+from transformer.project.inputs import saw
 from transformer.project.paths import is_remote, not_a_file, unusable
 from transformer.project.reader import Block, Reader
 from transformer.project.schema import PROJECT, Fields
 from transformer.project.tree import Item, parse
 from transformer.project.values import Publish, Target
-from transformer.witness import saw
 
 FILE = "transform.yml"
 

@@ -18,13 +18,13 @@ def _later(module: str, name: str) -> Callable[..., Any]:
 
 
 PERFORM: Mapping[Action, Callable[..., Any]] = {
-    "load": _later("loading", "load"),
+    "load": _later("load", "load"),
     "freshness": _later("freshness", "freshness"),
-    "seed": _later("building", "build"),
-    "build": _later("building", "build"),
-    "snapshot": _later("building", "build"),
-    "check": _later("checking", "check"),
-    "activate": _later("activating", "activate"),
+    "seed": _later("build", "build"),
+    "build": _later("build", "build"),
+    "snapshot": _later("build", "build"),
+    "check": _later("check", "check"),
+    "activate": _later("activate", "activate"),
 }
 # Which targets lost what was sent.
-lost = _later("activating", "lost")
+lost = _later("activate", "lost")

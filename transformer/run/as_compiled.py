@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from transformer.errors import BuildError, Where
-from transformer.witness import identity
+from transformer.project.inputs import identity
 
 
 @contextmanager

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from transformer.cloning import log_names
 from transformer.compile.nodes import ActivationBody, Graph, SourceBody
 from transformer.errors import ConfigError, TransformError
 from transformer.project.paths import Places, is_remote
 from transformer.project.values import Activation, Project
-from transformer.warehouse import Warehouse
-from transformer.workplace import Workplace
+from transformer.warehouse.file import Warehouse
+from transformer.warehouse.publication import Workplace
+from transformer.warehouse.sparse_copy import log_names
 
 # Files of a project that lie in its folder itself.
 _OWN = ("transform.yml", "dbt_project.yml", "profiles.yml", ".env")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from transformer import ledger
 from transformer.compile.freshness import newest
 from transformer.compile.nodes import FreshnessBody
 from transformer.errors import BuildError, Fault
-from transformer.ledger import Entry
-from transformer.plan.checks import aged, expires
+from transformer.plan.check_kinds import aged, expires
 from transformer.plan.work import Work
-from transformer.run.tools import Tools
+from transformer.run.context import Tools
 from transformer.steps import NodeState, Outcome, Step
+from transformer.warehouse import ledger
+from transformer.warehouse.ledger import Entry
 
 
 def freshness(tools: Tools, step: Step) -> Outcome:

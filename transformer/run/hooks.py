@@ -13,8 +13,8 @@ from transformer.compile.model_config import sql_of
 from transformer.engines import Session
 from transformer.errors import TransformError
 from transformer.project.values import Hook
-from transformer.run.late import Asked, renderer, run_statement
-from transformer.run.tools import Tools
+from transformer.run.context import Tools
+from transformer.run.render_late import Asked, renderer, run_statement
 from transformer.steps import Outcome
 
 

@@ -10,7 +10,7 @@ from transformer.compile.nodes import Node, SeedBody
 from transformer.engines import Session
 from transformer.errors import Fault, LoadError, Where
 from transformer.landing.delimited import csv
-from transformer.landing.given import FRESH_REJECTS, Given
+from transformer.landing.source_file import FRESH_REJECTS, Given
 from transformer.landing.staged import ROW, UNKNOWN, Staged
 from transformer.landing.types import Slot, infer
 from transformer.landing.union import united

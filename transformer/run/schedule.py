@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import BuildError, Fault, MemoryShortError, TransformError
-from transformer.run.together import Together
-from transformer.run.tools import Event
+from transformer.run.context import Event
+from transformer.run.transactions import Together
 from transformer.steps import Action, Outcome, Plan, Results, Step
 
 _AS_IT_WAS = "what it makes is as it was before this build"

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from transformer import ledger
-from transformer.compile.finishing import OVER
+from transformer.compile.assemble import OVER
 from transformer.compile.nodes import Graph
 from transformer.engines import Engine
 from transformer.names import Name
 from transformer.project.values import Project
-from transformer.run.describing import outdated
+from transformer.run.comments import outdated
 from transformer.steps import Plan
+from transformer.warehouse import ledger
 
 
 class Upkeep(Struct, frozen=True):

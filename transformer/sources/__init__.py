@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from transformer import plugins
 from transformer.errors import LoadError, Where
 from transformer.landing.staged import Cursor, Session, Staged
-from transformer.ledger import Part
 from transformer.project.paths import Places
 from transformer.project.schema import Fields
 from transformer.project.values import SourceTable
 from transformer.redaction import without_passwords
+from transformer.warehouse.ledger import Part
 
 
 @dataclass(frozen=True, slots=True)

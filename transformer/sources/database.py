@@ -22,7 +22,6 @@ from transformer.landing.staged import (
     fixed,
     picked,
 )
-from transformer.ledger import Part
 from transformer.names import fold, literal, quoted, slug
 from transformer.project.schema import Field, Fields
 from transformer.redaction import UNCLEAR_LOGIN, unclear_login
@@ -30,6 +29,7 @@ from transformer.sources import Request
 from transformer.sources._postgres import Table as PostgresTable
 from transformer.sources._postgres import relation as called
 from transformer.steps import Columns
+from transformer.warehouse.ledger import Part
 
 FIELDS: Fields = (
     Field(

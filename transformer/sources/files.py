@@ -26,18 +26,18 @@ from msgspec.structs import replace
 from transformer.compile.world import secrets_of
 from transformer.errors import Fault, TransformError
 from transformer.landing.formats import FORMATS
-from transformer.landing.given import FRESH_REJECTS, Given
 from transformer.landing.small import Small
+from transformer.landing.source_file import FRESH_REJECTS, Given
 from transformer.landing.staged import Cursor, Session, Staged
 from transformer.landing.union import united
 from transformer.landing.whole import fetched, not_whole, packing, unpacked
-from transformer.ledger import Part
 from transformer.names import literal
 from transformer.project.paths import is_remote, not_a_file, path_shown
 from transformer.project.schema import Field, Fields
 from transformer.redaction import without_passwords
 from transformer.sources import Request
 from transformer.sources._s3 import secret
+from transformer.warehouse.ledger import Part
 
 T = TypeVar("T")
 

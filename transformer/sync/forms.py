@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
+from transformer.dialects.types import Type
 from transformer.names import literal
 from transformer.sync.types import FLOATS, JSON, MOMENTS, PLAIN, ZONED
-from transformer.type_names import Type
 
 Form = Callable[[Type, str], str]
 

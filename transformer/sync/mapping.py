@@ -13,11 +13,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from transformer.dialects.types import Type, read
 from transformer.errors import ConfigError, did_you_mean
 from transformer.names import literal, quoted
 from transformer.project.values import Activation
 from transformer.sync import forms, types
-from transformer.type_names import Type, read
 
 # The columns that landing adds to every row of a source.
 OWN = frozenset({"_loaded_at", "_batch", "_source"})

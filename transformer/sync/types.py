@@ -5,7 +5,7 @@ No value depends on this for its content; it says which SQL writes it, and which
 
 from __future__ import annotations
 
-from transformer.type_names import Type, composed, read
+from transformer.dialects.types import Type, composed, read
 
 # These are what they are everywhere: no target writes them in another way than DuckDB does.
 WHOLE = frozenset(

@@ -6,8 +6,8 @@ from collections import Counter
 
 from jinja2 import nodes
 
-from transformer.compile.jinja import Forgiving, environment
-from transformer.compile.library import BUILT_IN, read_library
+from transformer.compile.jinja.environment import Forgiving, environment
+from transformer.compile.jinja.macros import BUILT_IN, read_library
 from transformer.project.dbt.load import BUILTIN
 from transformer.project.values import MacroFile
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.test_dbt_build import project, run
 from transformer.compile.dbt.making import MAKING
-from transformer.compile.jinja import _OF_DBT, Forgiving
-from transformer.compile.library import BUILT_IN, read_library
+from transformer.compile.jinja.environment import _OF_DBT, Forgiving
+from transformer.compile.jinja.macros import BUILT_IN, read_library
 from transformer.project.dbt.load import BUILTIN
 from transformer.project.values import MacroFile
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transformer.compile.library import BUILT_IN, Library, Macro
+from transformer.compile.jinja.macros import BUILT_IN, Library, Macro
 
 _FORMS = ("", "default__", "duckdb__")
 _MAKING = """

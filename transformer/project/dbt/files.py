@@ -12,9 +12,9 @@ from msgspec import Struct
 from transformer.errors import ConfigError, Where
 from transformer.project.dbt.words import Notes
 from transformer.project.digests import dbt_digest
+from transformer.project.inputs import saw, saw_folder
 from transformer.project.paths import not_a_file, path_shown, unusable
 from transformer.project.settings import read_file
-from transformer.witness import saw, saw_folder
 
 IGNORE = ".dbtignore"
 

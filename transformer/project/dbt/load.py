@@ -35,6 +35,7 @@ from transformer.project.dbt.words import (
     texts,
     truth,
 )
+from transformer.project.inputs import saw
 from transformer.project.tree import Item, parse
 from transformer.project.values import (
     NOTHING,
@@ -46,7 +47,6 @@ from transformer.project.values import (
     SourceTable,
     Target,
 )
-from transformer.witness import saw
 
 SELECTORS = "selectors.yml"
 BUILTIN = Path(__file__).parent / "builtin"

@@ -14,8 +14,8 @@ from transformer.errors import TransformError, Where
 from transformer.project.dbt.files import Home, read_text
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import Notes, Words, child
+from transformer.project.inputs import saw, saw_folder
 from transformer.project.tree import Item, parse
-from transformer.witness import saw, saw_folder
 
 FILES = ("packages.yml", "dependencies.yml")
 INSTALLED = "dbt_packages"

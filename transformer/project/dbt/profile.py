@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from transformer.errors import TransformError, UsageError, Where, did_you_mean
 from transformer.project.dbt.words import Words, child, mapping
+from transformer.project.inputs import saw
 from transformer.project.settings import read_file
 from transformer.project.tree import Item, parse
 from transformer.project.values import Publish, Target
-from transformer.witness import saw
 
 FILE = "profiles.yml"
 ADAPTERS = ("duckdb",)

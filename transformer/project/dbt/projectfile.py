@@ -14,11 +14,11 @@ from transformer.names import slug
 from transformer.project.dbt.configs import tree_keys, watch_spelling
 from transformer.project.dbt.files import Home
 from transformer.project.dbt.words import HOOKS, Notes, Words, child, mapping, texts
+from transformer.project.inputs import saw
 from transformer.project.paths import unusable
 from transformer.project.settings import read_file
 from transformer.project.tree import Item, parse
 from transformer.project.values import Hook
-from transformer.witness import saw
 
 FILE = "dbt_project.yml"
 VARS = "vars.yml"

@@ -1,0 +1,1 @@
+"""dbt's JSON documents as values: manifest, catalog, sources, run results."""

@@ -1,0 +1,226 @@
+"""What a run leaves for the tools around dbt, as values: manifest.json, catalog.json,
+sources.json.
+
+The forms are dbt's published schemas: manifest v12, catalog v1, sources v3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct, field
+
+from transformer.artifacts.manifest import criteria, whole
+from transformer.compile.dbt.words import DBT_VERSION
+from transformer.compile.nodes import Graph
+from transformer.project.values import Freshness, Project
+from transformer.request import Ask, Outside
+
+_SCHEMA = "https://schemas.getdbt.com/dbt/{}.json"
+# What dbt calls the thread of a node.
+THREAD = "Thread-1 (worker)"
+
+
+def moment_of(at: datetime) -> str:
+    """A moment as dbt writes it."""
+    return f"{at.replace(tzinfo=None).isoformat()}Z"
+
+
+def timing(moment: str) -> list[dict[str, str]]:
+    """When something was compiled and executed, of which one moment is known."""
+    names = ("compile", "execute")
+    return [{"name": n, "started_at": moment, "completed_at": moment} for n in names]
+
+
+class Call(Struct, frozen=True):
+    """One call of the tool: which command, when, with what."""
+
+    command: str
+    at: datetime
+    invocation: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    # What `DBT_ENV_CUSTOM_ENV_…` variables say: they are for the tools that read artifacts.
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def metadata(self, schema: str) -> dict[str, Any]:
+        """What stands at the head of every artifact."""
+        return {
+            "dbt_schema_version": _SCHEMA.format(schema),
+            "dbt_version": DBT_VERSION,
+            "generated_at": moment_of(self.at),
+            "invocation_id": self.invocation or None,
+            "invocation_started_at": None,
+            "env": dict(self.env),
+        }
+
+
+def manifest(graph: Graph, project: Project, call: Call) -> dict[str, Any]:
+    """The whole project by ids."""
+    return {
+        "metadata": {
+            **call.metadata("manifest/v12"),
+            "project_name": project.name,
+            "project_id": None,
+            "adapter_type": project.target.type,
+        },
+        **whole(graph, project, call.at.timestamp()),
+        "docs": {},
+        "selectors": dict(project.selectors),
+        "disabled": {},
+    }
+
+
+class Held(Struct, frozen=True):
+    """A column of a relation as the warehouse holds it."""
+
+    database: str
+    schema: str
+    table: str
+    column: str
+    type: str
+    comment: str | None = None
+    said: str | None = None
+    view: bool = False
+
+
+_NO_STATS = {
+    "has_stats": {
+        "id": "has_stats",
+        "label": "Has Stats?",
+        "value": False,
+        "include": False,
+        "description": "Indicates whether there are statistics for this table",
+    }
+}
+
+
+def catalog(graph: Graph, project: Project, held: Sequence[Held], call: Call) -> dict[str, Any]:
+    """What the warehouse holds of the project's relations: their columns and comments."""
+    found: dict[tuple[str, str, str], list[Held]] = {}
+    for each in held:
+        key = (each.database.lower(), each.schema.lower(), each.table.lower())
+        found.setdefault(key, []).append(each)
+    made: dict[str, dict[str, Any]] = {"nodes": {}, "sources": {}}
+    for node in graph:
+        if node.relation is None or not node.solid:
+            continue
+        database = (node.database or project.target.catalog or "warehouse").lower()
+        columns = found.get((database, node.relation.schema.lower(), node.relation.table.lower()))
+        if columns:
+            kind = "sources" if node.kind == "source" else "nodes"
+            made[kind][node.id] = _relation(node.id, columns)
+    return {"metadata": call.metadata("catalog/v1"), **made, "errors": None}
+
+
+def _relation(node_id: str, columns: Sequence[Held]) -> dict[str, Any]:
+    first = columns[0]
+    return {
+        "metadata": {
+            "type": "VIEW" if first.view else "BASE TABLE",
+            "schema": first.schema,
+            "name": first.table,
+            "database": first.database,
+            "comment": first.said,
+            "owner": None,
+        },
+        "columns": {
+            each.column: {
+                "type": each.type,
+                "index": index,
+                "name": each.column,
+                "comment": each.comment,
+            }
+            for index, each in enumerate(columns, 1)
+        },
+        "stats": _NO_STATS,
+        "unique_id": node_id,
+    }
+
+
+class Aged(Struct, frozen=True):
+    """How old a source is: `status` is pass, warn, error, or runtime error with its `error`."""
+
+    id: str
+    name: str
+    rule: Freshness
+    at: datetime
+    status: str
+    newest: float | None = None
+    seconds: float = 0.0
+    error: str = ""
+
+    @property
+    def age(self) -> float:
+        """The age of its newest row in seconds; without any row that is since 1970."""
+        return max(0.0, self.at.timestamp() - (self.newest or 0.0))
+
+
+def sources(found: Sequence[Aged], call: Call, seconds: float) -> dict[str, Any]:
+    """`sources.json`."""
+    return {
+        "metadata": call.metadata("sources/v3"),
+        "results": [_aged(each) for each in found],
+        "elapsed_time": seconds,
+    }
+
+
+def _aged(each: Aged) -> dict[str, Any]:
+    if each.status == "runtime error":
+        return {"unique_id": each.id, "error": each.error, "status": each.status}
+    newest, rule = datetime.fromtimestamp(each.newest or 0.0, UTC), each.rule
+    moment = moment_of(each.at)
+    return {
+        "unique_id": each.id,
+        "max_loaded_at": moment_of(newest),
+        "snapshotted_at": moment,
+        "max_loaded_at_time_ago_in_s": each.age,
+        "status": each.status,
+        "criteria": criteria(rule.warn_after, rule.error_after, rule.filter),
+        "adapter_response": {},
+        "timing": timing(moment),
+        "thread_id": THREAD,
+        "execution_time": each.seconds,
+    }
+
+
+_CUSTOM = "DBT_ENV_CUSTOM_ENV_"
+
+
+def call_of(ask: Ask, outside: Outside) -> Call:
+    """This call of the tool; what it was asked, unless a secret is in it."""
+    asked = {
+        "vars": dict(ask.vars),
+        "target": ask.target,
+        "profile": ask.profile,
+        "select": list(ask.select),
+        "exclude": list(ask.exclude),
+        "full_refresh": ask.full_refresh,
+        **{name.lower(): value for name, value in ask.flags.items()},
+    }
+    args = {name: value for name, value in asked.items() if value}
+    if any(secret in str(args) for secret in outside.secrets if secret):
+        args = {}
+    env = {
+        name.removeprefix(_CUSTOM): value
+        for name, value in outside.env.items()
+        if name.startswith(_CUSTOM) and not any(s in value for s in outside.secrets if s)
+    }
+    return Call(ask.command, outside.clock(), outside.invocation, args, env)
+
+
+def manifest_now(graph: Graph, project: Project, call: Call) -> dict[str, Any]:
+    """The manifest as plain values, as one that was read is."""
+    made: dict[str, Any] = json.loads(json.dumps(manifest(graph, project, call), default=plain))
+    return made
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no form for, as something that it has one for."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    return str(value)

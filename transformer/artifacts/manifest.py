@@ -1,0 +1,416 @@
+"""The whole project in the form of dbt's manifest: what templates may know of nodes, and all that
+the published schema asks for beside it (macros, docs, checksums, exposures …)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from transformer.artifacts.kept import every_kept
+from transformer.compile.dbt.facts import constraint_facts, files, within
+from transformer.compile.dbt.graph import graph_facts, short_name
+from transformer.compile.dbt.surface import GRAPH
+from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
+from transformer.plan.select.resources import Thing, Things, things
+from transformer.project.values import CheckSpec, Described, Freshness, MacroFile, Project
+
+Facts = dict[str, Any]
+_MACRO = re.compile(
+    r"\{%[-+]?\s*(?P<kind>macro|test|data_test|materialization)\s+(?P<name>\w+).*?"
+    r"\{%[-+]?\s*end(?P=kind)\s*[-+]?%\}",
+    re.DOTALL,
+)
+_ADAPTER = re.compile(r"adapter\s*=\s*['\"](\w+)['\"]")
+_DOCS = {"node_color": None, "show": True}
+_ANY: Facts = {
+    "enabled": True, "alias": None, "schema": None, "database": None, "tags": [], "meta": {},
+    "group": None, "incremental_strategy": None, "persist_docs": {}, "quoting": {},
+    "column_types": {}, "full_refresh": None, "unique_key": None, "on_schema_change": "ignore",
+    "on_configuration_change": "apply", "grants": {}, "packages": [], "event_time": None,
+    "pre_hook": [], "post_hook": [], "batch_size": None, "lookback": 1, "begin": None,
+    "concurrent_batches": None, "static_analysis": None,
+    "docs": {"node_color": None, "show": True},
+    "contract": {"enforced": False, "alias_types": True},
+}  # fmt: skip
+# What dbt writes of options that nobody has set.
+_DEFAULTS: Mapping[str, Facts] = {
+    "model": {**_ANY, "materialized": "view", "access": "protected", "freshness": None,
+              "on_error": None, "latest_version_pointer": {"enabled": None, "alias": None}},
+    "seed": {**_ANY, "materialized": "seed", "delimiter": ",", "quote_columns": None},
+    "snapshot": {**_ANY, "materialized": "snapshot", "target_schema": None,
+                 "target_database": None, "invalidate_hard_deletes": False,
+                 "dbt_valid_to_current": None},
+}  # fmt: skip
+# What a node of templates has and the schema of a manifest has not.
+_NOT_THERE = ("raw_sql", "rendered")
+
+
+def whole(graph: Graph, project: Project, moment: float) -> Facts:
+    """`nodes`, `sources`, `macros`, `exposures` … `parent_map`, `child_map`, `group_map`."""
+    facts, found = graph_facts(graph, project), things(graph, project)
+    nodes = {
+        i: _node(graph[i], facts["nodes"][i], found, project)
+        for i in facts["nodes"]
+        if found.by_id[i].kind not in ("unit_test", "function")
+    }
+    functions = {
+        t.id: _node(t.node, facts["nodes"][t.id], found, project) | _signature(t.node)
+        for t in found
+        if t.kind == "function" and t.node
+    }
+    sources = {i: _source(graph[i], each, found, project) for i, each in facts["sources"].items()}
+    kept = every_kept(project, graph, moment)
+    for each in kept["exposures"].values():
+        each["refs"], each["sources"] = references(
+            each["depends_on"]["nodes"], each["package_name"], found
+        )
+    for each in nodes.values():
+        on = nodes.get(each.get("attached_node") or "", {})
+        if on.get("group") and not each.get("group"):
+            each["group"] = on["group"]  # a test is of its model's group
+    for each in (*nodes.values(), *functions.values(), *sources.values()):
+        each["created_at"] = moment
+    every = [*nodes, *functions, *sources, *(i for many in kept.values() for i in many)]
+    above, below = _maps(found, every)
+    return {
+        "nodes": nodes,
+        "sources": sources,
+        "macros": macros(project, moment),
+        **kept,
+        "parent_map": above,
+        "child_map": below,
+        "group_map": _groups(nodes),
+        "functions": functions,
+    }
+
+
+def _signature(node: Node) -> Facts:
+    """What a user-defined function takes and returns."""
+    config = node.options
+    return {
+        "arguments": list(config.get("arguments") or ()),
+        "returns": {"data_type": config.get("returns"), "description": ""},
+    }
+
+
+def flat(graph: Graph, project: Project, moment: float) -> Facts:
+    """What templates find in `graph`: the same facts, without the maps."""
+    facts = whole(graph, project, moment)
+    return {name: facts[name] for name in GRAPH}
+
+
+def _maps(found: Things, ids: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    known = set(ids)
+    above = {
+        i: [n for n in found.by_id[i].needs if n in known] if i in found.by_id else [] for i in ids
+    }
+    below: dict[str, list[str]] = {i: [] for i in ids}
+    for child, needs in above.items():
+        for need in needs:
+            below[need].append(child)
+    return above, below
+
+
+def _groups(nodes: Mapping[str, Facts]) -> dict[str, list[str]]:
+    made: dict[str, list[str]] = {}
+    for node_id, node in nodes.items():
+        if node.get("group"):
+            made.setdefault(str(node["group"]), []).append(node_id)
+    return made
+
+
+def _node(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
+    """A model, seed, snapshot or test with all that its schema asks for."""
+    config = facts.get("config") or {}
+    kind = facts["resource_type"]
+    made = {key: value for key, value in facts.items() if key not in _NOT_THERE}
+    made |= _places(node, found.by_id[node.id], project)
+    made |= {
+        "alias": facts.get("alias") or node.name,
+        "checksum": _checksum(facts, node),
+        "config": _with_hooks({**_DEFAULTS.get(kind, {}), **_plain_config(config)}),
+        "meta": {**(facts.get("meta") or {}), **(config.get("meta") or {})},
+        "unrendered_config": {},
+        "docs": {**_DOCS, **(config.get("docs") or {})},
+        "group": config.get("group"),
+        "tags": list(node.tags),
+        "doc_blocks": [],
+        "build_path": None,
+        "columns": _columns(facts.get("columns") or {}),
+    }
+    if kind == "seed":
+        made |= {"root_path": project.root, "depends_on": {"macros": []}}
+        for key in ("compiled_code", "version"):
+            made.pop(key, None)
+        return made
+    made |= _compiled(node, facts, found)
+    if kind == "model":
+        return made | {
+            "access": str(config.get("access") or "protected"),
+            "constraints": [
+                {**constraint_facts(each), "columns": list(each.get("columns") or ())}
+                for each in node.described.constraints
+            ],
+            "primary_key": _primary_key(node),
+        }
+    for key in ("version", "latest_version", "deprecation_date", "time_spine"):
+        made.pop(key, None)
+    if kind == "test" and facts.get("test_metadata") is None:
+        for key in ("column_name", "attached_node", "file_key_name", "test_metadata"):
+            made.pop(key, None)
+    return made
+
+
+def _compiled(node: Node, facts: Facts, found: Things) -> Facts:
+    """What is known of a query."""
+    refs, sources = references(node.needs, node.package or found.root, found)
+    body = node.body
+    query = body.query if isinstance(body, ModelBody | CheckBody) else None
+    return {
+        "language": facts.get("language") or "sql",
+        "refs": refs,
+        "sources": sources,
+        "metrics": [],
+        "functions": [],
+        "compiled": query is not None,
+        "compiled_path": None,
+        "extra_ctes": [],
+        "extra_ctes_injected": True,
+        "contract": _contract(facts.get("config") or {}),
+    }
+
+
+def _source(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
+    rule = getattr(getattr(node.body, "table", None), "freshness", None)
+    return {
+        **facts,
+        **_places(node, found.by_id[node.id], project),
+        "path": facts["original_file_path"],
+        "patch_path": None,
+        "source_description": node.described.facts.get("source_description", ""),
+        "source_meta": dict(node.described.facts.get("source_meta") or {}),
+        "unrendered_database": None,
+        "unrendered_schema": None,
+        "loaded_at_field": rule.field or None if rule else None,
+        "loaded_at_query": rule.query or None if rule else None,
+        "external": (facts.get("config") or {}).get("external"),
+        "columns": _columns(facts.get("columns") or {}),
+        "config": _source_config(node, facts, rule),
+        "freshness": _rules(node),
+        "quoting": {**_UNQUOTED, **(node.described.facts.get("quoting") or {})},
+        "unrendered_config": {},
+        "doc_blocks": [],
+    }
+
+
+_UNQUOTED: Facts = {"database": None, "schema": None, "identifier": None, "column": None}
+
+
+def _source_config(node: Node, facts: Facts, rule: Freshness | None) -> Facts:
+    config = facts.get("config") or {}
+    known = {
+        "enabled": True,
+        "event_time": None,
+        "freshness": _rules(node),
+        "loaded_at_field": rule.field or None if rule else None,
+        "loaded_at_query": rule.query or None if rule else None,
+        "meta": facts["meta"],
+        "tags": facts["tags"],
+    }
+    own = {k: v for k, v in config.items() if k not in ("loader", "external", *known)}
+    return {**known, **_plain_config(own)}
+
+
+def _every_check(described: Described) -> Iterator[CheckSpec]:
+    yield from described.checks
+    for column in described.columns:
+        yield from column.checks
+
+
+def _primary_key(node: Node) -> list[str]:
+    """The columns that tell rows apart, as dbt infers them: of a constraint, else of tests."""
+    described = node.described
+    for each in described.constraints:
+        if each.get("type") == "primary_key":
+            return list(each.get("columns") or ())
+    for column in described.columns:
+        if any(each.get("type") == "primary_key" for each in column.constraints):
+            return [column.name]
+    unique: dict[str, None] = {}
+    filled: set[str] = set()
+    for check in _every_check(described):
+        kind = check.kind.rpartition(".")[2]
+        own = check.args.get("column_name") or check.column
+        columns = [str(own)] if own else check.args.get("combination_of_columns") or ()
+        if kind in ("unique", "unique_combination_of_columns"):
+            unique |= dict.fromkeys(map(str, columns))
+        elif kind == "not_null":
+            filled |= set(map(str, columns))
+    return [column for column in unique if column in filled] or list(unique)
+
+
+def _rules(node: Node) -> Facts | None:
+    rule = getattr(getattr(node.body, "table", None), "freshness", None)
+    if rule is None:
+        return None
+    return criteria(rule.warn_after, rule.error_after, rule.filter)
+
+
+def criteria(warn: int | None, error: int | None, narrowed: str | None) -> Facts:
+    """How old is too old, in dbt's form."""
+    return {"warn_after": _after(warn), "error_after": _after(error), "filter": narrowed}
+
+
+def _after(seconds: int | None) -> Facts:
+    if seconds is None:
+        return {"count": None, "period": None}
+    for period, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds % length == 0:
+            return {"count": seconds // length, "period": period}
+    return {"count": max(1, round(seconds / 60)), "period": "minute"}
+
+
+def _places(node: Node, thing: Thing, project: Project) -> Facts:
+    """Files as dbt names them: from the package's own folder."""
+    written = node.described.where.path if node.described.where else ""
+    package = node.package or project.name
+    made: Facts = {
+        **files(node.path, node.package, project),
+        "fqn": list(thing.fqn),
+        "patch_path": f"{package}://{within(written, node.package, project)}" if written else None,
+    }
+    if isinstance(node.body, CheckBody) and node.body.on is not None:
+        made |= {"path": f"{short_name(node)}.sql", "patch_path": None}
+    return made
+
+
+def _checksum(facts: Facts, node: Node) -> Facts:
+    seed = getattr(node.body, "seed", None)
+    if seed is not None:
+        return {"name": "sha256", "checksum": seed.digest}
+    code = " ".join(str(facts.get("raw_code") or "").split())  # layout does not count, for dbt
+    return {"name": "sha256", "checksum": hashlib.sha256(code.encode()).hexdigest()}
+
+
+def _plain_config(config: Mapping[str, Any]) -> Facts:
+    """The configuration with its lists as lists, and hooks as mappings."""
+    made = {key.replace("-", "_"): _listed(value) for key, value in config.items()}
+    for key in ("pre_hook", "post_hook"):
+        hooks = made.get(key)
+        if hooks is not None:
+            each = hooks if isinstance(hooks, list) else [hooks]
+            made[key] = [h if isinstance(h, Mapping) else {"sql": str(h)} for h in each]
+    contract = made.get("contract")
+    if contract is not None:
+        own = contract if isinstance(contract, Mapping) else {"enforced": bool(contract)}
+        made["contract"] = {"alias_types": True, **own}
+    return made
+
+
+def _with_hooks(config: Facts) -> Facts:
+    """Hooks by both of dbt's spellings: macros read one, the published schema has the other."""
+    own = {k.replace("_", "-"): config[k] for k in ("pre_hook", "post_hook") if k in config}
+    return {**config, **own}
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | set | frozenset) else value
+
+
+def _contract(config: Mapping[str, Any]) -> Facts:
+    written = config.get("contract")
+    enforced = written.get("enforced") if isinstance(written, Mapping) else written
+    return {"enforced": bool(enforced), "alias_types": True, "checksum": None}
+
+
+def _columns(columns: Mapping[str, Any]) -> Facts:
+    return {
+        name: {
+            **column,
+            "quote": column.get("quote") or None,
+            "config": {"meta": column.get("meta") or {}, "tags": column.get("tags") or []},
+            "doc_blocks": [],
+            "dimension": None,
+            "entity": None,
+        }
+        for name, column in columns.items()
+    }
+
+
+def _written_version(node: Node) -> Any:
+    """A model's version as YAML has it, a number or text; None where it has none."""
+    return node.described.facts.get("version", node.version) if node.version else None
+
+
+def references(
+    needs: Sequence[str], package: str, found: Things
+) -> tuple[list[Facts], list[list[str]]]:
+    """What a node of the package reads, by the words of `ref` and `source`."""
+    refs: list[Facts] = []
+    sources: list[list[str]] = []
+    for need in needs:
+        thing = found.by_id.get(need)
+        if thing is None or thing.node is None:
+            continue
+        if thing.kind == "source":
+            sources.append([thing.node.name.partition(".")[0], thing.name])
+        elif thing.kind in ("model", "seed", "snapshot"):
+            other = thing.package if thing.package != package else None
+            version = _written_version(thing.node)
+            refs.append({"name": thing.name, "package": other, "version": version})
+    return refs, sources
+
+
+def macros(project: Project, moment: float = 0.0) -> Facts:
+    """Every macro by its id, as it is written."""
+    made: Facts = {}
+    for file in project.macros:
+        for name, text in _macros_of(file):
+            package = file.package or project.name
+            path = within(file.path, file.package, project)
+            made[f"macro.{package}.{name}"] = {
+                "name": name,
+                "resource_type": "macro",
+                "package_name": package,
+                "path": path,
+                "original_file_path": path,
+                "unique_id": f"macro.{package}.{name}",
+                "macro_sql": text,
+                "depends_on": {"macros": []},
+                "description": "",
+                "meta": {},
+                "docs": dict(_DOCS),
+                "patch_path": None,
+                "arguments": [],
+                "created_at": moment,
+                "supported_languages": None,
+            }
+    for macro in made.values():
+        macro["depends_on"] = {"macros": list(_called(macro, made))}
+    return made
+
+
+def _macros_of(file: MacroFile) -> Iterator[tuple[str, str]]:
+    for found in _MACRO.finditer(file.text):
+        name = found["name"]
+        if found["kind"] in ("test", "data_test"):
+            name = f"test_{name}"
+        elif found["kind"] == "materialization":
+            adapter = _ADAPTER.search(found[0].partition("%}")[0])
+            name = f"materialization_{name}_{adapter[1] if adapter else 'default'}"
+        yield name, found[0]
+
+
+def _called(macro: Facts, known: Mapping[str, Any]) -> Iterator[str]:
+    """The macros that a macro calls by name, or dispatches to."""
+    text, own = macro["macro_sql"], macro["package_name"]
+    names = set(re.findall(r"(?:(\w+)\.)?(\w+)\s*\(", text))
+    names |= {("", f"{form}__{name}") for name in re.findall(r"dispatch\(\s*['\"](\w+)", text)
+              for form in ("duckdb", "default")}  # fmt: skip
+    for package, name in sorted(names):
+        for each in dict.fromkeys((package or own, own, "dbt")):
+            if f"macro.{each}.{name}" in known and f"macro.{each}.{name}" != macro["unique_id"]:
+                yield f"macro.{each}.{name}"
+                break

@@ -1,0 +1,251 @@
+"""The last step to a query that runs: its ephemeral parents are put in.
+
+For most nodes that is done before anything is built. What asks the warehouse (`run_query`,
+`adapter.get_columns_in_relation` …) is made `late`: just before it runs, when what it reads is
+there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from transformer.compile.checks import late_query
+from transformer.compile.context import Trace
+from transformer.compile.dbt.operations import hook_facts
+from transformer.compile.hooks import hook_statements
+from transformer.compile.macro_calls import call_materialization, call_strategy
+from transformer.compile.models import code_of, rendered_now
+from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
+from transformer.compile.rendering import Parent, finish, resolve
+from transformer.compile.scope import Query, Scope
+from transformer.compile.snapshots import snapshot_now
+from transformer.compile.sql.volatility import relative_files
+from transformer.compile.time_ranges import Span
+from transformer.compile.unit_tests import unit_query
+from transformer.errors import TransformError, Where
+from transformer.project.values import Hook
+from transformer.steps import Columns
+
+# Says of a table that it was to be a view, and over which file.
+OVER = "view over"
+
+Queries = tuple[Query, Query | None]
+
+
+class Finished(Struct, frozen=True):
+    """The graph with its queries, and the texts of ephemeral models without their own parents."""
+
+    graph: Graph
+    texts: Mapping[str, str]
+
+
+def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> Finished:
+    """Every query with its ephemeral parents put in; parents come first in the graph's order."""
+    nodes: dict[str, Node] = {}
+    texts: dict[str, str] = {}
+    said: dict[str, str] = {}
+    for node in graph:
+        made = node
+        if node.id in queries:
+            whole, increment = queries[node.id]
+            if node.ephemeral:
+                texts[node.id] = finish(whole, node.path, "", ()).text
+                said[node.id] = whole.canonical
+            chain = ephemeral_chain(whole.needs, graph)
+            if any(nodes[each].late for each in chain):
+                made = _late(node, whole, scope)
+            elif texts.keys() >= set(chain):  # else a parent has a mistake, which is told of
+                parents = [Parent(graph[e].name, texts[e], said[e]) for e in chain]
+                made = _with_query(node, whole, increment, parents, scope)
+        elif isinstance(node.body, CheckBody) and _on_late(node.body, nodes):
+            made = node.having(body=replace(node.body, late=True))
+        nodes[node.id] = made
+    return Finished(Graph(nodes), texts)
+
+
+def _on_late(body: CheckBody, nodes: Mapping[str, Node]) -> bool:
+    """Whether a check looks at an ephemeral model whose query is not known yet."""
+    on = nodes.get(body.on or "")
+    return on is not None and on.ephemeral and on.late
+
+
+def finished(node: Node, queries: Queries, graph: Graph, scope: Scope) -> Node | None:
+    """One node of a graph that is complete, with its query; None where ephemeral models belong to
+    it, which is for `with_queries`."""
+    whole, increment = queries
+    return (
+        None
+        if ephemeral_chain(whole.needs, graph)
+        else _with_query(node, whole, increment, [], scope)
+    )
+
+
+def _late(node: Node, whole: Query, scope: Scope) -> Node:
+    if isinstance(node.body, ModelBody):
+        code = f"{node.body.code}{code_of(whole, scope)}"
+        return node.having(body=replace(node.body, late=True, code=code))
+    if isinstance(node.body, CheckBody):
+        return node.having(body=replace(node.body, late=True))
+    if isinstance(node.body, SnapshotBody):
+        return node.having(body=replace(node.body, late=True, code=code_of(whole, scope)))
+    return node
+
+
+def _with_query(
+    node: Node,
+    whole: Query,
+    increment: Query | None,
+    parents: list[Parent],
+    scope: Scope,
+) -> Node:
+    body = node.body
+    made = _compiled(node, whole, parents, scope)
+    if isinstance(body, ModelBody):
+        more = _compiled(node, increment, parents, scope) if increment else None
+        filled = replace(body, query=made, increment=more)
+        return kept(node, filled, made) if not scope.is_open else node.having(body=filled)
+    if isinstance(body, CheckBody):
+        placed = made if body.kind == "sql" else replace(made, where=body.where)
+        return node.having(body=replace(body, query=placed))
+    if isinstance(body, SnapshotBody):
+        return node.having(body=replace(body, query=made))
+    return node
+
+
+def kept(node: Node, body: ModelBody, query: Compiled) -> Node:
+    """The node; a view over a file with a relative path as a table. DuckDB looks for such a file
+    where the reader's process stands, so the view of a published file would find nothing."""
+    found = relative_files(query.text, query.steadiness.files)
+    if body.config.materialized != "view" or not found:
+        return node.having(body=body)
+    config = replace(body.config, materialized="table")
+    options = {**node.options, "materialized": "table", OVER: found[0]}
+    return node.having(body=replace(body, config=config), options=options)
+
+
+def _compiled(node: Node, query: Query, parents: list[Parent], scope: Scope) -> Compiled:
+    compiled = finish(query, node.path, _template(node, query), parents)
+    files = dict.fromkeys(query.trace.macros.values())
+    called = {path: scope.library.texts.get(path, "") for path in files}
+    return replace(compiled, called=called)
+
+
+def _template(node: Node, query: Query) -> str:
+    if isinstance(node.body, ModelBody):
+        return node.body.model.text
+    if isinstance(node.body, SnapshotBody):
+        return node.body.snapshot.text
+    return query.rendered
+
+
+def ephemeral_chain(needs: Iterable[str], graph: Graph) -> list[str]:
+    """The ephemeral models a query stands on, also through each other, parents first."""
+    found: list[str] = []
+    for need in needs:
+        if need in graph.nodes and graph[need].ephemeral:
+            found += ephemeral_chain(graph[need].needs, graph)
+            found.append(need)
+    return list(dict.fromkeys(found))
+
+
+class Late(Struct, frozen=True):
+    """Makes late nodes, while the build goes on."""
+
+    graph: Graph
+    scope: Scope
+    texts: Mapping[str, str]
+    facts: Callable[[], dict[str, Any]]
+
+    def of(self, chosen: Iterable[str]) -> Late:
+        """The same for a run of what is chosen, which templates may ask for."""
+        world = dataclasses.replace(self.scope.world, selected=tuple(sorted(chosen)))
+        return replace(self, scope=replace(self.scope, world=world))
+
+    def asking(self, warehouse: Any) -> Scope:
+        """The scope of a rendering that may ask the warehouse, and for the graph."""
+        return replace(self.scope, warehouse=warehouse, graph=self.facts)
+
+    def made(self, node: Node, warehouse: Any, *, incremental: bool = False) -> Node:
+        """The node with its query. Raises TransformError at the template's line."""
+        scope = self.asking(warehouse)
+        if isinstance(node.body, CheckBody) and node.body.before:
+            query = unit_query(node, self.graph, scope)
+            return node.having(body=replace(node.body, late=False, query=query))
+        if isinstance(node.body, CheckBody):
+            asked = late_query(node, self.graph, scope)
+            if asked is None:
+                return node.having(body=replace(node.body, late=False))
+            whole = asked
+        elif isinstance(node.body, ModelBody):
+            whole = rendered_now(node, scope, incremental=incremental)
+        elif isinstance(node.body, SnapshotBody):
+            whole = snapshot_now(node, scope)
+        else:
+            raise TypeError(node.id)
+        parents = self._parents((*node.needs, *whole.needs), scope)
+        now = node.having(body=replace(node.body, late=False))
+        return _with_query(now, whole, None, parents, scope)
+
+    def around(self, check: Node, warehouse: Any) -> Graph:
+        """The graph in which the ephemeral model that a check looks at has its query. Raises
+        TransformError."""
+        on = check.body.on if isinstance(check.body, CheckBody) else None
+        if on is None or not (self.graph[on].ephemeral and self.graph[on].late):
+            return self.graph
+        return Graph({**self.graph.nodes, on: self.made(self.graph[on], warehouse)})
+
+    def batch(self, node: Node, warehouse: Any, batch: Span, *, incremental: bool) -> Node:
+        """A microbatch model with the query of one batch."""
+        made = replace(self, scope=replace(self.scope, batch=batch))
+        return made.made(node, warehouse, incremental=incremental)
+
+    def hook(self, node: Node, text: str, warehouse: Any) -> Sequence[str]:
+        """The statements of a hook of the node. Raises TransformError."""
+        return hook_statements(node, text, self.asking(warehouse))
+
+    def materialize(self, node: Node, warehouse: Any) -> None:
+        """Makes the relation of a model by the macro of its materialization. Raises
+        TransformError."""
+        body = node.body
+        if not isinstance(body, ModelBody) or body.query is None:
+            raise TypeError(node.id)
+        call_materialization(node, body.query.text, body.config, self.asking(warehouse))
+
+    def strategy(self, node: Node, rows: str, columns: Columns, warehouse: Any) -> str:
+        """The statements of a project's own incremental strategy: `rows` is the table of the new
+        rows. Raises TransformError."""
+        return call_strategy(node, rows, columns, self.asking(warehouse))
+
+    def text(self, hook: Hook, warehouse: Any, words: Mapping[str, Any]) -> str:
+        """The SQL of a hook of the whole build, which may ask for more words. Raises
+        TransformError."""
+        facts = hook_facts(hook, self.scope.index.project, self.scope.target)
+        session = self.asking(warehouse).session(Trace(), hook.package, node=facts)
+        session.context.update(words)
+        try:
+            return session.render(hook.text, hook.where.path)
+        except TransformError as error:
+            raise error.moved(hook.where) from None
+
+    def inline(self, text: str, warehouse: Any) -> str:
+        """A query that was written on the command line, with its ephemeral parents. Without a
+        warehouse it may ask nothing. Raises TransformError."""
+        scope, trace = (self.asking(warehouse) if warehouse else self.scope), Trace()
+        rendered = scope.session(trace).render(text, "--inline")
+        query = resolve(rendered, scope, trace, lambda _: Where("--inline", 1, 1, 1, text))
+        return finish(query, "--inline", "", self._parents(query.needs, scope)).text
+
+    def _parents(self, needs: Iterable[str], scope: Scope) -> list[Parent]:
+        made = []
+        for each in ephemeral_chain(needs, self.graph):
+            parent = self.graph[each]
+            text = self.texts.get(each)
+            if text is None:
+                text = finish(rendered_now(parent, scope), parent.path, "", ()).text
+            made.append(Parent(parent.name, text))
+        return made

@@ -1,0 +1,1 @@
+"""Jinja's only home: the sandbox, macros by package, one rendering."""

@@ -1,0 +1,260 @@
+"""Jinja as the tool speaks it: a sandbox, tags, what is undefined, places of errors."""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, StrictUndefined, Undefined, nodes
+from jinja2.exceptions import TemplateSyntaxError, UndefinedError
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.runtime import Context
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import missing
+from msgspec.structs import replace
+
+from transformer.compile.jinja.fast_path import Call, parts
+from transformer.compile.jinja.limits import Bounded
+from transformer.errors import RenderError, Where, did_you_mean
+
+if TYPE_CHECKING:
+    from transformer.compile.jinja.rendering import Session
+
+# The rendering that is going on. It is no variable of a template: templates could reach through it.
+CURRENT: ContextVar[Session | None] = ContextVar("rendering", default=None)
+_OPEN = re.compile(r"innermost block that needs to be closed is `(?P<block>\w+)`")
+Strict = StrictUndefined
+
+
+class _LookupContext(Context):
+    """Names are a template's own first, then macros (a project may put one in place of a word,
+    as dbt lets it), then the words of the rendering."""
+
+    def resolve_or_missing(self, key: str) -> Any:
+        if key in self.vars:
+            return self.vars[key]
+        session = CURRENT.get()
+        if session is not None:
+            session.asked.add(key)
+            session.library.asked.add(key)
+            found = session.macro(key, session.library.package_of(self.name) or "")
+            if found is not missing:
+                return found
+        return super().resolve_or_missing(key)
+
+
+class _TestBlock(Extension):
+    """`{% test name(model, column_name) %} … {% endtest %}`: the macro `test_name`."""
+
+    tags = {"test", "data_test"}  # noqa: RUF012 - Jinja's own way to declare tags
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        opening = next(parser.stream)
+        node = nodes.Macro(lineno=opening.lineno)
+        node.name = "test_" + parser.parse_assign_target(name_only=True).name
+        parser.parse_signature(node)
+        node.body = parser.parse_statements((f"name:end{opening.value}",), drop_needle=True)
+        return node
+
+
+class _MaterializationBlock(Extension):
+    """`{% materialization name, adapter='duckdb' %} … {% endmaterialization %}`: a macro."""
+
+    tags = {"materialization"}  # noqa: RUF012 - Jinja's own way to declare tags
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        node = nodes.Macro(lineno=next(parser.stream).lineno)
+        name, adapter = parser.parse_assign_target(name_only=True).name, "default"
+        while parser.stream.skip_if("comma"):
+            if parser.stream.skip_if("name:default"):
+                continue
+            key = parser.parse_assign_target(name_only=True).name
+            parser.stream.expect("assign")
+            value = parser.parse_expression()
+            if key == "adapter" and isinstance(value, nodes.Const):
+                adapter = str(value.value)
+        node.name = f"materialization_{name}_{adapter}"
+        node.args, node.defaults = [], []
+        node.body = parser.parse_statements(("name:endmaterialization",), drop_needle=True)
+        return node
+
+
+# Macros of dbt that are words here.
+_OF_DBT = frozenset({"is_incremental", "run_query", "statement"})
+
+
+class Namespace:
+    """A package as templates see it: `dbt_utils.star`."""
+
+    __slots__ = ("__name", "__session")
+
+    def __init__(self, session: Session, name: str) -> None:
+        self.__session, self.__name = session, name
+
+    def __getattr__(self, name: str) -> Any:
+        found = self.__session.library.own(name, self.__name)
+        if found is None and self.__name == "dbt" and name in _OF_DBT:
+            return self.__session.context[name]
+        if found is None:
+            raise AttributeError(f"the package `{self.__name}` has no macro `{name}`")
+        return self.__session.bound(found)
+
+
+def no_macro(package: Namespace, name: str) -> RenderError:
+    """The error of a macro that a package does not have."""
+    session, own = package._Namespace__session, package._Namespace__name
+    known = session.library.packages.get("" if own == session.library.root else own, {})
+    return RenderError(
+        f"the package `{own}` has no macro `{name}`",
+        hint=did_you_mean(
+            name, known, otherwise="look for a typo, or for a package that is missing"
+        ),
+    )
+
+
+class _Sandbox(Bounded):
+    context_class = _LookupContext
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if isinstance(obj, Namespace):  # its macros, whatever they are called, and nothing else
+            return all(attr not in vars(kind) for kind in type(obj).__mro__)
+        return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
+
+
+class Forgiving(Undefined):
+    """What an open project's templates meet where there is nothing: empty in text, as in dbt.
+
+    Where nothing is executed yet, whatever is asked of a missing part is missing too, and may be
+    called; else both fail by name, and so does a call of a name that nobody knows.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._fail() if _executes() else Forgiving(obj=self, name=name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._fail() if _executes() else self
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """An attempt to call it."""
+        return self._fail() if self._undefined_obj is missing or _executes() else self
+
+    def _fail(self) -> Any:
+        kind = type(self._undefined_obj)
+        if isinstance(self._undefined_obj, Namespace):
+            raise no_macro(self._undefined_obj, str(self._undefined_name))
+        if kind.__module__.startswith("transformer."):  # how templates call it, not its class
+            shown = kind.__name__.strip("_").lower()
+            raise UndefinedError(f"`{shown}` has no attribute `{self._undefined_name}`")
+        return self._fail_with_undefined_error()
+
+
+def _executes() -> bool:
+    """Whether this is more than the rendering that finds out what is referred to."""
+    session = CURRENT.get()
+    return session is not None and bool(session.context.get("execute"))
+
+
+def environment(undefined: type[Undefined] = StrictUndefined) -> SandboxedEnvironment:
+    """A fresh sandboxed environment with the tags and filters of dbt's SQL."""
+    made = _Sandbox(
+        undefined=undefined,
+        extensions=[
+            "jinja2.ext.do",
+            "jinja2.ext.loopcontrols",
+            _TestBlock,
+            _MaterializationBlock,
+        ],
+    )
+    # In YAML every Jinja value is text; these say what the text is meant to be.
+    made.filters |= {"as_bool": _as_bool, "as_number": float, "as_native": _same, "as_text": str}
+    return made
+
+
+def _as_bool(value: Any) -> bool:
+    return value if isinstance(value, bool) else str(value).strip().lower() == "true"
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def syntax_error(error: TemplateSyntaxError, path: str, text: str) -> RenderError:
+    """Jinja's complaint about a template, at its line."""
+    what = (error.message or "this is not Jinja").replace("'", "`")
+    open_block = _OPEN.search(what)
+    if open_block:
+        return _unclosed(open_block["block"], path, text, error.lineno)
+    where = Where.in_text(path, text, error.lineno)
+    last = what.split("`")[-2] if what.count("`") >= 2 else ""
+    hint = "every `{%` block needs its `end…`, every `{{` its `}}`"
+    return RenderError(what.rstrip("."), marked(where, f"`{last}`"), hint)
+
+
+def _unclosed(block: str, path: str, text: str, line: int) -> RenderError:
+    opening = re.compile(rf"{{%[-+]?\s*{block}\b")
+    lines = text.splitlines()[:line]
+    at = next((n for n in range(len(lines), 0, -1) if opening.search(lines[n - 1])), line)
+    where = marked(Where.in_text(path, text, at), f"`{block}`")
+    return RenderError(
+        f"this `{block}` is never closed", where, hint=f"write `{{% end{block} %}}` behind it"
+    )
+
+
+def word_of(what: str) -> str:
+    """The first name of a message."""
+    return what.split("`")[1] if what.count("`") >= 2 else ""
+
+
+def marked(where: Where, what: str) -> Where:
+    """The place with its mark under the word that the message names, else under the `{{`."""
+    word = word_of(what)
+    for part in filter(None, (word, word.rpartition(".")[2])):
+        found = re.search(rf"(?<!\w){re.escape(part)}(?!\w)", where.text)
+        if found:
+            return replace(where, column=found.start() + 1, width=len(part))
+    call = re.search(r"{{.*?}}|{%.*?%}", where.text)
+    if call:
+        return replace(where, column=call.start() + 1, width=len(call.group(0)))
+    bare = where.text.strip()
+    return replace(where, column=where.text.find(bare) + 1, width=len(bare) or 1)
+
+
+def constant_calls(env: Environment, text: str, name: str) -> list[dict[str, Any]] | None:
+    """The keyword arguments of calls of `name` that stand by themselves, when all are constants.
+
+    None when a call cannot be read without rendering: inside a block, or with computed values;
+    and when the name is handed to something else, or has an option set.
+    """
+    plainly = parts(text)
+    if plainly is not None:
+        calls = [each for each in plainly if isinstance(each, Call) and each.name == name]
+        alone = all(call.called and not call.arguments for call in calls)
+        return [dict(call.named or {}) for call in calls] if alone else None
+    tree = env.parse(text)
+    read = [c.node for c in tree.find_all(nodes.Call) if _calls(c, name)]
+    read += [a.node for a in tree.find_all(nodes.Getattr) if a.attr != "set"]
+    names = [n for n in tree.find_all(nodes.Name) if n.name == name]
+    if any(all(n is not each for each in read) for n in names):
+        return None
+    every = [c for c in tree.find_all(nodes.Call) if _calls(c, name)]
+    plain = [
+        call
+        for output in tree.body
+        if isinstance(output, nodes.Output)
+        for call in output.nodes
+        if isinstance(call, nodes.Call) and _calls(call, name)
+    ]
+    if len(every) != len(plain) or any(c.args or c.dyn_kwargs for c in plain):
+        return None
+    try:
+        return [{k.key: k.value.as_const() for k in call.kwargs} for call in plain]
+    except nodes.Impossible:
+        return None
+
+
+def _calls(call: nodes.Call, name: str) -> bool:
+    return isinstance(call.node, nodes.Name) and call.node.name == name

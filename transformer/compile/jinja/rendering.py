@@ -1,0 +1,265 @@
+"""Renderings: macros that see each other, `return`, errors at the line of the template.
+
+Every macro is compiled by itself. A name that a template does not define is looked up, when it
+is used, in the session of the rendering: so macros call each other across files, and the
+rendering knows which ones it used.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2.utils import missing
+from msgspec import Struct, field
+
+from transformer.compile.dbt.adapter import NeedsWarehouse
+from transformer.compile.jinja.environment import (
+    CURRENT,
+    Namespace,
+    environment,
+    marked,
+    syntax_error,
+    word_of,
+)
+from transformer.compile.jinja.fast_path import Call, parts
+from transformer.compile.jinja.limits import begin, end
+from transformer.compile.jinja.macros import Library, Macro
+from transformer.errors import RenderError, TransformError, Where, did_you_mean
+
+
+class Returned(Exception):  # noqa: N818 - a way out of a macro, not an error
+    """Carries a macro's native result through Jinja, which only knows text."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("return() outside a macro")
+        self.value = value
+
+
+class Session(Struct):
+    """One rendering: its context, and the macros it used (name -> path)."""
+
+    library: Library
+    context: dict[str, Any]
+    used: dict[str, str] = field(default_factory=dict)
+    package: str = ""
+    # The names that templates asked for, `execute` among them.
+    asked: set[str] = field(default_factory=set)
+    replaced: Mapping[str, Any] = field(default_factory=dict)
+    _bound: dict[tuple[str, str], Callable[..., Any]] = field(default_factory=dict)
+
+    def macro(self, name: str, home: str = "") -> Any:
+        """What a name means in this rendering, in a file of the package `home`: a macro as a
+        callable, a package's namespace, or Jinja's `missing`."""
+        if name in self.replaced:
+            return lambda *_, **__: self.replaced[name]
+        found = self.library.find(name, self.package, home)
+        if found is not None:
+            return self.bound(found)
+        if name in self.library.packages or (name and name == self.library.root):
+            return missing if name in self.context else Namespace(self, name)
+        return missing
+
+    def bound(self, macro: Macro) -> Callable[..., Any]:
+        """The macro as a callable of this rendering."""
+        key = (macro.package, macro.name)
+        if macro.package and macro.qualified in self.replaced:
+            return lambda *_, **__: self.replaced[macro.qualified]
+        if key not in self._bound:
+            self._bound[key] = _bound(macro, self)
+        return self._bound[key]
+
+    def dispatch(self, name: str, namespace: str | None = None) -> Callable[..., Any]:
+        """What `adapter.dispatch` gives. Raises RenderError where there is no implementation."""
+        found = self.library.dispatched(name, namespace, self.package)
+        if found is None:
+            searched = ", ".join(self.library.searched(namespace))
+            raise RenderError(
+                f"no macro `duckdb__{name}` or `default__{name}` was found",
+                hint=f"looked in {searched}"
+                if searched
+                else "look at the second argument of `adapter.dispatch`, and at the packages",
+            )
+        return self.bound(found)
+
+    def render(self, text: str, path: str) -> str:
+        """The text rendered. Raises RenderError at the line of the template."""
+        if "{" not in text and "\r" not in text:
+            return text.removesuffix("\n")
+        listed = parts(text)
+        made = None if listed is None else self._plainly(listed)
+        if made is not None:
+            return made
+        try:
+            template = self.library.env.from_string(text)
+        except TemplateSyntaxError as error:
+            raise syntax_error(error, path, text) from None
+        return str(self._guarded(lambda: template.render(self.context), text, path))
+
+    def rendered(self, string: str) -> str:
+        """A text that a template came upon, rendered in its place."""
+        return self.render(str(string), "")
+
+    def _plainly(self, listed: Sequence[str | Call]) -> str | None:
+        """The rendering of text and plain calls; None where Jinja has to look at it."""
+        token, begun = CURRENT.set(self), begin()
+        try:
+            return "".join(p if isinstance(p, str) else self._said(p) for p in listed)
+        except NeedsWarehouse:
+            raise
+        except Exception:
+            return None  # Jinja says what is wrong, and where
+        finally:
+            CURRENT.reset(token)
+            end(begun)
+
+    def _said(self, call: Call) -> str:
+        self.asked.add(call.name)
+        self.library.asked.add(call.name)
+        found = self.macro(call.name)
+        if found is missing:
+            found = self.context[call.name]
+        if not call.called:
+            return str(found)
+        if hasattr(found, "jinja_pass_arg") or not self.library.env.is_safe_callable(found):
+            raise TypeError(call.name)
+        return str(found(*call.arguments, **(call.named or {})))
+
+    def evaluate(self, expression: str, where: Where) -> Any:
+        """The native value of an expression. Raises RenderError at its place."""
+        try:
+            compiled = self.library.env.compile_expression(expression, undefined_to_none=False)
+        except TemplateSyntaxError as error:
+            raise syntax_error(error, where.path, expression).moved(where) from None
+        try:
+            return self._guarded(lambda: compiled(self.context), expression, where.path)
+        except TransformError as error:
+            raise error.moved(where) from None
+
+    def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        path: str,
+        positional: Sequence[Any] = (),
+    ) -> Any:
+        """What the macro returns: one of this rendering's by a plain name, or `package.name`.
+        Raises RenderError; the macro must exist."""
+        package, _, plain = name.rpartition(".")
+        own = self.library.own(plain, package) if package else None
+        macro = self.bound(own) if own else self.macro(name)
+        return self._guarded(lambda: macro(*positional, **arguments), "", path)
+
+    def _guarded(self, work: Callable[[], Any], text: str, path: str) -> Any:
+        token, begun = CURRENT.set(self), begin()
+        try:
+            return work()
+        except Returned as returned:
+            return returned.value
+        except NeedsWarehouse:
+            raise
+        except TransformError as error:
+            if error.where is not None:
+                raise
+            where = _place(error, text, path, error.what)
+            raise error.moved(where, self._stack(error, error.what)) from None
+        except RecursionError:
+            raise RenderError(
+                "the macros call each other without end",
+                Where.in_text(path, text, 1),
+                "look for a macro that calls itself",
+            ) from None
+        except Exception as error:
+            raise self._error(error, text, path) from None
+        finally:
+            CURRENT.reset(token)
+            end(begun)
+
+    def _error(self, error: Exception, text: str, path: str) -> RenderError:
+        what = str(error).replace("'", "`").rstrip(".")
+        hint = "look at the line, and at the macros that it calls"
+        if isinstance(error, UndefinedError):
+            hint = self._undefined(what)
+        elif isinstance(error, SecurityError):
+            what = f"the sandbox does not allow this: {what}"
+            hint = "templates may not reach into Python"
+        elif not isinstance(error, TemplateError | TypeError):
+            what = f"{type(error).__name__}: {what}"
+        where = _place(error, text, path, what)
+        return RenderError(what, where, self._signature(what) or hint, (), self._stack(error, what))
+
+    def _undefined(self, what: str) -> str:
+        word = word_of(what)
+        known = (*self.library.macros, *(k for k in self.context if not k.startswith("_")))
+        otherwise = f"`{{% set {word} = … %}}` defines it, `var('{word}')` reads a variable"
+        return did_you_mean(word, known, otherwise="") or otherwise
+
+    def _signature(self, what: str) -> str:
+        """How a macro that was called with wrong arguments wants to be called."""
+        macro = self.library.macros.get(word_of(what)) if what.startswith("macro `") else None
+        if macro is None:
+            return ""
+        line = Where.in_text(macro.path, self.library.texts.get(macro.path, ""), macro.line).text
+        head = re.search(r"\w+\s*\([^)]*\)", line)
+        return f"it is `{head.group(0) if head else macro.name}`, at {macro.path}:{macro.line}"
+
+    def _stack(self, error: BaseException, what: str) -> tuple[Where, ...]:
+        """The lines of macros on the error's way, outermost first."""
+        texts = self.library.texts
+        places = [(p, n) for p, n in _frames(error) if p in texts]
+        plain = [Where.in_text(p, texts[p], n) for p, n in places]
+        if plain:
+            path, line = places[-1]
+            plain[-1] = marked(Where.in_text(path, texts[path], line), what)
+        return tuple(plain)
+
+
+def _bound(macro: Macro, session: Session) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        session.used[macro.qualified] = macro.path
+        context = macro.template.new_context(session.context)
+        for _ in macro.template.root_render_func(context):
+            pass
+        try:
+            return context.vars[macro.name](*args, **kwargs)
+        except Returned as returned:
+            return returned.value
+
+    return call
+
+
+def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
+    """Template lines on the error's way, outermost first: (path, line)."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        template = frame.f_globals.get("__jinja_template__")
+        name = frame.f_code.co_filename
+        if template is None and name.endswith((".sql", ".yml", ".yaml", "<template>")):
+            # Jinja rewrites tracebacks so that they already speak of template lines.
+            yield name, frame.f_lineno
+
+
+def _place(error: BaseException, text: str, path: str, what: str) -> Where:
+    """The template's own line on the error's way, the word of the message marked."""
+    own = [line for name, line in _frames(error) if name == "<template>"]
+    return marked(Where.in_text(path, text, own[-1] if own else 1), what)
+
+
+def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
+    """A string of YAML with its Jinja filled in. Raises RenderError at its place."""
+    begun = begin()
+    try:
+        return str(_YAML.from_string(text).render(words))
+    except TransformError as error:
+        raise error.at(where) from None
+    except (TemplateError, TypeError, ValueError) as error:
+        raise RenderError(str(error).replace("'", "`"), where) from None
+    except Exception as error:
+        raise RenderError(f"{type(error).__name__}: {error}", where) from None
+    finally:
+        end(begun)
+
+
+_YAML = environment()

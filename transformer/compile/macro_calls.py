@@ -1,0 +1,64 @@
+"""Macros of the project that do the tool's work: materializations and incremental strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transformer.compile.context import Trace
+from transformer.compile.dbt.column import Column
+from transformer.compile.dbt.relation import Relation
+from transformer.compile.jinja.rendering import Session
+from transformer.compile.model_config import ModelConfig
+from transformer.compile.models import template_of
+from transformer.compile.nodes import ModelBody, Node
+from transformer.compile.scope import Scope
+from transformer.steps import Columns
+
+
+def call_materialization(node: Node, text: str, config: ModelConfig, scope: Scope) -> None:
+    """Calls the macro of a project's own materialization: it runs its statements itself."""
+    macro = scope.library.materialization(config.materialized)
+    if macro is None:
+        raise TypeError(node.id)
+    session = _session(node, scope, {"compiled_code": text, "compiled_sql": text})
+    session.context |= {
+        "sql": text,
+        "compiled_code": text,
+        "pre_hooks": [{"sql": h, "transaction": True} for h in config.pre_hook],
+        "post_hooks": [{"sql": h, "transaction": True} for h in config.post_hook],
+        "write": lambda *_: "",
+    }
+    session.call(f"{macro.package or scope.index.project}.{macro.name}", {}, macro.path)
+
+
+def call_strategy(node: Node, rows: str, columns: Columns, scope: Scope) -> str:
+    """What the macro of an incremental strategy gives: the statements that bring the table up to
+    date with the table of new rows."""
+    body = node.body
+    if not isinstance(body, ModelBody):
+        raise TypeError(node.id)
+    session = _session(node, scope, {})
+    written = body.config.written
+    given = {
+        "strategy": body.config.strategy,
+        "target_relation": session.context["this"],
+        "temp_relation": Relation(identifier=rows.strip('"'), type="table"),
+        "unique_key": written.get("unique_key") or None,
+        "dest_columns": [Column(name, kind) for name, kind in columns],
+        "incremental_predicates": written.get("predicates")
+        or written.get("incremental_predicates"),
+    }
+    return str(session.call(body.strategy, {}, node.path, (given,)))
+
+
+def _session(node: Node, scope: Scope, more: Mapping[str, Any]) -> Session:
+    """A rendering with the words of the node's template; `model` knows more besides."""
+    template = template_of(node, scope)
+    return scope.session(
+        Trace(),
+        template.package,
+        this=template.this,
+        options=template.options,
+        node={**template.facts, **more},
+    )

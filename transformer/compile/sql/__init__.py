@@ -1,0 +1,1 @@
+"""SQL that the user wrote, read and never regenerated."""

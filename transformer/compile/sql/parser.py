@@ -1,0 +1,94 @@
+"""The gate to sqlglot: it reads SQL and never writes what is executed.
+
+It is loaded for queries whose words or tables are not told without it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ParseError, TokenError
+
+from transformer.compile.sql.table_refs import TableUse
+from transformer.compile.sql.tokens import Words
+
+_SEVERAL = re.compile(r"\w+(\s+\w+)+")
+_SHORT = 4  # letters: a keyword of several words has more
+
+
+def words(text: str, dialect: str) -> Words | None:
+    """The words of a text; None where it has none that could be told apart."""
+    try:
+        return _words(Dialect.get_or_raise(dialect).tokenize(text), text)
+    except TokenError:
+        return None
+
+
+def parsed(text: str, dialect: str) -> list[TableUse] | None:
+    """The tables that a query names, as the parser finds them; None where it does not understand
+    the query."""
+    speaks = Dialect.get_or_raise(dialect)
+    try:
+        trees = [tree for tree in speaks.parser().parse(speaks.tokenize(text), text) if tree]
+    except (ParseError, TokenError, RecursionError):
+        return None
+    named = (table for tree in trees for table in tree.find_all(exp.Table))
+    uses = [use for table in named if (use := _use(table, text)) is not None]
+    return sorted(uses, key=lambda use: use.start)
+
+
+def _words(tokens: Sequence[Any], text: str) -> Words:
+    """The tokens. A keyword of several words (`group by`) is as many."""
+    starts = [token.start for token in tokens]
+    texts = [text[token.start : token.end + 1] for token in tokens]
+    several = [
+        at
+        for at, each in enumerate(texts)
+        if len(each) > _SHORT and not each.isidentifier() and _SEVERAL.fullmatch(each)
+    ]
+    for at in reversed(several):
+        parts = list(re.finditer(r"\w+", texts[at]))
+        texts[at : at + 1] = [part[0].lower() for part in parts]
+        starts[at : at + 1] = [starts[at] + part.start() for part in parts]
+    return Words(starts, texts)
+
+
+def _use(table: exp.Table, text: str) -> TableUse | None:
+    parts = table.parts
+    if not parts or not all(isinstance(part, exp.Identifier) for part in parts):
+        return None
+    start, end = parts[0].meta.get("start"), parts[-1].meta.get("end")
+    if start is None or end is None or text[start] == "'":
+        return None  # a file named in quotes: 'x.csv'
+    if len(parts) == 1 and _is_cte(table, parts[0].name):
+        return None
+    names = tuple(part.name for part in parts)
+    return TableUse(names, start, end + 1, bool(table.alias))
+
+
+def _is_cte(table: exp.Table, name: str) -> bool:
+    """Whether a WITH around the table defines the name before the table's place."""
+    folded = name.lower()
+    node, inside = table.parent, None
+    while node is not None:
+        if isinstance(node, exp.CTE):
+            inside = node
+        clause = node.args.get("with_") or node.args.get("with")
+        if clause is not None and folded in _visible(clause, inside):
+            return True
+        if clause is not None:
+            inside = None
+        node = node.parent
+    return False
+
+
+def _visible(clause: exp.With, inside: exp.CTE | None) -> set[str]:
+    names = [cte.alias.lower() for cte in clause.expressions]
+    here = next((i for i, cte in enumerate(clause.expressions) if cte is inside), None)
+    if here is None or clause.args.get("recursive"):
+        return set(names)
+    return set(names[:here])

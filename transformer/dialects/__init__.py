@@ -1,0 +1,1 @@
+"""Pure SQL, and what an engine can do, as data."""

@@ -1,0 +1,69 @@
+"""Checks of the graph, ready to be measured."""
+
+from __future__ import annotations
+
+from transformer.compile.nodes import CheckBody, Graph, Node, from_text
+from transformer.plan.check_kinds import Check, Measure, Subject, holds, measure
+from transformer.plan.fingerprint import print_of, solid_needs
+
+
+def check_of(node: Node, graph: Graph, made_of: str = "") -> Check:
+    """The check, ready to be measured; `made_of` is its fingerprint, where it is known.
+
+    Raises ConfigError for a condition that is none.
+    """
+    body = node.body
+    if not isinstance(body, CheckBody):
+        raise TypeError(node.id)
+    for condition in (body.config.warn_if, body.config.error_if):
+        holds(0, condition, body.where)
+    return Check(
+        id=node.id,
+        name=node.name,
+        label=_label(node, body, graph),
+        kind=body.kind,
+        config=body.config,
+        measure=_measure(node, body, graph),
+        fingerprint=made_of or print_of(node, graph),
+        needs=solid_needs(node, graph),
+        where=body.where,
+        shown=_shown(body, graph),
+        stored=body.stored,
+    )
+
+
+def _shown(body: CheckBody, graph: Graph) -> tuple[str, ...]:
+    """The columns that identify a row, as far as the project says, then the checked one."""
+    if body.on is None:
+        return ()
+    node = graph[body.on]
+    keys = list(node.options.get("unique_key") or ())
+    keys += [c.name for c in node.described.columns if any(k.kind == "unique" for k in c.checks)]
+    checked = [body.column] if body.column else list(body.args.get("combination_of_columns") or ())
+    return tuple(dict.fromkeys([*keys, *checked]))
+
+
+def rows_of(node: Node, graph: Graph) -> str:
+    """The FROM clause that the check is measured on; "" for a check with a query of its own."""
+    on = node.body.on if isinstance(node.body, CheckBody) else None
+    return from_text(graph[on], graph) if on else ""
+
+
+def _measure(node: Node, body: CheckBody, graph: Graph) -> Measure:
+    subject = Subject(
+        rows=rows_of(node, graph),
+        column=body.column,
+        args=body.args,
+        where=body.config.where,
+        to=body.to.sql() if body.to else None,
+        query=body.query.text if body.query else None,
+        fail_calc=body.config.fail_calc,
+    )
+    return measure(body.kind, subject)
+
+
+def _label(node: Node, body: CheckBody, graph: Graph) -> str:
+    if body.on is None:
+        return node.name
+    column = f".{body.column}" if body.column else ""
+    return f"{body.kind} {graph[body.on].name}{column}"

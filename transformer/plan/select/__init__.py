@@ -1,0 +1,1 @@
+"""The selection language: which nodes `--select`, `--exclude` and `selectors.yml` name."""

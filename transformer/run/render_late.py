@@ -1,0 +1,227 @@
+"""What is rendered while the build goes on: late models and checks, and hooks.
+
+Their templates ask the warehouse, so it must hold what they read: they are rendered in their
+step, by the session that then runs them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from transformer.compile.assemble import Late
+from transformer.compile.contracts import contract
+from transformer.compile.nodes import ModelBody, Node, SnapshotBody
+from transformer.engines import Session
+from transformer.errors import BuildError, Fault, Where
+from transformer.names import literal, quoted
+from transformer.plan import batches
+from transformer.plan.check_node import check_of, rows_of
+from transformer.plan.materialize import DELTA, Statement, brings_new, statements
+from transformer.plan.snapshots import snapshot
+from transformer.plan.work import Work
+from transformer.run.context import Tools
+from transformer.steps import Columns, State
+
+# What `describe` takes; other statements give rows too.
+_QUERY = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|from|values)\b", re.I | re.S)
+
+
+class Asked(Struct, frozen=True):
+    """The warehouse as templates ask it, through a session: reading and doing."""
+
+    session: Session
+
+    def rows(self, sql: str) -> tuple[Sequence[str], Sequence[str], list[tuple[Any, ...]]]:
+        """Names and types of the columns of a query, and its rows."""
+        if not _QUERY.match(sql):
+            names, rows = self.session.told(sql)
+            return names, ["VARCHAR"] * len(names), rows
+        columns = self.session.columns(sql)
+        return [n for n, _ in columns], [k for _, k in columns], self.session.rows(sql)
+
+    def run(self, sql: str) -> None:
+        """Runs statements for their effect."""
+        self.session.run(sql)
+
+    def relations(self, schema: str | None) -> Iterable[tuple[str, str, str, str]]:
+        """(database, schema, identifier, "table" or "view")."""
+        narrowed = f" and lower(schema_name) = lower({literal(schema)})" if schema else ""
+        found = self.session.rows(
+            "select database_name, schema_name, table_name, 'table' from duckdb_tables()"
+            f" where not internal and not temporary{narrowed} union all"
+            " select database_name, schema_name, view_name, 'view' from duckdb_views()"
+            f" where not internal and not temporary{narrowed}"
+        )
+        return [(str(d), str(s), str(t), str(k)) for d, s, t, k in found]
+
+    def columns(
+        self, database: str | None, schema: str | None, identifier: str
+    ) -> list[tuple[str, str]] | None:
+        """(name, type) of the columns of a relation; None when it does not exist."""
+        parts = [quoted(part) for part in (database, schema, identifier) if part]
+        exists = self.session.rows(
+            "select 1 from duckdb_columns() where lower(table_name) ="
+            f" lower({literal(identifier)})"
+            + (f" and lower(schema_name) = lower({literal(schema)})" if schema else "")
+            + (f" and lower(database_name) = lower({literal(database)})" if database else "")
+            + " limit 1"
+        )
+        return list(self.session.columns(f"from {'.'.join(parts)}")) if exists else None
+
+
+def renderer(tools: Tools) -> Late:
+    """What renders while the build goes on."""
+    if tools.late is None:
+        raise TypeError("nothing was given that renders while the build goes on")
+    return tools.late
+
+
+def now(tools: Tools, session: Session, work: Work) -> Work:
+    """The work of a late step with its query, its statements and its checks."""
+    if work.refused:
+        raise work.refused
+    if work.node.late:
+        work = _rendered(tools, session, work)
+    return _with_columns(session, work)
+
+
+def _rendered(tools: Tools, session: Session, work: Work) -> Work:
+    if _in_batches(work):
+        return _batched(tools, session, work)
+    made_by = renderer(tools)
+    incremental = work.material is not None and brings_new(work.material)
+    node = made_by.made(work.node, Asked(session), incremental=incremental)
+    if work.node.kind == "check":
+        graph = made_by.around(node, Asked(session))
+        return replace(work, node=node, checks=(check_of(node, graph),), rows=rows_of(node, graph))
+    if isinstance(node.body, SnapshotBody):
+        return replace(work, node=node)
+    body = node.body
+    if not isinstance(body, ModelBody) or body.query is None or work.material is None:
+        raise TypeError(node.id)
+    material = replace(work.material, query=body.query.text, increment=None)
+    return replace(work, node=node, material=material, statements=())
+
+
+def _in_batches(work: Work) -> bool:
+    config = work.material.config if work.material else None
+    return bool(
+        config
+        and config.materialized == "incremental"
+        and config.incremental_strategy == "microbatch"
+    )
+
+
+def _batched(tools: Tools, session: Session, work: Work) -> Work:
+    """The statements of a microbatch model: batch by batch, in one transaction."""
+    material, late = work.material, renderer(tools)
+    if material is None:
+        raise TypeError(work.node.id)
+    options, flags = material.config.written, late.scope.world.flags
+    incremental = brings_new(material)
+    sample = late.scope.sample
+    asked = batches.Asked(
+        tools.clock(),
+        incremental,
+        flags.get("EVENT_TIME_START") or (sample.start if sample else None),
+        flags.get("EVENT_TIME_END") or (sample.end if sample else None),
+    )
+    made: list[Statement] = []
+    node = work.node
+    for batch in batches.batches(options, asked, node.where):
+        follows = incremental or bool(made)
+        node = late.batch(work.node, Asked(session), batch, incremental=follows)
+        body = node.body
+        if not isinstance(body, ModelBody) or body.query is None:
+            raise TypeError(node.id)
+        text, column = body.query.text, str(options["event_time"])
+        made += (
+            batches.following(material.relation, text, batch, column)
+            if follows
+            else batches.first(material.relation, text)
+        )
+    return replace(work, node=node, statements=tuple(made))
+
+
+def is_incremental(state: State, work: Work) -> bool:
+    """Whether a model that is built now brings only what is new."""
+    body, held = work.node.body, state.relation(work.node.relation)
+    if not isinstance(body, ModelBody) or held is None or held.kind != "table":
+        return False
+    return body.config.materialized == "incremental" and not work.full_refresh
+
+
+def _with_columns(session: Session, work: Work) -> Work:
+    """Statements that had to wait for the columns of the query."""
+    if work.record and isinstance(work.node.body, SnapshotBody):
+        read = session.columns(f"from {work.node.body.source}")
+        return replace(work, statements=snapshot(work.record, work.node.body, read))
+    material = work.material
+    if material is None or work.statements or material.query is None:
+        return work
+    columns = None
+    held = material.config.contract and bool(work.node.described.columns)
+    if brings_new(material) or held:
+        columns = session.columns(material.increment or material.query)
+    if held:
+        _keeps_contract(session, work.node, columns or ())
+    return replace(work, statements=statements(replace(material, columns=columns)))
+
+
+def _keeps_contract(session: Session, node: Node, columns: Columns) -> None:
+    """Raises the first breach of a contract that could not be seen before, and names the rest."""
+    broken = contract(node, columns, session.columns)
+    if broken:
+        first, *rest = broken
+        detail = [each.what for each in rest]
+        raise BuildError(first.what, first.where, first.hint, detail)
+
+
+def by_macro(tools: Tools, session: Session, node: Node) -> None:
+    """Makes a relation by a materialization of the project. Raises TransformError."""
+    renderer(tools).materialize(node, Asked(session))
+
+
+def is_gone(session: Session, node: Node) -> bool:
+    """Whether the relation is not there, now that its step is done: a hook may have dropped it,
+    and a macro of the project need not have made it."""
+    free = isinstance(node.body, ModelBody) and node.body.config.custom
+    if node.relation is None or not (free or node.options.get("post_hook")):
+        return False
+    return Asked(session).columns(None, node.relation.schema, node.relation.table) is None
+
+
+def by_strategy(tools: Tools, session: Session, work: Work) -> None:
+    """Brings a table up to date by a macro of the project, when the new rows stand in `DELTA`.
+    Raises TransformError."""
+    body, relation = work.node.body, work.node.relation
+    if not isinstance(body, ModelBody) or not body.strategy or relation is None:
+        return
+    columns = session.columns(f"from {relation.sql()}")
+    text = renderer(tools).strategy(work.node, DELTA, columns, Asked(session))
+    run_statement(session, text, work.node.where, f"the macro `{body.strategy}` failed")
+
+
+def hooks(tools: Tools, session: Session, node: Node, texts: Iterable[str]) -> None:
+    """Runs the hooks of a node: each is rendered just before. Raises TransformError."""
+    for text in texts:
+        for statement in renderer(tools).hook(node, text, Asked(session)):
+            run_statement(session, statement, node.where)
+
+
+def run_statement(
+    session: Session, statement: str, where: Where | None, failed: str = "a hook failed"
+) -> None:
+    """Runs a statement that the project wrote. Raises BuildError at its place."""
+    try:
+        session.run(statement)
+    except Fault as fault:
+        what, *rest = fault.message.strip().splitlines()
+        raise BuildError(
+            f"{failed}: {what}", where, detail=[statement.strip()[:200], *rest[:3]]
+        ) from None

@@ -1,0 +1,1 @@
+"""The file that holds a warehouse: its lock, its private copy, its ledger, its publication."""

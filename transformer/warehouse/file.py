@@ -1,0 +1,357 @@
+"""The warehouse file: a private copy, and one instant of replacement.
+
+Beside `warehouse.duckdb` lies a folder `.transform/warehouse.duckdb/` with the builder's lock,
+the private copy and what it was copied from. All of it may be deleted while no
+build runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from transformer.errors import Fault, TransformError, WarehouseError
+from transformer.permissions import like, narrow, write
+from transformer.warehouse.sparse_copy import clone, is_hollow, logs
+
+
+class Opener(Protocol):
+    """The part of an engine's module that opens files."""
+
+    def connect(
+        self, path: Path, settings: Mapping[str, Any] | None = None, *, read_only: bool = False
+    ) -> Any:
+        """The warehouse file, open."""
+
+
+class Identity(Struct, frozen=True):
+    """What tells one state of a file from another without reading it."""
+
+    inode: int
+    size: int
+    modified: int
+
+    @staticmethod
+    def of(path: Path) -> Identity | None:
+        """The file's identity, None when it is not there."""
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return None
+        return Identity(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+class Warehouse(Struct, frozen=True):
+    """The paths of one warehouse."""
+
+    live: Path
+
+    @property
+    def room(self) -> Path:
+        """The builder's folder."""
+        return self.live.parent / ".transform" / self.live.name
+
+    @property
+    def private(self) -> Path:
+        """The private copy. It has the base name of the live file: BI tools show it as catalog."""
+        return self.room / self.live.name
+
+    @property
+    def base(self) -> Path:
+        """Which state of the live file the private copy was made from."""
+        return self.room / "base.json"
+
+    @property
+    def synced(self) -> Path:
+        """The sync ledger: what the outside world has received."""
+        return self.live.with_name(f"{self.live.stem}.sync.duckdb")
+
+
+def wal(path: Path) -> Path:
+    """The write-ahead log beside a file."""
+    return path.with_name(path.name + ".wal")
+
+
+def copying(path: Path) -> Path:
+    """Where a copy is made that is to take a file's place."""
+    return path.with_name(path.name + ".copying")
+
+
+def recover(live: Path, opener: Opener) -> None:
+    """Folds in what a killed writer left in the file's write-ahead log. Raises WarehouseError for
+    a log that does not go with the file."""
+    if logs(live) and live.exists():
+        opener.connect(live).close()
+    for log in logs(live):
+        raise WarehouseError(
+            f"`{log.name}` holds what someone wrote to `{live.name}`, and is not part of that file",
+            hint="bring back the file that it belongs to, or move it away; nothing was changed",
+        )
+
+
+def base_is_current(warehouse: Warehouse) -> bool:
+    """Whether the private copy, left by a build that did not end, is of the live file as it is,
+    and nobody has written anything beside that since."""
+    if not warehouse.private.exists() or not warehouse.base.exists() or logs(warehouse.live):
+        return False
+    try:
+        said = json.loads(warehouse.base.read_text())
+    except ValueError:
+        return False
+    live = Identity.of(warehouse.live)
+    return bool(said == {"live": asdict(live) if live else None})
+
+
+def copy(warehouse: Warehouse, opener: Opener) -> bool:
+    """Makes the private copy, or keeps the one of a build that did not end; True when it resumes.
+
+    The live file is held open for reading meanwhile, so that nobody writes to it.
+    """
+    if base_is_current(warehouse):
+        return True
+    discard(warehouse)
+    live = Identity.of(warehouse.live)
+    if live is not None:
+        with _held(warehouse.live, opener):
+            if logs(warehouse.live):
+                raise changed_meanwhile(warehouse.live)
+            try:
+                _put_copy(warehouse.live, warehouse.private)
+            except OSError as error:
+                raise WarehouseError(
+                    f"`{warehouse.live.name}` cannot be copied: {error.strerror}",
+                    hint="a build works on a copy beside the file: it needs that much room",
+                ) from None
+    said = json.dumps({"live": asdict(live) if live else None})
+    write(warehouse.base, said.encode(), warehouse.live)
+    return False
+
+
+def _put_copy(source: Path, target: Path) -> None:
+    """Puts a copy in place of a file, whole or not at all. Raises OSError."""
+    partial = copying(target)
+    try:
+        clone(source, partial)
+        like(partial, source, 0o600)  # it is written to, also where the other is not
+        partial.replace(target)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """A copy that is there whole or not at all, and stays when the machine stops."""
+    partial = copying(target)
+    clone(source, partial)
+    like(partial, source, 0o600)
+    replace_file(partial, target)
+
+
+def discard(warehouse: Warehouse) -> None:
+    """Removes the private copy; the live file is not touched."""
+    private = warehouse.private
+    for path in (warehouse.base, private, *logs(private), copying(private)):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(warehouse.room / "tmp", ignore_errors=True)
+
+
+def clear(warehouse: Warehouse) -> None:
+    """Removes everything that builds left, but for the lock, and what tells whose an extract is."""
+    discard(warehouse)
+    for path in warehouse.room.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name not in ("lock", _OURS):
+            path.unlink()
+
+
+class Extract(Struct, frozen=True):
+    """A file of some models that is shown in place of the whole warehouse: where it is made, where
+    it is shown, and where it is noted which file there is ours."""
+
+    made: Path
+    shown: Path
+    room: Path
+
+    def is_ours(self) -> bool:
+        """Whether the file that is shown is one that builds put there, and holds nothing else."""
+        if not self.shown.exists():
+            return True
+        return not logs(self.shown) and _head(self.shown) in self.known()
+
+    def known(self) -> list[str]:
+        """What tells the files that are ours; none where nothing is known."""
+        try:
+            found = json.loads((self.room / _OURS).read_text())
+        except (OSError, ValueError):
+            return []
+        return [str(each) for each in found]
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether anything is known of it."""
+        return (self.room / _OURS).exists()
+
+    def note(self, *paths: Path) -> None:
+        """Notes that these files are ours."""
+        said = json.dumps([_head(path) for path in paths if path.exists()])
+        write(self.room / _OURS, said.encode(), self.shown)
+        _fsync(self.room)
+
+
+# Beside a builder's lock: what tells the extracts that are ours.
+_OURS = "shown.json"
+
+
+def _head(path: Path) -> str:
+    """What a writer of a DuckDB file changes in any case: its three headers."""
+    with path.open("rb") as file:
+        return hashlib.blake2b(file.read(3 * 4096), digest_size=16).hexdigest()
+
+
+def publish(
+    warehouse: Warehouse, opener: Opener, extract: Extract | None = None
+) -> Identity | None:
+    """Puts the private copy, which is closed, in the place of the live file, in one instant; what
+    tells the file as it was put there from what others make of it. An `extract` goes with it.
+
+    Raises WarehouseError when someone else wrote to the live file meanwhile: their rows would be
+    lost. It is then left as they left it.
+    """
+    made = warehouse.private
+    if logs(made):
+        raise WarehouseError("the private copy was not closed cleanly; run the build again")
+    _thin(made)
+    _read_through(made, opener)
+    if extract:
+        _read_through(extract.made, opener)
+    _fsync(made)
+    with _published(warehouse.live, opener), _showing(extract, opener):
+        if not base_is_current(warehouse):
+            discard(warehouse)
+            raise changed_meanwhile(warehouse.live)
+        like(made, warehouse.live)
+        if extract:  # the whole is nothing for whom the extract is not for
+            narrow(made, extract.shown)
+        ours = Identity.of(made)
+        made.replace(warehouse.live)
+        if extract:
+            extract.made.replace(extract.shown)
+    _fsync(warehouse.live.parent)
+    discard(warehouse)
+    return ours
+
+
+def _read_through(made: Path, opener: Opener) -> None:
+    """Opens what is about to be published as its readers will, and has every table counted. The
+    engine that made it would not do: it answers from memory, not from the file that it has written
+    and closed. Raises WarehouseError, and removes the file, of which nothing can be kept."""
+    try:
+        with contextlib.closing(opener.connect(made, read_only=True)) as engine:
+            engine.read_through()
+    except (TransformError, Fault) as error:
+        made.unlink(missing_ok=True)
+        said = error.what if isinstance(error, TransformError) else error.message
+        raise WarehouseError(
+            f"not published: what was built cannot be read: {said.splitlines()[0]}",
+            hint="the published file is as it was; run the build again",
+        ) from None
+
+
+def show(extract: Extract, opener: Opener) -> None:
+    """Puts an extract in its place. Raises WarehouseError as `publish` does."""
+    _read_through(extract.made, opener)
+    with _showing(extract, opener):
+        extract.made.replace(extract.shown)
+    _fsync(extract.shown.parent)
+
+
+@contextlib.contextmanager
+def _showing(extract: Extract | None, opener: Opener) -> Iterator[None]:
+    """Holds the file that is shown, if there is one, until the extract stands in its place."""
+    if extract is None:
+        yield
+        return
+    _fsync(extract.made)
+    with _published(extract.shown, opener):
+        if not extract.is_ours():
+            raise changed_meanwhile(extract.shown)
+        like(extract.made, extract.shown)
+        extract.note(extract.made, extract.shown)
+        yield
+
+
+def changed_meanwhile(live: Path) -> WarehouseError:
+    """The error where someone else wrote to a file while it was being built."""
+    return WarehouseError(
+        f"`{live.name}` was changed by someone else during the build",
+        hint="run the build again: it starts from the file as it is now",
+    )
+
+
+def _thin(made: Path) -> None:
+    """Gives back the room that zeros take, before it is written to the disk."""
+    if is_hollow(made):
+        with contextlib.suppress(OSError):  # it is as good as it was
+            _put_copy(made, made)
+
+
+@contextlib.contextmanager
+def _published(live: Path, opener: Opener) -> Iterator[None]:
+    """Holds the live file, if there is one, until another stands in its place."""
+    with contextlib.ExitStack() as stack:
+        if live.exists():
+            try:
+                stack.enter_context(_held(live, opener))
+            except TransformError as error:
+                what = f"not published: {error.what}"
+                raise WarehouseError(what, error.where, error.hint) from None
+        yield
+
+
+@contextlib.contextmanager
+def _held(live: Path, opener: Opener) -> Iterator[None]:
+    """Holds the live file for reading: nobody can begin to write to it. It is DuckDB's own lock,
+    taken without opening the database. Who stands in the way is DuckDB's to say."""
+    with live.open("rb") as file:
+        try:
+            _lock_to_read(file.fileno())
+        except OSError:
+            opener.connect(live, read_only=True).close()
+        yield
+
+
+def _lock_to_read(handle: int) -> None:
+    """Raises OSError where someone writes. A lock of the process would be gone as soon as the
+    process closes the file anywhere else: this one is the open file's, where the system has it."""
+    own = getattr(fcntl, "F_OFD_SETLK", None)
+    if own is None:
+        fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return
+    fcntl.fcntl(handle, own, struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0))
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_file(made: Path, live: Path) -> None:
+    """Puts a finished file in place of another, in one instant."""
+    _fsync(made)
+    made.replace(live)
+    _fsync(live.parent)

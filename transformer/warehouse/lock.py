@@ -1,0 +1,89 @@
+"""One builder at a time: the lock in the folder beside the warehouse."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from transformer.errors import WarehouseError
+from transformer.permissions import beside, create, folder
+from transformer.warehouse.file import Warehouse
+
+
+@contextlib.contextmanager
+def building(
+    warehouse: Warehouse, command: str, now: datetime, wait: float = 0.0
+) -> Iterator[None]:
+    """Holds the warehouse for one builder. The lock goes with its process, however it ends.
+
+    Raises WarehouseError, which says who builds and since when, after `wait` seconds.
+    """
+    try:
+        folder(warehouse.room, warehouse.live)
+        lock = _lock(warehouse)
+    except OSError as error:
+        raise WarehouseError(
+            f"`{warehouse.live.name}` cannot be built: {(error.strerror or str(error)).lower()}",
+            hint="a build works in the folder `.transform` beside the file: it must be writable",
+        ) from None
+    with lock as file:
+        _take(file, warehouse, time.monotonic() + wait)
+        file.seek(0)
+        file.truncate()
+        json.dump({"pid": os.getpid(), "command": command, "since": now.isoformat()}, file)
+        file.flush()
+        yield
+
+
+def _lock(warehouse: Warehouse) -> Any:
+    path = warehouse.room / "lock"
+    with contextlib.suppress(FileExistsError):
+        os.close(create(path))
+        beside(path, warehouse.live)
+    return path.open("a+")
+
+
+def _take(file: Any, warehouse: Warehouse, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise _busy(file, warehouse) from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _busy(file: Any, warehouse: Warehouse) -> WarehouseError:
+    file.seek(0)
+    try:
+        said = json.loads(file.read() or "{}")
+    except ValueError:
+        said = {}
+    since = str(said.get("since", ""))[:19].replace("T", " ")
+    who = f"`{said.get('command', 'transform')}` (process {said.get('pid', '?')}"
+    return WarehouseError(
+        f"`{warehouse.live.name}` is being built by {who}, since {since} UTC)",
+        hint="wait for it to end, or give `--wait SECONDS`; nothing was changed",
+    )
+
+
+def refuse_removed(warehouse: Warehouse) -> None:
+    """Refuses what is no longer this build's: where its folder was removed, the next builder takes
+    a lock of its own, and works beside."""
+    try:
+        said = json.loads((warehouse.room / "lock").read_text() or "{}")
+    except (OSError, ValueError):
+        said = {}
+    if not warehouse.private.exists() or said.get("pid", os.getpid()) != os.getpid():
+        raise WarehouseError(
+            "not published: the folder `.transform` was removed during the build",
+            hint="run the build again; the published file is as it was",
+        )

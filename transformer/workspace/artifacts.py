@@ -1,0 +1,133 @@
+"""Artifacts for the tools around dbt: written where the project asks for them, read when asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from transformer.artifacts.documents import call_of, manifest, plain
+from transformer.artifacts.run_results import Done, run_results
+from transformer.compile.dbt.facts import within
+from transformer.compile.dbt.graph import short_name
+from transformer.compile.nodes import Node
+from transformer.errors import UsageError
+from transformer.permissions import write
+from transformer.plan.select.selection import Earlier
+from transformer.project.values import Project
+from transformer.redaction import redacted_value
+from transformer.request import Ask, Elsewhere, Outside
+from transformer.steps import Results
+from transformer.workspace.open import Opened
+
+
+def leave(
+    opened: Opened,
+    ask: Ask,
+    outside: Outside,
+    done: Done | None = None,
+    compiled: Mapping[str, str] | None = None,
+) -> None:
+    """manifest.json, the queries, and run_results.json of what was done. `compiled` are queries
+    by id that are known by now only."""
+    project = opened.project
+    if not project.target_path:
+        return
+    folder = Path(project.root) / project.target_path
+    folder.mkdir(parents=True, exist_ok=True)
+    call = call_of(ask, outside)
+    secrets = outside.secrets
+    found = manifest(opened.graph, project, call)
+    write_artifact(opened, folder / "manifest.json", found, secrets)
+    _leave_sql(opened, folder, done.results if done else Results(), compiled or {})
+    if done is not None:
+        made = run_results(done, opened.graph, project, call)
+        write_artifact(opened, folder / "run_results.json", made, secrets)
+
+
+def target_folder(opened: Opened) -> Path:
+    """Where artifacts go."""
+    return Path(opened.project.root) / (opened.project.target_path or "target")
+
+
+def manifest_of(opened: Opened, ask: Ask, outside: Outside) -> dict[str, Any]:
+    """The manifest of the project as it is now."""
+    return manifest(opened.graph, opened.project, call_of(ask, outside))
+
+
+def write_artifact(
+    opened: Opened, path: Path, value: Mapping[str, Any], secrets: Collection[str]
+) -> Path:
+    """Writes an artifact in one instant, without these secrets, for those who may read the
+    warehouse."""
+    clean = redacted_value(value, secrets, plain) if secrets else value
+    return put(opened, path, json.dumps(clean, default=plain))
+
+
+def put(opened: Opened, path: Path, text: str) -> Path:
+    """Writes a text of a project, which may tell what the warehouse holds, for its readers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, text.encode(), Path(opened.project.root) / opened.project.target.path)
+    return path
+
+
+def read_artifact(folder: Path, name: str) -> dict[str, Any] | None:
+    """An artifact that an earlier run left; None when there is none. Raises UsageError when it
+    cannot be read."""
+    try:
+        found = json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"`{folder / name}` cannot be read: {error}") from None
+    return found if isinstance(found, dict) else None
+
+
+def earlier(folder: Path, here: Path) -> Earlier:
+    """What an earlier run left in the folder; `here` is where this project leaves its own."""
+    return Earlier(
+        manifest=read_artifact(folder, "manifest.json"),
+        results=read_artifact(folder, "run_results.json"),
+        sources=read_artifact(folder, "sources.json"),
+        present=read_artifact(here, "sources.json"),
+    )
+
+
+def deferred(folder: Path) -> dict[str, Elsewhere]:
+    """Where the nodes of an earlier manifest lie, by id. Raises UsageError when there is none."""
+    made = read_artifact(folder, "manifest.json")
+    if made is None:
+        raise UsageError(f"there is no `manifest.json` in `{folder}`", hint="look at `--state`")
+    return {
+        node_id: Elsewhere(
+            str(node.get("database") or ""),
+            str(node.get("schema") or ""),
+            str(node.get("alias") or node.get("name") or ""),
+            str(node["resource_type"]),
+        )
+        for node_id, node in made.get("nodes", {}).items()
+        if node.get("resource_type") in ("model", "seed", "snapshot") and node.get("relation_name")
+    }
+
+
+def _leave_sql(opened: Opened, folder: Path, results: Results, compiled: Mapping[str, str]) -> None:
+    """The queries under `compiled/`, and what was run of them under `run/`, by their files."""
+    done = {outcome.id: outcome for outcome in results.every()}
+    for node in opened.graph:
+        outcome = done.get(node.id)
+        query = (outcome.compiled if outcome else compiled.get(node.id)) or node.code
+        home = Path(node.package or opened.project.name) / _home(node, opened.project)
+        if query:
+            put(opened, folder / "compiled" / home, query)
+        if outcome and outcome.ran:
+            put(opened, folder / "run" / home, outcome.ran)
+
+
+def _home(node: Node, project: Project) -> Path:
+    """Where dbt writes the node's SQL: a file of YAML is a folder of what stands in it."""
+    path = within(node.path, node.package, project)
+    inside = Path(*(part for part in Path(path).parts if part not in ("..", "/")))
+    if inside.suffix not in (".yml", ".yaml"):
+        return inside
+    return inside / f"{short_name(node).replace('/', '_')}.sql"

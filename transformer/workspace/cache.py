@@ -1,0 +1,320 @@
+"""A project that was compiled before and has not changed since: remembered instead of compiled.
+
+One file below `.transform/`, safe to delete. It holds what the project depends on (every file and
+folder that was looked at, every variable that was asked for), the compiled project, and what the
+last build left. While nothing of that has changed, none of it is read, rendered or parsed again:
+neither YAML, nor Jinja, nor SQL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from secrets import token_hex
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from transformer import __version__
+from transformer.compile.nodes import Graph
+from transformer.compile.world import SECRET_PREFIXES
+from transformer.permissions import write
+from transformer.project import inputs
+from transformer.project.inputs import Identity, Seen
+from transformer.project.secrets import plain_secrets
+from transformer.project.values import Project
+from transformer.request import Ask
+from transformer.workspace.codec import (
+    Nodes,
+    RememberedGraph,
+    StoredNode,
+    UnstorableError,
+    decode,
+    encode,
+    stored,
+)
+
+FOLDER = ".transform"
+_MAGIC = b"transform trace 1\n"
+# Names that mean something else each time: what was rendered with them is not the same again.
+_PASSING = frozenset(
+    ("run_started_at", "invocation_id", "modules", "selected_resources", "graph", "thread_id",
+     "dbt_metadata_envs", "log", "print")
+)  # fmt: skip
+# Names that tell how the tool was called.
+_CALLED = frozenset(("flags", "invocation_args_dict"))
+# A password in a URL or in what connects to a database.
+_PASSWORD = re.compile(rb"://[^:/@\s]*:[^@\s/]+@|password\s*=", re.IGNORECASE)
+_SECRET = ("pass", "token", "secret", "key", "credential")
+# So many files are kept: one for each way in which the project is asked for.
+_MOST = 8
+
+
+class _Head(msgspec.Struct, array_like=True):
+    # Tells one writing from another.
+    mark: str
+    files: dict[str, tuple[Identity, str]]
+    folders: dict[str, tuple[Identity, str]]
+    env: dict[str, str]
+    secrets: list[str]
+    called: str
+
+
+class _Body(msgspec.Struct, array_like=True):
+    project: msgspec.Raw
+    nodes: list[StoredNode]
+    texts: dict[str, str]
+    index: msgspec.Raw
+    # Which nodes were made anew since the project had another mark.
+    since: dict[str, list[str]]
+
+
+class Remembered(Struct, frozen=True):
+    """A project as it was compiled; `texts` are those of ephemeral models, `index` its names."""
+
+    project: Project
+    graph: Graph
+    texts: Mapping[str, str]
+    index: bytes
+    mark: str = ""
+    since: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # How the tool was called, where templates asked for that.
+    called: str = ""
+
+
+class Nearly(Struct, frozen=True):
+    """A remembered project of which only some files have changed."""
+
+    known: Remembered
+    files: tuple[str, ...]
+    seen: Seen
+
+
+def remembered(
+    ask: Ask, env: Mapping[str, str], say: Callable[[str], object] = str
+) -> Nearly | None:
+    """The project that is asked for, with the files of it that have changed; None where more has
+    changed than files, or where what was written down cannot be read, which it says."""
+    path = place(ask)
+    try:
+        head = _HEAD.decode(_section(path, 0) or b"")
+        if not _is_asked_alike(head, ask, env):
+            return None
+        body = _BODY.decode(_section(path, 1) or b"")
+        project = decode(body.project, Project)
+    except (msgspec.DecodeError, ValueError):
+        if path.exists():
+            shown = f"{FOLDER}/{path.name}"
+            say(f"`{shown}` cannot be read and is ignored: the project is compiled anew")
+        return None
+    macros = {file.path: file.text for file in project.macros}
+    graph = RememberedGraph(Nodes(body.nodes, macros, {}))
+    known = Remembered(
+        project, graph, body.texts, bytes(body.index), head.mark, body.since, head.called
+    )
+    return Nearly(known, tuple(_changed(head)), Seen(head.files, head.folders, head.env))
+
+
+def mark_of(ask: Ask, env: Mapping[str, str]) -> str:
+    """What tells the remembered project from others, when nothing that it depends on has changed;
+    nothing where it has."""
+    try:
+        head = _HEAD.decode(_section(place(ask), 0) or b"")
+    except (msgspec.DecodeError, ValueError):
+        return ""
+    as_it_was = _is_asked_alike(head, ask, env) and not any(_changed(head))
+    return head.mark if as_it_was else ""
+
+
+def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> Remembered | None:
+    """Writes a project down, where that can be done exactly and tells no secret; as it is then
+    remembered. `asked` are the names that templates asked for. What cannot be written is compiled
+    each time."""
+    if asked & _PASSING or any(name.startswith(SECRET_PREFIXES) for name in seen.env):
+        return None
+    if _has_secrets(made.project):
+        return None
+    called = made.called or (_called(ask) if asked & _CALLED else "")
+    kept = replace(made, mark=token_hex(8), since=_since(made), called=called)
+    head = _Head(kept.mark, seen.files, seen.folders, seen.env, _secret_names(os.environ), called)
+    try:
+        project = encode(_slim(made.project))
+        if _PASSWORD.search(project):
+            return None
+        body = _Body(
+            msgspec.Raw(project),
+            _stored(made.graph),
+            dict(made.texts),
+            msgspec.Raw(made.index),
+            {mark: list(ids) for mark, ids in kept.since.items()},
+        )
+    except UnstorableError:
+        return None
+    with contextlib.suppress(OSError):  # a folder that cannot be written to is no mistake
+        warehouse = Path(made.project.root) / made.project.target.path
+        _write(place(ask), (_PACK.encode(head), _PACK.encode(body)), warehouse)
+        return kept
+    return None
+
+
+def forget(root: Path) -> bool:
+    """Removes all that is remembered of the project in the folder; whether there was something."""
+    found = _all(root.resolve() / FOLDER)
+    _remove(found)
+    return bool(found)
+
+
+def _slim(project: Project) -> Project:
+    """The project without what stands in the nodes of its graph."""
+    return replace(
+        project, models=(), seeds=(), snapshots=(), sources=(), activations=(), sql_checks=(),
+        analyses=(),
+    )  # fmt: skip
+
+
+def _stored(graph: Graph) -> list[StoredNode]:
+    """The nodes as they are written; those that were only remembered are written as they were."""
+    nodes = graph.nodes
+    if isinstance(nodes, Nodes):
+        return [
+            stored(nodes.made[i]) if i in nodes.made else head for i, head in nodes.heads.items()
+        ]
+    return [stored(node) for node in graph]
+
+
+def _since(made: Remembered) -> dict[str, list[str]]:
+    """What was made anew since the project had the marks before."""
+    anew = list(made.graph.nodes.made) if isinstance(made.graph.nodes, Nodes) else []
+    before = [*made.since.items(), (made.mark, ())] if made.mark else []
+    return {mark: sorted({*ids, *anew}) for mark, ids in before[-_MOST:]}
+
+
+def _has_secrets(project: Project) -> bool:
+    target = project.target
+    words = (str(name).lower() for name in (*target.words, *target.settings))
+    named = any(part in word for word in words for part in _SECRET)
+    return bool(target.secrets) or named or bool(plain_secrets(project))
+
+
+def place(ask: Ask) -> Path:
+    """The file for this way of asking for the project."""
+    return ask.root.resolve() / FOLDER / f"trace-{_key(ask)}.msgpack"
+
+
+def _key(ask: Ask) -> str:
+    """What tells one way of asking for the project from another, and one tool from the next."""
+    parts = (
+        __version__,
+        _tool(),
+        _engine(),
+        str(ask.root.resolve()),
+        ask.target,
+        sorted(ask.vars.items(), key=str),
+        ask.full_refresh,
+        str(ask.profiles_dir),
+        ask.profile,
+        sorted(ask.flags.items(), key=str),
+    )
+    return inputs.digest(repr(parts).encode())
+
+
+@cache
+def _tool() -> str:
+    """The tool's own files: what an earlier form of it has written is nothing to this one."""
+    home = Path(__file__).parents[1]
+    found = []
+    for folder, _, names in os.walk(home):
+        for name in names:
+            if name.endswith((".py", ".sql")):
+                stat = os.stat(f"{folder}/{name}")  # noqa: PTH116 - there are hundreds of them
+                found.append(f"{folder}/{name} {stat.st_size} {stat.st_mtime_ns}")
+    return inputs.digest("\n".join(sorted(found)).encode())
+
+
+@cache
+def _engine() -> str:
+    """The engine's own file, which is not loaded for this."""
+    spec = importlib.util.find_spec("_duckdb") or importlib.util.find_spec("duckdb")
+    return str(inputs.identity(spec.origin)[:2]) if spec and spec.origin else ""
+
+
+def _called(ask: Ask) -> str:
+    return repr((ask.command, ask.select, ask.exclude))
+
+
+def _secret_names(env: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in env if name.startswith(SECRET_PREFIXES))
+
+
+def _is_asked_alike(head: _Head, ask: Ask, env: Mapping[str, str]) -> bool:
+    """Whether all that the project depends on beside the content of its files is as it was."""
+    if head.called and head.called != _called(ask):
+        return False
+    if head.secrets != _secret_names(env):
+        return False
+    if any(inputs.valued(env, name) != value for name, value in head.env.items()):
+        return False
+    return all(
+        inputs.identity(path) == identity or inputs.listing(path) == listing
+        for path, (identity, listing) in head.folders.items()
+    )
+
+
+def _changed(head: _Head) -> Iterator[str]:
+    """The files that are not as they were."""
+    return (path for path, known in head.files.items() if not _same_file(path, *known))
+
+
+def _same_file(path: str, identity: Identity, content: str) -> bool:
+    """Whether a file is what it was: by its identity, or by its content where that is known."""
+    if content:
+        return inputs.content(path) == content
+    return inputs.identity(path) == identity
+
+
+def _section(path: Path, which: int) -> bytes | None:
+    """A part of the file; None for what is not there, not whole, or another tool's."""
+    start = len(_MAGIC) + 16
+    try:
+        with path.open("rb") as file:
+            begin = file.read(start)
+            if len(begin) < start or not begin.startswith(_MAGIC):
+                return None
+            sizes = [int.from_bytes(begin[at : at + 8], "big") for at in (start - 16, start - 8)]
+            if os.fstat(file.fileno()).st_size != start + sum(sizes):
+                return None
+            file.seek(start + sum(sizes[:which]))
+            return file.read(sizes[which])
+    except OSError:
+        return None
+
+
+def _write(path: Path, sections: tuple[bytes, bytes], warehouse: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    _remove([each for each in _all(path.parent) if each != path][_MOST - 1 :])
+    lengths = b"".join(len(each).to_bytes(8, "big") for each in sections)
+    write(path, b"".join((_MAGIC, lengths, *sections)), warehouse)
+
+
+def _all(folder: Path) -> list[Path]:
+    """The files, the newest first."""
+    found = folder.glob("trace-*.msgpack*") if folder.is_dir() else ()
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _remove(traces: Sequence[Path]) -> None:
+    """With each of them what `standing` has noted beside it."""
+    for path in traces:
+        path.unlink(missing_ok=True)
+        path.with_name(path.name.replace("trace-", "standing-")).unlink(missing_ok=True)
+
+
+_PACK = msgspec.msgpack.Encoder()
+_HEAD = msgspec.msgpack.Decoder(_Head)
+_BODY = msgspec.msgpack.Decoder(_Body)

@@ -1,0 +1,146 @@
+"""Reads a project of whichever form, and compiles it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from transformer import sources, targets
+from transformer.compile.context import yaml_words
+from transformer.compile.dbt.words import WORDS
+from transformer.compile.graph import CompiledProject, compile_project
+from transformer.compile.jinja.rendering import render_text
+from transformer.compile.naming import Placed
+from transformer.compile.nodes import Graph
+from transformer.compile.sql.reader import Grammar
+from transformer.compile.world import CONNECTING_ONLY, World
+from transformer.engines import find
+from transformer.errors import UsageError
+from transformer.names import Name
+from transformer.plan.check_kinds import CHECKS
+from transformer.plan.select.choose import chosen
+from transformer.project.dbt.load import DbtRequest, load_dbt_project
+from transformer.project.dbt.words import Render
+from transformer.project.form import is_dbt_project
+from transformer.project.load import Request, load_project
+from transformer.project.paths import places_of
+from transformer.project.schema import Vocabulary
+from transformer.project.secrets import plain_secrets
+from transformer.project.values import Project
+from transformer.redaction import SHORTEST, of_url
+from transformer.request import Ask, Outside
+from transformer.warehouse.publication import Workplace
+
+
+def vocabulary() -> Vocabulary:
+    """Every kind of source, target and check there is, with its keys."""
+    return Vocabulary(
+        sources=sources.vocabulary(),
+        targets=targets.vocabulary(),
+        checks={kind: check.fields for kind, check in CHECKS.items()},
+    )
+
+
+def compiled(ask: Ask, outside: Outside) -> tuple[Project, CompiledProject]:
+    """Reads and compiles the project. Raises UsageError when there is none."""
+    project = _read(ask.root.resolve(), ask, outside)
+    _no_secret_in(project.vars, outside.secrets)
+    outside.secrets.update(plain_secrets(project))
+    grammar = grammar_of(project)
+    world = world_of(ask, outside)
+    made = compile_project(project, world, grammar)
+    if not ask.deferred:
+        return project, made
+    far = _far(project, made.graph, ask)
+    return project, compile_project(project, world, grammar, far)
+
+
+def _no_secret_in(variables: Mapping[str, Any], secrets: Collection[str]) -> None:
+    """Raises UsageError where a variable holds a secret: a filter would change it in the SQL."""
+    for name, value in variables.items():
+        if any(secret in str(value) for secret in secrets):
+            raise UsageError(f"the variable `{name}` holds a secret", hint=CONNECTING_ONLY)
+
+
+def _far(project: Project, graph: Graph, ask: Ask) -> dict[str, Placed]:
+    """Where references lead to what is not chosen and not there: where another run has put it
+    (`--defer`)."""
+    selected = chosen(graph, project, ask.selection)
+    target = project.target
+    places = places_of(ask.root.resolve(), project.allowed_paths)
+    path = places.resolve(target.path, target.places.get("path"))
+    state = Workplace(path, target, find(target.type), project.name).state()
+    return {
+        node_id: Placed(Name(e.schema, e.table), e.database if e.database != target.catalog else "")
+        for node_id, e in ask.deferred.items()
+        if node_id in graph.nodes
+        and node_id not in selected
+        and (ask.favors or state.relation(graph[node_id].relation) is None)
+    }
+
+
+def _read(root: Path, ask: Ask, outside: Outside) -> Project:
+    """The project in the folder, of whichever form it is."""
+
+    def native(text: str, where: Any, variables: Mapping[str, Any]) -> str:
+        return render_text(text, where, yaml_words(variables, outside.env))
+
+    def connecting(text: str, where: Any, variables: Mapping[str, Any]) -> str:
+        def words(used: set[str]) -> Mapping[str, Any]:
+            return yaml_words(variables, outside.env, used)
+
+        return _connecting(text, where, words, outside)
+
+    if not is_dbt_project(root):
+        request = Request(root, ask.target, ask.vars)
+        return load_project(request, vocabulary(), native, connecting)
+    asked = DbtRequest(root, ask.target, ask.vars, ask.profiles_dir, ask.profile, outside.env)
+    return load_dbt_project(asked, *dbt_renderers(outside))
+
+
+def dbt_renderers(outside: Outside) -> tuple[Render, Render]:
+    """What fills in the Jinja of a dbt project's YAML, and of its files that may name secrets."""
+
+    def plain(text: str, where: Any, words: Mapping[str, Any]) -> str:
+        return render_text(text, where, {**WORDS, **yaml_words({}, outside.env), **words})
+
+    def connecting(text: str, where: Any, words: Mapping[str, Any]) -> str:
+        def known(used: set[str]) -> Mapping[str, Any]:
+            return {**WORDS, **yaml_words({}, outside.env, used), **words}
+
+        return _connecting(text, where, known, outside)
+
+    return plain, connecting
+
+
+def _connecting(
+    text: str, where: Any, words: Callable[[set[str]], Mapping[str, Any]], outside: Outside
+) -> str:
+    """The rendered text; where it used a secret, all that came of it is secret from now on."""
+    used: set[str] = set()
+    made = render_text(text, where, words(used))
+    if used:
+        derived = {word for word in made.split() if len(word) >= SHORTEST and word not in text}
+        outside.secrets.update(used, derived, of_url(made))
+    return made
+
+
+def world_of(ask: Ask, outside: Outside) -> World:
+    """The world as templates of this call see it."""
+    return World(
+        outside.env,
+        outside.clock(),
+        ask.full_refresh,
+        ask.command,
+        outside.invocation,
+        ask.flags,
+        {"select": ask.select, "exclude": ask.exclude, "vars": ask.vars},
+        hear=outside.say,
+    )
+
+
+def grammar_of(project: Project) -> Grammar:
+    """The SQL of the project's engine, with the engine's own parser."""
+    engine = find(project.target.type, project.target.places.get("type"))
+    return Grammar(engine.DIALECT.name, engine.serializer())

@@ -1,0 +1,207 @@
+"""What the last build left: while all of it stands, the next one has nothing to do, and that is
+known without looking into the warehouse.
+
+It stands while the project is the one that is remembered, the file is the one that was published,
+no file that is loaded or named in SQL has changed, and no time has passed that changes a verdict.
+What cannot be told so cheaply (databases, targets, queries that ask for the time) is planned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import asdict, replace
+
+from transformer.compile.nodes import Graph, Node, SourceBody
+from transformer.permissions import narrow, write
+from transformer.project import inputs
+from transformer.request import Ask, How, Report
+from transformer.steps import EVERYTHING, Plan, Results, Skip
+from transformer.warehouse.file import Identity, Warehouse, wal
+from transformer.workspace.cache import mark_of, place
+from transformer.workspace.open import Opened
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """The files that a warehouse is made of, beside the project's own, each with what tells
+    whether it changed; None where there is more to look at than files."""
+
+    files: dict[str, str] | None
+
+
+class _Standing(msgspec.Struct, array_like=True):
+    mark: str
+    path: str
+    live: str
+    identities: dict[str, Any]
+    files: dict[str, str]
+    expires: float | None
+    skips: list[tuple[str, str]]
+
+
+def unchanged(ask: Ask, how: How, env: Mapping[str, str], now: float) -> Report | None:
+    """The report of a build that has nothing to do, when that is certain."""
+    if not _is_plain(ask, how):
+        return None
+    found = _read(ask)
+    if found is None or not _stands(found, now) or found.mark != mark_of(ask, env):
+        return None
+    for path in (place(ask), _file(ask)):
+        narrow(path, Path(found.live))
+    skips = tuple(Skip(node_id, name, "unchanged") for node_id, name in found.skips)
+    return Report(Plan((), skips), Results(), path=found.path)
+
+
+def narrowed(ask: Ask, how: How, opened: Opened, now: float) -> Opened:
+    """The project with a graph of only what may have to be done: all else stood when the last
+    build ended, and nothing that it was made of has changed since. The project as it is, where
+    that is not certain."""
+    found = _read(ask) if opened.mark and _is_plain(ask, how) else None
+    if found is None or found.mark not in opened.since or not _stands(found, now):
+        return opened
+    graph = opened.graph
+    below = graph.below_all(opened.since[found.mark])
+    context = _context(graph, below)
+    nodes = {
+        i: graph[i].having(needs=()) if i in context and not _is_through(graph[i]) else graph[i]
+        for i in graph.nodes
+        if i in below or i in context
+    }
+    left = tuple(Skip(i, name, "unchanged") for i, name in found.skips if i not in below)
+    part = Graph(nodes)
+    return replace(opened, graph=part, whole=graph, context=frozenset(context), left=left)
+
+
+def _context(graph: Graph, inside: set[str]) -> set[str]:
+    """What is read by these and is none of them; of what is read through, what that reads too."""
+    found: set[str] = set()
+    front = {need for i in inside for need in graph[i].needs} - inside
+    while front:
+        found |= front
+        through = {i for i in front if _is_through(graph[i])}
+        front = {need for i in through for need in graph[i].needs} - inside - found
+    return found
+
+
+def _is_through(node: Node) -> bool:
+    return node.view or node.ephemeral
+
+
+def beginning(ask: Ask, how: How, opened: Opened) -> Beginning:
+    """The files as a build finds them, before it looks at any of them. What comes, changes or goes
+    while it runs is then something that it has not seen."""
+    place_ = opened.workplace
+    able = opened.mark and _is_plain(ask, how) and not opened.project.open
+    if not able or place_.in_place or place_.target.publish.models:
+        return Beginning(None)
+    before = _read(ask) if opened.whole else None
+    looked = [node for node in opened.graph if node.id not in opened.context]
+    try:
+        names = [name for node in looked for name in _names(node, opened)]
+    except LookupError:
+        return Beginning(None)
+    found = {name: inputs.named(name) for name in names}
+    return Beginning({**(before.files if before else {}), **found})
+
+
+def stands(
+    ask: Ask, opened: Opened, begun: Beginning, left: Identity | None, expires: float | None
+) -> None:
+    """Notes that a build of everything ended well, where the next can know it: `left` is the
+    warehouse as that build left it."""
+    if begun.files is None or left is None:
+        _file(ask).unlink(missing_ok=True)
+        return
+    part = [n for n in opened.graph if n.id not in opened.context and _is_work(n)]
+    skips = [(each.id, each.label) for each in opened.left] + [(n.id, n.name) for n in part]
+    place_ = opened.workplace
+    live = place_.warehouse.live
+    # Nothing else: a log that stands there by now is somebody else's.
+    synced = place_.warehouse.synced
+    identities = {
+        **dict.fromkeys(map(_key, _paths(live))),
+        _key(live): asdict(left),
+        _key(synced): _plain(Identity.of(synced)),
+    }
+    made = _Standing(
+        opened.mark, place_.target.path, str(live), identities, begun.files, expires, skips
+    )
+    with contextlib.suppress(OSError):
+        write(_file(ask), msgspec.msgpack.encode(made), place_.shown)
+
+
+def _read(ask: Ask) -> _Standing | None:
+    try:
+        return _DECODER.decode(_file(ask).read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _stands(found: _Standing, now: float) -> bool:
+    """Whether the warehouse, and the files that it was made of, are as the build left them."""
+    return (
+        (found.expires is None or found.expires >= now)
+        and found.identities == _identities(Path(found.live))
+        and all(inputs.named(name) == version for name, version in found.files.items())
+    )
+
+
+def _is_plain(ask: Ask, how: How) -> bool:
+    """Whether a whole build is asked for, as most are."""
+    everything = ask.selection.everything and how.actions == EVERYTHING
+    more = how.always or how.retry_rejected or ask.full_refresh or ask.flags or ask.deferred
+    return everything and not more
+
+
+def _is_work(node: Node) -> bool:
+    """Whether a plan speaks of it."""
+    if node.kind == "source":
+        return isinstance(node.body, SourceBody) and node.body.table.load is not None
+    return node.kind != "analysis" and (node.kind != "model" or not node.ephemeral)
+
+
+def _names(node: Node, opened: Opened) -> Iterator[str]:
+    """The files that a node is made of. Raises LookupError where it is made of something else."""
+    if node.kind == "activation" or node.elsewhere or node.steadiness.time:
+        raise LookupError(node.id)
+    yield from node.steadiness.files
+    load = node.body.table.load if isinstance(node.body, SourceBody) else None
+    if load is None:
+        return
+    paths = load.options.get("path")
+    if load.kind != "files" or not paths:
+        raise LookupError(node.id)
+    for path in [paths] if isinstance(paths, str) else paths:
+        if "://" in path:
+            raise LookupError(node.id)
+        yield str(opened.places.root / path)
+
+
+def _identities(live: Path) -> dict[str, Any]:
+    """The files of a warehouse as they are: its own, its log, and what a build left unfinished."""
+    return {_key(path): _plain(Identity.of(path)) for path in _paths(live)}
+
+
+def _paths(live: Path) -> tuple[Path, ...]:
+    warehouse = Warehouse(live)
+    return live, wal(live), warehouse.private, warehouse.synced
+
+
+def _key(path: Path) -> str:
+    return path.name + path.parent.name
+
+
+def _plain(identity: Identity | None) -> Any:
+    return asdict(identity) if identity else None
+
+
+def _file(ask: Ask) -> Path:
+    trace = place(ask)
+    return trace.with_name(trace.name.replace("trace-", "standing-"))
+
+
+_DECODER = msgspec.msgpack.Decoder(_Standing)

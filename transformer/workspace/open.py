@@ -1,0 +1,202 @@
+"""Opens a project: as it is remembered, or read and compiled, with everything that is wrong
+with it.
+
+What reads, renders and parses is loaded when it is needed: most calls find a project as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from transformer.compile.nodes import Graph
+from transformer.compile.world import secrets_of
+from transformer.engines import find
+from transformer.errors import ConfigError, Mistakes, TransformError, UsageError
+from transformer.names import Name
+from transformer.plan.select.choose import choose, chosen
+from transformer.plan.select.resources import dangling
+from transformer.project.dbt.dotenv import with_dotenv
+from transformer.project.form import is_dbt_project
+from transformer.project.inputs import Watched, watching
+from transformer.project.paths import Places, places_of
+from transformer.project.values import Project
+from transformer.request import Ask, Outside
+from transformer.steps import Skip
+from transformer.warehouse.publication import Workplace
+from transformer.workspace.cache import Nearly, Remembered, remember, remembered
+
+if TYPE_CHECKING:
+    from transformer.compile.assemble import Late
+    from transformer.compile.scope import Scope
+
+
+class Opened(Struct, frozen=True):
+    """A project, compiled. With `mistakes` the graph must not be run.
+
+    The `scope` of a project that was only remembered is made when it is asked for: few commands
+    need to render anything more.
+    """
+
+    project: Project
+    graph: Graph
+    places: Places
+    rendering: Callable[[], Scope]
+    mistakes: tuple[TransformError, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    # What tells what is remembered of it from what was before; nothing where nothing is.
+    mark: str = ""
+    # Which nodes were made anew since it had another mark.
+    since: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # What was remembered of it, where only a part was compiled.
+    known: Remembered | None = None
+    # All that is in the project, where the graph is only a part of it; and the nodes of that part
+    # that are there only because others read them; and what is left alone.
+    whole: Graph | None = None
+    context: frozenset[str] = frozenset()
+    left: tuple[Skip, ...] = ()
+
+    @property
+    def everything(self) -> Graph:
+        """All that is in the project, also where only a part is looked at."""
+        return self.whole or self.graph
+
+    def memory(self) -> Remembered:
+        """What there is to remember of it."""
+        if self.known is not None:
+            return self.known
+        from transformer.workspace.codec import encode
+
+        index = encode(self.scope.index.listed())
+        return Remembered(self.project, self.graph, self.texts, index)
+
+    @property
+    def engine(self) -> Any:
+        """The module of the target's engine."""
+        return find(self.project.target.type)
+
+    @property
+    def scope(self) -> Scope:
+        """What every rendering shares."""
+        return self.rendering()
+
+    @property
+    def late(self) -> Late:
+        """What renders late nodes and hooks while the build goes on."""
+        from transformer.artifacts.manifest import flat
+        from transformer.compile.assemble import Late
+
+        facts = partial(flat, self.graph, self.project, self.scope.world.now.timestamp())
+        return Late(self.graph, self.scope, self.texts, cache(facts))
+
+    @property
+    def workplace(self) -> Workplace:
+        """Where the target's warehouse is built."""
+        target = self.project.target
+        path = self.places.resolve(target.path, target.places.get("path"))
+        project = self.project
+        return Workplace(path, target, self.engine, project.name, tuple(project.packages))
+
+
+def open_project(ask: Ask, outside: Outside) -> Opened:
+    """The project, read and compiled, or as it is remembered. Raises UsageError when there is
+    none."""
+    root = ask.root.resolve()
+    _check_options(ask, root)
+    if is_dbt_project(root):
+        outside = dataclasses.replace(outside, env=with_dotenv(root, outside.env))
+    known = None if ask.deferred else remembered(ask, outside.env, outside.say)
+    if known is not None and not known.files:
+        return _again(ask, outside, known.known)
+    with watching() as seen:
+        watched = dataclasses.replace(outside, env=Watched(outside.env))
+        made = _patched(ask, watched, known) if known else None
+        opened = made or _compiled(ask, watched)
+    if opened.mistakes or ask.deferred or not outside.secrets <= secrets_of(outside.env):
+        return opened
+    if made is not None and known is not None:
+        seen = known.seen.and_then(seen)
+    kept = remember(ask, seen, opened.memory(), frozenset(opened.scope.library.asked))
+    return replace(opened, mark=kept.mark, since=kept.since) if kept else opened
+
+
+def _check_options(ask: Ask, root: Path) -> None:
+    """Raises UsageError for an option that would publish a part of the rows as if it were all."""
+    if ask.narrows and not is_dbt_project(root):
+        raise UsageError(
+            f"`{ask.narrows[0]}` is for dbt projects: here a build from a part of the rows would"
+            " replace the file that is published",
+            hint="`transform plan` checks every query without reading any rows; nothing was built",
+        )
+
+
+def _again(ask: Ask, outside: Outside, known: Remembered) -> Opened:
+    """The project as it is remembered."""
+    return Opened(
+        known.project,
+        known.graph,
+        places_of(ask.root.resolve(), known.project.allowed_paths),
+        cache(lambda: _compiled(ask, outside).scope),
+        texts=known.texts,
+        mark=known.mark,
+        since=known.since,
+    )
+
+
+def _patched(ask: Ask, outside: Outside, nearly: Nearly) -> Opened | None:
+    """The project as it is remembered but for some models, which are compiled anew."""
+    from transformer.workspace.partial import patched
+
+    found = patched(ask, outside, nearly)
+    if found is None:
+        return None
+    known, scope = found
+    return replace(_again(ask, outside, known), rendering=lambda: scope, known=known)
+
+
+def _compiled(ask: Ask, outside: Outside) -> Opened:
+    """The project, read and compiled. What it takes is loaded only then."""
+    from transformer.workspace.compile import compiled
+
+    project, made = compiled(ask, outside)
+    places = places_of(ask.root.resolve(), project.allowed_paths)
+    mistakes = made.mistakes or dangling(project, made.graph)
+    return Opened(project, made.graph, places, lambda: made.scope, mistakes, made.texts)
+
+
+def chosen_of(opened: Opened, ask: Ask, outside: Outside) -> frozenset[str]:
+    """The ids of what is asked for. Raises UsageError."""
+
+    def now() -> dict[str, Any]:
+        from transformer.artifacts.documents import call_of, manifest_now
+
+        return manifest_now(opened.graph, opened.project, call_of(ask, outside))
+
+    if opened.whole is not None:
+        return frozenset(opened.graph.nodes) - opened.context
+    return chosen(opened.graph, opened.project, ask.selection, now=now, say=outside.say)
+
+
+def shown_of(opened: Opened) -> list[Name]:
+    """The relations that the shown file holds, where the target asks for some only."""
+    graph, target = opened.graph, opened.workplace.target
+    wanted = target.publish.models
+    try:
+        found = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
+    except UsageError as error:  # they are written in the project, not in the command
+        where, hint = target.places.get("publish"), error.hint
+        raise ConfigError(f"`publish.models`: {error.what}", where, hint) from None
+    return sorted(n.relation for n in found if n.relation and n.solid)
+
+
+def refuse_mistakes(*groups: Any) -> None:
+    """Raises all mistakes at once, when there are any."""
+    errors = [error for group in groups for error in group]
+    if errors:
+        raise Mistakes(errors)

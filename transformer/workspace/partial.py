@@ -1,0 +1,61 @@
+"""A remembered project of which some models have another text: only they are compiled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from transformer.compile.graph import CompiledProject, remade, scope_of
+from transformer.compile.namespace import Index, Listed
+from transformer.compile.nodes import Node
+from transformer.compile.scope import Scope
+from transformer.errors import TransformError
+from transformer.project.settings import read_file
+from transformer.request import Ask, Outside
+from transformer.workspace.cache import Nearly, Remembered
+from transformer.workspace.codec import Nodes, RememberedGraph, decode
+from transformer.workspace.compile import grammar_of, world_of
+
+# Where more have changed, compiling everything is as quick.
+_MOST = 40
+
+
+def patched(ask: Ask, outside: Outside, nearly: Nearly) -> tuple[Remembered, Scope] | None:
+    """The project with its changed models; None where something else has changed with them, or
+    where one has a mistake: messages are told when all is compiled."""
+    known = nearly.known
+    nodes = known.graph.nodes
+    if len(nearly.files) > _MOST or not isinstance(nodes, Nodes):
+        return None
+    scope = _scope(ask, outside, known)
+    compiled = CompiledProject(known.graph, scope, (), known.texts)
+    at = {head.path: head.id for head in nodes.heads.values() if head.kind == "model"}
+    made: dict[str, Node] = {}
+    for file in nearly.files:
+        shown = Path(os.path.relpath(file, known.project.root)).as_posix()
+        node = _remade(Path(file), shown, at.get(shown), compiled)
+        if node is None:
+            return None
+        made[node.id] = node
+    graph = RememberedGraph(Nodes(nodes.heads.values(), nodes.texts, made))
+    return replace(known, graph=graph), scope
+
+
+def _scope(ask: Ask, outside: Outside, known: Remembered) -> Scope:
+    project = known.project
+    index = Index(project.name, open=project.open, packages=frozenset(project.packages))
+    grammar = grammar_of(project)
+    return scope_of(
+        project, index.filled(decode(known.index, Listed)), world_of(ask, outside), grammar
+    )[0]
+
+
+def _remade(path: Path, shown: str, node_id: str | None, known: CompiledProject) -> Node | None:
+    if node_id is None:
+        return None
+    try:
+        return remade(known.graph[node_id], read_file(path, shown), known)
+    except TransformError:
+        return None

@@ -1,0 +1,190 @@
+"""What a build will do: planned from what the warehouse holds, what is asked for, and what is new
+at the sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from transformer.compile.bind import Bound
+from transformer.compile.nodes import Graph
+from transformer.engines import Engine
+from transformer.errors import Mistakes, TransformError
+from transformer.plan.fingerprint import fingerprint, steadiness_of
+from transformer.plan.planner import plan
+from transformer.plan.work import Facts, Probe, Wish
+from transformer.project import inputs
+from transformer.project.paths import Places
+from transformer.request import Ask, How, Outside
+from transformer.run.actions import lost
+from transformer.run.claims import taken
+from transformer.run.load import probe
+from transformer.run.raw_tables import with_external
+from transformer.steps import Action, NodeState, Plan, Results, State
+from transformer.warehouse import ledger
+from transformer.warehouse.publication import state_of
+from transformer.workspace.bind import bound, bound_after
+from transformer.workspace.open import Opened, chosen_of, refuse_mistakes
+
+_UNKNOWN = NodeState("", "")
+
+
+class Foreseen(Struct, frozen=True):
+    """The plan, the columns in it and the state that it starts from. `expires` is when a verdict
+    changes because time passes, in seconds since 1970."""
+
+    plan: Plan
+    columns: Bound
+    state: State
+    expires: float | None
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """Plans the builds of a project."""
+
+    opened: Opened
+    ask: Ask
+    how: How
+    outside: Outside
+    started: datetime
+
+    def of(self, engine: Any) -> Foreseen:
+        """The plan of everything, loads too, from the warehouse as it is; `engine` is None where
+        there is none. Raises Mistakes."""
+        state, expires = self._state(engine) if engine else (State(), None)
+        wish = self._wish(self.how.actions)
+        probes, mistakes = self._probes(engine, wish)
+        columns = bound(self.opened, state, self._arriving(state, probes))
+        refuse_mistakes([*mistakes, *columns.mistakes, *self._taken()])
+        known = self._facts(engine, columns)
+        known = replace(known, probes={**known.probes, **probes})
+        return Foreseen(self._planned(state, wish, known), columns, state, expires)
+
+    def _probes(self, engine: Any, wish: Wish) -> tuple[dict[str, Probe], list[TransformError]]:
+        """For each chosen source whether there is something new; mistakes beside."""
+        if not engine or "load" not in wish.actions:
+            return {}, []
+        with engine.session() as session:
+            return probe(session, self.opened.graph, wish.chosen, *self.way)
+
+    def _taken(self) -> list[TransformError]:
+        """The activations that would write where the project reads or builds."""
+        opened = self.opened
+        return taken(opened.project, opened.everything, opened.places, opened.workplace)
+
+    def _arriving(self, state: State, probes: Mapping[str, Probe]) -> frozenset[str]:
+        """The sources that will be loaded: their readers are bound over what they hold then."""
+        graph = self.opened.graph
+        return frozenset(
+            node_id
+            for node_id, found in probes.items()
+            if found.reason
+            or self.ask.full_refresh
+            or state.nodes.get(node_id, _UNKNOWN).fingerprint != fingerprint(graph[node_id])
+        )
+
+    def after(self, engine: Any, loaded: Results, before: Foreseen) -> Plan:
+        """The plan of what comes after the loads, with the types that they really made. Raises
+        Mistakes."""
+        state, _ = self._state(engine)
+        columns = bound_after(self.opened, state, before.columns)
+        if columns.mistakes:
+            count = loaded.count("load", "success")
+            verb = "source was" if count == 1 else "sources were"
+            raise Mistakes(columns.mistakes, f"{count} {verb} loaded, nothing was built")
+        failed = frozenset(o.id for o in loaded.outcomes if o.bad)
+        made = frozenset(o.id for o in loaded.outcomes if o.status in ("success", "warn"))
+        known = replace(self._facts(engine, columns), failed=failed, made=made)
+        return self._planned(state, self._wish(self.how.actions - {"load"}), known)
+
+    @property
+    def way(self) -> tuple[Any, Any]:
+        """What opens sources: their places, and what loads an extension."""
+        return self.opened.places, self.opened.engine.load_extension
+
+    @property
+    def unsent(self) -> str:
+        """What is said of the chosen activations that do not run; nothing where there are none."""
+        graph, target = self.opened.everything, self.opened.project.target
+        if target.activate or "activate" not in self.how.actions:
+            return ""
+        names = [graph[i].name for i in sorted(self.chosen) if graph[i].kind == "activation"]
+        why = f"the target `{target.name}` does not say `activate: true`"
+        return f"{', '.join(names)}: not sent, since {why}" if names else ""
+
+    @cached_property
+    def chosen(self) -> frozenset[str]:
+        """The ids of what is asked for. Raises UsageError."""
+        return chosen_of(self.opened, self.ask, self.outside)
+
+    @property
+    def narrowed(self) -> frozenset[str] | None:
+        """The ids of what is asked for; None where that is everything."""
+        return None if self.ask.selection.everything else self.chosen
+
+    def _state(self, engine: Any) -> tuple[State, float | None]:
+        part = self.opened.whole is not None
+        with engine.session() as session:
+            expires = ledger.expires(session)
+            held = state_of(engine, self.opened.graph if part else None)
+            return with_external(session, self.opened.graph, held, stood=part), expires
+
+    def _planned(self, state: State, wish: Wish, known: Facts) -> Plan:
+        made, mistakes = plan(self.opened.graph, state, wish, known)
+        refuse_mistakes(() if self.opened.project.open else mistakes)  # there each step fails alone
+        return replace(made, skips=(*made.skips, *self.opened.left))
+
+    def _wish(self, actions: frozenset[Action]) -> Wish:
+        if self.opened.project.open:
+            actions -= {"freshness"}  # dbt looks at it by `source freshness` only
+        if not self.opened.project.target.activate:
+            actions -= {"activate"}
+        return Wish(
+            self.chosen,
+            self.started,
+            actions,
+            self.ask.full_refresh,
+            self.how.always,
+            gates=self.opened.workplace.target.publish.mode == "gated",
+            strict=self.how.strict,
+        )
+
+    def _facts(self, engine: Any, columns: Bound) -> Facts:
+        at = self.opened.places, self.opened.workplace.synced
+        return facts(engine, self.opened.graph, columns, at, self.started)
+
+
+def facts(
+    engine: Engine | None, graph: Graph, bound: Bound, at: tuple[Places, Path], now: datetime
+) -> Facts:
+    """Columns, what time has undone, which targets lost what was sent, which files are there.
+    `at` is where targets lie, and the sync ledger. Without a warehouse nothing was ever sent."""
+    made = replace(Facts.of(bound), files=dict(files_of(graph)))
+    if engine is None:
+        return made
+    with engine.session() as session:
+        expired = ledger.expired(session, now.timestamp())
+        before = ledger.engine(session)
+    sent = any(node.kind == "activation" for node in graph)
+    return replace(
+        made,
+        probes=lost(graph, *at) if sent else {},
+        expired=frozenset(expired),
+        anew=f"it was built by {before}" if before not in ("", engine.version) else "",
+    )
+
+
+def files_of(graph: Graph) -> Iterator[tuple[str, dict[str, str]]]:
+    """For every node whose query names files, or a view's that it reads: each of them with what
+    tells whether it changed."""
+    for node_id, steadiness in steadiness_of(graph).items():
+        if steadiness.files:
+            yield node_id, {f"file:{name}": inputs.named(name) for name in steadiness.files}
