@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from transformer.flows.build import build
-from transformer.request import Ask, How, Outside, Report
+from transformer.request import BuildOptions, Environment, Report, Request
 from transformer.run.context import Event
 
 COMMAND = (sys.executable, "-m", "transformer")
@@ -112,10 +112,10 @@ class Bench:
         """Writes or changes files."""
         write(self.root, files)
 
-    def build(self, *select: str, how: How = How(), **words: Any) -> Report:  # noqa: B008 - frozen
-        """Builds; `words` are those of `Ask`."""
-        ask = Ask(self.root, select=select, **words)
-        outside = Outside(dict(self.env), clock=lambda: self.now)
+    def build(self, *select: str, how: BuildOptions = BuildOptions(), **words: Any) -> Report:  # noqa: B008 - frozen
+        """Builds; `words` are those of `Request`."""
+        ask = Request(self.root, select=select, **words)
+        outside = Environment(dict(self.env), clock=lambda: self.now)
         return build(ask, how, outside, self._hear)
 
     def _hear(self, event: Event) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.projects import Bench
 from transformer.engines import duckdb as engine
-from transformer.warehouse.file import Warehouse, publish
+from transformer.warehouse.file import WarehouseFiles, publish
 from transformer.warehouse.sparse_copy import clone, is_hollow, occupied
 
 HEAD, BLOCK, PAGE = 3 * 4096, 256 << 10, 4096
@@ -177,7 +177,7 @@ def small_tables(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["warehouse.duckdb", "w.copying"])
 def test_a_thin_file_takes_the_place_of_the_full_one(tmp_path: Path, name: str) -> None:
-    warehouse = Warehouse(tmp_path / name)
+    warehouse = WarehouseFiles(tmp_path / name)
     small_tables(warehouse.private)
     warehouse.base.write_text('{"live": null}')
     publish(warehouse, engine)
@@ -194,7 +194,7 @@ def test_where_there_is_no_room_to_thin_it_the_file_is_published_as_it_is(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "ftruncate", full)
-    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    warehouse = WarehouseFiles(tmp_path / "warehouse.duckdb")
     small_tables(warehouse.private)
     warehouse.base.write_text('{"live": null}')
     publish(warehouse, engine)

@@ -13,7 +13,7 @@ import pytest
 from tests.projects import Bench, query, transform, write
 from transformer.errors import Mistakes, TransformError
 from transformer.flows.build import build
-from transformer.request import Ask, How, Outside, Report
+from transformer.request import BuildOptions, Environment, Report, Request
 from transformer.steps import EVERYTHING, Action
 
 PROJECT = {
@@ -79,9 +79,9 @@ ACTIONS: dict[str, frozenset[Action]] = {
 
 def run(root: Path, command: str, *select: str, ok: bool = True, **words: Any) -> Report:
     """Does what the command does, in this process."""
-    how = How(actions=ACTIONS[command], always=command != "build")
-    ask = Ask(root, select=select, command=command, **words)
-    report = build(ask, how, Outside({"HOME": str(root)}), lambda _: None)
+    how = BuildOptions(actions=ACTIONS[command], always=command != "build")
+    ask = Request(root, select=select, command=command, **words)
+    report = build(ask, how, Environment({"HOME": str(root)}), lambda _: None)
     assert report.ok is ok, said(report)
     return report
 

@@ -111,12 +111,15 @@ SEEN = """
 
 def test_described_columns_that_are_not_there_are_told_of(tmp_path: Path) -> None:
     from transformer.flows.build import build
-    from transformer.request import Ask, How, Outside
+    from transformer.request import BuildOptions, Environment, Request
 
     root = project(tmp_path, **{"models/marts/schema.yml": SEEN})
     heard: list[str] = []
     report = build(
-        Ask(root), How(), Outside({"HOME": str(root)}), lambda event: heard.append(event.label)
+        Request(root),
+        BuildOptions(),
+        Environment({"HOME": str(root)}),
+        lambda event: heard.append(event.label),
     )
     assert report.ok, said(report)
     words = (

@@ -102,13 +102,13 @@ def test_a_last_hook_that_cannot_be_rendered_keeps_the_results(tmp_path: Path, h
 
 def test_a_retry_leaves_hooks_alone(tmp_path: Path) -> None:
     from transformer.flows.retry import again
-    from transformer.request import Ask, Outside
+    from transformer.request import Environment, Request
 
     settings = SETTINGS + "    on-run-end: select nofunc()\n"
     files = {"dbt_project.yml": settings, "models/wrong.sql": "select nothing_here"}
     root = project(tmp_path, **files)
     run(root, "build", ok=False)
-    asked = again(Ask(root), Outside({"HOME": str(root)}))
+    asked = again(Request(root), Environment({"HOME": str(root)}))
     assert asked.only.only == frozenset({"model.shop.wrong"})
 
 

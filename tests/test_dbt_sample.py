@@ -9,17 +9,17 @@ import pytest
 
 from tests.projects import transform, write
 from tests.test_dbt_build import project, rows, run
-from transformer.compile.time_ranges import Span, sampled
+from transformer.compile.time_ranges import TimeRange, sampled
 from transformer.errors import UsageError
 
 NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)
 
 
-def span(start: str, end: str = "2024-03-31T12:00") -> Span:
+def span(start: str, end: str = "2024-03-31T12:00") -> TimeRange:
     def at(text: str) -> datetime:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
-    return Span(at(start), at(end))
+    return TimeRange(at(start), at(end))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def span(start: str, end: str = "2024-03-31T12:00") -> Span:
     ],
 )
 def test_a_span_is_a_time_until_now_or_a_start_and_an_end(
-    asked: object, found: Span | None
+    asked: object, found: TimeRange | None
 ) -> None:
     assert sampled(asked, NOW) == found
 

@@ -16,7 +16,7 @@ from transformer import sources, targets
 from transformer.flows.start import PARTS, start
 from transformer.plan.check_kinds import CHECKS
 from transformer.project import schema
-from transformer.project.tree import Item, parse
+from transformer.project.tree import YamlItem, parse
 
 ROOT = Path(__file__).parents[1]
 # dbt writes `version: 2` in such files; it means nothing here.
@@ -109,16 +109,16 @@ def test_every_target_builds(built: Path, tmp_path: Path) -> None:
 # ------------------------------------------------------------- every feature alive
 
 
-def documents() -> Iterator[Item]:
+def documents() -> Iterator[YamlItem]:
     for path in sorted((ROOT / "models").rglob("*.yml")) + sorted((ROOT / "seeds").rglob("*.yml")):
         yield parse(path.read_text(), path.name)
 
 
-def settings() -> Item:
+def settings() -> YamlItem:
     return parse((ROOT / "transform.yml").read_text(), "transform.yml")
 
 
-def keys(item: Item) -> set[str]:
+def keys(item: YamlItem) -> set[str]:
     """Every key that stands anywhere below."""
     found: set[str] = set()
     if item.is_map:

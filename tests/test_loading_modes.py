@@ -11,7 +11,7 @@ import pytest
 from tests.projects import query, transform, write
 from tests.sources.lab import WHERE, lab
 from transformer.errors import LoadError
-from transformer.plan.check_kinds import Check, Measure
+from transformer.plan.check_kinds import Measure, ReadyCheck
 from transformer.project.values import CheckConfig
 
 
@@ -350,8 +350,8 @@ def test_retry_in_a_merge_does_not_undo_later_rows(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- checks
-def check(sql: str) -> Check:
-    return Check(
+def check(sql: str) -> ReadyCheck:
+    return ReadyCheck(
         id="check.x", name="x", label="x", kind="sql", config=CheckConfig(),
         measure=Measure(sql, "count(*) filter (where a < 0)"), fingerprint="f", needs=(),
         where=WHERE,

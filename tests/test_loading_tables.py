@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from tests.postgres import new_database
 from tests.sources.lab import lab
 from transformer.errors import LoadError
-from transformer.sources import Request, find
+from transformer.sources import ReaderRequest, find
 
 Run = Callable[[str], None]
 
@@ -308,7 +308,7 @@ def test_two_tables_of_one_duckdb_file_at_once(tmp_path: Path) -> None:
         tables = (here.table, replace(here.table, name="other"))
         with here.engine.session() as one, here.engine.session() as two:
             for table, session in zip(tables, (one, two), strict=True):
-                way = find("database").connect(Request(table, here.places, None))
+                way = find("database").connect(ReaderRequest(table, here.places, None))
                 staged = way.stage(session, way.parts(session), None, None)
                 assert session.rows(f"select count(*) from ({staged.rows})") == [(1000,)]
                 duckdb.connect(str(tmp_path / "there.duckdb")).close()

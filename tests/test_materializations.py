@@ -12,7 +12,7 @@ import pytest
 
 from tests.projects import Bench, done, environment
 from transformer.errors import Mistakes
-from transformer.request import How
+from transformer.request import BuildOptions
 from transformer.run.schedule import _STOPPED
 
 
@@ -494,14 +494,17 @@ def test_threads_make_no_difference(bench: Bench, tmp_path: Path) -> None:
         + ")"
     )
     bench.write(files)
-    bench.build(how=How(threads=4))
+    bench.build(how=BuildOptions(threads=4))
     assert bench.rows("from sum") == [(66,)]
 
 
 def test_fail_fast_stops_at_the_first_failure(bench: Bench) -> None:
     bad = "{{ config(materialized='table') }} select error('no') as x"
     bench.write({"models/a.sql": bad, "models/b.sql": "select 1 as x"})
-    stops = {name: done(bench.build(how=How(fail_fast=name, threads=1))) for name in (True, False)}
+    stops = {
+        name: done(bench.build(how=BuildOptions(fail_fast=name, threads=1)))
+        for name in (True, False)
+    }
     assert stops == {
         True: {"a": "error", "b": "skipped"},
         False: {"a": "error", "b": "success"},
@@ -515,7 +518,7 @@ def test_fail_fast_says_why_a_step_was_left_and_starts_no_more_on_many_threads(
     late = "{{ config(materialized='table') }} select count(*) as x from range(300000000)"
     files = {f"models/m{n:02}.sql": late for n in range(12)}
     bench.write({"models/a.sql": bad, **files})
-    report = bench.build(how=How(fail_fast=True, threads=2))
+    report = bench.build(how=BuildOptions(fail_fast=True, threads=2))
     ended = [o for o in report.results.outcomes if o.label != "a"]
     assert not report.ok
     assert len(ended) == 12

@@ -17,8 +17,9 @@ import pytest
 
 from tests.projects import contents, query, start, transform, write
 from transformer.errors import TransformError
-from transformer.flows.build import build, preview
-from transformer.request import Ask, How, Outside, Report
+from transformer.flows.build import build
+from transformer.flows.plan import preview
+from transformer.request import BuildOptions, Environment, Report, Request
 from transformer.run.context import Event
 from transformer.workspace.last_build import unchanged
 
@@ -69,7 +70,7 @@ def built(root: Path, edit: Edit | None = None, at: tuple[str, str] = ("end", "l
             done.append("")
             edit(root)
 
-    ask, how, outside = Ask(root), How(), Outside({})
+    ask, how, outside = Request(root), BuildOptions(), Environment({})
     report = unchanged(ask, how, outside.env, time.time()) or build(ask, how, outside, hear)
     assert done or not edit, "the edit was never made"
     return report
@@ -87,12 +88,12 @@ def agrees_with_a_full_build(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def the_rest_is_done(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next build does what the plan says, and then nothing is left to do."""
-    planned = {step.id for step in preview(Ask(root), Outside({}))[1]}
+    planned = {step.id for step in preview(Request(root), Environment({}))[1]}
     report = built(root)
     assert report.ok
     assert {step.id for step in report.plan} == planned
     agrees_with_a_full_build(root, monkeypatch)
-    assert not preview(Ask(root), Outside({}))[1].steps
+    assert not preview(Request(root), Environment({}))[1].steps
     assert not built(root).plan.steps
 
 
@@ -150,7 +151,7 @@ def test_a_raw_file_that_goes_during_a_build_is_missed_by_the_next(root: Path, m
     text = FILES["models/sources.yml"].replace("path:", f"mode: {mode}, path:")
     write(root, {"models/sources.yml": text, "data/in/b.csv": "id,n\n7,70\n"})
     assert built(root, lambda root: (root / "data/in/b.csv").unlink()).ok
-    planned = preview(Ask(root), Outside({}))[1]
+    planned = preview(Request(root), Environment({}))[1]
     report = built(root)
     assert [step.id for step in planned] == [step.id for step in report.plan]
     rows = query(root / "warehouse.duckdb", "select count(*) from shop.sales")

@@ -27,8 +27,9 @@ import pytest
 from tests.changing import Changing
 from tests.projects import Bench
 from transformer.errors import Mistakes, TransformError
-from transformer.flows.build import build, preview
-from transformer.request import Ask, How, Outside, Report
+from transformer.flows.build import build
+from transformer.flows.plan import preview
+from transformer.request import BuildOptions, Environment, Report, Request
 from transformer.run.context import Event
 from transformer.steps import EVERYTHING, Action
 
@@ -104,7 +105,9 @@ class Story:
         """Builds, or runs the models `always`; None where the project is refused. In some stories
         steps go on at the same time."""
         actions: frozenset[Action] = frozenset({"build"}) if always else EVERYTHING
-        how = How(actions=actions, always=always, threads=3 if self.seed % 4 == 3 else None)
+        how = BuildOptions(
+            actions=actions, always=always, threads=3 if self.seed % 4 == 3 else None
+        )
         self.project.write(self.here)
         try:
             return Bench(self.here).build(*select, how=how, **words)
@@ -159,7 +162,7 @@ class Story:
 
         self.told.append("  a build, and meanwhile:")
         try:
-            build(Ask(self.here), How(), Outside({}), hear)
+            build(Request(self.here), BuildOptions(), Environment({}), hear)
         except TransformError as refused:
             self.told.append(f"    refused: {refused}")
         self.known = None
@@ -182,7 +185,7 @@ class Story:
         self.counts["compared"] += 1
         for outcome in report.results.outcomes:
             self.counts[f"{outcome.action} {outcome.status}"] += 1
-        again = preview(Ask(self.here), Outside({}))[1]
+        again = preview(Request(self.here), Environment({}))[1]
         assert not again.steps, self.story(f"done again: {[(s.id, s.reason) for s in again]}")
         if quiet:
             assert not report.plan.steps, self.story(f"{[(s.id, s.reason) for s in report.plan]}")

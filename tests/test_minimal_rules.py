@@ -9,11 +9,11 @@ import duckdb
 import pytest
 
 from tests.projects import Bench, contents, done
-from transformer.request import How
+from transformer.request import BuildOptions
 
 TABLE = "{{ config(materialized='table') }} "
 EPHEMERAL = "{{ config(materialized='ephemeral') }} "
-MODELS = How(actions=frozenset({"build"}), always=True)
+MODELS = BuildOptions(actions=frozenset({"build"}), always=True)
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "here")
 
 
-def ended(bench: Bench, *select: str, how: How = How()) -> dict[str, str]:  # noqa: B008 - frozen
+def ended(bench: Bench, *select: str, how: BuildOptions = BuildOptions()) -> dict[str, str]:  # noqa: B008 - frozen
     """How the steps of a good build ended; there is nothing left to do after it."""
     report = bench.build(*select, how=how)
     assert report.ok, report.results.bad
@@ -675,7 +675,7 @@ def test_many_parents_at_once_tell_the_same_reader(bench: Bench) -> None:
     bench.write({"models/m.sql": TABLE + joined})
     for value in range(4):
         bench.write({f"models/{n}.sql": TABLE + f"select 1 as a where {value} < 9" for n in names})
-        report = bench.build(how=How(threads=8))
+        report = bench.build(how=BuildOptions(threads=8))
         assert report.ok, report.results.bad
         same_as_anew(bench)
     assert done(report)["m"] == "skipped"
@@ -687,7 +687,7 @@ def test_columns_are_read_rightly_while_other_steps_run(bench: Bench) -> None:
     for value in range(3):
         bench.write({f"models/{n}.sql": TABLE + f"select 1 as a, {value} as b" for n in names})
         bench.write({f"models/r_{n}.sql": TABLE + f"select a from {n} where b = 1" for n in names})
-        assert bench.build(how=How(threads=8)).ok
+        assert bench.build(how=BuildOptions(threads=8)).ok
         same_as_anew(bench)
 
 

@@ -18,8 +18,8 @@ from tests.projects import Bench, contents, environment, transform, write
 from transformer.engines import duckdb as duckdb_engine
 from transformer.errors import Mistakes
 from transformer.project import inputs
-from transformer.request import Ask, Elsewhere, How, Outside
-from transformer.workspace.codec import Nodes
+from transformer.request import BuildOptions, DeferredRelation, Environment, Request
+from transformer.workspace.codec import CachedNodes
 from transformer.workspace.last_build import unchanged
 from transformer.workspace.open import Opened, open_project
 
@@ -51,13 +51,13 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def opened(root: Path, env: dict[str, str] | None = None, **words: Any) -> Opened:
-    return open_project(Ask(root, **words), Outside(env or {}))
+    return open_project(Request(root, **words), Environment(env or {}))
 
 
 def told(root: Path) -> list[str]:
     """What is said while the project is opened."""
     lines: list[str] = []
-    open_project(Ask(root), Outside({}, say=lines.append))
+    open_project(Request(root), Environment({}, say=lines.append))
     return lines
 
 
@@ -85,7 +85,7 @@ def test_the_edges_of_a_remembered_project_are_told_without_its_nodes(bench: Ben
     text = "{{ config(materialized='table') }} select b.id, a.name from b join a using (id)"
     bench.write({"models/c.sql": text})
     changed = opened(bench.root).graph
-    assert isinstance(changed.nodes, Nodes)
+    assert isinstance(changed.nodes, CachedNodes)
     before = set(changed.nodes.read)
     edges, below = dict(changed.edges()), changed.below_all(["model.shop.a"])
     assert set(changed.nodes.read) == before < set(changed.nodes)
@@ -346,12 +346,14 @@ def test_a_changed_model_with_a_mistake_is_told_of_with_all_others(bench: Bench)
 
 def certain(bench: Bench) -> bool:
     """Whether the files alone say that there is nothing to do."""
-    return unchanged(Ask(bench.root), How(), bench.env, bench.now.timestamp()) is not None
+    return (
+        unchanged(Request(bench.root), BuildOptions(), bench.env, bench.now.timestamp()) is not None
+    )
 
 
 def test_a_build_with_nothing_to_do_says_what_one_that_plans_says(bench: Bench) -> None:
     bench.build()
-    known = unchanged(Ask(bench.root), How(), bench.env, bench.now.timestamp())
+    known = unchanged(Request(bench.root), BuildOptions(), bench.env, bench.now.timestamp())
     assert known is not None
     planned = bench.build()
     assert not planned.plan.steps
@@ -380,7 +382,7 @@ def test_what_others_do_to_the_warehouse_is_looked_at(bench: Bench) -> None:
         {"flags": {"WARN_ERROR": True}},
         {"select": ("c",)},
         {"exclude": ("c",)},
-        {"deferred": {"model.shop.b": Elsewhere("other", "main", "b")}},
+        {"deferred": {"model.shop.b": DeferredRelation("other", "main", "b")}},
     ],
     ids="".join,
 )
@@ -389,13 +391,20 @@ def test_who_asks_for_more_or_less_than_a_whole_build_is_not_told_that_nothing_i
 ) -> None:
     bench.build()
     assert certain(bench)
-    assert unchanged(Ask(bench.root, **said), How(), bench.env, bench.now.timestamp()) is None
+    assert (
+        unchanged(Request(bench.root, **said), BuildOptions(), bench.env, bench.now.timestamp())
+        is None
+    )
 
 
-@pytest.mark.parametrize("how", [How(always=True), How(retry_rejected=True)], ids=["run", "retry"])
-def test_who_asks_for_work_is_not_told_that_nothing_is_to_do(bench: Bench, how: How) -> None:
+@pytest.mark.parametrize(
+    "how", [BuildOptions(always=True), BuildOptions(retry_rejected=True)], ids=["run", "retry"]
+)
+def test_who_asks_for_work_is_not_told_that_nothing_is_to_do(
+    bench: Bench, how: BuildOptions
+) -> None:
     bench.build()
-    assert unchanged(Ask(bench.root), how, bench.env, bench.now.timestamp()) is None
+    assert unchanged(Request(bench.root), how, bench.env, bench.now.timestamp()) is None
 
 
 def test_a_verdict_that_time_changes_is_looked_at_when_its_time_has_come(bench: Bench) -> None:
@@ -501,7 +510,7 @@ def test_an_edit_that_needs_no_build_leaves_the_file_and_no_copy(bench: Bench) -
     assert report.published is None
     assert (live.stat().st_ino, live.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert unfinished(bench) == ["lock"]
-    assert unchanged(Ask(bench.root), How(), {}, bench.now.timestamp()) is not None
+    assert unchanged(Request(bench.root), BuildOptions(), {}, bench.now.timestamp()) is not None
 
 
 def test_a_mistake_in_a_changed_model_leaves_the_file_and_no_copy(bench: Bench) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.projects import Bench, done, query, transform, write
 from transformer.errors import Mistakes
-from transformer.request import How
+from transformer.request import BuildOptions
 
 TABLE = "{{ config(materialized='table') }} "
 
@@ -49,10 +49,13 @@ def test_what_failed_is_not_published_by_the_next_command(bench: Bench) -> None:
     bench.build()
     assert bench.build(vars={"id": 99}).published is None
     bench.build(
-        "c", vars={"id": 99}, command="run", how=How(actions=frozenset({"build"}), always=True)
+        "c",
+        vars={"id": 99},
+        command="run",
+        how=BuildOptions(actions=frozenset({"build"}), always=True),
     )
     assert bench.rows("from a") == [(1,)]
-    bench.build(vars={"id": 99}, how=How(actions=frozenset({"activate"}), always=True))
+    bench.build(vars={"id": 99}, how=BuildOptions(actions=frozenset({"activate"}), always=True))
     assert bench.rows("from a") == [(1,)]
     assert "99" not in (bench.root / "out.csv").read_text()
 
@@ -60,7 +63,7 @@ def test_what_failed_is_not_published_by_the_next_command(bench: Bench) -> None:
 def test_an_activation_is_not_sent_over_a_failure_that_stands(bench: Bench) -> None:
     bench.write({**SIBLINGS, "transform.yml": "targets: {dev: {publish: {mode: always}}}\n"})
     bench.build(vars={"id": 99})
-    bench.build(vars={"id": 99}, how=How(actions=frozenset({"activate"}), always=True))
+    bench.build(vars={"id": 99}, how=BuildOptions(actions=frozenset({"activate"}), always=True))
     assert not (bench.root / "out.csv").exists()
 
 
@@ -82,8 +85,8 @@ def test_a_check_that_cannot_run_is_named_and_the_rest_go_on(bench: Bench) -> No
     assert done(report) == {"a": "error", "b": "success"}
     # Where nothing waits for checks, the table is built without them.
     bench.write({"transform.yml": "targets: {dev: {publish: {mode: always}}}"})
-    bench.build(how=How(actions=frozenset({"build"}), always=True))
-    report = bench.build(how=How(actions=frozenset({"check"}), always=True))
+    bench.build(how=BuildOptions(actions=frozenset({"build"}), always=True))
+    report = bench.build(how=BuildOptions(actions=frozenset({"check"}), always=True))
     ended = {o.label: o.status for o in report.results.every()}
     assert ended == {"not_null a.v": "success", "expression_is_true a.v": "error"}
 
@@ -95,7 +98,7 @@ def test_stored_failures_of_many_tables_at_once(bench: Bench) -> None:
     )
     (bench.root / "models" / "_m.yml").write_text("models:\n" + checks)
     bench.write({"transform.yml": "data_tests: {+store_failures: true}\n"})
-    assert bench.build(how=How(threads=8)).ok
+    assert bench.build(how=BuildOptions(threads=8)).ok
 
 
 # ------------------------------------------------------------------ what moved is done again

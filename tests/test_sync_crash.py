@@ -25,7 +25,7 @@ from tests.servers import Request, receiver
 from transformer.errors import Where
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.sync import Job, Preview, preview
+from transformer.sync.sync import SyncJob, SyncPreview, preview
 
 CHILD = Path(__file__).parent / "targets" / "crash_child.py"
 KILLS = 12
@@ -43,11 +43,11 @@ def start(folder: Path, kind: str, mode: str, options: dict[str, Any]) -> subpro
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def look_ahead(folder: Path, mode: Any, options: dict[str, Any]) -> Preview:
+def look_ahead(folder: Path, mode: Any, options: dict[str, Any]) -> SyncPreview:
     """What is left to do: the ledger of a killed sync can be read, and is not written."""
     there = Where("models/_people.yml", 1)
     activation = Activation("out", "people", "http", options, ("id",), there, mode=mode)
-    job = Job(activation, "select * from people", folder / "w.sync.duckdb", Places(folder))
+    job = SyncJob(activation, "select * from people", folder / "w.sync.duckdb", Places(folder))
     before = {path.name: path.read_bytes() for path in folder.glob("w.sync*")}
     with duckdb.connect(str(folder / "w.duckdb"), read_only=True) as con:
         seen = preview(job, con)

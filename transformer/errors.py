@@ -212,12 +212,17 @@ _OF_THE_MACHINE = frozenset(
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def reason_of(error: OSError) -> str:
+    """Why the system refused, in lower case: `permission denied`."""
+    return (error.strerror or str(error)).lower()
+
+
 def refused_by_machine(error: BaseException) -> WarehouseError | None:
     """The error for a file that the machine does not let be read or written; None for others."""
     if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
         return None
     name = PurePath(os.fsdecode(error.filename)).name if error.filename else "a file"
-    why = (error.strerror or str(error)).lower()
+    why = reason_of(error)
     first = "make room (also `df -i`) and" if error.errno in _FULL else "correct this and"
     return WarehouseError(
         f"`{name}` cannot be read or written: {why}",

@@ -19,7 +19,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-class Name(Struct, frozen=True, order=True):
+class RelationName(Struct, frozen=True, order=True):
     """A relation in the warehouse: schema and table, both as the user wrote them."""
 
     schema: str
@@ -34,9 +34,9 @@ class Name(Struct, frozen=True, order=True):
         """What tells two relations apart: DuckDB folds case."""
         return self.schema.lower(), self.table.lower()
 
-    def with_table(self, table: str) -> Name:
+    def with_table(self, table: str) -> RelationName:
         """The same schema, another table."""
-        return Name(self.schema, table)
+        return RelationName(self.schema, table)
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.table}"
@@ -45,7 +45,7 @@ class Name(Struct, frozen=True, order=True):
 class ColumnName(Struct, frozen=True, order=True):
     """A column of a relation."""
 
-    relation: Name
+    relation: RelationName
     column: str
 
     def __str__(self) -> str:

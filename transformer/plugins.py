@@ -38,7 +38,7 @@ def kinds(package: str) -> tuple[str, ...]:
     return tuple(sorted({*own(package), *plugged(package)}))
 
 
-class Understood(Mapping[str, Any]):
+class KindFields(Mapping[str, Any]):
     """The `FIELDS` of every kind of a package; a kind is loaded when its own are asked for."""
 
     def __init__(self, package: str) -> None:

@@ -26,7 +26,7 @@ _NARROWING = {
 }
 
 
-class Elsewhere(Struct, frozen=True):
+class DeferredRelation(Struct, frozen=True):
     """A relation that another target holds: `kind` is what made it."""
 
     database: str
@@ -40,7 +40,7 @@ class Elsewhere(Struct, frozen=True):
         return self.database, self.schema, self.table
 
 
-class Ask(Struct, frozen=True):
+class Request(Struct, frozen=True):
     """What a user asks for on the command line, whatever the command."""
 
     root: Path = Path()
@@ -58,7 +58,7 @@ class Ask(Struct, frozen=True):
     only: Selection = msgspec.field(default_factory=Selection)
     # Where nodes lie that were built elsewhere, by id: what is not chosen is read there, even
     # where it is built here too when `favors` says so.
-    deferred: Mapping[str, Elsewhere] = {}
+    deferred: Mapping[str, DeferredRelation] = {}
     favors: bool = False
 
     @property
@@ -73,7 +73,7 @@ class Ask(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class Environment:
     """What the outside gives: environment and clock. `secrets` fills with values to be hidden."""
 
     env: Mapping[str, str] = field(repr=False)
@@ -89,7 +89,7 @@ class Outside:
         self.secrets.update(secrets_of(self.env))
 
 
-class How(Struct, frozen=True):
+class BuildOptions(Struct, frozen=True):
     """How a build is done, beside what is asked for."""
 
     actions: frozenset[Action] = EVERYTHING

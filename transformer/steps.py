@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from transformer.names import Name
+from transformer.names import RelationName
 
 Columns = tuple[tuple[str, str], ...]
 Action = Literal["load", "freshness", "seed", "build", "snapshot", "check", "activate", "hook"]
@@ -53,7 +53,7 @@ class State(Struct, frozen=True):
     nodes: Mapping[str, NodeState] = field(default_factory=dict)
     contents: Mapping[str, Contents] = field(default_factory=dict)
 
-    def relation(self, name: Name | None) -> RelationState | None:
+    def relation(self, name: RelationName | None) -> RelationState | None:
         """The relation of that name, when it is there."""
         return self.relations.get(name.key()) if name else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.sql.edits import Splice, spliced, unspliced
+from transformer.compile.sql.edits import Edit, spliced, unspliced
 from transformer.compile.sql.reader import Grammar, canonical, read
 from transformer.compile.sql.source_map import in_template
 
@@ -66,13 +66,13 @@ def test_a_semicolon_in_quotes_ends_nothing() -> None:
 def test_only_the_name_changes() -> None:
     text = "select x ~ 'a.*b' -- from a\nfrom  a  t /* a */"
     use = read(text, DUCKDB).uses[0]
-    made = spliced(text, [Splice(use.start, use.end, '"s"."a"')])
+    made = spliced(text, [Edit(use.start, use.end, '"s"."a"')])
     assert made == 'select x ~ \'a.*b\' -- from a\nfrom  "s"."a"  t /* a */'
 
 
 def test_a_place_after_a_splice_leads_back_to_the_place_before_it() -> None:
     text = "select y from a join b"
-    splices = [Splice(14, 15, '"main"."a"'), Splice(21, 22, '"main"."b"')]
+    splices = [Edit(14, 15, '"main"."a"'), Edit(21, 22, '"main"."b"')]
     made = spliced(text, splices)
     assert made == 'select y from "main"."a" join "main"."b"'
     for word in ("select", "y", "from", "join"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from transformer.compile.sql.reader import Grammar, read
-from transformer.compile.sql.volatility import STEADY, Steadiness, steadiness
+from transformer.compile.sql.volatility import STEADY, Volatility, steadiness
 
 DUCKDB = Grammar("duckdb")
 
 
-def of(text: str) -> Steadiness:
+def of(text: str) -> Volatility:
     return steadiness(read(text, DUCKDB).words.texts)
 
 
@@ -123,7 +123,7 @@ def test_files_that_a_query_names(text: str, files: list[str]) -> None:
 
 def test_two_queries_depend_on_what_either_does() -> None:
     both = of("select now() from 'a.csv'") | of("select first(a) from 'b.csv', 'a.csv'")
-    assert both == Steadiness(time=True, order=True, files=("a.csv", "b.csv"), shape=True)
+    assert both == Volatility(time=True, order=True, files=("a.csv", "b.csv"), shape=True)
 
 
 SHAPES = [

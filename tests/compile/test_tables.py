@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from transformer.compile.sql.reader import Grammar, parsed, read
-from transformer.compile.sql.serialized import Named, named
+from transformer.compile.sql.serialized import NamedTables, named
 from transformer.compile.sql.table_refs import tables
 from transformer.engines import find
 
@@ -109,7 +109,7 @@ def test_a_query_that_only_the_engine_understands_names_its_tables_too() -> None
 @pytest.mark.parametrize("text", [*TOLD, *LEFT])
 def test_the_engines_own_parser_finds_what_sqlglot_finds(text: str) -> None:
     found = named(ENGINE.serialized(text), text) if ENGINE.serialized else None
-    found = found or Named(read(text, ENGINE).uses)
+    found = found or NamedTables(read(text, ENGINE).uses)
     certain = [use for use in found.uses if not use.optional]
     known = parsed(text, "duckdb") or []
     assert [(u.parts, u.start, u.end) for u in certain] == [

@@ -12,12 +12,12 @@ from transformer.cli.app import app
 
 
 def _at(moment: datetime) -> None:
-    told = request.Outside.__init__
+    told = request.Environment.__init__
 
-    def told_the_time(self: request.Outside, *words: object, **more: object) -> None:
+    def told_the_time(self: request.Environment, *words: object, **more: object) -> None:
         told(self, *words, **{"clock": lambda: moment, **more})  # type: ignore[arg-type]
 
-    request.Outside.__init__ = told_the_time  # type: ignore[method-assign]
+    request.Environment.__init__ = told_the_time  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from transformer.engines import _plans, duckdb
-from transformer.names import Name
+from transformer.names import RelationName
 
 TABLES = """
     create table main.p (a int, b int, s struct(x int, y struct(z int)), "c d" int);
@@ -80,23 +80,23 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.mark.parametrize(("query", "columns"), READ, ids=[query for query, _ in READ])
 def test_columns_that_a_query_reads(session: Any, query: str, columns: set[str] | None) -> None:
-    assert session.reads(query, Name("main", "p")) == columns
+    assert session.reads(query, RelationName("main", "p")) == columns
 
 
 def test_names_that_need_quotes_are_found(session: Any) -> None:
-    found = session.reads('select "e f" from "my s"."T x"', Name("my s", "T x"))
+    found = session.reads('select "e f" from "my s"."T x"', RelationName("my s", "T x"))
     assert found == {"e f"}
 
 
 def test_a_name_that_ends_like_another_is_another(session: Any) -> None:
-    assert session.reads("select a from p", Name("ain", "p")) is None
+    assert session.reads("select a from p", RelationName("ain", "p")) is None
 
 
 def test_the_planner_is_left_as_it_was(session: Any) -> None:
     setting = "select current_setting('disabled_optimizers')"
     session.run("set disabled_optimizers = 'top_n'")
     for query in ("select a from p", "select nothing from p"):
-        session.reads(query, Name("main", "p"))
+        session.reads(query, RelationName("main", "p"))
         assert session.rows(setting) == [("top_n",)]
     session.run("reset disabled_optimizers")
 
@@ -109,4 +109,4 @@ def test_an_optimizer_that_is_not_there_any_more_is_told_of() -> None:
 def test_what_is_no_plan_is_refused() -> None:
     for text in ("", "[1", "7"):
         with pytest.raises((ValueError, LookupError, TypeError)):
-            _plans.columns_read(text, Name("main", "p"))
+            _plans.columns_read(text, RelationName("main", "p"))

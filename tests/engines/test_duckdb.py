@@ -14,7 +14,7 @@ import pytest
 
 from transformer.engines import duckdb as duckdb_engine
 from transformer.errors import Fault
-from transformer.names import Name
+from transformer.names import RelationName
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def test_what_a_killed_build_left_does_not_come_into_a_new_extract(tmp_path: Pat
     with made.session() as session:
         session.run("create schema _transform; create table _transform.runs as select 1 as a")
         session.run("create table two as select 2 as n")
-    made.export(shown, [Name("main", "two")])
+    made.export(shown, [RelationName("main", "two")])
     made.close()
     assert sorted(path.name for path in shown.parent.iterdir()) == ["shown.duckdb"]
     assert tables(shown) == ["runs", "two"]

@@ -14,7 +14,7 @@ import pytest
 from transformer import engines
 from transformer.dialects.abilities import Dialect
 from transformer.errors import ConfigError, Fault, WarehouseError
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.steps import RelationState
 
 HOSTILE = ['a"b', "select", "x; drop table t", "ünï", "with space", "new\nline", "1st"]
@@ -63,7 +63,7 @@ def test_a_transaction_that_fails_leaves_nothing(engine: Any) -> None:
             session.run("create table u as select 1 as y")
             raise ZeroDivisionError
         assert session.rows("from t") == [(1,)]
-    assert engine.relation(Name("main", "u")) is None
+    assert engine.relation(RelationName("main", "u")) is None
 
 
 def test_faults_say_what_where_and_the_nearest_name(engine: Any) -> None:
@@ -84,7 +84,7 @@ def test_relations_are_told_with_kind_and_columns(engine: Any) -> None:
     found = engine.relations()
     assert found["s", "t"] == RelationState("table", (("a", "INTEGER"), ("b", "VARCHAR")))
     assert found["main", "v"] == RelationState("view", (("a", "INTEGER"),))
-    assert engine.relation(Name("S", "t")) == found["s", "t"]
+    assert engine.relation(RelationName("S", "t")) == found["s", "t"]
 
 
 def test_relations_that_are_named_are_told_as_all_are(engine: Any) -> None:
@@ -102,10 +102,10 @@ def test_relations_that_are_named_are_told_as_all_are(engine: Any) -> None:
         session.run("drop table gone")
     every = engine.relations()
     asked = ["kinds", "KINDS_too", "missing"]
-    names = [*(Name("S", table) for table in asked), Name("main", "looks")]
+    names = [*(RelationName("S", table) for table in asked), RelationName("main", "looks")]
     assert engine.relations(names) == every
     assert set(every) == {("s", "kinds"), ("s", "kinds_too"), ("main", "looks")}
-    assert engine.relations([Name("main", "kinds")]) == {}
+    assert engine.relations([RelationName("main", "kinds")]) == {}
     assert engine.relations([]) == {}
 
 
@@ -117,10 +117,17 @@ def test_names_that_are_like_others_are_not_taken_for_them(engine: Any, tmp_path
         session.run("create table raw.cust (a int)")
         for view in views:
             session.run(f'create view "{view}" as select 1 as a')
-        names = [Name("main", 'a"b"'), Name("raw", "cust"), Name("main", "duckdb_tables")]
-        names += [Name("information_schema", "tables"), Name("main", "sqlite_master")]
+        names = [
+            RelationName("main", 'a"b"'),
+            RelationName("raw", "cust"),
+            RelationName("main", "duckdb_tables"),
+        ]
+        names += [
+            RelationName("information_schema", "tables"),
+            RelationName("main", "sqlite_master"),
+        ]
         assert engine.relations(names) == {}
-        for name in [*names, *(Name("main", view) for view in views)]:
+        for name in [*names, *(RelationName("main", view) for view in views)]:
             assert engine.relations([name]) == engine.relations([name] * 17)
         session.run('create table "a""b""" (own int)')
         found = engine.relation(names[0])
@@ -132,13 +139,13 @@ def test_a_file_is_no_relation(engine: Any, tmp_path: Path, monkeypatch: Any) ->
     (tmp_path / "x.csv").write_text("a\n1\n")
     (tmp_path / "main.csv").write_text("a\n1\n")
     monkeypatch.chdir(tmp_path)
-    names = [Name("main", "x.csv"), Name("main", "csv"), Name("x", "csv")]
+    names = [RelationName("main", "x.csv"), RelationName("main", "csv"), RelationName("x", "csv")]
     assert engine.relations(names) == {}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_from_outside_are_only_names(engine: Any, name: str) -> None:
-    relation = Name("main", name)
+    relation = RelationName("main", name)
     with engine.session() as session:
         assert session.take(relation, pl.DataFrame({"x": [1, 2]})) == 2
         assert session.frame(relation).to_dict(as_series=False) == {"x": [1, 2]}
@@ -160,7 +167,7 @@ def test_an_extract_holds_what_is_named_and_the_runs(
         session.run("create table _transform.runs as select 1 as n")
         session.run("create table t as select 1 as x")
         session.run("create view v as select x + 1 as y from t")
-    engine.export(tmp_path / "shown.duckdb", [Name("main", "v")])
+    engine.export(tmp_path / "shown.duckdb", [RelationName("main", "v")])
     shown = module.connect(tmp_path / "shown.duckdb", read_only=True)
     assert set(shown.relations()) == {("main", "v"), ("_transform", "runs")}
     shown.close()
@@ -233,7 +240,7 @@ def test_what_is_no_query_or_does_not_bind_is_a_fault_and_does_nothing(
     module: Any, sql: str
 ) -> None:
     catalog = module.scratch()
-    catalog.create(Name("s", "t"), (("a", "INTEGER"),))
+    catalog.create(RelationName("s", "t"), (("a", "INTEGER"),))
     with pytest.raises(Fault):
         catalog.describe(sql)
     with pytest.raises(Fault, match="SELECT list is empty"):  # for there are no rows
@@ -242,7 +249,7 @@ def test_what_is_no_query_or_does_not_bind_is_a_fault_and_does_nothing(
 
 def test_queries_are_bound_and_not_run(module: Any) -> None:
     catalog = module.scratch()
-    catalog.create(Name("s", "t"), (("a", "INTEGER"), ('we"ird', "VARCHAR")))
+    catalog.create(RelationName("s", "t"), (("a", "INTEGER"), ('we"ird', "VARCHAR")))
     assert catalog.describe('select a, "we""ird" from s.t') == (
         ("a", "INTEGER"),
         ('we"ird', "VARCHAR"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from transformer.errors import UsageError
-from transformer.plan.select.state import Changes
+from transformer.plan.select.state import ManifestChanges
 
 ORDERS: dict[str, Any] = {
     "resource_type": "model",
@@ -56,7 +56,7 @@ HELD = config(contract={"enforced": True})
     ],
 )
 def test_a_part_that_changed(before: Any, now: Any, parts: set[str]) -> None:
-    changes = Changes(before, now)
+    changes = ManifestChanges(before, now)
     every = ("body", "configs", "relation", "persisted_descriptions", "macros", "contract")
     assert {p for p in every if changes.are("orders", f"modified.{p}")} == parts
     assert changes.are("orders", "modified") == bool(parts)
@@ -64,9 +64,9 @@ def test_a_part_that_changed(before: Any, now: Any, parts: set[str]) -> None:
 
 
 def test_what_was_not_there_is_new_and_modified() -> None:
-    changes = Changes({"nodes": {}}, manifest())
+    changes = ManifestChanges({"nodes": {}}, manifest())
     assert [changes.are("orders", w) for w in ("new", "old", "modified")] == [True, False, True]
-    assert not Changes(manifest(), manifest()).are("orders", "new")
+    assert not ManifestChanges(manifest(), manifest()).are("orders", "new")
     assert not changes.are("gone", "old")
 
 
@@ -76,9 +76,9 @@ def test_a_seed_is_told_by_its_checksum(checksums: tuple[str, str]) -> None:
         {"nodes": {"s": {"resource_type": "seed", "checksum": {"name": "x", "checksum": c}}}}
         for c in checksums
     )
-    assert Changes(one, other).are("s", "modified") == (checksums[0] != checksums[1])
+    assert ManifestChanges(one, other).are("s", "modified") == (checksums[0] != checksums[1])
 
 
 def test_a_word_that_means_nothing() -> None:
     with pytest.raises(UsageError, match="means nothing"):
-        Changes(manifest(), manifest()).are("orders", "altered")
+        ManifestChanges(manifest(), manifest()).are("orders", "altered")

@@ -10,8 +10,8 @@ from tests.projects import write
 from transformer.errors import UsageError
 from transformer.plan.select.choose import chosen
 from transformer.plan.select.resources import things
-from transformer.plan.select.selection import Earlier, Selection
-from transformer.request import Ask, Outside
+from transformer.plan.select.selection import EarlierRun, Selection
+from transformer.request import Environment, Request
 from transformer.workspace.open import Opened, open_project
 
 FILES = {
@@ -113,7 +113,7 @@ OF_ORDERS = {*TESTS, "positive", "adds_up"}
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Opened:
-    opened = open_project(Ask(write(tmp_path_factory.mktemp("shop"), FILES)), Outside({}))
+    opened = open_project(Request(write(tmp_path_factory.mktemp("shop"), FILES)), Environment({}))
     assert not [str(each) for each in opened.mistakes]
     return opened
 
@@ -271,7 +271,7 @@ def test_results_and_sources_of_an_earlier_run(shop: Opened) -> None:
     seen = [{"unique_id": f"source.shop.crm.{t}", "max_loaded_at": "2026-01-01"} for t in
             ("orders", "people")]  # fmt: skip
     now = [seen[0], {**seen[1], "max_loaded_at": "2026-01-02"}]
-    earlier = Earlier(None, results, {"results": seen}, {"results": now})
+    earlier = EarlierRun(None, results, {"results": seen}, {"results": now})
     found = names(shop, "result:error+", earlier=earlier, indirect="empty", kinds=("model",))
     assert found == {"orders", "board"}
     assert names(shop, "source_status:fresher", earlier=earlier) == {"crm.people"}

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from transformer.compile.model_config import ModelConfig
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node
 from transformer.errors import UsageError, Where
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.plan.fingerprint import fingerprint
 from transformer.plan.planner import plan
 from transformer.plan.select.choose import choose
-from transformer.plan.work import Facts, Probe, Wish
+from transformer.plan.work import BuildRequest, Probe, WorldFacts
 from transformer.project.values import CheckConfig, Column, Described, Model
 from transformer.steps import NodeState, Plan, RelationState, State
 
@@ -36,7 +36,7 @@ def model(name: str, needs: Iterable[str] = (), text: str = "", **config: str) -
             Compiled(text, f"{name}.sql"),
         ),
         needs=tuple(f"model.p.{need}" for need in needs),
-        relation=Name("main", name),
+        relation=RelationName("main", name),
         tags=("nightly",) if name.startswith("n") else (),
         options={"materialized": config.get("materialized", "table")},
         described=described,
@@ -73,8 +73,8 @@ def built(made: Graph, versions: Mapping[str, str] | None = None) -> State:
 
 
 def planned(made: Graph, state: State, **wish: object) -> Plan:
-    facts = wish.pop("facts", Facts())
-    asked = Wish(frozenset(made.nodes), NOW, **wish)  # type: ignore[arg-type]
+    facts = wish.pop("facts", WorldFacts())
+    asked = BuildRequest(frozenset(made.nodes), NOW, **wish)  # type: ignore[arg-type]
     found, mistakes = plan(made, state, asked, facts)  # type: ignore[arg-type]
     assert not mistakes
     return found
@@ -132,7 +132,9 @@ def failed(state: State, node_id: str) -> State:
 
 
 def test_reasons_that_lie_outside() -> None:
-    facts = Facts(probes={"model.p.a": Probe("1 new file")}, expired=frozenset({"test.p.unique_b"}))
+    facts = WorldFacts(
+        probes={"model.p.a": Probe("1 new file")}, expired=frozenset({"test.p.unique_b"})
+    )
     found = reasons(planned(CHAIN, built(CHAIN), facts=facts))
     assert found["a"] == "1 new file"
     assert reasons(planned(CHAIN, built(CHAIN), full_refresh=True))["a"] == "full refresh"
@@ -197,7 +199,7 @@ def test_an_ephemeral_model_has_no_step_and_lets_changes_through() -> None:
 
 
 def test_what_stands_on_a_failure_of_this_run_waits_for_it() -> None:
-    found = planned(CHAIN, State(), facts=Facts(failed=frozenset({"model.p.a"})))
+    found = planned(CHAIN, State(), facts=WorldFacts(failed=frozenset({"model.p.a"})))
     assert all("model.p.a" in step.after for step in found if step.label != "a")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.plan.test_planner import check, graph, model
 from transformer.compile.nodes import Graph, Node
-from transformer.plan.ancestors import Below, waits
+from transformer.plan.ancestors import Descendants, waits
 
 
 def _activation(name: str, need: str) -> Node:
@@ -48,13 +48,13 @@ def test_steps_wait_for_the_checks_of_what_they_read(seed: int) -> None:
             alone = step.kind == "model" and set(read) & set(step.needs) and set(read) <= above
             if alone or (step.kind == "activation" and set(read) & above):
                 expected.setdefault(step.id, []).append(name)
-    assert waits(Below.of(made), steps, checks, readers) == expected
+    assert waits(Descendants.of(made), steps, checks, readers) == expected
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_what_stands_on_a_node_is_below_it(seed: int) -> None:
     made = _random(random.Random(seed))
-    below = Below.of(made)
+    below = Descendants.of(made)
     for node in made:
         assert set(below.named(below.bits[node.id])) == made.below(node.id)
         assert below.among(node.id, [each.id for each in made]) == made.above(node.id)

@@ -14,7 +14,7 @@ import pytest
 from tests.projects import Bench, contents, done, environment
 from transformer.engines.duckdb import DuckSession
 from transformer.errors import Fault, TransformError
-from transformer.request import How
+from transformer.request import BuildOptions
 
 ROWS = 30_000
 TABLE = "{{ config(materialized='table') }}"
@@ -63,7 +63,7 @@ def unfinished(bench: Bench) -> Path:
 def test_it_ends_as_a_table_that_was_made_in_its_place(bench: Bench, threads: int) -> None:
     for value in (1, 2):
         bench.write({"models/big.sql": big(value)})
-        report = bench.build(how=How(threads=threads))
+        report = bench.build(how=BuildOptions(threads=threads))
         assert done(report) == {"big": "success", "after": "success"}
         assert bench.rows("select count(*), sum(value) from big") == [(ROWS, ROWS * value)]
         assert bench.rows("from after") == [(ROWS * value,)]
@@ -75,7 +75,7 @@ def test_it_ends_as_a_table_that_was_made_in_its_place(bench: Bench, threads: in
 def test_a_check_that_fails_leaves_the_old_table(bench: Bench, threads: int) -> None:
     bench.build()
     bench.write({"models/big.sql": big(2, "i // 2 as id")})
-    report = bench.build(how=How(threads=threads))
+    report = bench.build(how=BuildOptions(threads=threads))
     assert done(report) == {"big": "fail", "after": "skipped"}
     assert bench.rows("select count(distinct id), any_value(value) from big") == [(ROWS, 1)]
     assert held(bench) == {"big", "after"}
@@ -137,7 +137,7 @@ def test_a_commit_that_fails_leaves_the_old_table_and_nothing_beside(
 
     monkeypatch.setattr(DuckSession, "run", failing)
     monkeypatch.setattr(DuckSession, "rows", noted)
-    assert done(bench.build(how=How(threads=threads)))["big"] == "error"
+    assert done(bench.build(how=BuildOptions(threads=threads)))["big"] == "error"
     monkeypatch.undo()
     assert bench.rows("select any_value(value) from big") == [(1,)]
     assert held(bench) == {"big", "after"}

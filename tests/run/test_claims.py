@@ -11,9 +11,9 @@ import pytest
 
 from tests.projects import Bench, transform, write
 from transformer.errors import Mistakes, TransformError
-from transformer.flows.build import preview
+from transformer.flows.plan import preview
 from transformer.project.paths import Places
-from transformer.request import Ask, Outside
+from transformer.request import Environment, Request
 from transformer.run.claims import _Claim, _Names, is_folding
 
 FILES = {
@@ -66,7 +66,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(root: Path) -> list[TransformError]:
     """What the plan says, and a build: nothing is made then."""
     with pytest.raises(Mistakes) as found:
-        preview(Ask(root), Outside({}))
+        preview(Request(root), Environment({}))
     with pytest.raises(Mistakes) as again:
         Bench(root).build()
     assert [str(e) for e in again.value.errors] == [str(e) for e in found.value.errors]

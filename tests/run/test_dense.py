@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from tests.projects import Bench
-from transformer.plan.check_kinds import Subject, measure
-from transformer.request import How, Report
+from transformer.plan.check_kinds import CheckSubject, measure
+from transformer.request import BuildOptions, Report
 from transformer.run.dense_keys import MANY
 from transformer.steps import Outcome
 
@@ -100,7 +100,7 @@ def test_a_view_is_asked_once(tmp_path: Path) -> None:
 
 def test_a_check_by_itself_counts_by_bits_too(tmp_path: Path) -> None:
     built(tmp_path, "i")
-    report = Bench(tmp_path).build(how=How(actions=frozenset({"check"}), always=True))
+    report = Bench(tmp_path).build(how=BuildOptions(actions=frozenset({"check"}), always=True))
     assert check_of(report).status == "success"
     assert "bitstring_agg" in check_of(report).ran
 
@@ -109,7 +109,7 @@ def test_a_check_by_itself_counts_by_bits_too(tmp_path: Path) -> None:
     "kind", ["tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger"]
 )
 def test_both_ways_of_counting_give_one_figure(kind: str) -> None:
-    made = measure("unique", Subject("numbers", "k", where="k % 3 <> 1"))
+    made = measure("unique", CheckSubject("numbers", "k", where="k % 3 <> 1"))
     assert made.key is not None
     with duckdb.connect() as con:
         con.execute(

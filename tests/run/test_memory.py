@@ -8,7 +8,7 @@ import pytest
 
 from tests.projects import Bench, done
 from transformer.errors import MemoryShortError
-from transformer.request import How
+from transformer.request import BuildOptions
 
 # What needs too much on eight threads, and not on one; and what needs too much in any case.
 SORTED = (
@@ -38,7 +38,7 @@ def test_a_model_that_needs_too_much_at_once_is_built_with_one_thread(
 ) -> None:
     small = {f"models/small_{i}.sql": SMALL for i in range(4)}
     bench.write({"models/big.sql": SORTED, "models/below.sql": BELOW, **small})
-    report = bench.build(how=How(threads=threads))
+    report = bench.build(how=BuildOptions(threads=threads))
     assert report.ok
     assert set(done(report)) == {"big", "below", *(f"small_{i}" for i in range(4))}
     said = "`big` ran out of memory: it is tried again, alone and with one thread"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.projects import write
 from transformer.flows.build import build
-from transformer.request import Ask, How, Outside
+from transformer.request import BuildOptions, Environment, Request
 from transformer.run.context import Event
 
 TABLE = "{{ config(materialized='table') }} "
@@ -21,7 +21,7 @@ def test_the_steps_that_have_ended_are_counted(tmp_path: Path, threads: int) -> 
     files["models/below.sql"] = "select * from bad"
     heard: list[Event] = []
     write(tmp_path, files)
-    build(Ask(tmp_path), How(threads=threads), Outside({}), heard.append)
+    build(Request(tmp_path), BuildOptions(threads=threads), Environment({}), heard.append)
     steps = [event for event in heard if event.action == "build"]
     assert {event.total for event in steps} == {6}
     ended = [event for event in steps if event.kind == "end"]

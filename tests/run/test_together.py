@@ -14,7 +14,7 @@ import pytest
 from tests.projects import Bench, contents, done, environment
 from transformer.engines.duckdb import DuckSession
 from transformer.errors import Fault
-from transformer.request import How
+from transformer.request import BuildOptions
 from transformer.run import transactions
 
 TABLE = "{{ config(materialized='table') }} "
@@ -123,7 +123,7 @@ def test_a_commit_that_fails_is_done_again(
 
     monkeypatch.setattr(DuckSession, "run", failing)
     monkeypatch.setattr(transactions, "_MOST", 5)
-    report = bench.build(how=How(fail_fast=False))
+    report = bench.build(how=BuildOptions(fail_fast=False))
     monkeypatch.undo()
     twice = [
         label for label, n in Counter(o.label for o in report.results.outcomes).items() if n > 1

@@ -15,12 +15,12 @@ from transformer import sources
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.engines import duckdb as engine
 from transformer.errors import Where
-from transformer.names import Name, quoted
+from transformer.names import RelationName, quoted
 from transformer.plan.fingerprint import fingerprint
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Column, Described, Load, Project, SourceTable, Target
-from transformer.run.context import Tools
+from transformer.run.context import RunContext
 from transformer.run.load import load, probe
 from transformer.run.probe import peek, reader
 from transformer.steps import Columns, Outcome, Step
@@ -74,7 +74,7 @@ class Lab:
     @property
     def node(self) -> Node:
         body = SourceBody(self.table)
-        relation = Name("raw", "things")
+        relation = RelationName("raw", "things")
         made = Node("source.raw.things", "source", "raw.things", "", body, relation=relation)
         return made.having(described=body.table.described)
 
@@ -109,7 +109,7 @@ class Lab:
         """Loads once, and looks whether every row is where it should be."""
         self.runs += 1
         state = state_of(self.engine)
-        tools = Tools(
+        tools = RunContext(
             engine=self.engine,
             project=Project(str(self.folder), "lab", Target()),
             places=self.places,
@@ -124,7 +124,9 @@ class Lab:
             retry_rejected=retry,
         )
         node = self.node
-        work = Work(node, fingerprint(node), rows=Name("raw", "things").sql(), checks=checks)
+        work = Work(
+            node, fingerprint(node), rows=RelationName("raw", "things").sql(), checks=checks
+        )
         work = replace(work, full_refresh=full_refresh)
         outcome = load(tools, Step(node.id, "load", node.name, "", work))
         facts = outcome.facts

@@ -13,7 +13,7 @@ import pytest
 from tests.projects import query, transform, write
 from tests.sources.lab import lab
 from transformer.errors import LoadError
-from transformer.landing.counting import Count, count, expected, rows_again
+from transformer.landing.counting import ExpectedRows, count, expected, rows_again
 
 MIB = 1 << 20
 
@@ -158,12 +158,12 @@ def test_quotes_in_the_middle_of_values_are_counted_by_another_reader(tmp_path: 
 
 
 def test_good_rows_are_never_refused_for_their_count(tmp_path: Path) -> None:
-    assert Count(5, 5).misses(4) == 1
-    assert Count(5, 5).misses(6) == 1
-    assert Count(5, 5, lambda: 4).misses(4) == 0
-    assert Count(5, 5, lambda: 4).misses(3) == 2
-    assert Count(5, 5, lambda: 1 << 40).misses(9) == 4
-    assert Count(5, 5, lambda: 0).misses(1) == 0
+    assert ExpectedRows(5, 5).misses(4) == 1
+    assert ExpectedRows(5, 5).misses(6) == 1
+    assert ExpectedRows(5, 5, lambda: 4).misses(4) == 0
+    assert ExpectedRows(5, 5, lambda: 4).misses(3) == 2
+    assert ExpectedRows(5, 5, lambda: 1 << 40).misses(9) == 4
+    assert ExpectedRows(5, 5, lambda: 0).misses(1) == 0
     chance = random.Random(5)
     for number in range(40):
         alphabet = ["a", "b", '"', '""', ",", "\n", "\n\n", " ", "1"]

@@ -16,7 +16,7 @@ import pytest
 from tests.sources.lab import lab
 from transformer.engines import duckdb as engine
 from transformer.errors import LoadError
-from transformer.sources import Request
+from transformer.sources import ReaderRequest
 from transformer.sources._s3 import secret
 
 
@@ -182,7 +182,7 @@ def test_the_keys_of_a_source_count_for_its_bucket_only(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t-s3cr3t")
     with lab(tmp_path, path="s3://lake/a/*.csv") as here, here.engine.session() as session:
         engine.load_extension(session, "httpfs")
-        session.run(secret(Request(here.table, here.places, None), "s3://lake/a/*.csv"))
+        session.run(secret(ReaderRequest(here.table, here.places, None), "s3://lake/a/*.csv"))
         asked = "select name from which_secret('s3://{}/b.csv', 's3')"
         assert session.rows(asked.format("lake")) == [("__source_raw_things",)]
         assert session.rows(asked.format("lake2")) == []

@@ -27,7 +27,7 @@ from tests.sources.lab import Lab, lab
 from tests.sources.test_remote import web
 from transformer.engines import duckdb as engine
 from transformer.errors import LoadError
-from transformer.landing.source_file import Given
+from transformer.landing.source_file import SourceFile
 from transformer.landing.whole import unpacked
 from transformer.run.probe import reader
 
@@ -195,7 +195,7 @@ def test_packed_text_without_room_for_a_copy_is_read_to_its_end_all_the_same(
 ) -> None:
     whole = gzip.compress(_csv()) if ending == "gz" else _zstd(_csv())
     file, copy = tmp_path / f"a.csv.{ending}", tmp_path / "copy"
-    given = Given(0, "a", str(file), {})
+    given = SourceFile(0, "a", str(file), {})
     file.write_bytes(whole)
     assert unpacked(given, copy, 100) == given
     assert not copy.exists()

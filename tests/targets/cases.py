@@ -18,8 +18,16 @@ from tests.servers import receiver
 from transformer.errors import Where
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.delivery import World
-from transformer.sync.sync import Job, Preview, Sent, preview, quarantined, reset, sync
+from transformer.sync.delivery import SyncClock
+from transformer.sync.sync import (
+    SyncJob,
+    SyncPreview,
+    SyncResult,
+    preview,
+    quarantined,
+    reset,
+    sync,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 WHERE = Where("models/_people.yml", 7)
@@ -41,14 +49,14 @@ class Warehouse:
         return self.folder / "warehouse.sync.duckdb"
 
     @property
-    def job(self) -> Job:
+    def job(self) -> SyncJob:
         select = 'select * from "main"."people"'
-        return Job(self.activation, select, self.ledger, Places(self.folder))
+        return SyncJob(self.activation, select, self.ledger, Places(self.folder))
 
     @property
-    def world(self) -> World:
+    def world(self) -> SyncClock:
         seen = self.progress
-        return World(
+        return SyncClock(
             clock=lambda: NOW,
             sleep=self.slept.append,
             chance=lambda: 1.0,
@@ -65,10 +73,10 @@ class Warehouse:
             marks = ", ".join("?" for _ in rows[0])
             self.con.executemany(f"insert into people values ({marks})", rows)
 
-    def sync(self, **given: bool) -> Sent:
+    def sync(self, **given: bool) -> SyncResult:
         return sync(self.job, self.con, self.world, **given)
 
-    def preview(self, **given: bool) -> Preview:
+    def preview(self, **given: bool) -> SyncPreview:
         return preview(self.job, self.con, **given)
 
     def reset(self) -> None:

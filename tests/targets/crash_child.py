@@ -11,8 +11,8 @@ import duckdb
 from transformer.errors import Where
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.delivery import World
-from transformer.sync.sync import Job, sync
+from transformer.sync.delivery import SyncClock
+from transformer.sync.sync import SyncJob, sync
 
 
 def main() -> None:
@@ -28,10 +28,10 @@ def main() -> None:
         mode=given["mode"],
         batch_size=given["batch_size"],
     )
-    job = Job(activation, "select * from people", folder / "w.sync.duckdb", Places(folder))
+    job = SyncJob(activation, "select * from people", folder / "w.sync.duckdb", Places(folder))
     with duckdb.connect(str(folder / "w.duckdb"), read_only=True) as con:
         print("ready", flush=True)
-        sync(job, con, World(on_progress=lambda done, _: print(done, flush=True)))
+        sync(job, con, SyncClock(on_progress=lambda done, _: print(done, flush=True)))
     print("done", flush=True)
 
 

@@ -15,7 +15,7 @@ from tests.targets.cases import NOW, PLACES, WHERE, Place, Warehouse, warehouse
 from transformer import targets
 from transformer.errors import ConfigError, TransformError
 from transformer.project.paths import Places
-from transformer.targets import Shape, To, find, kinds
+from transformer.targets import BatchShape, TargetRequest, find, kinds
 
 OURS = tuple(
     sorted(p.stem for p in Path(targets.__file__).parent.glob("*.py") if not p.stem.startswith("_"))
@@ -210,8 +210,8 @@ def test_no_secret_is_shown_or_kept(case: Case) -> None:
     case.home.sync()
     if not case.place.secret:
         pytest.skip("a place of this kind has no secret")
-    shape = Shape("people_out", "upsert", ("id",), pa.schema([("id", pa.int32())]))
-    to = To(case.place.options, shape, Places(case.home.folder), WHERE, lambda: NOW)
+    shape = BatchShape("people_out", "upsert", ("id",), pa.schema([("id", pa.int32())]))
+    to = TargetRequest(case.place.options, shape, Places(case.home.folder), WHERE, lambda: NOW)
     session = find(case.home.activation.kind).connect(to)
     assert case.place.secret not in repr(session) + repr(to) + session.label
     session.close()

@@ -13,7 +13,7 @@ import pytest
 from tests.postgres import new_database
 from tests.targets.cases import WHERE, Warehouse, warehouse
 from transformer.errors import ActivateError
-from transformer.sync.delivery import World
+from transformer.sync.delivery import SyncClock
 from transformer.sync.sync import sync
 
 
@@ -177,7 +177,7 @@ def test_a_lost_connection_is_made_anew(home: Warehouse, url: str) -> None:
         if len(seen) == 2:
             ask(url, cut + "'transformer' and datname = current_database()")
 
-    done = sync(home.job, home.con, World(world.clock, world.sleep, world.chance, after))
+    done = sync(home.job, home.con, SyncClock(world.clock, world.sleep, world.chance, after))
     assert done.sent == 10
     assert home.slept == [0.5]
     assert ask(url, "select count(*) from people") == [(10,)]

@@ -17,7 +17,7 @@ from transformer.artifacts.manifest import criteria, whole
 from transformer.compile.dbt.words import DBT_VERSION
 from transformer.compile.nodes import Graph
 from transformer.project.values import Freshness, Project
-from transformer.request import Ask, Outside
+from transformer.request import Environment, Request
 
 _SCHEMA = "https://schemas.getdbt.com/dbt/{}.json"
 # What dbt calls the thread of a node.
@@ -35,7 +35,7 @@ def timing(moment: str) -> list[dict[str, str]]:
     return [{"name": n, "started_at": moment, "completed_at": moment} for n in names]
 
 
-class Call(Struct, frozen=True):
+class Invocation(Struct, frozen=True):
     """One call of the tool: which command, when, with what."""
 
     command: str
@@ -57,7 +57,7 @@ class Call(Struct, frozen=True):
         }
 
 
-def manifest(graph: Graph, project: Project, call: Call) -> dict[str, Any]:
+def manifest(graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
     """The whole project by ids."""
     return {
         "metadata": {
@@ -73,7 +73,7 @@ def manifest(graph: Graph, project: Project, call: Call) -> dict[str, Any]:
     }
 
 
-class Held(Struct, frozen=True):
+class CatalogColumn(Struct, frozen=True):
     """A column of a relation as the warehouse holds it."""
 
     database: str
@@ -97,9 +97,11 @@ _NO_STATS = {
 }
 
 
-def catalog(graph: Graph, project: Project, held: Sequence[Held], call: Call) -> dict[str, Any]:
+def catalog(
+    graph: Graph, project: Project, held: Sequence[CatalogColumn], call: Invocation
+) -> dict[str, Any]:
     """What the warehouse holds of the project's relations: their columns and comments."""
-    found: dict[tuple[str, str, str], list[Held]] = {}
+    found: dict[tuple[str, str, str], list[CatalogColumn]] = {}
     for each in held:
         key = (each.database.lower(), each.schema.lower(), each.table.lower())
         found.setdefault(key, []).append(each)
@@ -115,7 +117,7 @@ def catalog(graph: Graph, project: Project, held: Sequence[Held], call: Call) ->
     return {"metadata": call.metadata("catalog/v1"), **made, "errors": None}
 
 
-def _relation(node_id: str, columns: Sequence[Held]) -> dict[str, Any]:
+def _relation(node_id: str, columns: Sequence[CatalogColumn]) -> dict[str, Any]:
     first = columns[0]
     return {
         "metadata": {
@@ -140,7 +142,7 @@ def _relation(node_id: str, columns: Sequence[Held]) -> dict[str, Any]:
     }
 
 
-class Aged(Struct, frozen=True):
+class SourceAge(Struct, frozen=True):
     """How old a source is: `status` is pass, warn, error, or runtime error with its `error`."""
 
     id: str
@@ -158,7 +160,7 @@ class Aged(Struct, frozen=True):
         return max(0.0, self.at.timestamp() - (self.newest or 0.0))
 
 
-def sources(found: Sequence[Aged], call: Call, seconds: float) -> dict[str, Any]:
+def sources(found: Sequence[SourceAge], call: Invocation, seconds: float) -> dict[str, Any]:
     """`sources.json`."""
     return {
         "metadata": call.metadata("sources/v3"),
@@ -167,7 +169,7 @@ def sources(found: Sequence[Aged], call: Call, seconds: float) -> dict[str, Any]
     }
 
 
-def _aged(each: Aged) -> dict[str, Any]:
+def _aged(each: SourceAge) -> dict[str, Any]:
     if each.status == "runtime error":
         return {"unique_id": each.id, "error": each.error, "status": each.status}
     newest, rule = datetime.fromtimestamp(each.newest or 0.0, UTC), each.rule
@@ -189,7 +191,7 @@ def _aged(each: Aged) -> dict[str, Any]:
 _CUSTOM = "DBT_ENV_CUSTOM_ENV_"
 
 
-def call_of(ask: Ask, outside: Outside) -> Call:
+def call_of(ask: Request, outside: Environment) -> Invocation:
     """This call of the tool; what it was asked, unless a secret is in it."""
     asked = {
         "vars": dict(ask.vars),
@@ -208,10 +210,10 @@ def call_of(ask: Ask, outside: Outside) -> Call:
         for name, value in outside.env.items()
         if name.startswith(_CUSTOM) and not any(s in value for s in outside.secrets if s)
     }
-    return Call(ask.command, outside.clock(), outside.invocation, args, env)
+    return Invocation(ask.command, outside.clock(), outside.invocation, args, env)
 
 
-def manifest_now(graph: Graph, project: Project, call: Call) -> dict[str, Any]:
+def manifest_now(graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
     """The manifest as plain values, as one that was read is."""
     made: dict[str, Any] = json.loads(json.dumps(manifest(graph, project, call), default=plain))
     return made

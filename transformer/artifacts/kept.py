@@ -7,8 +7,8 @@ from typing import Any
 
 from transformer.compile.dbt.facts import files
 from transformer.compile.nodes import Graph
-from transformer.plan.select.resources import Thing, kept_id, kept_needs, kept_thing
-from transformer.project.values import Kept, Project
+from transformer.plan.select.resources import Resource, kept_id, kept_needs, kept_thing
+from transformer.project.values import ArtifactOnly, Project
 
 Facts = dict[str, Any]
 _MANY = {
@@ -33,7 +33,7 @@ def every_kept(project: Project, graph: Graph, moment: float) -> Facts:
 
 
 def _kept(
-    kept: Kept, project: Project, needs: Mapping[str, tuple[str, ...]], moment: float
+    kept: ArtifactOnly, project: Project, needs: Mapping[str, tuple[str, ...]], moment: float
 ) -> Facts:
     thing = kept_thing(kept, project.name, needs.get(kept_id(kept, project.name), ()))
     place = files(kept.where.path, kept.package, project)
@@ -67,7 +67,7 @@ def _kept(
     return {**_OWN[kept.kind](content, config, thing), **common}
 
 
-def _exposure(content: Facts, config: Facts, thing: Thing) -> Facts:
+def _exposure(content: Facts, config: Facts, thing: Resource) -> Facts:
     return {
         "type": str(content.get("type") or "dashboard").lower(),
         "owner": content.get("owner") or {},
@@ -83,7 +83,7 @@ def _exposure(content: Facts, config: Facts, thing: Thing) -> Facts:
     }
 
 
-def _metric(content: Facts, config: Facts, thing: Thing) -> Facts:
+def _metric(content: Facts, config: Facts, thing: Resource) -> Facts:
     return {
         "label": content.get("label") or thing.name,
         "type": str(content.get("type") or "simple"),
@@ -125,7 +125,7 @@ def _filter(written: Any) -> Facts | None:
     return {"where_filters": [{"where_sql_template": str(text)} for text in each]}
 
 
-def _semantic_model(content: Facts, config: Facts, _: Thing) -> Facts:
+def _semantic_model(content: Facts, config: Facts, _: Resource) -> Facts:
     keys = ("model", "entities", "dimensions", "measures", "defaults", "label", "primary_entity")
     return {
         **{key: content[key] for key in keys if key in content},
@@ -138,7 +138,7 @@ def _semantic_model(content: Facts, config: Facts, _: Thing) -> Facts:
     }
 
 
-def _saved_query(content: Facts, config: Facts, thing: Thing) -> Facts:
+def _saved_query(content: Facts, config: Facts, thing: Resource) -> Facts:
     asked = content.get("query_params") or {}
     where = asked.get("where")
     return {
@@ -170,7 +170,7 @@ def _saved_query(content: Facts, config: Facts, thing: Thing) -> Facts:
     }
 
 
-def _unit_test(content: Facts, _: Facts, __: Thing) -> Facts:
+def _unit_test(content: Facts, _: Facts, __: Resource) -> Facts:
     keys = ("input", "rows", "format", "fixture")
     return {
         "model": str(content.get("model") or ""),
@@ -184,7 +184,7 @@ def _unit_test(content: Facts, _: Facts, __: Thing) -> Facts:
     }
 
 
-_OWN: Mapping[str, Callable[[Facts, Facts, Thing], Facts]] = {
+_OWN: Mapping[str, Callable[[Facts, Facts, Resource], Facts]] = {
     "exposure": _exposure,
     "metric": _metric,
     "semantic_model": _semantic_model,

@@ -13,7 +13,7 @@ from transformer.compile.dbt.facts import constraint_facts, files, within
 from transformer.compile.dbt.graph import graph_facts, short_name
 from transformer.compile.dbt.surface import GRAPH
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
-from transformer.plan.select.resources import Thing, Things, things
+from transformer.plan.select.resources import Resource, Resources, things
 from transformer.project.values import CheckSpec, Described, Freshness, MacroFile, Project
 
 Facts = dict[str, Any]
@@ -101,7 +101,7 @@ def flat(graph: Graph, project: Project, moment: float) -> Facts:
     return {name: facts[name] for name in GRAPH}
 
 
-def _maps(found: Things, ids: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def _maps(found: Resources, ids: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     known = set(ids)
     above = {
         i: [n for n in found.by_id[i].needs if n in known] if i in found.by_id else [] for i in ids
@@ -121,7 +121,7 @@ def _groups(nodes: Mapping[str, Facts]) -> dict[str, list[str]]:
     return made
 
 
-def _node(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
+def _node(node: Node, facts: Facts, found: Resources, project: Project) -> Facts:
     """A model, seed, snapshot or test with all that its schema asks for."""
     config = facts.get("config") or {}
     kind = facts["resource_type"]
@@ -163,7 +163,7 @@ def _node(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
     return made
 
 
-def _compiled(node: Node, facts: Facts, found: Things) -> Facts:
+def _compiled(node: Node, facts: Facts, found: Resources) -> Facts:
     """What is known of a query."""
     refs, sources = references(node.needs, node.package or found.root, found)
     body = node.body
@@ -182,7 +182,7 @@ def _compiled(node: Node, facts: Facts, found: Things) -> Facts:
     }
 
 
-def _source(node: Node, facts: Facts, found: Things, project: Project) -> Facts:
+def _source(node: Node, facts: Facts, found: Resources, project: Project) -> Facts:
     rule = getattr(getattr(node.body, "table", None), "freshness", None)
     return {
         **facts,
@@ -272,7 +272,7 @@ def _after(seconds: int | None) -> Facts:
     return {"count": max(1, round(seconds / 60)), "period": "minute"}
 
 
-def _places(node: Node, thing: Thing, project: Project) -> Facts:
+def _places(node: Node, thing: Resource, project: Project) -> Facts:
     """Files as dbt names them: from the package's own folder."""
     written = node.described.where.path if node.described.where else ""
     package = node.package or project.name
@@ -345,7 +345,7 @@ def _written_version(node: Node) -> Any:
 
 
 def references(
-    needs: Sequence[str], package: str, found: Things
+    needs: Sequence[str], package: str, found: Resources
 ) -> tuple[list[Facts], list[list[str]]]:
     """What a node of the package reads, by the words of `ref` and `source`."""
     refs: list[Facts] = []

@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from transformer.artifacts.documents import THREAD, Call, moment_of, timing
+from transformer.artifacts.documents import THREAD, Invocation, moment_of, timing
 from transformer.artifacts.kept import every_kept
 from transformer.compile.dbt.graph import full_name, node_facts
 from transformer.compile.dbt.operations import hook_facts, hook_id
-from transformer.compile.dbt.runtime import Record
+from transformer.compile.dbt.runtime import AttributeRecord
 from transformer.compile.nodes import Graph
 from transformer.plan.select.resources import things
 from transformer.project.values import Project
@@ -35,7 +35,7 @@ _PASSED_OVER = ("exposure", "saved_query")
 _NOT_MADE = ("error", "fail", "skipped")
 
 
-class Done(Struct, frozen=True):
+class RunRecord(Struct, frozen=True):
     """What a run did. `chosen` are the ids of what was asked for; None means everything."""
 
     plan: Plan = Plan()
@@ -43,7 +43,9 @@ class Done(Struct, frozen=True):
     chosen: frozenset[str] | None = None
 
 
-def run_results(done: Done, graph: Graph, project: Project, call: Call) -> dict[str, Any]:
+def run_results(
+    done: RunRecord, graph: Graph, project: Project, call: Invocation
+) -> dict[str, Any]:
     """How every step ended, checks inside steps included."""
     results = done.results
     told = [*_told(done.plan, results)]
@@ -73,7 +75,7 @@ def _told(plan: Plan, results: Results) -> Iterator[Outcome]:
                 yield Outcome(each.id, "check", each.label, "skipped")
 
 
-def _hook_result(outcome: Outcome, call: Call) -> dict[str, Any]:
+def _hook_result(outcome: Outcome, call: Invocation) -> dict[str, Any]:
     status = str(outcome.status)
     return {
         **_entry(outcome.id, status, call),
@@ -87,7 +89,7 @@ def _hook_result(outcome: Outcome, call: Call) -> dict[str, Any]:
 
 
 def _passed_over(
-    done: Done, graph: Graph, project: Project, call: Call
+    done: RunRecord, graph: Graph, project: Project, call: Invocation
 ) -> Iterator[dict[str, Any]]:
     """The exposures and saved queries that `build` comes by: there is nothing to do for them."""
     if call.command != "build" or not any(k.kind in _PASSED_OVER for k in project.kept):
@@ -105,7 +107,7 @@ def _stops(outcome: Outcome) -> bool:
     return outcome.status == "error" or (outcome.status == "skipped" and bool(outcome.message))
 
 
-def _entry(unique_id: str, status: str, call: Call) -> dict[str, Any]:
+def _entry(unique_id: str, status: str, call: Invocation) -> dict[str, Any]:
     """A result of something that is no relation."""
     return {
         "status": status,
@@ -123,7 +125,7 @@ def _entry(unique_id: str, status: str, call: Call) -> dict[str, Any]:
     }
 
 
-def _result(outcome: Outcome, graph: Graph, project: Project, call: Call) -> dict[str, Any]:
+def _result(outcome: Outcome, graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
     node = graph[outcome.id]
     check = outcome.action == "check"
     code = outcome.compiled or node.code
@@ -159,7 +161,7 @@ def _message(outcome: Outcome, failures: int | None) -> str | None:
     return outcome.message or "OK" if outcome.action != "check" else None
 
 
-def end_words(done: Done, graph: Graph, project: Project, call: Call) -> dict[str, Any]:
+def end_words(done: RunRecord, graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
     """What `on-run-end` may ask for: `results`, and the schemas that were built in."""
     every = run_results(done, graph, project, call)["results"]
     # As in dbt: of hooks only those that failed.
@@ -177,7 +179,9 @@ def end_words(done: Done, graph: Graph, project: Project, call: Call) -> dict[st
     others = _others(graph, project, call, entries)
     return {
         "results": [
-            Record({**each, "node": Record(_facts(each["unique_id"], graph, project, others))})
+            AttributeRecord(
+                {**each, "node": AttributeRecord(_facts(each["unique_id"], graph, project, others))}
+            )
             for each in entries
         ],
         "schemas": list(dict.fromkeys(schema for _, schema in places)),
@@ -186,7 +190,7 @@ def end_words(done: Done, graph: Graph, project: Project, call: Call) -> dict[st
 
 
 def _others(
-    graph: Graph, project: Project, call: Call, entries: Sequence[Mapping[str, Any]]
+    graph: Graph, project: Project, call: Invocation, entries: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, Any]:
     """The facts of what is no node of the graph, by id, where any of it has a result."""
     if all(each["unique_id"] in graph.nodes for each in entries):

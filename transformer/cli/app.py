@@ -10,8 +10,8 @@ import typer
 
 from transformer import __version__
 from transformer.cli import building, dbt, looking, quarantine
-from transformer.cli.argv import Words
-from transformer.cli.guard import State
+from transformer.cli.argv import CommandGroup
+from transformer.cli.guard import GlobalOptions
 
 _COMMANDS = (
     looking.init,
@@ -68,7 +68,7 @@ def _main(
         bool, typer.Option("--debug", "-d", help="Show where in the tool an error comes from")
     ] = False,
 ) -> None:
-    State.debug = debug
+    GlobalOptions.debug = debug
     if version:
         typer.echo(f"transform {__version__}")
         raise typer.Exit
@@ -81,7 +81,7 @@ def _made(*commands: Callable[..., None], groups: bool) -> typer.Typer:
 
         Example: transform init shop && cd shop && transform build
         """,
-        cls=Words,
+        cls=CommandGroup,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,  # rich's help costs a third of a second at every start

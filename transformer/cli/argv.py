@@ -66,7 +66,7 @@ SILENT: Mapping[str, bool] = {
 }
 
 
-class Words(TyperGroup):
+class CommandGroup(TyperGroup):
     """The group of all commands, which reads its words in dbt's way too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transformer.cli.guard import State, asked, guarded, state_is_target
+from transformer.cli.guard import GlobalOptions, asked, guarded, state_is_target
 from transformer.cli.options import (
     DryRun,
     Exclude,
@@ -23,7 +23,7 @@ from transformer.errors import UsageError
 
 if TYPE_CHECKING:
     from transformer.cli.console import Console
-    from transformer.request import Ask, How, Outside, Report
+    from transformer.request import BuildOptions, Environment, Report, Request
 
 # What each command does of all that a build does.
 ACTIONS = {
@@ -44,17 +44,17 @@ def built(command: str, actions: str, console: Console, words: dict[str, Any]) -
 
 
 def build_as(
-    ask: Ask, outside: Outside, actions: str, console: Console, words: dict[str, Any]
+    ask: Request, outside: Environment, actions: str, console: Console, words: dict[str, Any]
 ) -> int:
     """Builds what is asked for, and tells what came of it."""
     from transformer.cli.report import show_report
-    from transformer.request import How
+    from transformer.request import BuildOptions
     from transformer.steps import EVERYTHING
     from transformer.workspace.last_build import unchanged
 
-    said = {**State.common, **words}
+    said = {**GlobalOptions.common, **words}
     wanted = EVERYTHING if actions == "*" else frozenset(actions.split())
-    how = How(
+    how = BuildOptions(
         actions=wanted,  # type: ignore[arg-type]
         always=actions != "*",
         threads=said.get("threads"),
@@ -71,7 +71,7 @@ def build_as(
     return 0 if report.ok else 1
 
 
-def _built(ask: Ask, how: How, outside: Outside, console: Console) -> Report:
+def _built(ask: Request, how: BuildOptions, outside: Environment, console: Console) -> Report:
     from transformer.flows.build import build
 
     with console.watch() as watcher:
@@ -170,10 +170,10 @@ def seed(
 def show_selected(console: Console, words: dict[str, Any], kinds: tuple[str, ...]) -> None:
     """Shows the first rows of what is chosen."""
     from transformer.cli.report import show_found
-    from transformer.flows.look import Wanted, selected
+    from transformer.flows.look import ShowRequest, selected
 
     ask, outside = asked("show", console, words)
-    show_found(selected(ask, outside, Wanted(limit=5), kinds), console)
+    show_found(selected(ask, outside, ShowRequest(limit=5), kinds), console)
 
 
 @guarded
@@ -284,7 +284,7 @@ def clone(
     from transformer.flows.clone import cloned
 
     ask, outside = asked("clone", console, {**locals(), "defer": True})
-    said = {**State.common, "project_dir": project_dir}
+    said = {**GlobalOptions.common, "project_dir": project_dir}
     if state_is_target(said, ask.root, outside.env):
         raise UsageError("nothing can be cloned to itself", hint="name another folder: `--state`")
     made = cloned(ask, outside, wait)

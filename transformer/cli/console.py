@@ -176,9 +176,9 @@ class Console(Struct):
         for row in table_lines(outcome.sample, indent=10):
             self.say(row)
 
-    def watch(self) -> Watcher:
+    def watch(self) -> StepPrinter:
         """Shows events as they come."""
-        return Watcher(self)
+        return StepPrinter(self)
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -193,7 +193,7 @@ def _shown(control: re.Match[str]) -> str:
     return f"\\x{ord(control[0]):02x}"
 
 
-class Watcher:
+class StepPrinter:
     """Prints a line for every step that ends, and keeps a bar at the bottom while work goes on."""
 
     def __init__(self, console: Console) -> None:
@@ -203,7 +203,7 @@ class Watcher:
         # Steps end on several threads.
         self.guard = threading.Lock()
 
-    def __enter__(self) -> Watcher:
+    def __enter__(self) -> StepPrinter:
         terminal = self.console.terminal
         if terminal is not None and terminal.is_terminal and not self.console.json:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

@@ -27,10 +27,10 @@ from transformer.errors import (
 if TYPE_CHECKING:
     from transformer.cli.console import Console
     from transformer.plan.select.selection import Selection
-    from transformer.request import Ask, Outside
+    from transformer.request import Environment, Request
 
 
-class State:
+class GlobalOptions:
     """What the words before the command say."""
 
     debug = False
@@ -44,8 +44,8 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         shared = {**COMMON, **SELECTING}
-        State.common = {name: kwargs.pop(name) for name in shared if name in kwargs}
-        State.debug = State.debug or bool(State.common.get("trace"))
+        GlobalOptions.common = {name: kwargs.pop(name) for name in shared if name in kwargs}
+        GlobalOptions.debug = GlobalOptions.debug or bool(GlobalOptions.common.get("trace"))
         console = _console(as_json=bool(kwargs.get("as_json")))
         raise typer.Exit(_ended(lambda: command(*args, **kwargs, console=console), console))
 
@@ -74,7 +74,7 @@ def _console(*, as_json: bool) -> Console:
             if outcome.bad:
                 loud.failure(outcome)
 
-    quiet, color = bool(State.common.get("quiet")), State.common.get("colors")
+    quiet, color = bool(GlobalOptions.common.get("quiet")), GlobalOptions.common.get("colors")
     if quiet:
         return Quiet(sys.stdout, io.StringIO(), json=as_json, color=color)
     return Console(sys.stdout, sys.stderr, json=as_json, color=color)
@@ -116,7 +116,7 @@ def _stopped(console: Console) -> int:
 
 def _trace(console: Console) -> None:
     """With --debug, where in the tool the error comes from; secrets are hidden in it too."""
-    if State.debug:
+    if GlobalOptions.debug:
         console.say(traceback.format_exc())
 
 
@@ -138,12 +138,12 @@ def _without_console(command: Callable[..., Any]) -> inspect.Signature:
     return given.replace(parameters=kept, return_annotation=None)
 
 
-def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, Outside]:
+def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Request, Environment]:
     """What the words of a command ask for, and the outside they are asked in."""
     from transformer.project.form import is_dbt_project
-    from transformer.request import Ask, Outside
+    from transformer.request import Environment, Request
 
-    said = {**State.common, **words}
+    said = {**GlobalOptions.common, **words}
     root = (said.get("project_dir") or Path()).resolve()
     profiles = said.get("profiles_dir")
     env = dict(os.environ)
@@ -154,7 +154,7 @@ def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, O
         console.say(SAME_FOLDER.format(said["state"]))
     if said.get("defer") and elsewhere is None:
         raise UsageError("`--defer` needs `--state FOLDER`")
-    ask = Ask(
+    ask = Request(
         root=root,
         target=said.get("target"),
         vars=mapped(said.get("variables"), "--vars"),
@@ -178,7 +178,7 @@ def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Ask, O
             told.add(text)
             console.say(text)
 
-    return ask, Outside(env, secrets=console.secrets, say=say)
+    return ask, Environment(env, secrets=console.secrets, say=say)
 
 
 SAME_FOLDER = (
@@ -215,7 +215,7 @@ def _folder(root: Path, given: Path | None) -> Path | None:
 
 
 def _only(said: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
-    from transformer.plan.select.selection import Earlier, Selection
+    from transformer.plan.select.selection import EarlierRun, Selection
 
     state = _folder(root, said.get("state"))
     here = _target(root, env)
@@ -224,7 +224,7 @@ def _only(said: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
         kinds=_words(said.get("kinds")),
         not_kinds=_words(said.get("not_kinds")),
         indirect=said.get("indirect") or "eager",
-        earlier=_earlier(state, here) if state else Earlier(),
+        earlier=_earlier(state, here) if state else EarlierRun(),
     )
 
 

@@ -59,7 +59,7 @@ def plan(
     Example: `transform plan`
     """
     from transformer.cli.report import show_plan
-    from transformer.flows.build import preview
+    from transformer.flows.plan import preview
 
     ask, outside = asked("plan", console, locals())
     _, made = preview(ask, outside)
@@ -175,13 +175,13 @@ def show(
     Example: `transform show customers --limit 10`
     """
     from transformer.cli.report import show_found, show_rows, show_values
-    from transformer.flows.look import Wanted, selected, shown
+    from transformer.flows.look import ShowRequest, selected, shown
 
     if sum(map(bool, (name, failures, inline, plain, select))) != 1:
         raise UsageError("say one of: a name, --select, --failures or --inline")
     ask, outside = asked("show", console, locals())
     most = None if limit < 0 else limit
-    wanted = Wanted(name, failures, inline or plain, most, plain=bool(plain))
+    wanted = ShowRequest(name, failures, inline or plain, most, plain=bool(plain))
     if output == "json" and not failures:
         show_values(selected(ask, outside, wanted), console)
     elif not select:

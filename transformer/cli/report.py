@@ -15,11 +15,11 @@ from transformer.steps import Outcome, Plan, Sample
 _STRICT = "a warning is a failure: --warn-error"
 
 if TYPE_CHECKING:
-    from transformer.artifacts.documents import Aged
-    from transformer.flows.look import Rows
-    from transformer.plan.select.resources import Thing
+    from transformer.artifacts.documents import SourceAge
+    from transformer.flows.look import ShownRows
+    from transformer.plan.select.resources import Resource
     from transformer.request import Report
-    from transformer.sync.sync import Preview
+    from transformer.sync.sync import SyncPreview
 
 
 def show_report(report: Report, console: Console, command: str) -> None:
@@ -237,7 +237,7 @@ _LISTED = ("alias", "name", "source_name", "resource_type", "package_name", "dep
 _WITH_PREFIX = ("source", "exposure", "metric", "semantic_model", "saved_query", "unit_test")
 
 
-def listed_as(thing: Thing, form: str) -> str:
+def listed_as(thing: Resource, form: str) -> str:
     """A line of `ls`: the `name`, the `path`, or the `selector` that finds just this."""
     if form == "path":
         return thing.path
@@ -264,7 +264,7 @@ def listed_facts(facts: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any
     return found
 
 
-def show_found(found: Sequence[Rows], console: Console) -> None:
+def show_found(found: Sequence[ShownRows], console: Console) -> None:
     """Rows as tables, under their names where there are several."""
     for each in found:
         if len(found) > 1:
@@ -273,21 +273,21 @@ def show_found(found: Sequence[Rows], console: Console) -> None:
         show_rows(Sample(tuple(each.columns), rows), console)
 
 
-def show_values(found: Iterable[Rows], console: Console) -> None:
+def show_values(found: Iterable[ShownRows], console: Console) -> None:
     """Rows as JSON, in the form that `dbt show --output json` has."""
     for each in found:
         rows = [dict(zip(each.columns, row, strict=True)) for row in each.rows]
         console.json_data({"node": each.name, "show": rows}, indent=2)
 
 
-def show_ages(found: Iterable[Aged], console: Console) -> None:
+def show_ages(found: Iterable[SourceAge], console: Console) -> None:
     """How old sources are, a line for each."""
     for each in found:
         shown = each.error or ("no rows" if each.newest is None else age(int(each.age)))
         console.say(f"{each.status:<10}{each.name:<36}{shown}")
 
 
-def show_preview(name: str, preview: Preview, console: Console) -> None:
+def show_preview(name: str, preview: SyncPreview, console: Console) -> None:
     """What an activation would send: counts, and some rows of each class."""
     counts = {k: getattr(preview, k) for k in ("added", "changed", "removed", "unchanged")}
     if console.json:

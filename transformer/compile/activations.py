@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from transformer.compile.namespace import Index
+from transformer.compile.namespace import Namespace
 from transformer.compile.nodes import ActivationBody, Node
 from transformer.errors import GraphError, did_you_mean
 from transformer.project.values import Activation
 
 
-def activation_node(activation: Activation, index: Index) -> Node:
+def activation_node(activation: Activation, index: Namespace) -> Node:
     """The node of an activation. Raises GraphError where there is nothing to send."""
     found = index.nodes.get(activation.model)
     if found is None:

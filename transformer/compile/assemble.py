@@ -15,17 +15,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.compile.checks import late_query
-from transformer.compile.context import Trace
+from transformer.compile.context import RenderTrace
 from transformer.compile.dbt.operations import hook_facts
 from transformer.compile.hooks import hook_statements
 from transformer.compile.macro_calls import call_materialization, call_strategy
 from transformer.compile.models import code_of, rendered_now
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SnapshotBody
-from transformer.compile.rendering import Parent, finish, resolve
+from transformer.compile.rendering import EphemeralParent, finish, resolve
 from transformer.compile.scope import Query, Scope
 from transformer.compile.snapshots import snapshot_now
 from transformer.compile.sql.volatility import relative_files
-from transformer.compile.time_ranges import Span
+from transformer.compile.time_ranges import TimeRange
 from transformer.compile.unit_tests import unit_query
 from transformer.errors import TransformError, Where
 from transformer.project.values import Hook
@@ -37,14 +37,14 @@ OVER = "view over"
 Queries = tuple[Query, Query | None]
 
 
-class Finished(Struct, frozen=True):
+class AssembledGraph(Struct, frozen=True):
     """The graph with its queries, and the texts of ephemeral models without their own parents."""
 
     graph: Graph
     texts: Mapping[str, str]
 
 
-def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> Finished:
+def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> AssembledGraph:
     """Every query with its ephemeral parents put in; parents come first in the graph's order."""
     nodes: dict[str, Node] = {}
     texts: dict[str, str] = {}
@@ -60,12 +60,12 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
             if any(nodes[each].late for each in chain):
                 made = _late(node, whole, scope)
             elif texts.keys() >= set(chain):  # else a parent has a mistake, which is told of
-                parents = [Parent(graph[e].name, texts[e], said[e]) for e in chain]
+                parents = [EphemeralParent(graph[e].name, texts[e], said[e]) for e in chain]
                 made = _with_query(node, whole, increment, parents, scope)
         elif isinstance(node.body, CheckBody) and _on_late(node.body, nodes):
             made = node.having(body=replace(node.body, late=True))
         nodes[node.id] = made
-    return Finished(Graph(nodes), texts)
+    return AssembledGraph(Graph(nodes), texts)
 
 
 def _on_late(body: CheckBody, nodes: Mapping[str, Node]) -> bool:
@@ -100,7 +100,7 @@ def _with_query(
     node: Node,
     whole: Query,
     increment: Query | None,
-    parents: list[Parent],
+    parents: list[EphemeralParent],
     scope: Scope,
 ) -> Node:
     body = node.body
@@ -128,7 +128,7 @@ def kept(node: Node, body: ModelBody, query: Compiled) -> Node:
     return node.having(body=replace(body, config=config), options=options)
 
 
-def _compiled(node: Node, query: Query, parents: list[Parent], scope: Scope) -> Compiled:
+def _compiled(node: Node, query: Query, parents: list[EphemeralParent], scope: Scope) -> Compiled:
     compiled = finish(query, node.path, _template(node, query), parents)
     files = dict.fromkeys(query.trace.macros.values())
     called = {path: scope.library.texts.get(path, "") for path in files}
@@ -153,7 +153,7 @@ def ephemeral_chain(needs: Iterable[str], graph: Graph) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-class Late(Struct, frozen=True):
+class LateRendering(Struct, frozen=True):
     """Makes late nodes, while the build goes on."""
 
     graph: Graph
@@ -161,7 +161,7 @@ class Late(Struct, frozen=True):
     texts: Mapping[str, str]
     facts: Callable[[], dict[str, Any]]
 
-    def of(self, chosen: Iterable[str]) -> Late:
+    def of(self, chosen: Iterable[str]) -> LateRendering:
         """The same for a run of what is chosen, which templates may ask for."""
         world = dataclasses.replace(self.scope.world, selected=tuple(sorted(chosen)))
         return replace(self, scope=replace(self.scope, world=world))
@@ -199,7 +199,7 @@ class Late(Struct, frozen=True):
             return self.graph
         return Graph({**self.graph.nodes, on: self.made(self.graph[on], warehouse)})
 
-    def batch(self, node: Node, warehouse: Any, batch: Span, *, incremental: bool) -> Node:
+    def batch(self, node: Node, warehouse: Any, batch: TimeRange, *, incremental: bool) -> Node:
         """A microbatch model with the query of one batch."""
         made = replace(self, scope=replace(self.scope, batch=batch))
         return made.made(node, warehouse, incremental=incremental)
@@ -225,7 +225,7 @@ class Late(Struct, frozen=True):
         """The SQL of a hook of the whole build, which may ask for more words. Raises
         TransformError."""
         facts = hook_facts(hook, self.scope.index.project, self.scope.target)
-        session = self.asking(warehouse).session(Trace(), hook.package, node=facts)
+        session = self.asking(warehouse).session(RenderTrace(), hook.package, node=facts)
         session.context.update(words)
         try:
             return session.render(hook.text, hook.where.path)
@@ -235,17 +235,17 @@ class Late(Struct, frozen=True):
     def inline(self, text: str, warehouse: Any) -> str:
         """A query that was written on the command line, with its ephemeral parents. Without a
         warehouse it may ask nothing. Raises TransformError."""
-        scope, trace = (self.asking(warehouse) if warehouse else self.scope), Trace()
+        scope, trace = (self.asking(warehouse) if warehouse else self.scope), RenderTrace()
         rendered = scope.session(trace).render(text, "--inline")
         query = resolve(rendered, scope, trace, lambda _: Where("--inline", 1, 1, 1, text))
         return finish(query, "--inline", "", self._parents(query.needs, scope)).text
 
-    def _parents(self, needs: Iterable[str], scope: Scope) -> list[Parent]:
+    def _parents(self, needs: Iterable[str], scope: Scope) -> list[EphemeralParent]:
         made = []
         for each in ephemeral_chain(needs, self.graph):
             parent = self.graph[each]
             text = self.texts.get(each)
             if text is None:
                 text = finish(rendered_now(parent, scope), parent.path, "", ()).text
-            made.append(Parent(parent.name, text))
+            made.append(EphemeralParent(parent.name, text))
         return made

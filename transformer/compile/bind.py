@@ -29,21 +29,21 @@ from transformer.compile.nodes import (
     record_type,
 )
 from transformer.errors import Fault, SqlError, TransformError, Where, did_you_mean
-from transformer.names import Name, expression, quoted
+from transformer.names import RelationName, expression, quoted
 from transformer.steps import Columns
 
 
-class Catalog(Protocol):
+class BindCatalog(Protocol):
     """Where queries are bound; an engine's `scratch()`."""
 
-    def create(self, name: Name, columns: Columns) -> None:
+    def create(self, name: RelationName, columns: Columns) -> None:
         """An empty table."""
 
     def describe(self, sql: str) -> Columns:
         """The columns of a query. Raises Fault."""
 
 
-class Bound(Struct):
+class BoundColumns(Struct):
     """Columns by node id, and the mistakes. A node whose columns nobody knows before it runs
     (a Python model without declared types) is in `late`, and so is all that reads it."""
 
@@ -57,22 +57,22 @@ class Bound(Struct):
     notices: list[TransformError] = field(default_factory=list)
 
 
-def forgiven(bound: Bound) -> Bound:
+def forgiven(bound: BoundColumns) -> BoundColumns:
     """In an open project a query may read what only the engine knows: what cannot be bound is
     found out when it is built."""
     late = bound.late | bound.failed
-    return Bound(bound.columns, bound.increments, late, notices=bound.mistakes)
+    return BoundColumns(bound.columns, bound.increments, late, notices=bound.mistakes)
 
 
 def bind(
     graph: Graph,
     known: Mapping[str, Columns],
-    catalog: Catalog,
+    catalog: BindCatalog,
     context: Container[str] = frozenset(),
-) -> Bound:
+) -> BoundColumns:
     """Binds the graph in its order. `known` are the columns of sources, seeds and Python models,
     and those of the `context`, which is there already and is only read."""
-    bound = Bound()
+    bound = BoundColumns()
     failed = bound.failed
     for node in graph:
         if node.id in context:
@@ -91,8 +91,8 @@ class _Task(Struct, frozen=True):
     node: Node
     graph: Graph
     known: Mapping[str, Columns]
-    catalog: Catalog
-    bound: Bound
+    catalog: BindCatalog
+    bound: BoundColumns
 
     def mistake(self, error: TransformError) -> None:
         self.bound.mistakes.append(error)

@@ -9,16 +9,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from transformer.compile.context import Trace, Words
+from transformer.compile.context import RenderTrace, TemplateNames
 from transformer.compile.jinja.macros import BUILT_IN, Macro
-from transformer.compile.jinja.rendering import Session
+from transformer.compile.jinja.rendering import Rendering
 from transformer.compile.namespace import DisabledError, Referable
-from transformer.compile.naming import Asked
+from transformer.compile.naming import RelationRequest
 from transformer.compile.nodes import CheckBody, Compiled, Graph, ModelBody, Node, SourceBody
 from transformer.compile.rendering import finish, or_late, render, rendered_or_late, resolve
 from transformer.compile.scope import Query, Scope, Template
 from transformer.errors import ConfigError, GraphError, TransformError, Where, did_you_mean
-from transformer.names import Name, slug
+from transformer.names import RelationName, slug
 from transformer.project.values import CheckConfig, CheckSpec, SqlCheck
 
 _CALL = re.compile(r"\s*(env_var|ref|var|source)\s*\(.*\)\s*\Z", re.DOTALL)
@@ -34,15 +34,15 @@ _NATIVE_OF_PACKAGES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class Checked(Struct, frozen=True):
+class CheckedNode(Struct, frozen=True):
     """A node that has checks: what they need of it."""
 
     node: Node
-    relation: Name
+    relation: RelationName
 
 
 def checks_of(
-    checked: Checked, scope: Scope, mistakes: list[TransformError]
+    checked: CheckedNode, scope: Scope, mistakes: list[TransformError]
 ) -> Iterator[tuple[Node, Query | None]]:
     """The checks of a node and its columns; what is wrong with one is noted, the rest stand."""
     described = checked.node.described
@@ -72,9 +72,9 @@ def _refused(node: Node, spec: CheckSpec, error: TransformError, scope: Scope) -
 
 
 def _check(
-    checked: Checked, spec: CheckSpec, scope: Scope, taken: set[str]
+    checked: CheckedNode, spec: CheckSpec, scope: Scope, taken: set[str]
 ) -> tuple[Node, Query | None]:
-    trace = Trace()
+    trace = RenderTrace()
     macro, query, to = _macro(spec, scope), None, None
     if macro is None:
         to = _relationship(spec, scope, trace)
@@ -108,7 +108,7 @@ def _check(
 
 def _filled(spec: CheckSpec, scope: Scope) -> Mapping[str, Any]:
     """The arguments of a check that is measured without a macro, their Jinja filled in."""
-    session = scope.session(Trace(), spec.package)
+    session = scope.session(RenderTrace(), spec.package)
     return {
         key: value if key == "to" else _argument(value, session, spec)
         for key, value in spec.args.items()
@@ -119,7 +119,7 @@ def _rendered(config: CheckConfig, spec: CheckSpec, scope: Scope) -> CheckConfig
     """The configuration with the Jinja of its `where` filled in."""
     if not config.where or "{" not in config.where:
         return config
-    session = scope.session(Trace(), spec.package)
+    session = scope.session(RenderTrace(), spec.package)
     return replace(config, where=session.render(config.where, spec.where.path))
 
 
@@ -143,7 +143,7 @@ def _storing(body: CheckBody, name: str, scope: Scope) -> CheckBody:
         return body
     options = {"schema": config.schema or _AUDIT, "alias": config.alias or name}
     facts = {"name": name, "resource_type": "test", "config": options, "version": None}
-    placed = scope.placed(Asked(name, options, facts))
+    placed = scope.placed(RelationRequest(name, options, facts))
     return replace(body, stored=placed.relation)
 
 
@@ -240,12 +240,12 @@ def _solid(spec: CheckSpec, scope: Scope) -> bool:
     """Whether what a relationship leads to is a table or view of the warehouse."""
     if "to" not in spec.args:
         return True
-    to = _argument(spec.args["to"], scope.session(Trace(), spec.package), spec)
+    to = _argument(spec.args["to"], scope.session(RenderTrace(), spec.package), spec)
     here = getattr(to, "database", None) in (None, scope.target.catalog)
     return bool(getattr(to, "schema", None)) and here and not getattr(to, "text", None)
 
 
-def _relationship(spec: CheckSpec, scope: Scope, trace: Trace) -> Name | None:
+def _relationship(spec: CheckSpec, scope: Scope, trace: RenderTrace) -> RelationName | None:
     to = spec.args.get("to")
     if spec.kind != "relationships" or not to:
         return None
@@ -258,7 +258,7 @@ def _relationship(spec: CheckSpec, scope: Scope, trace: Trace) -> Name | None:
                 spec.where,
                 hint="materialize it as a view or a table",
             )
-        return Name(relation.schema, relation.identifier)
+        return RelationName(relation.schema, relation.identifier)
     found = scope.index.plain(tuple(text.split(".")), lambda: spec.where)
     if found is None:
         return None
@@ -278,11 +278,13 @@ def _custom(called: _Called, scope: Scope, *, execute: bool = True) -> Query:
     """A `{% test %}` block, called with relation, column and arguments; late where nothing is
     executed."""
     node, spec, macro = called.node, called.spec, called.macro
-    trace = Trace()
+    trace = RenderTrace()
     subject = _subject(node, scope)
     options = _options(spec.config)
     session = scope.session(trace, spec.package, this=subject, execute=execute, options=options)
-    relation = Words(scope.index, scope.target, {}, scope.world, Trace()).relation(subject)
+    relation = TemplateNames(scope.index, scope.target, {}, scope.world, RenderTrace()).relation(
+        subject
+    )
     model: Any = relation
     if _narrows_by_itself(scope):
         model = session.call("get_where_subquery", {}, spec.where.path, (relation,))
@@ -312,12 +314,12 @@ def _options(config: CheckConfig) -> dict[str, Any]:
 def _subject(node: Node, scope: Scope) -> Referable:
     body = node.body
     reads = body.table.reads if isinstance(body, SourceBody) else ""
-    relation = node.relation or Name(scope.target.schema, node.name)
+    relation = node.relation or RelationName(scope.target.schema, node.name)
     ephemeral = isinstance(body, ModelBody) and node.ephemeral
     return Referable(node.id, node.name, relation, ephemeral, database=node.database, reads=reads)
 
 
-def _argument(value: Any, session: Session, spec: CheckSpec) -> Any:
+def _argument(value: Any, session: Rendering, spec: CheckSpec) -> Any:
     if isinstance(value, list | tuple):
         return [_argument(each, session, spec) for each in value]
     if isinstance(value, Mapping):
@@ -382,7 +384,7 @@ def late_query(node: Node, graph: Graph, scope: Scope) -> Query | None:
     return _custom(_Called(graph[body.on], body.spec, macro), scope) if macro else None
 
 
-def _with_written(config: CheckConfig, trace: Trace, given: Container[str]) -> CheckConfig:
+def _with_written(config: CheckConfig, trace: RenderTrace, given: Container[str]) -> CheckConfig:
     """The configuration with what the SQL says in `config(…)`, where YAML says nothing."""
     known = {
         name: value

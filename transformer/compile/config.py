@@ -8,10 +8,10 @@ from typing import Any
 
 from transformer.compile.model_config import ModelConfig, hook_texts
 from transformer.errors import ConfigError, TransformError, Where
-from transformer.project.reader import Reader
+from transformer.project.reader import YamlReader
 from transformer.project.schema import MODEL_CONFIG
 from transformer.project.settings import merge, plain_option
-from transformer.project.tree import Item
+from transformer.project.tree import YamlItem
 from transformer.project.values import Model
 
 # What keeps a query, not rows.
@@ -26,12 +26,12 @@ def model_config(
     model: Model, written: Mapping[str, Any]
 ) -> tuple[ModelConfig, list[TransformError]]:
     """The model's configuration and what is wrong with it."""
-    reader = Reader(_as_it_is, _as_it_is)
+    reader = YamlReader(_as_it_is, _as_it_is)
     items = {
         key: (option_place(model, key), item_of(model, key, value))
         for key, value in written.items()
     }
-    block = reader.block(Item(items, Where(model.path)), MODEL_CONFIG, "`config()`")
+    block = reader.block(YamlItem(items, Where(model.path)), MODEL_CONFIG, "`config()`")
     in_file = {key: plain_option(value) for key, value in block.written().items()}
     merged = merge(model.config, in_file)
     contract = merged.pop("contract", None) or {}
@@ -142,18 +142,18 @@ def _senseless(model: Model, config: ModelConfig) -> list[TransformError]:
     return found
 
 
-def item_of(model: Model, key: str, value: Any) -> Item:
+def item_of(model: Model, key: str, value: Any) -> YamlItem:
     """A native value as if it had stood in YAML."""
     where = option_place(model, key)
     return _item(value, where)
 
 
-def _item(value: Any, where: Where) -> Item:
+def _item(value: Any, where: Where) -> YamlItem:
     if isinstance(value, Mapping):
-        return Item({str(k): (where, _item(v, where)) for k, v in value.items()}, where)
+        return YamlItem({str(k): (where, _item(v, where)) for k, v in value.items()}, where)
     if isinstance(value, list | tuple | set):
-        return Item(tuple(_item(v, where) for v in value), where)
-    return Item(value, where)
+        return YamlItem(tuple(_item(v, where) for v in value), where)
+    return YamlItem(value, where)
 
 
 def option_place(model: Model, key: str) -> Where:

@@ -16,7 +16,7 @@ from transformer.errors import GraphError, TransformError, Where
 RESERVED = "_transform"
 
 
-class Clashes(Struct):
+class Conflicts(Struct):
     """Notes names and relations that are wanted twice; knows where the first one stands."""
 
     mistakes: list[TransformError]

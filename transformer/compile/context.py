@@ -1,6 +1,6 @@
 """The words of a template: `ref`, `source`, `config`, `var`, `env_var`, `this`, `target` …
 
-Each rendering gets its own set; what it asks for is noted in a `Trace`.
+Each rendering gets its own set; what it asks for is noted in a `RenderTrace`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any, NoReturn
 
 from msgspec import Struct, field
 
-from transformer.compile.dbt.adapter import Warehouse
+from transformer.compile.dbt.adapter import WarehouseConnection
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.dbt.runtime import config
-from transformer.compile.dbt.surface import Given, flags, surface
-from transformer.compile.jinja.rendering import Returned, Session
-from transformer.compile.namespace import Index, Referable
-from transformer.compile.time_ranges import Span
-from transformer.compile.world import CONNECTING_ONLY, SECRET_PREFIXES, World
+from transformer.compile.dbt.surface import SurfaceInputs, flags, surface
+from transformer.compile.jinja.rendering import MacroReturn, Rendering
+from transformer.compile.namespace import Namespace, Referable
+from transformer.compile.time_ranges import TimeRange
+from transformer.compile.world import CONNECTING_ONLY, SECRET_PREFIXES, RenderWorld
 from transformer.errors import RenderError, did_you_mean
 from transformer.project.settings import merge
 from transformer.project.values import Target
@@ -28,7 +28,7 @@ from transformer.redaction import SHORTEST
 _MISSING = object()
 
 
-class Trace(Struct):
+class RenderTrace(Struct):
     """What a rendering consulted: edges, configuration, variables, environment, macros."""
 
     needs: list[str] = field(default_factory=list)
@@ -41,31 +41,31 @@ class Trace(Struct):
     notes: list[str] = field(default_factory=list)
 
 
-class Words(Struct):
+class TemplateNames(Struct):
     """The words of one rendering, which is of a file of `package`.
 
     Without `execute` it only finds out what is referred to. `node` is what `model` says.
     `warehouse` is there when the rendering may ask it; `graph` when it is complete.
     """
 
-    index: Index
+    index: Namespace
     target: Target
     vars: Mapping[str, Any]
-    world: World
-    trace: Trace
+    world: RenderWorld
+    trace: RenderTrace
     package: str = ""
     this: Referable | None = None
     incremental: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     execute: bool = True
     node: Mapping[str, Any] = field(default_factory=dict)
-    warehouse: Warehouse | None = None
+    warehouse: WarehouseConnection | None = None
     graph: Callable[[], dict[str, Any]] | None = None
-    spans: Sequence[Span] = ()
+    spans: Sequence[TimeRange] = ()
     # Fills in the Jinja of a variable, where variables may hold any.
     filled: Callable[[str], str] | None = None
 
-    def context(self, session: Session) -> dict[str, Any]:
+    def context(self, session: Rendering) -> dict[str, Any]:
         """The names a template sees."""
         own = {
             "ref": self.ref,
@@ -78,7 +78,7 @@ class Words(Struct):
         }
         return {
             **surface(
-                Given(
+                SurfaceInputs(
                     target=target_words(self.target),
                     world=self.world,
                     node=self.node,
@@ -183,7 +183,7 @@ class Words(Struct):
 class _Var:
     """`var('name')`: the value of a variable; `var.has_var('name')` asks whether there is one."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: TemplateNames) -> None:
         self._words = words
         self._filling: list[str] = []
 
@@ -221,7 +221,7 @@ class _Var:
 class _Config:
     """`config(…)` notes configuration and writes nothing; `config.get(…)` reads it."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: TemplateNames) -> None:
         self._words = words
 
     def __call__(self, *args: Mapping[str, Any], **options: Any) -> str:
@@ -321,4 +321,4 @@ def target_words(target: Target) -> dict[str, Any]:
 
 def give_back(value: Any = None) -> NoReturn:
     """`return(value)`: leaves the macro with a native value."""
-    raise Returned(value)
+    raise MacroReturn(value)

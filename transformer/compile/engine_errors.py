@@ -19,7 +19,7 @@ _WORDS = (
 )
 
 
-class Complaint(Struct, frozen=True):
+class EngineMessage(Struct, frozen=True):
     """A complaint in our words. `word` is what the mark goes under, when it is known."""
 
     what: str
@@ -55,7 +55,7 @@ def _meant(query: Compiled, fault: Fault, readable: Readable) -> Readable:
     return {label: readable[label] for label in found} or readable
 
 
-def complaint(fault: Fault, readable: Readable) -> Complaint:
+def complaint(fault: Fault, readable: Readable) -> EngineMessage:
     """The engine's complaint in our words."""
     if fault.kind == "SYNTAX_ERROR":
         return _syntax(fault)
@@ -68,7 +68,9 @@ def complaint(fault: Fault, readable: Readable) -> Complaint:
     said = next((line for line in rest if line.startswith("Did you mean")), "")
     known = fault.candidates if fault.name and fault.kind != "NO_MATCHING_FUNCTION" else ()
     hint = did_you_mean(fault.name, known, otherwise="") or calm(said).replace("Did you", "did you")
-    return Complaint(calm(what), hint or "look at the marked place; DuckDB says no more than this")
+    return EngineMessage(
+        calm(what), hint or "look at the marked place; DuckDB says no more than this"
+    )
 
 
 def is_about_sql(fault: Fault) -> bool:
@@ -90,16 +92,16 @@ def _under(where: Where, word: str) -> Where:
     return replace(where, column=found.start() + 1, width=len(word))
 
 
-def _syntax(fault: Fault) -> Complaint:
+def _syntax(fault: Fault) -> EngineMessage:
     near = re.search(r'near "(.+?)"', fault.message)
     word = near.group(1) if near else ""
     meant = nearest(word, _WORDS.split())
     hint = f"did you mean `{meant}`?" if meant and meant != word.lower() else ""
     hint = hint or "look at what stands before it: a comma or a bracket too few or too many"
-    return Complaint(f"this is not SQL: {calm(fault.message.splitlines()[0])}", hint, word)
+    return EngineMessage(f"this is not SQL: {calm(fault.message.splitlines()[0])}", hint, word)
 
 
-def _column(found: re.Match[str], fault: Fault, readable: Readable) -> Complaint:
+def _column(found: re.Match[str], fault: Fault, readable: Readable) -> EngineMessage:
     """A column that nothing gives: shown are the columns of what is read, the nearest first."""
     name = found["column"]
     names = {column for columns in readable.values() for column in columns}
@@ -110,7 +112,7 @@ def _column(found: re.Match[str], fault: Fault, readable: Readable) -> Complaint
     if not close and not readable:
         known = re.findall(r'"([^"]+)"', fault.message.partition("Candidate bindings:")[2])
         hint = f"DuckDB offers {listed(known)}" if known else hint
-    return Complaint(f"unknown column `{name}`", hint, name, tuple(shown))
+    return EngineMessage(f"unknown column `{name}`", hint, name, tuple(shown))
 
 
 def _has(label: str, columns: Sequence[str], first: str | None, most: int = 8) -> str:
@@ -118,40 +120,44 @@ def _has(label: str, columns: Sequence[str], first: str | None, most: int = 8) -
     return f"`{label}` has {', '.join(names[:most])}" + (", …" if len(names) > most else "")
 
 
-def _ambiguous(found: re.Match[str], _: Fault, __: Readable) -> Complaint:
+def _ambiguous(found: re.Match[str], _: Fault, __: Readable) -> EngineMessage:
     use = found["use"].replace('"', "`")
-    return Complaint(f"ambiguous column `{found['column']}`", f"write {use}", found["column"])
+    return EngineMessage(f"ambiguous column `{found['column']}`", f"write {use}", found["column"])
 
 
-def _ungrouped(found: re.Match[str], _: Fault, __: Readable) -> Complaint:
+def _ungrouped(found: re.Match[str], _: Fault, __: Readable) -> EngineMessage:
     name = found["column"]
     what = f"the column `{name}` is neither grouped by nor aggregated"
-    return Complaint(what, f"add it to `group by`, or write `any_value({name})`", name)
+    return EngineMessage(what, f"add it to `group by`, or write `any_value({name})`", name)
 
 
-def _call(found: re.Match[str], _: Fault, __: Readable) -> Complaint:
+def _call(found: re.Match[str], _: Fault, __: Readable) -> EngineMessage:
     name, kinds = found["name"], found["kinds"].replace("_LITERAL", "")
     what = f"`{name}` does not take ({kinds})"
-    return Complaint(what, "cast what has another type, as in `amount::integer`")
+    return EngineMessage(what, "cast what has another type, as in `amount::integer`")
 
 
-def _table(found: re.Match[str], fault: Fault, __: Readable) -> Complaint:
+def _table(found: re.Match[str], fault: Fault, __: Readable) -> EngineMessage:
     name = found["table"]
     known = re.findall(r'"(\w+)"', fault.message.partition("\n")[2])
     hint = did_you_mean(name, known, otherwise="there are: {}")
-    return Complaint(f"`{name}` is no table of this query", hint or "join it first", name)
+    return EngineMessage(f"`{name}` is no table of this query", hint or "join it first", name)
 
 
-def _type(found: re.Match[str], fault: Fault, __: Readable) -> Complaint:
+def _type(found: re.Match[str], fault: Fault, __: Readable) -> EngineMessage:
     name = found["name"]
     hint = did_you_mean(name, fault.candidates, otherwise="")
-    return Complaint(f"unknown type `{name}`", hint or "write `integer`, `varchar`, `date` …", name)
+    return EngineMessage(
+        f"unknown type `{name}`", hint or "write `integer`, `varchar`, `date` …", name
+    )
 
 
-def _function(found: re.Match[str], fault: Fault, __: Readable) -> Complaint:
+def _function(found: re.Match[str], fault: Fault, __: Readable) -> EngineMessage:
     name = found["name"]
     hint = did_you_mean(name, fault.candidates, otherwise="")
-    return Complaint(f"unknown function `{name}`", hint or "is it a macro? write `{{ … }}`", name)
+    return EngineMessage(
+        f"unknown function `{name}`", hint or "is it a macro? write `{{ … }}`", name
+    )
 
 
 def listed(columns: Iterable[str], most: int = 8) -> str:
@@ -161,7 +167,7 @@ def listed(columns: Iterable[str], most: int = 8) -> str:
 
 
 COMPLAINTS: tuple[
-    tuple[re.Pattern[str], Callable[[re.Match[str], Fault, Readable], Complaint]], ...
+    tuple[re.Pattern[str], Callable[[re.Match[str], Fault, Readable], EngineMessage]], ...
 ] = (
     (re.compile(r'Referenced column "(?P<column>.+?)" (?:was )?not found'), _column),
     (re.compile(r'does not have a column named "(?P<column>.+?)"'), _column),

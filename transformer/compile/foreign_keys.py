@@ -8,11 +8,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.compile.context import Trace
+from transformer.compile.context import RenderTrace
 from transformer.compile.nodes import Graph, Node
 from transformer.compile.scope import Scope
 from transformer.errors import Where
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.values import Described
 
 _CALL = re.compile(r"\s*(ref|source)\s*\(")
@@ -23,7 +23,7 @@ def with_keys(node: Node, scope: Scope) -> Node:
     edge to it. Raises TransformError."""
     if not any(_is_call(one) for one in _constraints(node.described)):
         return node
-    trace = Trace()
+    trace = RenderTrace()
     session = scope.session(trace, node.package)
     place = node.described.where or node.where or Where(node.path)
 
@@ -31,7 +31,7 @@ def with_keys(node: Node, scope: Scope) -> Node:
         if not _is_call(one):
             return one
         found = session.evaluate(str(one["to"]), place)
-        return {**one, "to": Name(found.schema, found.identifier).sql()}
+        return {**one, "to": RelationName(found.schema, found.identifier).sql()}
 
     described = replace(
         node.described,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from transformer.compile.context import Trace
+from transformer.compile.context import RenderTrace
 from transformer.compile.namespace import Referable
 from transformer.compile.scope import Scope
 from transformer.names import expression
@@ -25,6 +25,6 @@ def with_query(table: SourceTable, this: Referable, scope: Scope) -> SourceTable
     rule = table.freshness
     if rule is None or not rule.query:
         return table
-    session = scope.session(Trace(), table.package, this=this)
+    session = scope.session(RenderTrace(), table.package, this=this)
     query = session.render(rule.query, table.where.path).strip().rstrip(";")
     return replace(table, freshness=replace(rule, query=query))

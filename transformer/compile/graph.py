@@ -12,15 +12,15 @@ from msgspec.structs import replace
 
 from transformer.compile.activations import activation_node
 from transformer.compile.assemble import Queries, finished, with_queries
-from transformer.compile.checks import Checked, checks_of, sql_check
+from transformer.compile.checks import CheckedNode, checks_of, sql_check
 from transformer.compile.config import is_true, option_place
-from transformer.compile.conflicts import Clashes, circle
+from transformer.compile.conflicts import Conflicts, circle
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
 from transformer.compile.dbt.making import without_effect
 from transformer.compile.foreign_keys import with_keys
 from transformer.compile.freshness import with_query
 from transformer.compile.hooks import hook_needs
-from transformer.compile.jinja.environment import Forgiving, Strict
+from transformer.compile.jinja.environment import LenientUndefined, Strict
 from transformer.compile.jinja.macros import read_library
 from transformer.compile.model_config import OWN_MATERIALIZATIONS, ModelConfig, options_of
 from transformer.compile.models import (
@@ -31,8 +31,8 @@ from transformer.compile.models import (
     queries_of,
     with_code,
 )
-from transformer.compile.namespace import DisabledError, Index, Referable
-from transformer.compile.naming import Asked, Placed
+from transformer.compile.namespace import DisabledError, Namespace, Referable
+from transformer.compile.naming import PlacedRelation, RelationRequest
 from transformer.compile.nodes import (
     CheckBody,
     Graph,
@@ -47,9 +47,9 @@ from transformer.compile.sources import source_id, source_nodes
 from transformer.compile.sql.reader import Grammar
 from transformer.compile.time_ranges import sampled
 from transformer.compile.unit_tests import unit_nodes
-from transformer.compile.world import World
+from transformer.compile.world import RenderWorld
 from transformer.errors import GraphError, TransformError, Where, did_you_mean
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.values import (
     Model,
     Project,
@@ -67,9 +67,9 @@ class _Draft(Struct):
     mistakes: list[TransformError] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
     queries: dict[str, Queries] = field(default_factory=dict)
-    placed: dict[str, Placed] = field(default_factory=dict)
+    placed: dict[str, PlacedRelation] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
-    far: Mapping[str, Placed] = field(default_factory=dict)
+    far: Mapping[str, PlacedRelation] = field(default_factory=dict)
 
     def add(self, node: Node) -> None:
         if node.id in self.nodes:
@@ -98,13 +98,16 @@ class CompiledProject(Struct, frozen=True):
 
 
 def compile_project(
-    project: Project, world: World, grammar: Grammar, far: Mapping[str, Placed] | None = None
+    project: Project,
+    world: RenderWorld,
+    grammar: Grammar,
+    far: Mapping[str, PlacedRelation] | None = None,
 ) -> CompiledProject:
     """Compiles everything. Nothing is raised: mistakes are in the value. References to the nodes
     in `far` lead there."""
     packages = frozenset(project.packages)
     disabled = frozenset(project.disabled)
-    index = Index(project.name, open=project.open, packages=packages, disabled=disabled)
+    index = Namespace(project.name, open=project.open, packages=packages, disabled=disabled)
     scope, wrong = scope_of(project, index, world, grammar)
     library = scope.library
     for text in without_effect(library) if project.open else ():
@@ -134,12 +137,12 @@ def compile_project(
 
 
 def scope_of(
-    project: Project, index: Index, world: World, grammar: Grammar
+    project: Project, index: Namespace, world: RenderWorld, grammar: Grammar
 ) -> tuple[Scope, list[TransformError]]:
     """What every rendering of the project shares, and the mistakes in its macros."""
     library, wrong = read_library(
         project.macros,
-        undefined=Forgiving if project.open else Strict,
+        undefined=LenientUndefined if project.open else Strict,
         root=project.name,
         dispatch=project.dispatch,
     )
@@ -161,7 +164,7 @@ def remade(node: Node, text: str, known: CompiledProject) -> Node | None:
     if mistakes or config != body.config or node.kind != "model":
         return None
     draft = _Draft(known.scope)
-    draft.placed[node.id] = Placed(node.relation or Name("", ""), node.database)
+    draft.placed[node.id] = PlacedRelation(node.relation or RelationName("", ""), node.database)
     _guard(draft, lambda: _model(model, config, draft))
     made = draft.nodes.get(node.id)
     before = set(takewhile(lambda each: each != node.id, known.graph.nodes))
@@ -203,11 +206,10 @@ def _snapshots(project: Project, draft: _Draft) -> Iterator[Snapshot]:
 def _fill_index(
     project: Project, models: Iterable[tuple[Model, ModelConfig]], draft: _Draft
 ) -> None:
-    scope = draft.scope
-    index = scope.index
-    clashes = Clashes(draft.mistakes)
+    index, clashes = draft.scope.index, Conflicts(draft.mistakes)
     for model, config in models:
-        asked = Asked(model.name, _placing(config), model_facts(model, config, project.name))
+        facts = model_facts(model, config, project.name)
+        asked = RelationRequest(model.name, _placing(config), facts)
         made = replace(
             _referable(model.resource, model, draft, asked),
             ephemeral=config.materialized == "ephemeral",
@@ -227,7 +229,7 @@ def _fill_index(
         made = Referable(
             source_id(project.name, table),
             f"{table.source}.{table.name}",
-            Name(table.schema, table.identifier),
+            RelationName(table.schema, table.identifier),
             package=table.package,
             database=table.database,
             reads=table.reads,
@@ -240,17 +242,19 @@ def _fill_index(
 
 
 def _placing(config: ModelConfig) -> dict[str, Any]:
-    database = config.written.get("database")
-    return {"schema": config.schema, "alias": config.alias, "database": database}
+    written = config.written
+    return {"schema": config.schema, "alias": config.alias, "database": written.get("database")}
 
 
-def _asked(kind: str, made: Seed | Snapshot, project: str) -> Asked:
-    return Asked(made.name, made.config, plain_facts(kind, made, project))
+def _asked(kind: str, made: Seed | Snapshot, project: str) -> RelationRequest:
+    return RelationRequest(made.name, made.config, plain_facts(kind, made, project))
 
 
-def _referable(kind: str, made: Model | Seed | Snapshot, draft: _Draft, asked: Asked) -> Referable:
+def _referable(
+    kind: str, made: Model | Seed | Snapshot, draft: _Draft, asked: RelationRequest
+) -> Referable:
     node_id = id_of(kind, made, draft.scope.index.project)
-    placed = Placed(Name(draft.scope.target.schema, made.name))
+    placed = PlacedRelation(RelationName(draft.scope.target.schema, made.name))
     try:
         placed = draft.scope.placed(asked)
     except TransformError as error:
@@ -380,7 +384,7 @@ def _checks(project: Project, draft: _Draft) -> None:
     for node in list(draft.nodes.values()):
         if node.relation is None:
             continue
-        checked = Checked(node, node.relation)
+        checked = CheckedNode(node, node.relation)
         for check, query in checks_of(checked, draft.scope, draft.mistakes):
             draft.add(check)
             if query and not query.late:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from transformer.compile.context import Trace
+from transformer.compile.context import RenderTrace
 from transformer.compile.model_config import hook_texts
 from transformer.compile.models import template_of
 from transformer.compile.nodes import Node
@@ -25,5 +25,5 @@ def hook_needs(node: Node, scope: Scope) -> tuple[str, ...]:
 def hook_statements(node: Node, text: str, scope: Scope) -> list[str]:
     """The SQL of a hook, rendered; empty where it comes to nothing. Raises TransformError."""
     template = replace(template_of(node, scope), text=text)
-    rendered = rendered_text(template, scope, Trace())
+    rendered = rendered_text(template, scope, RenderTrace())
     return [rendered] if rendered.strip(" \n;") else []

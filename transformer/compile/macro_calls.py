@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transformer.compile.context import Trace
-from transformer.compile.dbt.column import Column
+from transformer.compile.context import RenderTrace
+from transformer.compile.dbt.column import AdapterColumn
 from transformer.compile.dbt.relation import Relation
-from transformer.compile.jinja.rendering import Session
+from transformer.compile.jinja.rendering import Rendering
 from transformer.compile.model_config import ModelConfig
 from transformer.compile.models import template_of
 from transformer.compile.nodes import ModelBody, Node
@@ -45,18 +45,18 @@ def call_strategy(node: Node, rows: str, columns: Columns, scope: Scope) -> str:
         "target_relation": session.context["this"],
         "temp_relation": Relation(identifier=rows.strip('"'), type="table"),
         "unique_key": written.get("unique_key") or None,
-        "dest_columns": [Column(name, kind) for name, kind in columns],
+        "dest_columns": [AdapterColumn(name, kind) for name, kind in columns],
         "incremental_predicates": written.get("predicates")
         or written.get("incremental_predicates"),
     }
     return str(session.call(body.strategy, {}, node.path, (given,)))
 
 
-def _session(node: Node, scope: Scope, more: Mapping[str, Any]) -> Session:
+def _session(node: Node, scope: Scope, more: Mapping[str, Any]) -> Rendering:
     """A rendering with the words of the node's template; `model` knows more besides."""
     template = template_of(node, scope)
     return scope.session(
-        Trace(),
+        RenderTrace(),
         template.package,
         this=template.this,
         options=template.options,

@@ -7,19 +7,19 @@ from typing import Any
 from msgspec.structs import replace
 
 from transformer.compile.config import model_config, open_config, twice_said
-from transformer.compile.context import Trace
+from transformer.compile.context import RenderTrace
 from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
 from transformer.compile.jinja.environment import constant_calls
-from transformer.compile.jinja.macros import Library
+from transformer.compile.jinja.macros import MacroLibrary
 from transformer.compile.model_config import ModelConfig
 from transformer.compile.namespace import Referable
 from transformer.compile.nodes import ModelBody, Node, SeedBody, SnapshotBody
 from transformer.compile.python_models import python_options
 from transformer.compile.rendering import or_late, referred, render, rendered_or_late
-from transformer.compile.scope import Anything, Query, Scope, Template
+from transformer.compile.scope import AnyNamespace, Query, Scope, Template
 from transformer.errors import TransformError, Where
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.dbt.blocks import calls
 from transformer.project.dbt.configs import IDLE
 from transformer.project.values import Model, Seed, Snapshot
@@ -59,9 +59,9 @@ def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[Tr
         return {}, []
     if calls is not None and not configures(model, scope):
         return {key: value for call in calls for key, value in call.items()}, []
-    trace = Trace()
+    trace = RenderTrace()
     try:
-        anything = Anything(scope.index.project, open=scope.is_open)
+        anything = AnyNamespace(scope.index.project, open=scope.is_open)
         session = replace(scope, index=anything).session(
             trace,
             model.package,
@@ -97,7 +97,7 @@ def template_of(node: Node, scope: Scope) -> Template:
     return Template(model.text, model.path, model.package, this, options, facts, free=config.custom)
 
 
-def _template_of_other(node: Node, relation: Name, scope: Scope) -> Template:
+def _template_of_other(node: Node, relation: RelationName, scope: Scope) -> Template:
     """What the hooks of a seed or a snapshot are rendered with."""
     body = node.body
     made: Seed | Snapshot | None = body.seed if isinstance(body, SeedBody) else None
@@ -144,7 +144,7 @@ def code_of(query: Query, scope: Scope) -> str:
     )
 
 
-def body_of(model: Model, config: ModelConfig, library: Library) -> ModelBody:
+def body_of(model: Model, config: ModelConfig, library: MacroLibrary) -> ModelBody:
     """The body of a model before its queries are known."""
     own = config.materialized == "incremental" and library.strategy(config.strategy)
     if not own:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct, field
 
 from transformer.errors import GraphError, Where, did_you_mean
-from transformer.names import Name, quoted
+from transformer.names import RelationName, quoted
 
 # Schemas that the engine itself answers for: names in them are nobody's model.
 _SYSTEM = frozenset({"information_schema", "pg_catalog", "_transform", "_transform_failures"})
@@ -27,7 +27,7 @@ class Referable(Struct, frozen=True):
 
     id: str
     name: str
-    relation: Name
+    relation: RelationName
     ephemeral: bool = False
     package: str = ""
     version: str | None = None
@@ -48,7 +48,7 @@ class Referable(Struct, frozen=True):
         return f"{quoted(self.database)}." * bool(self.database) + self.relation.sql()
 
 
-class Listed(Struct, frozen=True):
+class NamespaceEntries(Struct, frozen=True):
     """An index as plain values: each node once, and under which names."""
 
     nodes: tuple[Referable, ...]
@@ -65,7 +65,7 @@ def cte_name(name: str) -> str:
     return f"__dbt__cte__{name}"
 
 
-class Index(Struct):
+class Namespace(Struct):
     """All referable nodes by the names they go by.
 
     In an `open` project a name in SQL that nobody knows is left to the engine.
@@ -113,12 +113,12 @@ class Index(Struct):
         self.functions.setdefault(node.name, node)
         return None
 
-    def listed(self) -> Listed:
+    def listed(self) -> NamespaceEntries:
         """All of it as plain values."""
         held = (self._named, self._sourced, self.nodes, self.sources, self.functions)
         every = {id(node): node for names in held for node in names.values()}
         at = {known: place for place, known in enumerate(every)}
-        return Listed(
+        return NamespaceEntries(
             tuple(every.values()),
             tuple((*key, at[id(node)]) for key, node in self._named.items()),
             tuple((name, at[id(node)]) for name, node in self.nodes.items()),
@@ -128,7 +128,7 @@ class Index(Struct):
             self.disabled,
         )
 
-    def filled(self, listed: Listed) -> Index:
+    def filled(self, listed: NamespaceEntries) -> Namespace:
         """The same index with what was listed."""
         nodes = listed.nodes
         self._named = {(p, n, v): nodes[at] for p, n, v, at in listed.named}

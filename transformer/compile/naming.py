@@ -7,18 +7,18 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.values import Target
 
 
-class Placed(Struct, frozen=True):
+class PlacedRelation(Struct, frozen=True):
     """Where a node's relation lies; `database` only where that is not the warehouse itself."""
 
-    relation: Name
+    relation: RelationName
     database: str = ""
 
 
-class Asked(Struct, frozen=True):
+class RelationRequest(Struct, frozen=True):
     """What is asked of the rule: the node's name and options, and what macros may know of it."""
 
     name: str
@@ -26,20 +26,20 @@ class Asked(Struct, frozen=True):
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def by_macros(asked: Asked, target: Target, call: Any) -> Placed:
+def by_macros(asked: RelationRequest, target: Target, call: Any) -> PlacedRelation:
     """dbt's rule: `generate_schema_name` and its like, which a project may override. `call` calls
     a macro by its name."""
     options = asked.options
     schema = call("generate_schema_name", options.get("schema"), asked.facts)
     table = call("generate_alias_name", options.get("alias"), asked.facts)
     database = call("generate_database_name", options.get("database"), asked.facts).strip()
-    return Placed(
-        Name(schema.strip(), table.strip()),
+    return PlacedRelation(
+        RelationName(schema.strip(), table.strip()),
         "" if database in ("", target.catalog) else database,
     )
 
 
-def by_rule(asked: Asked, target: Target) -> Placed:
+def by_rule(asked: RelationRequest, target: Target) -> PlacedRelation:
     """Schema and name of a node's relation: a schema of its own is appended to the target's.
 
     dbt's rule, except where the target's schema is DuckDB's default `main`: then the node's
@@ -50,4 +50,4 @@ def by_rule(asked: Asked, target: Target) -> Placed:
         schema = target.schema
     else:
         schema = own if target.schema == "main" else f"{target.schema}_{own}"
-    return Placed(Name(str(schema), str(asked.options.get("alias") or asked.name)))
+    return PlacedRelation(RelationName(str(schema), str(asked.options.get("alias") or asked.name)))

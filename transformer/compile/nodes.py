@@ -12,11 +12,11 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from transformer.compile.model_config import ModelConfig
-from transformer.compile.sql.edits import Splice, unspliced
+from transformer.compile.sql.edits import Edit, unspliced
 from transformer.compile.sql.source_map import in_macro, in_template, in_text
-from transformer.compile.sql.volatility import STEADY, Steadiness, steadiness
+from transformer.compile.sql.volatility import STEADY, Volatility, steadiness
 from transformer.errors import TransformError, Where
-from transformer.names import Name, quoted
+from transformer.names import RelationName, quoted
 from transformer.project.values import (
     NOTHING,
     Activation,
@@ -47,9 +47,9 @@ class Compiled(Struct, frozen=True):
     path: str
     template: str = ""
     rendered: str = ""
-    splices: tuple[Splice, ...] = ()
+    splices: tuple[Edit, ...] = ()
     canonical: str = ""
-    steadiness: Steadiness = STEADY
+    steadiness: Volatility = STEADY
     macros: Mapping[str, str] = {}
     # The texts of the files whose macros it called, for messages.
     called: Mapping[str, str] = {}
@@ -108,7 +108,7 @@ class SnapshotBody(Struct, frozen=True):
     """A snapshot of one relation. `reads` is that relation."""
 
     snapshot: Snapshot
-    reads: Name
+    reads: RelationName
     unique_key: tuple[str, ...]
     strategy: str
     updated_at: str | None
@@ -175,14 +175,14 @@ class CheckBody(Struct, frozen=True):
     args: Mapping[str, Any]
     config: CheckConfig
     where: Where
-    to: Name | None = None
+    to: RelationName | None = None
     query: Compiled | None = None
     spec: CheckSpec | None = None
     file: SqlCheck | None = None
     # Its query asks the warehouse, and is made just before it runs.
     late: bool = False
     # Where its failing rows are kept, where that is not the tool's own schema.
-    stored: Name | None = None
+    stored: RelationName | None = None
     # The model that is built only when it passes: it is a unit test of that.
     before: str | None = None
     # Why it cannot be measured: it fails by itself when its turn comes.
@@ -208,7 +208,7 @@ class Node:
     path: str
     body: Body
     needs: tuple[str, ...] = ()
-    relation: Name | None = None
+    relation: RelationName | None = None
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     described: Described = NOTHING
@@ -236,7 +236,7 @@ class Node:
         return query.text if query else ""
 
     @property
-    def steadiness(self) -> Steadiness:
+    def steadiness(self) -> Volatility:
         """What its queries depend on beside the content of the tables they read."""
         body = self.body
         if isinstance(body, ModelBody):
@@ -281,10 +281,10 @@ class Node:
 _WORD = re.compile(r"'[^']*'|\w+|\S")
 
 
-def _unwritten(body: ModelBody) -> Steadiness:
+def _unwritten(body: ModelBody) -> Volatility:
     """What a model depends on whose query is not known yet, or that has none."""
     said = steadiness(_WORD.findall(body.model.text)) if body.late else STEADY
-    return said | Steadiness(order=True)
+    return said | Volatility(order=True)
 
 
 class Graph(Struct, frozen=True):

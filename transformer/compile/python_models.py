@@ -8,13 +8,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.compile.namespace import Index
+from transformer.compile.namespace import Namespace
 from transformer.compile.scope import Scope
 from transformer.errors import RenderError, TransformError, Where
 from transformer.project.values import Model, Options
 
 
-def python_needs(model: Model, index: Index) -> tuple[tuple[str, ...], list[TransformError]]:
+def python_needs(model: Model, index: Namespace) -> tuple[tuple[str, ...], list[TransformError]]:
     """The references a Python model declares: calls of `.ref("…")` and `.source("…", "…")`."""
     needs: list[str] = []
     mistakes: list[TransformError] = []

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from transformer.compile.context import Trace
+from transformer.compile.context import RenderTrace
 from transformer.compile.dbt.adapter import NeedsWarehouse
-from transformer.compile.namespace import Index, cte_name
+from transformer.compile.namespace import Namespace, cte_name
 from transformer.compile.nodes import Compiled
 from transformer.compile.scope import Query, Scope, Template
 from transformer.compile.sql.canonical import said
-from transformer.compile.sql.edits import Splice, spliced
-from transformer.compile.sql.reader import Reading, read, without_end
+from transformer.compile.sql.edits import Edit, spliced
+from transformer.compile.sql.reader import QueryReading, read, without_end
 from transformer.compile.sql.source_map import in_template
 from transformer.compile.sql.table_refs import TAKES_TABLES, TableUse
 from transformer.compile.sql.volatility import UNKNOWN, steadiness
@@ -28,7 +28,7 @@ _ONE_QUERY = "write one `select …` or `with … select …`; the tool makes th
 def render(template: Template, scope: Scope, *, incremental: bool = False) -> Query:
     """The template's query. Raises TransformError at the template's line, NeedsWarehouse where it
     asks the warehouse and there is none."""
-    trace = Trace()
+    trace = RenderTrace()
     rendered = rendered_text(template, scope, trace, incremental=incremental)
     if template.free and read(without_end(rendered), scope.grammar).refused:
         return Query(rendered, (), tuple(trace.needs), None, trace, False, steadiness=UNKNOWN)
@@ -40,7 +40,7 @@ def render(template: Template, scope: Scope, *, incremental: bool = False) -> Qu
 def rendered_text(
     template: Template,
     scope: Scope,
-    trace: Trace,
+    trace: RenderTrace,
     *,
     incremental: bool = False,
     execute: bool = True,
@@ -60,7 +60,7 @@ def rendered_text(
 
 def referred(template: Template, scope: Scope) -> Query:
     """What the template refers to, found out without executing anything: dbt's first phase."""
-    trace = Trace()
+    trace = RenderTrace()
     text = rendered_text(template, scope, trace, execute=False)
     return Query(text, (), tuple(trace.needs), None, trace, parsed=False, late=True)
 
@@ -88,7 +88,7 @@ def rendered_or_late(template: Template, scope: Scope) -> Query:
     return whole
 
 
-def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
+def resolve(rendered: str, scope: Scope, trace: RenderTrace, place: Any) -> Query:
     """The rendered text with plain names resolved to relations."""
     text = without_end(rendered)
     if any(secret in text for secret in scope.world.secrets):
@@ -101,7 +101,7 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
     if reading.refused:
         raise SqlError(reading.refused.why, place(reading.refused.at), hint=_ONE_QUERY)
     _all_told(reading, scope, trace, place)
-    splices: list[Splice] = []
+    splices: list[Edit] = []
     needs = list(trace.needs)
     for use in reading.uses:
         splice, need = _resolved(use, scope.index, place)
@@ -122,7 +122,7 @@ def resolve(rendered: str, scope: Scope, trace: Trace, place: Any) -> Query:
     )
 
 
-def _all_told(reading: Reading, scope: Scope, trace: Trace, place: Any) -> None:
+def _all_told(reading: QueryReading, scope: Scope, trace: RenderTrace, place: Any) -> None:
     """Refuses a query that reads a computed name, unless it names a relation by `ref()`."""
     if scope.is_open or trace.needs:
         return
@@ -134,28 +134,28 @@ def _all_told(reading: Reading, scope: Scope, trace: Trace, place: Any) -> None:
         )
 
 
-def _resolved(use: TableUse, index: Index, place: Any) -> tuple[Splice | None, str | None]:
+def _resolved(use: TableUse, index: Namespace, place: Any) -> tuple[Edit | None, str | None]:
     if use.optional:
         return _perhaps(use, index)
     name = use.parts[-1]
     prefix = cte_name("")
     if len(use.parts) == 1 and name.startswith(prefix):  # what ref() wrote for an ephemeral model
         plain = name.removeprefix(prefix)
-        alias = None if use.aliased else Splice(use.end, use.end, f" as {quoted(plain)}")
+        alias = None if use.aliased else Edit(use.end, use.end, f" as {quoted(plain)}")
         return alias, None
     found = index.plain(use.parts, lambda: place(use.start))
     if found is None:
         return None, None
     if found.ephemeral:
         alias_text = "" if use.aliased else f" as {quoted(found.name)}"
-        return Splice(use.start, use.end, found.sql() + alias_text), found.id
+        return Edit(use.start, use.end, found.sql() + alias_text), found.id
     renamed = not use.aliased and found.relation.table.lower() != name.lower()
     # `select a.x from a` goes on to work where the relation of `a` has another name.
     alias_text = f" as {quoted(name)}" if renamed else ""
-    return Splice(use.start, use.end, found.relation.sql() + alias_text), found.id
+    return Edit(use.start, use.end, found.relation.sql() + alias_text), found.id
 
 
-def _perhaps(use: TableUse, index: Index) -> tuple[Splice | None, str | None]:
+def _perhaps(use: TableUse, index: Namespace) -> tuple[Edit | None, str | None]:
     """What a name means that may be none: a file, or any argument of a function."""
     found = index.perhaps(use.parts)
     if found is None or (use.within not in ("", *TAKES_TABLES) and not index.calls(use.within)):
@@ -164,11 +164,11 @@ def _perhaps(use: TableUse, index: Index) -> tuple[Splice | None, str | None]:
         shown = found.sql() if not use.within else literal(found.sql())
         renamed = not use.aliased
         alias = f" as {quoted(use.parts[-1])}" if renamed else ""
-        return Splice(use.start, use.end, shown + alias), found.id
+        return Edit(use.start, use.end, shown + alias), found.id
     return None, found.id
 
 
-class Parent(NamedTuple):
+class EphemeralParent(NamedTuple):
     """An ephemeral model that a query stands on; what it says, whatever its layout."""
 
     name: str
@@ -176,7 +176,9 @@ class Parent(NamedTuple):
     canonical: str = ""
 
 
-def finish(query: Query, model_path: str, template: str, parents: Sequence[Parent]) -> Compiled:
+def finish(
+    query: Query, model_path: str, template: str, parents: Sequence[EphemeralParent]
+) -> Compiled:
     """The query that runs. `parents` are the ephemeral models it stands on."""
     splices = (*query.splices, *_injected(query, parents))
     # Which of two the query names first says nothing.
@@ -193,11 +195,11 @@ def finish(query: Query, model_path: str, template: str, parents: Sequence[Paren
     )
 
 
-def _injected(query: Query, parents: Sequence[Parent]) -> list[Splice]:
+def _injected(query: Query, parents: Sequence[EphemeralParent]) -> list[Edit]:
     if not parents:
         return []
     # Comments at the end of a parent must not swallow the bracket, hence the new line.
     ctes = ", ".join(f"{quoted(cte_name(name))} as ({text}\n)" for name, text, _ in parents)
     if query.with_end is None:
-        return [Splice(0, 0, f"with {ctes} ")]
-    return [Splice(query.with_end, query.with_end, f" {ctes},")]
+        return [Edit(0, 0, f"with {ctes} ")]
+    return [Edit(query.with_end, query.with_end, f" {ctes},")]

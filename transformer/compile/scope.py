@@ -8,38 +8,38 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from transformer.compile.context import Trace, Words
-from transformer.compile.dbt.adapter import Warehouse
-from transformer.compile.jinja.macros import Library
-from transformer.compile.jinja.rendering import Session
-from transformer.compile.namespace import Index, Referable
-from transformer.compile.naming import Asked, Placed, by_macros, by_rule
-from transformer.compile.sql.edits import Splice
+from transformer.compile.context import RenderTrace, TemplateNames
+from transformer.compile.dbt.adapter import WarehouseConnection
+from transformer.compile.jinja.macros import MacroLibrary
+from transformer.compile.jinja.rendering import Rendering
+from transformer.compile.namespace import Namespace, Referable
+from transformer.compile.naming import PlacedRelation, RelationRequest, by_macros, by_rule
+from transformer.compile.sql.edits import Edit
 from transformer.compile.sql.reader import Grammar
-from transformer.compile.sql.volatility import STEADY, Steadiness
-from transformer.compile.time_ranges import Span
-from transformer.compile.world import World
-from transformer.names import Name
+from transformer.compile.sql.volatility import STEADY, Volatility
+from transformer.compile.time_ranges import TimeRange
+from transformer.compile.world import RenderWorld
+from transformer.names import RelationName
 from transformer.project.values import Target
 
 
 class Scope(Struct, frozen=True):
     """What every rendering of a project shares."""
 
-    index: Index
-    library: Library
+    index: Namespace
+    library: MacroLibrary
     target: Target
     vars: Mapping[str, Any]
-    world: World
+    world: RenderWorld
     grammar: Grammar
     # The variables that the files of a package see.
     vars_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # What is there only when the build has begun.
-    warehouse: Warehouse | None = None
+    warehouse: WarehouseConnection | None = None
     graph: Callable[[], dict[str, Any]] | None = None
     # What rows are cut to by their time: the batch of a microbatch model, and `--sample`.
-    batch: Span | None = None
-    sample: Span | None = None
+    batch: TimeRange | None = None
+    sample: TimeRange | None = None
     # Macros that give these values instead, by name or `package.name`: for unit tests.
     replaced: Mapping[str, Any] = field(default_factory=dict)
 
@@ -48,10 +48,10 @@ class Scope(Struct, frozen=True):
         """Whether queries may read what the project does not know of."""
         return self.index.open
 
-    def session(self, trace: Trace, package: str = "", **own: Any) -> Session:
+    def session(self, trace: RenderTrace, package: str = "", **own: Any) -> Rendering:
         """A rendering of a file of the package, with the words of one node."""
-        session = Session(self.library, {}, trace.macros, package, trace.asked, self.replaced)
-        words = Words(
+        session = Rendering(self.library, {}, trace.macros, package, trace.asked, self.replaced)
+        words = TemplateNames(
             self.index,
             self.target,
             self.vars_of.get(package, self.vars),
@@ -67,14 +67,16 @@ class Scope(Struct, frozen=True):
         session.context.update(words.context(session))
         return session
 
-    def placed(self, asked: Asked) -> Placed:
+    def placed(self, asked: RelationRequest) -> PlacedRelation:
         """Where a node's relation lies: by the project's macros where it has them."""
         if self.library.find("generate_schema_name") is None:
             return by_rule(asked, self.target)
         if asked.options.get("target_schema"):  # a snapshot says where it lies, and that is that
             own = {"schema": asked.options["target_schema"], "alias": asked.options.get("alias")}
-            return by_rule(Asked(asked.name, own), dataclasses.replace(self.target, schema="main"))
-        session = self.session(Trace(), node=asked.facts, options=asked.options)
+            return by_rule(
+                RelationRequest(asked.name, own), dataclasses.replace(self.target, schema="main")
+            )
+        session = self.session(RenderTrace(), node=asked.facts, options=asked.options)
 
         def call(name: str, *arguments: Any) -> str:
             return str(session.call(name, {}, "", arguments) or "")
@@ -86,16 +88,16 @@ class Query(Struct, frozen=True):
     """A query before ephemeral parents are put in: `needs` are ids, `ephemeral` among them."""
 
     rendered: str
-    splices: tuple[Splice, ...]
+    splices: tuple[Edit, ...]
     needs: tuple[str, ...]
     with_end: int | None
-    trace: Trace
+    trace: RenderTrace
     parsed: bool = True
     # Nothing but what is referred to is known: the text is made when it runs.
     late: bool = False
     # What it says, whatever its layout.
     canonical: str = ""
-    steadiness: Steadiness = STEADY
+    steadiness: Volatility = STEADY
 
 
 class Template(Struct, frozen=True):
@@ -111,12 +113,12 @@ class Template(Struct, frozen=True):
     free: bool = False
 
 
-class Anything(Index):
+class AnyNamespace(Namespace):
     """An index in which every name means something, for a rendering that only asks for config."""
 
     def ref(self, *words: str, **_: Any) -> Referable:
         """Whatever is named."""
-        return Referable("", words[-1], Name("", words[-1]))
+        return Referable("", words[-1], RelationName("", words[-1]))
 
     def source(self, *words: str, **_: Any) -> Referable:
         """Whatever is named."""

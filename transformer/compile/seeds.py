@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from transformer.compile.dbt.facts import id_of
-from transformer.compile.naming import Placed
+from transformer.compile.naming import PlacedRelation
 from transformer.compile.nodes import Node, SeedBody
 from transformer.errors import GraphError, Where
 from transformer.project.values import Seed
 
 
-def seed_node(seed: Seed, placed: Placed, project: str) -> Node:
+def seed_node(seed: Seed, placed: PlacedRelation, project: str) -> Node:
     """The node of a seed."""
     return Node(
         id=id_of("seed", seed, project),

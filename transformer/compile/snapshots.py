@@ -5,16 +5,16 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from transformer.compile.config import hooks_named
-from transformer.compile.context import Trace
+from transformer.compile.context import RenderTrace
 from transformer.compile.dbt.facts import id_of, plain_facts
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.models import code_of, configures, written_options
-from transformer.compile.naming import Placed
+from transformer.compile.naming import PlacedRelation
 from transformer.compile.nodes import Node, SnapshotBody
 from transformer.compile.rendering import render, rendered_or_late
 from transformer.compile.scope import Query, Scope, Template
 from transformer.errors import GraphError
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.settings import merge
 from transformer.project.values import Model, Snapshot
 
@@ -35,32 +35,20 @@ def configured(snapshot: Snapshot, scope: Scope) -> Snapshot:
     return replace(snapshot, config=config)
 
 
-def _is_relation(found: object, snapshot: Snapshot) -> None:
-    """Raises GraphError where `relation:` is something else."""
-    if not isinstance(found, Relation):
-        raise GraphError(
-            f"`relation: {snapshot.relation}` is not a relation",
-            snapshot.where,
-            hint="write `ref('…')` or `source('…', '…')`",
-        )
+_NOTHING = RelationName("", "")
 
 
-def snapshot_node(snapshot: Snapshot, scope: Scope, placed: Placed) -> tuple[Node, Query | None]:
+def snapshot_node(
+    snapshot: Snapshot, scope: Scope, placed: PlacedRelation
+) -> tuple[Node, Query | None]:
     """The node, and its query where it has one. Raises GraphError for what is missing."""
-    query: Query | None = None
-    reads, needs = Name("", ""), tuple[str, ...]()
-    if snapshot.text:
-        query = _query(snapshot, scope)
-        needs = query.needs
-    else:
-        trace = Trace()
-        session = scope.session(trace, snapshot.package)
-        relation = session.evaluate(snapshot.relation, snapshot.where)
-        _is_relation(relation, snapshot)
-        if relation.is_cte:  # an ephemeral model has no relation: its query is read
-            text = f"select * from {{{{ {snapshot.relation} }}}}"
-            return snapshot_node(replace(snapshot, text=text), scope, placed)
-        reads, needs = Name(relation.schema or "", relation.identifier or ""), tuple(trace.needs)
+    trace = RenderTrace()
+    relation = None if snapshot.text else _relation(snapshot, scope, trace)
+    if relation is not None and relation.is_cte:  # ephemeral: its query is read
+        text = f"select * from {{{{ {snapshot.relation} }}}}"
+        return snapshot_node(replace(snapshot, text=text), scope, placed)
+    query = _query(snapshot, scope) if relation is None else None
+    reads = RelationName(relation.schema or "", relation.identifier or "") if relation else _NOTHING
     config = snapshot.config
     strategy = str(config.get("strategy") or "timestamp")
     _nothing_missing(snapshot, strategy)
@@ -82,7 +70,7 @@ def snapshot_node(snapshot: Snapshot, scope: Scope, placed: Placed) -> tuple[Nod
         name=snapshot.name,
         path=snapshot.where.path,
         body=body,
-        needs=needs,
+        needs=query.needs if query else tuple(trace.needs),
         relation=placed.relation,
         tags=_texts(config.get("tags") or ()),
         options=config,
@@ -93,6 +81,18 @@ def snapshot_node(snapshot: Snapshot, scope: Scope, placed: Placed) -> tuple[Nod
         database=placed.database,
     )
     return node, query
+
+
+def _relation(snapshot: Snapshot, scope: Scope, trace: RenderTrace) -> Relation:
+    session = scope.session(trace, snapshot.package)
+    relation = session.evaluate(snapshot.relation, snapshot.where)
+    if not isinstance(relation, Relation):
+        raise GraphError(
+            f"`relation: {snapshot.relation}` is not a relation",
+            snapshot.where,
+            hint="write `ref('…')` or `source('…', '…')`",
+        )
+    return relation
 
 
 def _query(snapshot: Snapshot, scope: Scope) -> Query:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from transformer.compile.nodes import FreshnessBody, Node, SourceBody
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.values import SourceTable
 
 
@@ -31,7 +31,7 @@ def source_nodes(table: SourceTable, project: str) -> Iterator[Node]:
         "source",
         label,
         body=SourceBody(table),
-        relation=Name(table.schema, table.identifier),
+        relation=RelationName(table.schema, table.identifier),
         described=table.described,
         options={**table.config, "loader": table.load.kind if table.load else None},
         database=table.database,

@@ -16,7 +16,7 @@ _AGO = re.compile(r"\s*(?P<count>\d+)\s*(?P<unit>hour|day|month|year)s?\s*\Z", r
 _HINT = "write `--sample '3 days'`, or `--sample \"{start: 2024-07-01, end: 2024-07-08}\"`"
 
 
-class Span(Struct, frozen=True):
+class TimeRange(Struct, frozen=True):
     """A span of time: from `start`, to before `end`, both in UTC."""
 
     start: datetime
@@ -43,7 +43,7 @@ def moment(value: Any) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def sampled(asked: Any, now: datetime) -> Span | None:
+def sampled(asked: Any, now: datetime) -> TimeRange | None:
     """What `--sample` cuts rows to: the last hours, days, months or years, as
     `3 days`, or a mapping of `start` and `end`. Raises UsageError."""
     if not asked:
@@ -54,12 +54,12 @@ def sampled(asked: Any, now: datetime) -> Span | None:
     if not found:
         raise UsageError(f"`--sample {asked}` is no span of time", hint=_HINT)
     now = now.astimezone(UTC)
-    return Span(_before(now, int(found["count"]), found["unit"].lower()), now)
+    return TimeRange(_before(now, int(found["count"]), found["unit"].lower()), now)
 
 
-def _between(asked: Mapping[str, Any]) -> Span:
+def _between(asked: Mapping[str, Any]) -> TimeRange:
     try:
-        span = Span(moment(asked["start"]), moment(asked["end"]))
+        span = TimeRange(moment(asked["start"]), moment(asked["end"]))
     except (KeyError, ValueError):
         raise UsageError("`--sample` needs a `start` and an `end`", hint=_HINT) from None
     if span.start >= span.end:

@@ -16,12 +16,12 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from transformer.compile.context import Trace
-from transformer.compile.dbt.adapter import Warehouse
+from transformer.compile.context import RenderTrace
+from transformer.compile.dbt.adapter import WarehouseConnection
 from transformer.compile.models import template_of
-from transformer.compile.namespace import Index, Referable
+from transformer.compile.namespace import Namespace, Referable
 from transformer.compile.nodes import CheckBody, Compiled, Graph, Node
-from transformer.compile.rendering import Parent, finish, render
+from transformer.compile.rendering import EphemeralParent, finish, render
 from transformer.compile.scope import Scope
 from transformer.errors import (
     ConfigError,
@@ -31,8 +31,8 @@ from transformer.errors import (
     Where,
     did_you_mean,
 )
-from transformer.names import Name, literal, quoted
-from transformer.project.values import CheckConfig, Kept, Project
+from transformer.names import RelationName, literal, quoted
+from transformer.project.values import ArtifactOnly, CheckConfig, Project
 
 KIND = "unit"
 _THIS = "this"
@@ -60,11 +60,11 @@ def unit_nodes(
             mistakes.append(error)
 
 
-def _model_words(kept: Kept) -> tuple[str, ...]:
+def _model_words(kept: ArtifactOnly) -> tuple[str, ...]:
     return (str(kept.content.get("model") or ""),)
 
 
-def _config(kept: Kept) -> Mapping[str, Any]:
+def _config(kept: ArtifactOnly) -> Mapping[str, Any]:
     """What it is configured with. Raises ConfigError where that is no mapping."""
     written = kept.content.get("config") or {}
     if not isinstance(written, Mapping):
@@ -72,12 +72,12 @@ def _config(kept: Kept) -> Mapping[str, Any]:
     return written
 
 
-def _enabled(kept: Kept) -> bool:
+def _enabled(kept: ArtifactOnly) -> bool:
     config = _config(kept)
     return str(config.get("enabled", True)).lower() != "false"
 
 
-def _node(kept: Kept, model: Node, project: Project) -> Node:
+def _node(kept: ArtifactOnly, model: Node, project: Project) -> Node:
     config = _config(kept)
     tags = config.get("tags") or ()
     return Node(
@@ -113,10 +113,10 @@ class _Fixture(Struct, frozen=True):
     query: str = ""
 
 
-class _Given(Index):
+class _Given(Namespace):
     """An index in which the inputs of a unit test stand for what they are given for."""
 
-    real: Index = field(default_factory=lambda: Index(""))
+    real: Namespace = field(default_factory=lambda: Namespace(""))
     fixtures: Mapping[str, _Fixture] = field(default_factory=dict)
 
     def ref(self, *words: str, version: str | None = None, package: str = "") -> Referable:
@@ -162,7 +162,7 @@ class _Unit(Struct, frozen=True):
     body: CheckBody
     model: Node
     scope: Scope
-    warehouse: Warehouse
+    warehouse: WarehouseConnection
 
     def text(self) -> str:
         actual = self.actual()
@@ -231,22 +231,22 @@ class _Unit(Struct, frozen=True):
         query = render(template, scope, incremental=incremental)
         return finish(query, self.model.path, "", parents).text
 
-    def inputs(self) -> tuple[dict[str, _Fixture], list[Parent]]:
+    def inputs(self) -> tuple[dict[str, _Fixture], list[EphemeralParent]]:
         """What is given, by node id, and the subqueries of it."""
         fixtures: dict[str, _Fixture] = {}
-        parents: list[Parent] = []
+        parents: list[EphemeralParent] = []
         for each in self.body.args.get("given") or ():
             found = self.input(str(each.get("input") or ""))
             fixture = _fixture(each, self.body.where)
             key, label = (found.id, _label(found)) if found.id != _THIS else (_THIS, _THIS)
             fixtures[key] = fixture
             query = self.filled(fixture) or _rows(found.name, fixture.rows, self.types(found))
-            parents.append(Parent(label, query))
+            parents.append(EphemeralParent(label, query))
         return fixtures, parents
 
     def filled(self, fixture: _Fixture) -> str:
         """The query of a fixture with its Jinja filled in: a file may hold any."""
-        session = self.scope.session(Trace(), self.model.package)
+        session = self.scope.session(RenderTrace(), self.model.package)
         return session.render(fixture.query, self.body.where.path)
 
     def input(self, written: str) -> Referable:
@@ -266,7 +266,7 @@ class _Unit(Struct, frozen=True):
     def types(self, found: Referable) -> dict[str, str]:
         """The columns of what the input stands for."""
         database = found.database or self.scope.target.catalog or None
-        relation: Name = found.relation
+        relation: RelationName = found.relation
         held = self.warehouse.columns(database, relation.schema, relation.table)
         return dict(held or ())
 

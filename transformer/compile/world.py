@@ -17,7 +17,7 @@ CONNECTING_ONLY = (
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class RenderWorld:
     """The world as templates see it. `invocation` tells one call of the tool from another;
     `flags` are those of the command line, by dbt's names."""
 

@@ -17,15 +17,15 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)\Z")
 _NAMED = re.compile(r'("(?:[^"]|"")*"|[A-Za-z_][A-Za-z0-9_]*) (?=\S)')
 
 
-class Type(Struct, frozen=True):
+class SqlType(Struct, frozen=True):
     """A type: its name, and what is in it. A map holds a key and a value, a list its element."""
 
     text: str
     kind: Kind = "scalar"
-    parts: tuple[tuple[str, Type], ...] = ()
+    parts: tuple[tuple[str, SqlType], ...] = ()
 
     @property
-    def element(self) -> Type:
+    def element(self) -> SqlType:
         """The type of a list's elements."""
         return self.parts[0][1]
 
@@ -35,7 +35,7 @@ class Type(Struct, frozen=True):
         found = _DECIMAL.match(self.text)
         return (int(found[1]), int(found[2])) if found else None
 
-    def leaves(self) -> Iterator[Type]:
+    def leaves(self) -> Iterator[SqlType]:
         """The types of the values in it that hold no others, and every union."""
         if self.kind in ("scalar", "union"):
             yield self
@@ -43,30 +43,30 @@ class Type(Struct, frozen=True):
             yield from part.leaves()
 
 
-def read(text: str) -> Type:
+def read(text: str) -> SqlType:
     """The type of this name."""
     text = text.strip()
     if _LIST.search(text):
-        return Type(text, "list", (("", read(text[: text.rindex("[")])),))
+        return SqlType(text, "list", (("", read(text[: text.rindex("[")])),))
     head, _, rest = text.partition("(")
     if not rest or head not in ("STRUCT", "MAP", "UNION"):
-        return Type(text)
+        return SqlType(text)
     words = list(_split(rest[:-1]))
     if head == "MAP":
         key, value = words
-        return Type(text, "map", (("key", read(key)), ("value", read(value))))
+        return SqlType(text, "map", (("key", read(key)), ("value", read(value))))
     named = [_NAMED.match(word) for word in words]
     if not all(named):
-        return Type(text)  # a struct whose fields have no names: only its text is of use
+        return SqlType(text)  # a struct whose fields have no names: only its text is of use
     parts = tuple(
         (_bare(found[1]), read(word[found.end() :]))
         for word, found in zip(words, named, strict=True)
         if found
     )
-    return Type(text, "struct" if head == "STRUCT" else "union", parts)
+    return SqlType(text, "struct" if head == "STRUCT" else "union", parts)
 
 
-def composed(kind: Type, parts: Sequence[str]) -> str:
+def composed(kind: SqlType, parts: Sequence[str]) -> str:
     """The name of a nested type with other types in it."""
     if kind.kind == "list":
         return f"{parts[0]}[]"

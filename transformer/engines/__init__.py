@@ -1,7 +1,7 @@
 """Engines: where models are built. One file per engine; the file's name is the target's `type`.
 
-The contract is `Engine`, `Session` and `Catalog`. The suite in `tests/engines/` runs over every
-file of this folder, so a new engine joins it by existing.
+The contract is `Engine`, `EngineSession` and `ScratchCatalog`. The suite in `tests/engines/` runs
+over every file of this folder, so a new engine joins it by existing.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from transformer import plugins
 from transformer.dialects.abilities import Dialect
 from transformer.errors import ConfigError, Where, did_you_mean
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.steps import Columns, RelationState, Sample
 
 
-class Session(Protocol):
+class EngineSession(Protocol):
     """One connection to the warehouse; a step has it to itself. Faults are `errors.Fault`.
 
     `connection` is the driver's own, for what reads rows in bulk.
@@ -40,30 +40,30 @@ class Session(Protocol):
     def columns(self, sql: str) -> Columns:
         """Names and types of a query's columns."""
 
-    def reads(self, sql: str, name: Name) -> frozenset[str] | None:
+    def reads(self, sql: str, name: RelationName) -> frozenset[str] | None:
         """The columns of the relation that the query reads; None where that cannot be told. It
         may only be asked while no other session runs a statement."""
 
     def arrow(self, sql: str) -> Any:
         """The result as an Arrow table."""
 
-    def frame(self, name: Name) -> Any:
+    def frame(self, name: RelationName) -> Any:
         """The relation's rows as a polars data frame."""
 
-    def lazy(self, name: Name) -> Any:
+    def lazy(self, name: RelationName) -> Any:
         """The relation as the engine's own lazy relation, for Python models."""
 
-    def take(self, name: Name, data: Any) -> int:
+    def take(self, name: RelationName, data: Any) -> int:
         """Makes a table of anything Arrow-capable; the number of its rows."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commits at the end, rolls back when an exception leaves it."""
 
 
-class Catalog(Protocol):
+class ScratchCatalog(Protocol):
     """A private, empty warehouse in which queries are bound, not run."""
 
-    def create(self, name: Name, columns: Columns) -> None:
+    def create(self, name: RelationName, columns: Columns) -> None:
         """An empty table. Raises Fault when a type is unknown."""
 
     def describe(self, sql: str) -> Columns:
@@ -76,18 +76,18 @@ class Engine(Protocol):
     dialect: Dialect
     version: str
 
-    def session(self) -> AbstractContextManager[Session]:
+    def session(self) -> AbstractContextManager[EngineSession]:
         """A connection of its own."""
 
-    def apart(self) -> AbstractContextManager[Session]:
+    def apart(self) -> AbstractContextManager[EngineSession]:
         """A session that sees what is committed, whatever others have not committed yet."""
 
     def relations(
-        self, names: Sequence[Name] | None = None
+        self, names: Sequence[RelationName] | None = None
     ) -> Mapping[tuple[str, str], RelationState]:
         """Everything that is there, or what has one of these names, by folded schema and name."""
 
-    def relation(self, name: Name) -> RelationState | None:
+    def relation(self, name: RelationName) -> RelationState | None:
         """One of them, when it is there."""
 
     def comments(self) -> Mapping[tuple[str, str], Mapping[str, str]]:

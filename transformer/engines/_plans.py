@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from transformer.names import Name
+from transformer.names import RelationName
 
 
-def columns_read(plan: str, name: Name) -> frozenset[str] | None:
+def columns_read(plan: str, name: RelationName) -> frozenset[str] | None:
     """The columns of a relation that a plan in JSON reads; None where it does not stand in it, or
     where a scan of it names none: it reads none then (`count(*)`), or all that there are, for
     DuckDB 1.5 takes no column out of what is joined with a query that has CTEs.

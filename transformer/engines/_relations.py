@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from transformer.errors import Fault
-from transformer.names import Name, literal
+from transformer.names import RelationName, literal
 from transformer.steps import RelationState
 
 # So many are looked up one by one: to list a thousand tables takes longer than that.
@@ -20,7 +20,7 @@ _NAMES = re.compile(r"[a-z_]\w*\.[a-z_]\w*\.[a-z_]\w*", re.IGNORECASE | re.ASCII
 Found = dict[tuple[str, str], RelationState]
 
 
-def relations(session: Any, names: Sequence[Name] | None) -> Found:
+def relations(session: Any, names: Sequence[RelationName] | None) -> Found:
     """All that there are, or those of these names."""
     if names is None:
         return _listed(session, "")
@@ -33,7 +33,7 @@ def relations(session: Any, names: Sequence[Name] | None) -> Found:
     return {**found, **_listed(session, wanted)}
 
 
-def _each(session: Any, names: Sequence[Name]) -> Found:
+def _each(session: Any, names: Sequence[RelationName]) -> Found:
     """As many as are found before one is not; only those with plain names, for DuckDB takes
     quotation marks out of the name in `pragma_table_info`."""
     catalog = str(session.rows("select current_database()")[0][0])
@@ -105,7 +105,7 @@ def rows_of_all(session: Any, size: int) -> int:
         "select schema_name, table_name from duckdb_tables()"
         " where database_name = current_database()"
     )
-    counts = [f"select count(*) as n from {Name(*table).sql()}" for table in tables]
+    counts = [f"select count(*) as n from {RelationName(*table).sql()}" for table in tables]
     parts = [counts[at : at + _AT_ONCE] for at in range(0, len(counts), _AT_ONCE)]
     sums = [f"select sum(n)::bigint from ({' union all '.join(part)})" for part in parts]
     return sum(session.rows(each)[0][0] for each in sums)

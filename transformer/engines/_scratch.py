@@ -10,7 +10,7 @@ import duckdb
 
 from transformer.engines._connection import connection, faults, open_catalog
 from transformer.errors import Fault
-from transformer.names import Name, quoted
+from transformer.names import RelationName, quoted
 from transformer.steps import Columns
 
 # What a warehouse is attached as, whatever its file is called: a file may have the name of one of
@@ -34,7 +34,7 @@ class DuckCatalog:
         open_catalog(self._connection, ":memory:", catalog)
         self._schemas = {"main"}
 
-    def create(self, name: Name, columns: Columns) -> None:
+    def create(self, name: RelationName, columns: Columns) -> None:
         """An empty table. Raises Fault when a type is unknown."""
         with faults():
             if name.schema.lower() not in self._schemas:

@@ -27,7 +27,7 @@ from transformer.engines._plans import columns_read
 from transformer.engines._relations import comments, relations, rows_of_all
 from transformer.engines._scratch import CATALOG, scratch, serializer
 from transformer.errors import Fault, LoadError, WarehouseError
-from transformer.names import Name, literal, quoted
+from transformer.names import RelationName, literal, quoted
 from transformer.permissions import folder
 from transformer.steps import Columns, RelationState, Sample
 
@@ -85,7 +85,7 @@ class DuckSession:
         """Names and types of a query's columns."""
         return tuple((str(row[0]), str(row[1])) for row in self.rows(f"describe\n{sql}"))
 
-    def reads(self, sql: str, name: Name) -> frozenset[str] | None:
+    def reads(self, sql: str, name: RelationName) -> frozenset[str] | None:
         """The columns of the relation that the query reads, as the engine's own planner finds
         them; None where that cannot be told. Raises nothing: a query that does not bind reads
         what nobody knows. The planner is set for all sessions meanwhile."""
@@ -105,17 +105,17 @@ class DuckSession:
         with faults():
             return self.connection.execute(sql).to_arrow_table()
 
-    def frame(self, name: Name) -> Any:
+    def frame(self, name: RelationName) -> Any:
         """The relation's rows as a polars data frame."""
         with faults():
             return self.connection.execute(f"select * from {name.sql()}").pl()
 
-    def lazy(self, name: Name) -> Any:
+    def lazy(self, name: RelationName) -> Any:
         """The relation as a DuckDB relation, for Python models."""
         with faults():
             return self.connection.sql(f"select * from {name.sql()}")
 
-    def take(self, name: Name, data: Any) -> int:
+    def take(self, name: RelationName, data: Any) -> int:
         """Makes a table of anything Arrow-capable; the number of its rows."""
         with faults():
             self.connection.register("__taken", data)
@@ -235,12 +235,12 @@ class DuckEngine:
         """A session that sees what is committed, whatever the caller has not committed yet."""
         return self.session()
 
-    def relation(self, name: Name) -> RelationState | None:
+    def relation(self, name: RelationName) -> RelationState | None:
         """One of them, when it is there."""
         return self.relations([name]).get(name.key())
 
     def relations(
-        self, names: Sequence[Name] | None = None
+        self, names: Sequence[RelationName] | None = None
     ) -> Mapping[tuple[str, str], RelationState]:
         """Every table and view of the file, or those of these names."""
         with self.session() as session:
@@ -251,13 +251,13 @@ class DuckEngine:
         with self.session() as session:
             return comments(session)
 
-    def export(self, path: Path, names: Sequence[Name]) -> None:
+    def export(self, path: Path, names: Sequence[RelationName]) -> None:
         """Writes a new file of these relations only, views as tables, and how fresh it is."""
         recreate(path, self._path)
         said = self.comments()
         with self.session() as session:
             session.run(f"attach {literal(str(path))} as __shown (storage_version '{STORAGE}')")
-            for name in (*names, Name("_transform", "runs")):
+            for name in (*names, RelationName("_transform", "runs")):
                 session.run(f"create schema if not exists __shown.{quoted(name.schema)}")
                 session.run(f"create table __shown.{name.sql()} as from {name.sql()}")
                 for column, text in said.get(name.key(), {}).items():

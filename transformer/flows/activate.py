@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from transformer.compile.nodes import ActivationBody, Node, from_text
 from transformer.errors import UsageError
-from transformer.request import Ask, Outside
-from transformer.sync.sync import Job, Preview, preview
+from transformer.request import Environment, Request
+from transformer.sync.sync import SyncJob, SyncPreview, preview
 from transformer.workspace.open import chosen_of, open_project, refuse_mistakes
 
 
-def previews(ask: Ask, outside: Outside) -> Iterator[tuple[Node, Preview]]:
+def previews(ask: Request, outside: Environment) -> Iterator[tuple[Node, SyncPreview]]:
     """Each chosen activation beside what it would send of the warehouse as it is published."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
@@ -27,7 +27,7 @@ def previews(ask: Ask, outside: Outside) -> Iterator[tuple[Node, Preview]]:
         for node in opened.graph:
             if node.id in chosen and isinstance(node.body, ActivationBody):
                 rows = from_text(node, opened.graph)
-                job = Job(node.body.activation, f"select * from {rows}", ledger, opened.places)
+                job = SyncJob(node.body.activation, f"select * from {rows}", ledger, opened.places)
                 with engine.session() as session:
                     yield node, preview(job, session.connection)
     finally:

@@ -11,36 +11,38 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.artifacts.documents import Call
-from transformer.artifacts.run_results import Done, end_words
+from transformer.artifacts.documents import Invocation
+from transformer.artifacts.run_results import RunRecord, end_words
 from transformer.flows import summary
 from transformer.names import quoted
 from transformer.plan.fingerprint import current_versions
 from transformer.redaction import Secrets
-from transformer.request import Ask, How, Outside, Report
+from transformer.request import BuildOptions, Environment, Report, Request
 from transformer.run.actions import PERFORM
-from transformer.run.context import Event, Tools
+from transformer.run.context import Event, RunContext
 from transformer.run.hooks import run_hooks
 from transformer.run.load import touch
 from transformer.run.raw_tables import follow_external
 from transformer.run.schedule import Pace, follow
 from transformer.run.staging import sweep, unplaced
-from transformer.run.transactions import Together
+from transformer.run.transactions import SharedTransactions
 from transformer.run.upkeep import Upkeep, keep_up, replaced, upkeep, views_as_tables
 from transformer.steps import EVERYTHING, Plan, Results, State
 from transformer.warehouse import ledger
-from transformer.warehouse.file import Identity
+from transformer.warehouse.file import FileIdentity
 from transformer.warehouse.lock import building
-from transformer.warehouse.publication import Workplace
+from transformer.warehouse.publication import Publication
 from transformer.warehouse.renaming import rename
 from transformer.workspace.artifacts import leave
 from transformer.workspace.bind import no_mistakes
 from transformer.workspace.last_build import beginning, narrowed, stands
 from transformer.workspace.open import Opened, open_project, shown_of
-from transformer.workspace.planning import Foreseen, Foresight
+from transformer.workspace.planning import BuildPlanner, PlannedBuild
 
 
-def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None]) -> Report:
+def build(
+    ask: Request, how: BuildOptions, outside: Environment, on_event: Callable[[Event], None]
+) -> Report:
     """Builds what is asked for. Raises Mistakes before anything is touched."""
     opened = open_project(ask, outside)
     no_mistakes(opened)
@@ -52,45 +54,37 @@ def build(ask: Ask, how: How, outside: Outside, on_event: Callable[[Event], None
         part = narrowed(ask, how, opened, outside.clock().timestamp())
         begun, work = beginning(ask, how, part), _Build(part, ask, how, outside, on_event)
         report = work.run()
-        leave(opened, ask, outside, Done(report.plan, report.results, work.foresight.narrowed))
+        leave(opened, ask, outside, RunRecord(report.plan, report.results, work.foresight.narrowed))
         if report.well and (report.published or not report.plan.steps):
             stands(ask, part, begun, work.left, report.expires)
     return report
 
 
-def preview(ask: Ask, outside: Outside) -> tuple[Opened, Plan]:
-    """The plan of a build, and nothing done. Raises Mistakes."""
-    opened = open_project(ask, outside)
-    no_mistakes(opened)
-    with opened.workplace.looking() as engine:
-        return opened, Foresight(opened, ask, How(), outside, outside.clock()).of(engine).plan
-
-
 @dataclass
 class _Build:
     opened: Opened
-    ask: Ask
-    how: How
-    outside: Outside
+    ask: Request
+    how: BuildOptions
+    outside: Environment
     on_event: Callable[[Event], None]
     started: datetime = field(init=False)
     run_id: str = field(init=False)
-    foresight: Foresight = field(init=False)
+    foresight: BuildPlanner = field(init=False)
     # The warehouse as it is planned from, then as it was published.
-    left: Identity | None = field(init=False)
+    left: FileIdentity | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.started = self.outside.clock()
-        self.left = Identity.of(self.place.warehouse.live)
+        self.left = FileIdentity.of(self.place.warehouse.live)
         self.run_id = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self.foresight = Foresight(self.opened, self.ask, self.how, self.outside, self.started)
+        self.foresight = BuildPlanner(self.opened, self.ask, self.how, self.outside, self.started)
 
     @property
-    def begun(self) -> summary.Begun:
-        return summary.Begun(self.run_id, self.ask.command, self.place.target.name, self.started)
+    def begun(self) -> summary.RunStart:
+        return summary.RunStart(self.run_id, self.ask.command, self.place.target.name, self.started)
 
     @property
-    def place(self) -> Workplace:
+    def place(self) -> Publication:
         return self.opened.workplace
 
     def notice(self, texts: Iterable[str]) -> None:
@@ -108,9 +102,8 @@ class _Build:
         with self.place.looking() as engine:
             seen = self.foresight.of(engine)
             upkeep = self.upkeep(engine)
-            settled = not (resumes or upkeep or unplaced(seen.state) or seen.plan.steps)
-        complete = self.place.complete(shown_of(self.opened)) and not self.place.is_renamed
-        if settled and complete:
+        settled = not (resumes or upkeep or unplaced(seen.state) or seen.plan.steps)
+        if settled and self.place.complete(shown_of(self.opened)) and not self.place.is_renamed:
             return self.nothing(seen)
         with self.place.working() as engine:
             self.place.refuse_other(self.left)
@@ -138,7 +131,7 @@ class _Build:
         opened = self.opened
         return upkeep(engine, opened.project, opened.graph, opened.everything)
 
-    def nothing(self, seen: Foreseen) -> Report:
+    def nothing(self, seen: PlannedBuild) -> Report:
         """The report of a build that has nothing to do."""
         return Report(
             seen.plan,
@@ -156,7 +149,7 @@ class _Build:
         strict = self.how.strict and not self.opened.project.open
         return self.foresight.chosen if strict else ()
 
-    def done(self, engine: Any, seen: Foreseen) -> Report:
+    def done(self, engine: Any, seen: PlannedBuild) -> Report:
         """Does it, and gets ready what is shown."""
         report = self.work(engine, seen)
         standing = summary.standing(engine, self.opened.everything, self.warned)
@@ -178,13 +171,12 @@ class _Build:
         size = self.place.shown.stat().st_size
         return replace(report, published=replace(report.published, size=size))
 
-    def work(self, engine: Any, seen: Foreseen) -> Report:
+    def work(self, engine: Any, seen: PlannedBuild) -> Report:
         """Loads first, since they may change types; then all the rest."""
         self.prepare(engine, seen.state)
         made = seen.plan
         self.notice(views_as_tables(made))
-        loads = Plan(made.of("load"))
-        tools = self.tools(engine, seen.state)
+        loads, tools = Plan(made.of("load")), self.tools(engine, seen.state)
         follow_external(tools, self.opened.graph, made)
         project = self.opened.project
         first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
@@ -193,8 +185,8 @@ class _Build:
         results = self.follow(rest, tools, first)
         keep_up(engine, self.upkeep(engine))
         whole = Plan((*loads.steps, *rest.steps), made.skips, rest.notices)
-        call = Call(self.ask.command, self.started, self.outside.invocation)
-        done = Done(whole, results, self.foresight.narrowed)
+        call = Invocation(self.ask.command, self.started, self.outside.invocation)
+        done = RunRecord(whole, results, self.foresight.narrowed)
         words = partial(end_words, done, self.opened.graph, project, call)
         after = run_hooks(tools, project.on_run_end, words)
         return self.report(engine, whole, Results((*results.outcomes, *after)))
@@ -212,10 +204,10 @@ class _Build:
             if "load" in self.how.actions:
                 touch(session, self.opened.graph, *self.foresight.way)
 
-    def tools(self, engine: Any, state: State) -> Tools:
+    def tools(self, engine: Any, state: State) -> RunContext:
         rows = {i: known.rows for i, known in state.nodes.items()}
-        return Tools(
-            engine=Together(engine, rows) if self.threads == 1 else engine,
+        return RunContext(
+            engine=SharedTransactions(engine, rows) if self.threads == 1 else engine,
             sizes=rows,
             project=self.opened.project,
             places=self.opened.places,
@@ -233,7 +225,7 @@ class _Build:
             secrets=Secrets(known=self.outside.secrets),
         )
 
-    def follow(self, made: Plan, tools: Tools, before: Results) -> Results:
+    def follow(self, made: Plan, tools: RunContext, before: Results) -> Results:
         return follow(
             made,
             {action: partial(do, tools) for action, do in PERFORM.items()},

@@ -10,7 +10,7 @@ from transformer.errors import TransformError, UsageError
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import child
 from transformer.project.form import is_dbt_project
-from transformer.request import Ask, Outside
+from transformer.request import Environment, Request
 from transformer.run.upkeep import drop, removed
 from transformer.warehouse.file import clear
 from transformer.warehouse.lock import building
@@ -29,7 +29,7 @@ _KEPT = {
 }
 
 
-def cleaned(ask: Ask, outside: Outside) -> list[str]:
+def cleaned(ask: Request, outside: Environment) -> list[str]:
     """What was removed: what builds leave beside the warehouse, and the `clean-targets`.
 
     Raises UsageError for a folder outside the project, or one that holds the project's files.
@@ -54,7 +54,7 @@ def cleaned(ask: Ask, outside: Outside) -> list[str]:
     return [*made, *_memory(root)]
 
 
-def without_removed(ask: Ask, outside: Outside, wait: float) -> list[str]:
+def without_removed(ask: Request, outside: Environment, wait: float) -> list[str]:
     """The relations of models and seeds that are gone from the project, which are dropped from the
     published file. Raises Mistakes, for what cannot be read may still make them."""
     opened = open_project(ask, outside)
@@ -81,7 +81,7 @@ def _memory(root: Path) -> list[str]:
     return ["what was remembered of the project"] if forget(root) else []
 
 
-def _room(opened: Opened, outside: Outside) -> list[str]:
+def _room(opened: Opened, outside: Environment) -> list[str]:
     """Removes what builds leave beside the warehouse; the warehouse and the sync ledger stay."""
     warehouse = opened.workplace.warehouse
     if not warehouse.room.exists():
@@ -91,7 +91,7 @@ def _room(opened: Opened, outside: Outside) -> list[str]:
     return [opened.places.shown(warehouse.room)]
 
 
-def _targets(root: Path, outside: Outside) -> list[str]:
+def _targets(root: Path, outside: Environment) -> list[str]:
     raw = read_raw(root, FILE)
     written, own = child(raw, "clean-targets"), child(raw, "target-path")
     usual = [outside.env.get("DBT_TARGET_PATH") or (str(own.value) if own else "target")]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformer.artifacts.run_results import Done
+from transformer.artifacts.run_results import RunRecord
 from transformer.compile.nodes import Node
 from transformer.errors import UsageError
 from transformer.names import quoted
-from transformer.request import Ask, Elsewhere, Outside
-from transformer.run.render_late import Asked
+from transformer.request import DeferredRelation, Environment, Request
+from transformer.run.render_late import SessionWarehouse
 from transformer.steps import Outcome, Results
 from transformer.warehouse.lock import building
 from transformer.workspace.artifacts import leave
@@ -21,7 +21,7 @@ from transformer.workspace.open import Opened, chosen_of, open_project, refuse_m
 _THERE = "No-op"  # dbt's word for a relation that is there already
 
 
-def cloned(ask: Ask, outside: Outside, wait: float = 0.0) -> list[str]:
+def cloned(ask: Request, outside: Environment, wait: float = 0.0) -> list[str]:
     """Makes what is chosen; the names of what was made. Raises UsageError, by name, for what is
     not in the warehouse's reach; nothing is made then."""
     opened = open_project(ask, outside)
@@ -43,14 +43,14 @@ def cloned(ask: Ask, outside: Outside, wait: float = 0.0) -> list[str]:
             place.publish()
         else:
             place.forget_unfinished()
-    leave(opened, ask, outside, Done(results=Results(tuple(outcomes))))
+    leave(opened, ask, outside, RunRecord(results=Results(tuple(outcomes))))
     return made
 
 
 def _made(
-    opened: Opened, session: Any, wanted: list[tuple[Node, Elsewhere]], *, afresh: bool
+    opened: Opened, session: Any, wanted: list[tuple[Node, DeferredRelation]], *, afresh: bool
 ) -> list[Outcome]:
-    target, warehouse = opened.project.target, Asked(session)
+    target, warehouse = opened.project.target, SessionWarehouse(session)
     away = [node.name for node, there in wanted if not _reached(warehouse, there)]
     if away:
         raise UsageError(
@@ -81,11 +81,11 @@ def _own(node: Node, catalog: str) -> tuple[str, str, str]:
     return node.database or catalog, node.relation.schema, node.relation.table
 
 
-def _reached(warehouse: Asked, there: Elsewhere) -> bool:
+def _reached(warehouse: SessionWarehouse, there: DeferredRelation) -> bool:
     return warehouse.columns(*there.parts) is not None
 
 
-def _drop(warehouse: Asked, session: Any, own: tuple[str, str, str]) -> None:
+def _drop(warehouse: SessionWarehouse, session: Any, own: tuple[str, str, str]) -> None:
     for database, schema, table, kind in warehouse.relations(own[1]):
         if (database, schema, table) == own:
             session.run(f"drop {kind} {_dotted(*own)}")

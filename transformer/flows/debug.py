@@ -9,12 +9,12 @@ from typing import Any
 
 from transformer import __version__
 from transformer.errors import TransformError
-from transformer.request import Ask, Outside
-from transformer.warehouse.file import Warehouse
+from transformer.request import Environment, Request
+from transformer.warehouse.file import WarehouseFiles
 from transformer.workspace.open import open_project
 
 
-def facts(ask: Ask, outside: Outside) -> Iterator[tuple[str, str]]:
+def facts(ask: Request, outside: Environment) -> Iterator[tuple[str, str]]:
     """Names and values, in the order in which they are shown. Raises UsageError."""
     yield "transform", __version__
     yield "python", platform.python_version()
@@ -32,7 +32,7 @@ def facts(ask: Ask, outside: Outside) -> Iterator[tuple[str, str]]:
         yield "unfinished", f"{private}: the next build goes on from it"
 
 
-def _state(warehouse: Warehouse, engine: Any) -> str:
+def _state(warehouse: WarehouseFiles, engine: Any) -> str:
     if not warehouse.live.exists():
         return f"{warehouse.live.name} is not built yet"
     try:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from transformer.errors import UsageError
-from transformer.project.dbt.deps import Installed, install
+from transformer.project.dbt.deps import InstalledPackage, install
 from transformer.project.form import is_dbt_project
-from transformer.request import Ask, Outside
+from transformer.request import Environment, Request
 from transformer.workspace.compile import dbt_renderers
 
 
-def installed(ask: Ask, outside: Outside, say: Callable[[str], None]) -> tuple[Installed, ...]:
+def installed(
+    ask: Request, outside: Environment, say: Callable[[str], None]
+) -> tuple[InstalledPackage, ...]:
     """Installs every package. Raises UsageError where there is no dbt project."""
     root = ask.root.resolve()
     if not is_dbt_project(root):

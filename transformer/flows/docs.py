@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from transformer.artifacts.documents import Held, call_of, catalog
-from transformer.request import Ask, Outside
+from transformer.artifacts.documents import CatalogColumn, call_of, catalog
+from transformer.request import Environment, Request
 from transformer.workspace.artifacts import leave, target_folder, write_artifact
 from transformer.workspace.artifacts import manifest_of as manifest
 from transformer.workspace.open import Opened, open_project, refuse_mistakes
@@ -24,7 +24,7 @@ _COLUMNS = """
 """
 
 
-def parsed(ask: Ask, outside: Outside) -> Path:
+def parsed(ask: Request, outside: Environment) -> Path:
     """Writes `manifest.json`; where. Raises Mistakes."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
@@ -32,7 +32,9 @@ def parsed(ask: Ask, outside: Outside) -> Path:
     return write_artifact(opened, path, manifest(opened, ask, outside), outside.secrets)
 
 
-def generated(ask: Ask, outside: Outside, *, bare: bool = False, compiles: bool = True) -> Path:
+def generated(
+    ask: Request, outside: Environment, *, bare: bool = False, compiles: bool = True
+) -> Path:
     """Writes `manifest.json`, the compiled queries, the files of `asset-paths`, and
     `catalog.json`; where that is. Raises Mistakes."""
     opened = open_project(ask, outside)
@@ -58,11 +60,11 @@ def _copy_assets(opened: Opened, folder: Path) -> None:
             shutil.copytree(source, folder / each, dirs_exist_ok=True)
 
 
-def _held(opened: Opened) -> tuple[Held, ...]:
+def _held(opened: Opened) -> tuple[CatalogColumn, ...]:
     """What the warehouse holds, column by column."""
     with opened.workplace.looking() as engine:
         if engine is None:
             return ()
         with engine.session() as session:
             own = opened.project.target.catalog or "warehouse"
-            return tuple(Held(row[0] or own, *row[1:]) for row in session.rows(_COLUMNS))
+            return tuple(CatalogColumn(row[0] or own, *row[1:]) for row in session.rows(_COLUMNS))

@@ -9,17 +9,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.artifacts.documents import Aged, call_of, sources
+from transformer.artifacts.documents import SourceAge, call_of, sources
 from transformer.compile.freshness import newest
 from transformer.compile.nodes import FreshnessBody, Node
 from transformer.errors import Fault, TransformError, UsageError
 from transformer.plan.check_kinds import aged
-from transformer.request import Ask, Outside
+from transformer.request import Environment, Request
 from transformer.workspace.artifacts import target_folder, write_artifact
 from transformer.workspace.open import Opened, chosen_of, open_project, refuse_mistakes
 
 
-def looked(ask: Ask, outside: Outside, output: Path | None = None) -> tuple[list[Aged], Path]:
+def looked(
+    ask: Request, outside: Environment, output: Path | None = None
+) -> tuple[list[SourceAge], Path]:
     """The age of every source that is chosen, and where that was written."""
     started = time.monotonic()
     opened = open_project(ask, outside)
@@ -39,7 +41,7 @@ def looked(ask: Ask, outside: Outside, output: Path | None = None) -> tuple[list
     return found, write_artifact(opened, where, made, outside.secrets)
 
 
-def _sources(ask: Ask) -> Ask:
+def _sources(ask: Request) -> Request:
     """Plain words mean sources here, as in dbt."""
 
     def word(text: str) -> str:
@@ -51,13 +53,15 @@ def _sources(ask: Ask) -> Ask:
     return replace(ask, select=words(ask.select), exclude=words(ask.exclude))
 
 
-def _ages(opened: Opened, chosen: frozenset[str], session: Any, outside: Outside) -> Iterator[Aged]:
+def _ages(
+    opened: Opened, chosen: frozenset[str], session: Any, outside: Environment
+) -> Iterator[SourceAge]:
     for node in opened.graph:
         if node.kind == "freshness" and (node.id in chosen or set(node.needs) & chosen):
             yield _age(opened.graph[node.needs[0]], node, session, outside)
 
 
-def _age(source: Node, node: Node, session: Any, outside: Outside) -> Aged:
+def _age(source: Node, node: Node, session: Any, outside: Environment) -> SourceAge:
     body = node.body
     if not isinstance(body, FreshnessBody) or body.table.freshness is None:
         raise TypeError(node.id)
@@ -67,7 +71,7 @@ def _age(source: Node, node: Node, session: Any, outside: Outside) -> Aged:
         latest = session.rows(newest(rule, body.table.reads or relation))[0][0]
     except (Fault, TransformError) as error:
         message = str(getattr(error, "message", error)).splitlines()[0]
-        return Aged(source.id, node.name, rule, now, "runtime error", error=message)
+        return SourceAge(source.id, node.name, rule, now, "runtime error", error=message)
     status = aged(latest, now.timestamp(), (rule.warn_after, rule.error_after))
     shown = {"success": "pass", "fail": "error"}.get(status, status)
-    return Aged(source.id, node.name, rule, now, shown, latest, time.monotonic() - started)
+    return SourceAge(source.id, node.name, rule, now, shown, latest, time.monotonic() - started)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from transformer.compile.nodes import Node
-from transformer.plan.select.resources import Thing, listed_by_dbt, things
-from transformer.request import Ask, Outside
+from transformer.plan.select.resources import Resource, listed_by_dbt, things
+from transformer.request import Environment, Request
 from transformer.workspace.open import chosen_of, open_project, refuse_mistakes
 
 
-def listed(ask: Ask, outside: Outside) -> tuple[list[Thing], bool]:
+def listed(ask: Request, outside: Environment) -> tuple[list[Resource], bool]:
     """What is chosen, in the order in which it would be built; in that of its ids where the
     project is one of dbt's, which is the second value. Raises Mistakes."""
     opened = open_project(ask, outside)

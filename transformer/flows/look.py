@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import Fault, SqlError, TransformError, UsageError, did_you_mean
-from transformer.names import Name, slug
+from transformer.names import RelationName, slug
 from transformer.plan.check_node import check_of
-from transformer.request import Ask, Outside
-from transformer.run.render_late import Asked
+from transformer.request import Environment, Request
+from transformer.run.render_late import SessionWarehouse
 from transformer.steps import Sample
 from transformer.warehouse.ledger import FAILURES
 from transformer.workspace.artifacts import leave, manifest_of, put, target_folder
@@ -24,7 +24,7 @@ from transformer.workspace.open import Opened, chosen_of, open_project, refuse_m
 _READ_ONLY = "attached in read-only mode"
 
 
-def in_manifest(ask: Ask, outside: Outside) -> dict[str, Any]:
+def in_manifest(ask: Request, outside: Environment) -> dict[str, Any]:
     """Everything that is chosen as the manifest has it, by id."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
@@ -36,7 +36,9 @@ def in_manifest(ask: Ask, outside: Outside) -> dict[str, Any]:
     return {i: every[i] for i in sorted(chosen) if i in every}
 
 
-def compiled(ask: Ask, outside: Outside, inline: str = "") -> tuple[Path, list[tuple[str, str]]]:
+def compiled(
+    ask: Request, outside: Environment, inline: str = ""
+) -> tuple[Path, list[tuple[str, str]]]:
     """Writes every chosen query to `target/compiled/`; the folder, and (name, SQL) of each. Of
     an `inline` query nothing is written."""
     opened = open_project(ask, outside)
@@ -70,7 +72,7 @@ def _rendered(
     for node in opened.graph:
         if node.late and node.id in chosen:
             try:
-                made[node.id] = opened.late.made(node, Asked(session)).code
+                made[node.id] = opened.late.made(node, SessionWarehouse(session)).code
             except TransformError as error:
                 if _READ_ONLY not in error.what:
                     raise
@@ -96,7 +98,7 @@ def _place(node: Node) -> str:
     return node.path
 
 
-class Wanted(Struct, frozen=True):
+class ShowRequest(Struct, frozen=True):
     """What to show: a node's rows, a check's failing rows, or a query's. One of the three, or
     what the selectors choose. A `plain` query is no template. No `limit`: all rows."""
 
@@ -107,7 +109,7 @@ class Wanted(Struct, frozen=True):
     plain: bool = False
 
 
-class Rows(Struct, frozen=True):
+class ShownRows(Struct, frozen=True):
     """Rows as values, under the name of what they are of."""
 
     name: str
@@ -115,7 +117,7 @@ class Rows(Struct, frozen=True):
     rows: Sequence[Sequence[Any]]
 
 
-def shown(ask: Ask, outside: Outside, wanted: Wanted) -> Sample:
+def shown(ask: Request, outside: Environment, wanted: ShowRequest) -> Sample:
     """The rows that are wanted, as text. Raises UsageError, SqlError."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
@@ -127,11 +129,11 @@ def shown(ask: Ask, outside: Outside, wanted: Wanted) -> Sample:
 
 
 def selected(
-    ask: Ask,
-    outside: Outside,
-    wanted: Wanted,
+    ask: Request,
+    outside: Environment,
+    wanted: ShowRequest,
     kinds: Container[str] = ("model", "seed", "snapshot", "analysis"),
-) -> list[Rows]:
+) -> list[ShownRows]:
     """The rows of everything of these kinds that is chosen, or of what is wanted, as values."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)
@@ -147,7 +149,7 @@ def _header(node: Node) -> str:
     return str(node.options.get("sql_header") or "").strip()
 
 
-def _query(opened: Opened, wanted: Wanted) -> tuple[str, str]:
+def _query(opened: Opened, wanted: ShowRequest) -> tuple[str, str]:
     if wanted.inline:
         text = wanted.inline
         if wanted.plain:
@@ -167,7 +169,7 @@ def _of_node(opened: Opened, node: Node) -> str:
         return f"select * from {_relation(node).sql()}"
     if node.late:
         live = opened.workplace.warehouse.live
-        body = _reading(opened, live, lambda s: opened.late.made(node, Asked(s)).body)
+        body = _reading(opened, live, lambda s: opened.late.made(node, SessionWarehouse(s)).body)
     query = body.query if isinstance(body, ModelBody) else None
     return query.text if query else f"select * from {_relation(node).sql()}"
 
@@ -181,42 +183,44 @@ def _named(opened: Opened, name: str, kinds: tuple[str, ...]) -> Node:
     return found
 
 
-def _relation(node: Node) -> Name:
+def _relation(node: Node) -> RelationName:
     if node.relation is None:
         raise UsageError(f"`{node.name}` has no relation")
     return node.relation
 
 
 def _inline(opened: Opened, text: str, session: Any) -> str:
-    made: str = opened.late.inline(text, Asked(session) if session else None)
+    made: str = opened.late.inline(text, SessionWarehouse(session) if session else None)
     return made
 
 
-def _failing(opened: Opened, node: Node, wanted: Wanted) -> Sample:
+def _failing(opened: Opened, node: Node, wanted: ShowRequest) -> Sample:
     """The failing rows that the last build kept, else those of the warehouse as it is."""
-    kept = Name(FAILURES, node.name)
+    kept = RelationName(FAILURES, node.name)
     with opened.workplace.looking() as engine:
         if engine is not None and engine.relation(kept):
             return _rows(opened, f"select * from {kept.sql()}", wanted, kept=True)
     return _rows(opened, check_of(node, opened.graph).measure.failing, wanted, kept=True)
 
 
-def _values(opened: Opened, name: str, query: str, wanted: Wanted, header: str = "") -> Rows:
+def _values(
+    opened: Opened, name: str, query: str, wanted: ShowRequest, header: str = ""
+) -> ShownRows:
     limit = "" if wanted.limit is None else f" limit {wanted.limit}"
     text = f"select * from ({query}\n){limit}"
 
-    def asked(session: Any) -> Rows:
+    def asked(session: Any) -> ShownRows:
         before = "" if header.endswith(";") else f"{header}\n"  # else it is a part of the query
         if header and not before:
             session.run(header)
         whole = f"{before}{text}"
-        return Rows(name, [c for c, _ in session.columns(whole)], session.rows(whole))
+        return ShownRows(name, [c for c, _ in session.columns(whole)], session.rows(whole))
 
-    found: Rows = _reading(opened, opened.workplace.warehouse.live, asked)
+    found: ShownRows = _reading(opened, opened.workplace.warehouse.live, asked)
     return found
 
 
-def _rows(opened: Opened, query: str, wanted: Wanted, *, kept: bool = False) -> Sample:
+def _rows(opened: Opened, query: str, wanted: ShowRequest, *, kept: bool = False) -> Sample:
     path = opened.workplace.warehouse.live
     if kept:
         path = opened.workplace.reading  # a failed build leaves what it made for inspection

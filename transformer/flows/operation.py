@@ -8,16 +8,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.compile.context import Trace
+from transformer.compile.context import RenderTrace
 from transformer.compile.jinja.macros import Macro
 from transformer.errors import BuildError, Fault, RenderError, TransformError, did_you_mean
-from transformer.request import Ask, Outside
-from transformer.run.render_late import Asked
+from transformer.request import Environment, Request
+from transformer.run.render_late import SessionWarehouse
 from transformer.warehouse.lock import building
 from transformer.workspace.open import Opened, open_project, refuse_mistakes
 
 
-def operated(ask: Ask, outside: Outside, name: str, args: Mapping[str, Any]) -> list[str]:
+def operated(ask: Request, outside: Environment, name: str, args: Mapping[str, Any]) -> list[str]:
     """Calls the macro; what it logged. What it did is published when it ends well.
 
     Raises TransformError when there is no such macro, or something goes wrong in it.
@@ -54,10 +54,10 @@ def _macro(opened: Opened, name: str) -> Macro:
 
 
 def _called(opened: Opened, session: Any, macro: Macro, args: Mapping[str, Any]) -> list[str]:
-    scope, name = opened.late.asking(Asked(session)), macro.qualified
+    scope, name = opened.late.asking(SessionWarehouse(session)), macro.qualified
     world = dataclasses.replace(scope.world, hear=str)  # it is told at the end
     scope = replace(scope, world=world)
-    trace = Trace()
+    trace = RenderTrace()
     try:
         scope.session(trace, macro.package).call(name, args, macro.path)
     except Fault as fault:

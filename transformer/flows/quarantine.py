@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from transformer.errors import UsageError, did_you_mean
 from transformer.names import literal
-from transformer.request import Ask, Outside
+from transformer.request import Environment, Request
 from transformer.steps import Sample
 from transformer.sync.sync import quarantined
 from transformer.warehouse import ledger
 from transformer.workspace.open import open_project, refuse_mistakes
 
 
-def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
+def rows(ask: Request, outside: Environment, name: str | None, limit: int) -> Sample:
     """Quarantined rows, newest first: of a source, of an activation, or of all. Those of a build
     that was not published are there too: its report has named them."""
     opened = open_project(ask, outside)
@@ -58,7 +58,7 @@ def rows(ask: Ask, outside: Outside, name: str | None, limit: int) -> Sample:
         engine.close()
 
 
-def to_retry(ask: Ask, outside: Outside, name: str | None) -> tuple[str, ...]:
+def to_retry(ask: Request, outside: Environment, name: str | None) -> tuple[str, ...]:
     """Selectors of the sources and activations with rows in quarantine, or of the named one."""
     opened = open_project(ask, outside)
     refuse_mistakes(opened.mistakes)

@@ -11,14 +11,14 @@ from transformer.errors import UsageError
 from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import child
 from transformer.project.form import is_dbt_project
-from transformer.request import Ask, Outside
+from transformer.request import Environment, Request
 from transformer.workspace.artifacts import read_artifact
 
 _AGAIN = ("error", "fail", "skipped", "runtime error", "partial success")
 _COMMANDS = ("build", "run", "seed", "snapshot", "test", "load", "activate")
 
 
-def again(ask: Ask, outside: Outside) -> Ask:
+def again(ask: Request, outside: Environment) -> Request:
     """What to ask for, from the results that the last run left. Raises UsageError when there are
     none, or of a command that cannot be tried again."""
     root = ask.root.resolve()
@@ -48,7 +48,7 @@ def again(ask: Ask, outside: Outside) -> Ask:
     )
 
 
-def target_folder(root: Path, outside: Outside) -> Path:
+def target_folder(root: Path, outside: Environment) -> Path:
     """Where the artifacts of a dbt project lie, without opening it."""
     written = child(read_raw(root, FILE), "target-path")
     plain = str(written.value) if written and written.value else "target"

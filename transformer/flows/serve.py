@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from transformer.errors import UsageError
-from transformer.request import Ask, Outside
+from transformer.request import Environment, Request
 from transformer.workspace.artifacts import target_folder
 from transformer.workspace.open import open_project
 
@@ -21,7 +21,7 @@ class _Silent(SimpleHTTPRequestHandler):
 
 @contextmanager
 def serving(
-    ask: Ask, outside: Outside, address: tuple[str, int]
+    ask: Request, outside: Environment, address: tuple[str, int]
 ) -> Iterator[tuple[ThreadingHTTPServer, bool]]:
     """The server, and whether there are pages to show. Raises UsageError when it cannot listen."""
     folder = target_folder(open_project(ask, outside))

@@ -15,7 +15,7 @@ PARTS = ("transform.yml", "models", "seeds", "macros", "data", "tests/checks")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
-class Started(Struct, frozen=True):
+class StarterReport(Struct, frozen=True):
     """What was made: the folder, and how many files of each kind."""
 
     path: Path
@@ -25,7 +25,7 @@ class Started(Struct, frozen=True):
     silos: int
 
 
-def start(folder: Path) -> Started:
+def start(folder: Path) -> StarterReport:
     """Makes a project in a new or empty folder. Raises UsageError; then nothing was made."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"`{folder}` is not empty", hint="name a folder that is not there yet")
@@ -38,7 +38,7 @@ def start(folder: Path) -> Started:
         else:
             shutil.copyfile(source, target)
     (folder / ".gitignore").write_text(".transform/\ntarget/\nexports/\n*.duckdb\n*.duckdb.wal\n")
-    return Started(
+    return StarterReport(
         folder,
         models=_count(folder / "models", "*.sql") + _count(folder / "models", "*.py"),
         seeds=_count(folder / "seeds", "*.csv"),

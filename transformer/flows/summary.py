@@ -15,7 +15,7 @@ from transformer.steps import BAD, Results, State
 from transformer.warehouse import ledger
 
 
-class Begun(Struct, frozen=True):
+class RunStart(Struct, frozen=True):
     """A run when it began."""
 
     run_id: str
@@ -24,10 +24,10 @@ class Begun(Struct, frozen=True):
     at: datetime
 
 
-def entry(results: Results, begun: Begun, now: datetime) -> ledger.Run:
+def entry(results: Results, begun: RunStart, now: datetime) -> ledger.RunEntry:
     """The run as the ledger keeps it."""
     built = [o for o in results.outcomes if o.action == "build" and o.status == "success"]
-    return ledger.Run(
+    return ledger.RunEntry(
         begun.run_id,
         begun.command,
         begun.target,

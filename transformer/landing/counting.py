@@ -29,7 +29,7 @@ _BLANK = re.compile(rb"(?:(?<=\n)|\A) *(?=\n)")
 _PERHAPS_BLANK = re.compile(rb"\n[\n ]")
 
 
-class Lines(Struct):
+class LineCount(Struct):
     """What the bytes of a file say of its lines: how many bytes and records there are, how many
     lines may be blank, the longest line and its number, whether all lines end alike, and whether a
     record may have several lines."""
@@ -43,7 +43,7 @@ class Lines(Struct):
     quoted: bool = False
 
 
-class Count(Struct, frozen=True):
+class ExpectedRows(Struct, frozen=True):
     """How many rows a reading has to come to. `again` counts them by another reader, where quotes
     are: line ends in values cannot be told from the bytes alone when quotes stand in the middle of
     values too. It is 0 where that is unknown."""
@@ -61,7 +61,7 @@ class Count(Struct, frozen=True):
         return max(self.least - read, read - self.most)
 
 
-def both(counts: Sequence[Count | None]) -> Count | None:
+def both(counts: Sequence[ExpectedRows | None]) -> ExpectedRows | None:
     """The count of several files; None where one of them cannot be counted."""
     known = [each for each in counts if each]
     if len(known) < len(counts):
@@ -74,10 +74,10 @@ def both(counts: Sequence[Count | None]) -> Count | None:
     least, most = (
         sum(numbers) for numbers in zip(*((c.least, c.most) for c in known), strict=True)
     )
-    return Count(least, most, again if asks else None)
+    return ExpectedRows(least, most, again if asks else None)
 
 
-def refuse_lost(name: str, count: Count, read: int, where: Where | None = None) -> None:
+def refuse_lost(name: str, count: ExpectedRows, read: int, where: Where | None = None) -> None:
     """Raises LoadError where the rows that were read are not those that are there."""
     if lost := count.misses(read):
         raise LoadError(
@@ -91,7 +91,7 @@ def refuse_lost(name: str, count: Count, read: int, where: Where | None = None) 
 class _Counting(Struct):
     """The state between two blocks."""
 
-    found: Lines
+    found: LineCount
     returns: int = 0
     feeds: int = 0
     both: int = 0
@@ -120,7 +120,7 @@ class _Counting(Struct):
         tail = block[block.rfind(b"\n") + 1 :]
         self.tail = self.length == len(tail) > 0 and not tail.strip(b" ")
 
-    def finished(self) -> Lines:
+    def finished(self) -> LineCount:
         found = self.found
         found.records += bool(found.size and (self.last != b"\n" or self.inside))
         found.blank += self.tail
@@ -174,9 +174,9 @@ class _Counting(Struct):
             self.found.blank += found
 
 
-def count(stream: IO[bytes], quote: str = "", skip: int = 0) -> Lines:
+def count(stream: IO[bytes], quote: str = "", skip: int = 0) -> LineCount:
     """What is said of the lines of a file, behind the first `skip`."""
-    state = _Counting(Lines())
+    state = _Counting(LineCount())
     mark = quote.encode()
     for _ in range(skip):
         stream.readline()
@@ -186,11 +186,11 @@ def count(stream: IO[bytes], quote: str = "", skip: int = 0) -> Lines:
     return state.finished()
 
 
-def expected(found: Lines, above: int, columns: int) -> Count:
+def expected(found: LineCount, above: int, columns: int) -> ExpectedRows:
     """The rows that a reading comes to; `above` are records of the header. Blank lines are rows
     where there is one column, else they are none."""
     most = max(found.records - above, 0)
-    return Count(most if columns == 1 else max(most - found.blank, 0), most)
+    return ExpectedRows(most if columns == 1 else max(most - found.blank, 0), most)
 
 
 def rows_again(path: Path, skip: int, above: int, marks: tuple[str, str, str]) -> int:

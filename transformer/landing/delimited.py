@@ -16,19 +16,26 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import LoadError, Where
-from transformer.landing.counting import Count, blank_rows, both, expected, refuse_lost, rows_again
-from transformer.landing.counting import Lines as Found
-from transformer.landing.small import FILE, Small, paths, placed, size_of
-from transformer.landing.source_file import KEPT, PASSED, Given, buffer_for
+from transformer.landing.counting import (
+    ExpectedRows,
+    blank_rows,
+    both,
+    expected,
+    refuse_lost,
+    rows_again,
+)
+from transformer.landing.counting import LineCount as Found
+from transformer.landing.small import FILE, SmallFile, paths, placed, size_of
+from transformer.landing.source_file import KEPT, PASSED, SourceFile, buffer_for
 from transformer.landing.staged import (
     PART,
     REJECTS,
     ROW,
     SCANS,
     UNKNOWN,
-    Lines,
-    Session,
+    ReaderSession,
     Staged,
+    TextLines,
     distinct,
     fixed,
     rejected,
@@ -72,7 +79,7 @@ class _Shape(Struct, frozen=True):
         )
 
 
-def csv(session: Session, given: Given) -> Staged | Small:
+def csv(session: ReaderSession, given: SourceFile) -> Staged | SmallFile:
     """Delimited text: every value as text; lines that are no rows are told apart.
 
     A local file in UTF-8 is read where it lies, as often as it is needed. Others are copied into
@@ -98,7 +105,7 @@ def csv(session: Session, given: Given) -> Staged | Small:
         return _copied(session, _buffered(given, found), shape, (here, found))
 
 
-def _small(given: Given, shape: _Shape, found: Found) -> Small | None:
+def _small(given: SourceFile, shape: _Shape, found: Found) -> SmallFile | None:
     """The file as one that is read with others like it; of a small file, all rows are a look."""
     size = size_of(given, _SMALL)
     if size is None:
@@ -106,7 +113,7 @@ def _small(given: Given, shape: _Shape, found: Found) -> Small | None:
     # The names come from the paths, the rest has to be the same.
     same = (shape, given.options.get("compression"), given.notation)
     staged = _staged(_buffered(given, found), shape, (given, found))
-    return Small(
+    return SmallFile(
         same,
         size,
         staged.lines[0],
@@ -117,7 +124,11 @@ def _small(given: Given, shape: _Shape, found: Found) -> Small | None:
 
 
 def _together(
-    first: Staged, given: Given, shape: _Shape, session: Session, small: Sequence[Small]
+    first: Staged,
+    given: SourceFile,
+    shape: _Shape,
+    session: ReaderSession,
+    small: Sequence[SmallFile],
 ) -> Sequence[Staged]:
     """Files of one shape, read in one go; a row's number is its place in its own file."""
     del session
@@ -141,11 +152,11 @@ def _together(
     ]
 
 
-def _buffered(given: Given, found: Found) -> Given:
+def _buffered(given: SourceFile, found: Found) -> SourceFile:
     return given if given.limit else replace(given, buffer=buffer_for(found))
 
 
-def _count(here: Given, shape: _Shape, found: Found) -> Count | None:
+def _count(here: SourceFile, shape: _Shape, found: Found) -> ExpectedRows | None:
     """How many rows the file has. Nobody knows how many of its lines are comments."""
     if here.limit or shape.comment:
         return None
@@ -159,12 +170,14 @@ def _count(here: Given, shape: _Shape, found: Found) -> Count | None:
     return replace(made, again=again)
 
 
-def tsv(session: Session, given: Given) -> Staged | Small:
+def tsv(session: ReaderSession, given: SourceFile) -> Staged | SmallFile:
     """Tab-separated text."""
     return csv(session, given.with_options(delimiter=given.options.get("delimiter") or "\t"))
 
 
-def _staged(given: Given, shape: _Shape, seen: tuple[Given, Found] | None = None) -> Staged:
+def _staged(
+    given: SourceFile, shape: _Shape, seen: tuple[SourceFile, Found] | None = None
+) -> Staged:
     columns = tuple((name, UNKNOWN) for name in shape.names)
     return Staged(
         reading=partial(_reading, given, shape, PASSED),
@@ -178,7 +191,7 @@ def _staged(given: Given, shape: _Shape, seen: tuple[Given, Found] | None = None
 
 
 def _copied(
-    session: Session, given: Given, shape: _Shape, seen: tuple[Given, Found] | None
+    session: ReaderSession, given: SourceFile, shape: _Shape, seen: tuple[SourceFile, Found] | None
 ) -> Staged:
     """The rows in a table. They are counted at once: the file may be gone when they land."""
     stage = given.table("rows")
@@ -198,12 +211,12 @@ def _kept(blank: Callable[[], Sequence[int]] | None) -> Callable[[], Sequence[in
     return (lambda: numbers) if numbers else None
 
 
-def _lines(given: Given, shape: _Shape, seen: tuple[Given, Found] | None) -> Lines:
+def _lines(given: SourceFile, shape: _Shape, seen: tuple[SourceFile, Found] | None) -> TextLines:
     path = given.converted or given.path
     header = int(shape.header)
     some = seen and not given.limit and (shape.comment or (seen[1].blank and len(shape.names) > 1))
     blank = partial(_blank, Path(seen[0].path), shape) if seen and some else None
-    return Lines(path, given.name, shape.skip + header, blank)
+    return TextLines(path, given.name, shape.skip + header, blank)
 
 
 def _blank(path: Path, shape: _Shape) -> list[int]:
@@ -212,7 +225,7 @@ def _blank(path: Path, shape: _Shape) -> list[int]:
     return [number - int(shape.header) for number in found]
 
 
-def _reading(given: Given, shape: _Shape, bad_lines: str, columns: Columns) -> str:
+def _reading(given: SourceFile, shape: _Shape, bad_lines: str, columns: Columns) -> str:
     del columns  # they are those of the header
     return given.bounded(
         f"select *, {given.part} as {PART}, row_number() over () as {ROW}"
@@ -220,7 +233,7 @@ def _reading(given: Given, shape: _Shape, bad_lines: str, columns: Columns) -> s
     )
 
 
-def _reader(given: Given, shape: _Shape, place: str, more: str) -> str:
+def _reader(given: SourceFile, shape: _Shape, place: str, more: str) -> str:
     listed = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in shape.names)
     nulls = ", ".join(literal(v) for v in ("", *given.options.get("null_values", ())))
     return (
@@ -229,7 +242,7 @@ def _reader(given: Given, shape: _Shape, place: str, more: str) -> str:
     )
 
 
-def _shape(session: Session, given: Given, encoding: str) -> _Shape:
+def _shape(session: ReaderSession, given: SourceFile, encoding: str) -> _Shape:
     options = given.options
     text = _head(session, given, encoding)
     lines = re.split(r"\r\n|\n|\r", text)[: _HEAD + int(options.get("skip") or 0)]
@@ -250,7 +263,7 @@ def _shape(session: Session, given: Given, encoding: str) -> _Shape:
     return _Shape(names, delimiter, quote, escape, header, first - notes, comment)
 
 
-def _head(session: Session, given: Given, encoding: str) -> str:
+def _head(session: ReaderSession, given: SourceFile, encoding: str) -> str:
     """The first lines. Only DuckDB gets at those of files that are remote."""
     if given.converted is None and given.remote:
         found = session.rows(f"{given.lines(PASSED)} limit {_HEAD}")
@@ -259,7 +272,7 @@ def _head(session: Session, given: Given, encoding: str) -> str:
     return head_of(here, encoding).lstrip("\ufeff")
 
 
-def _first(given: Given, lines: list[str]) -> int:
+def _first(given: SourceFile, lines: list[str]) -> int:
     """The line that holds the names (or the first row, where there are none)."""
     skip = int(given.options.get("skip") or 0)
     row = given.options.get("header_row")
@@ -277,7 +290,7 @@ def _delimiter(line: str) -> str:
     return max(_DELIMITERS, key=lambda d: (bare.count(d), d == ","))
 
 
-def _sane_delimiter(given: Given, delimiter: str, first: str) -> None:
+def _sane_delimiter(given: SourceFile, delimiter: str, first: str) -> None:
     other = _delimiter(first)
     if delimiter not in first and other in first:
         shown = {"\t": "tab"}.get(other, other)
@@ -298,7 +311,7 @@ def _cells(head: list[str], delimiter: str, quote: str) -> list[str]:
     return head[0].split(delimiter) if head else []
 
 
-def _names(given: Given, cells: list[str], *, header: bool) -> tuple[str, ...]:
+def _names(given: SourceFile, cells: list[str], *, header: bool) -> tuple[str, ...]:
     """The names of the columns: the header's, else those declared in YAML, else numbers."""
     if header:
         if not any(cell.strip() for cell in cells):
@@ -314,7 +327,7 @@ def _names(given: Given, cells: list[str], *, header: bool) -> tuple[str, ...]:
 _SHOWN = 1_000
 
 
-def show_bytes(session: Session, lines: Sequence[Lines], broken: str) -> None:
+def show_bytes(session: ReaderSession, lines: Sequence[TextLines], broken: str) -> None:
     """Puts the bytes that stand in the file (`\\xE9`) where the engine has `?` for them."""
     files = {line.path: line for line in lines if not line.path.endswith((".gz", ".zst"))}
     found = session.rows(
@@ -341,7 +354,7 @@ def _raw_line(path: str, start: int) -> str:
     return line.decode("utf-8", "backslashreplace").rstrip("\r\n")
 
 
-def refuse_open_quote(session: Session, broken: str, where: Where) -> None:
+def refuse_open_quote(session: ReaderSession, broken: str, where: Where) -> None:
     """Refuses a file in which an open quote takes more lines with it than quarantine can keep."""
     swallowed = f"length(record) >= {_KEPT} and contains(trim(record, chr(10)), chr(10))"
     found = session.rows(

@@ -19,9 +19,9 @@ from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
 from transformer.errors import LoadError, did_you_mean
 from transformer.landing.counting import LONGEST_LINE
-from transformer.landing.excel_xml import Cell, Odd, odd_cells, place
-from transformer.landing.source_file import Given
-from transformer.landing.staged import PART, ROW, UNKNOWN, Session, Staged, distinct, fixed
+from transformer.landing.excel_xml import Cell, CellExceptions, odd_cells, place
+from transformer.landing.source_file import SourceFile
+from transformer.landing.staged import PART, ROW, UNKNOWN, ReaderSession, Staged, distinct, fixed
 from transformer.landing.text import private_copy
 from transformer.landing.whole import refuse_damaged_book
 from transformer.names import literal
@@ -43,7 +43,7 @@ class _Area(Struct, frozen=True):
     right: int | None
 
 
-def excel(session: Session, given: Given) -> Staged:
+def excel(session: ReaderSession, given: SourceFile) -> Staged:
     """A sheet: cells as text, from the header row down; rows that are wholly blank are none. A
     row's number is the sheet's. Raises LoadError."""
     content = _content(session, given)
@@ -91,7 +91,7 @@ def _is_doubtful(moment: datetime.time | datetime.date) -> bool:
     return (moment.year, moment.month, moment.day) == (1900, 2, 28)
 
 
-def _completed(rows: list[list[Any]], odd: Odd, *, whole: bool) -> None:
+def _completed(rows: list[list[Any]], odd: CellExceptions, *, whole: bool) -> None:
     """Puts the cells that the reader lost into the rows. In a mere look, not below the last one."""
     found = [*odd.texts, *odd.numbers, *odd.lost]
     if whole:
@@ -108,7 +108,7 @@ def _completed(rows: list[list[Any]], odd: Odd, *, whole: bool) -> None:
 
 
 def _stage(
-    session: Session,
+    session: ReaderSession,
     stage: str,
     names: list[str],
     chunks: Iterator[tuple[list[list[Any]], list[tuple[Any, ...]]]],
@@ -212,14 +212,14 @@ _SHOWN: Mapping[type, Callable[[Any], str | None]] = {
 }
 
 
-def _content(session: Session, given: Given) -> bytes:
+def _content(session: ReaderSession, given: SourceFile) -> bytes:
     if given.remote:
         return bytes(session.rows(f"select content from read_blob({literal(given.path)})")[0][0])
     with open(given.path, "rb") as stream:  # noqa: PTH123 - a path as text
         return stream.read()
 
 
-def _cells(given: Given, content: bytes, area: _Area) -> tuple[str, list[list[Any]]]:
+def _cells(given: SourceFile, content: bytes, area: _Area) -> tuple[str, list[list[Any]]]:
     """The sheet's name and its rows from the first one on."""
     try:
         book = python_calamine.load_workbook(io.BytesIO(content))
@@ -245,7 +245,7 @@ def _sheet(book: python_calamine.CalamineWorkbook, wanted: Any) -> str | None:
     return next(shown, book.sheet_names[0])
 
 
-def _area(given: Given) -> _Area:
+def _area(given: SourceFile) -> _Area:
     area = given.options.get("range")
     if not area:
         top = max(1, int(given.options.get("header_row") or 1)) - 1
@@ -267,7 +267,7 @@ def _letters(place: int) -> str:
 
 
 def _names(
-    given: Given, area: _Area, cells: Sequence[Sequence[Any]], *, header: bool
+    given: SourceFile, area: _Area, cells: Sequence[Sequence[Any]], *, header: bool
 ) -> dict[int, str]:
     """The name of each column that holds anything, by its place."""
     wide = max(map(len, cells), default=0)

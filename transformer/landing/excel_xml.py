@@ -43,7 +43,7 @@ _DIGITS = 17
 _WHOLE_DIGITS = 15
 
 
-class Odd(Struct, frozen=True):
+class CellExceptions(Struct, frozen=True):
     """Cells by row and column, counted from 0: the texts that stand there, the numbers of more
     digits than a DOUBLE has, and formulas whose value was not stored."""
 
@@ -52,7 +52,7 @@ class Odd(Struct, frozen=True):
     lost: frozenset[Cell] = frozenset()
 
 
-def odd_cells(content: bytes, sheet: str, doubtful: frozenset[Cell]) -> Odd:
+def odd_cells(content: bytes, sheet: str, doubtful: frozenset[Cell]) -> CellExceptions:
     """What the reader of cells loses in this sheet; nothing in workbooks that are not XML.
     `doubtful` are moments that it may have from a serial number that is not a day."""
     try:
@@ -61,7 +61,7 @@ def odd_cells(content: bytes, sheet: str, doubtful: frozenset[Cell]) -> Odd:
                 return _of_document(book.read("content.xml"), sheet)
             return _of_workbook(book, sheet, doubtful)
     except (KeyError, zipfile.BadZipFile):
-        return Odd()
+        return CellExceptions()
 
 
 def place(letters: str) -> int:
@@ -73,7 +73,7 @@ def place(letters: str) -> int:
 
 
 # ------------------------------------------------------------------ Excel
-def _of_workbook(book: zipfile.ZipFile, sheet: str, doubtful: frozenset[Cell]) -> Odd:
+def _of_workbook(book: zipfile.ZipFile, sheet: str, doubtful: frozenset[Cell]) -> CellExceptions:
     links = book.read("xl/_rels/workbook.xml.rels").decode("utf-8", "replace")
     xml = book.read(_part(_sheet_target(book, links, sheet)))
     texts: dict[Cell, str] = {}
@@ -97,7 +97,7 @@ def _of_workbook(book: zipfile.ZipFile, sheet: str, doubtful: frozenset[Cell]) -
     blanks = _shared_blanks(book, links)
     if blanks:
         texts |= _with_shared(xml, blanks, places)
-    return Odd(texts, numbers, frozenset(lost))
+    return CellExceptions(texts, numbers, frozenset(lost))
 
 
 def _fits(number: str) -> bool:
@@ -211,7 +211,7 @@ _MAY_BE_ODD = re.compile(
 )
 
 
-def _of_document(xml: bytes, sheet: str) -> Odd:
+def _of_document(xml: bytes, sheet: str) -> CellExceptions:
     texts: dict[Cell, str] = {}
     numbers: dict[Cell, str] = {}
     for cells, cell in _document_cells(xml, sheet) if _MAY_BE_ODD.search(xml) else ():
@@ -222,7 +222,7 @@ def _of_document(xml: bytes, sheet: str) -> Odd:
             texts |= dict.fromkeys(cells, _clock(cell.get(f"{_OFFICE}time-value", "")))
         elif value and not _fits(value):
             numbers |= dict.fromkeys(cells, value)
-    return Odd(texts, numbers)
+    return CellExceptions(texts, numbers)
 
 
 def _clock(duration: str) -> str:

@@ -17,7 +17,7 @@ from transformer.landing.staged import (
     SURE,
     UNKNOWN,
     Cursor,
-    Session,
+    ReaderSession,
     Staged,
 )
 from transformer.landing.types import (
@@ -25,8 +25,8 @@ from transformer.landing.types import (
     INTEGERS,
     SAMPLE,
     USUAL,
+    ColumnSlot,
     Notation,
-    Slot,
     exact_double,
     grown,
     infer,
@@ -36,7 +36,7 @@ from transformer.landing.types import (
     listed,
     widens,
 )
-from transformer.names import Name, fold, quoted
+from transformer.names import RelationName, fold, quoted
 from transformer.project.values import Load
 from transformer.steps import Columns
 
@@ -52,7 +52,7 @@ class Landing(Struct, frozen=True):
     """
 
     node: str
-    target: Name
+    target: RelationName
     load: Load
     batch: str
     now: datetime
@@ -69,21 +69,21 @@ class Landing(Struct, frozen=True):
         return self.load.mode == "replace" or not self.existing
 
 
-class Learned(Struct, frozen=True):
+class BeyondSample(Struct, frozen=True):
     """What a first attempt found out about rows beyond the sample: columns, and types of text."""
 
     columns: Columns = ()
     kinds: Mapping[str, str] = {}
 
 
-class Fitted(Struct, frozen=True):
+class FittedColumns(Struct, frozen=True):
     """The columns as they will be: how each gets its type, what has to be altered, what is refused.
 
     `recast` are columns whose declared type is not the one they have. `open` are columns of text
     that a later row may give another type.
     """
 
-    slots: Mapping[str, Slot]
+    slots: Mapping[str, ColumnSlot]
     added: Columns = ()
     widened: Columns = ()
     recast: Columns = ()
@@ -121,7 +121,9 @@ class _Wanted(Struct, frozen=True):
         return self.held.get(fold(name), ("", ""))[1]
 
 
-def fit(session: Session, landing: Landing, staged: Staged, learned: Learned) -> Fitted:
+def fit(
+    session: ReaderSession, landing: Landing, staged: Staged, learned: BeyondSample
+) -> FittedColumns:
     """How each column gets its type, under the policy `on_schema_change`."""
     wanted = _Wanted(
         {fold(n): (n, k) for n, k in landing.existing if n not in _OWN_NAMES},
@@ -146,15 +148,15 @@ def fit(session: Session, landing: Landing, staged: Staged, learned: Learned) ->
             for n, s in fitted.slots.items()
         }
         extra = tuple(n for n in wanted.offered if wanted.named(n) in new)
-        return Fitted(slots, recast=fitted.recast, extra=extra)
-    return Fitted(
+        return FittedColumns(slots, recast=fitted.recast, extra=extra)
+    return FittedColumns(
         fitted.slots, fitted.added, fitted.widened, fitted.recast,
         open=frozenset(unknown), partial=seen >= SAMPLE or bool(learned.kinds),
     )  # fmt: skip
 
 
 def guess(
-    session: Session, staged: Staged, columns: list[str], most: int | None = SAMPLE
+    session: ReaderSession, staged: Staged, columns: list[str], most: int | None = SAMPLE
 ) -> tuple[int, dict[str, str]]:
     """How many rows the sample has, and the types that these columns of text have in it."""
     if not columns:
@@ -172,7 +174,7 @@ def guess(
     return seen, infer_lists(session, rows, columns, staged.notation or USUAL)
 
 
-def _exactly(session: Session, staged: Staged) -> str:
+def _exactly(session: ReaderSession, staged: Staged) -> str:
     """The query of the rows that were looked at, digits and all."""
     if staged.again is None or not session.rows(f"select 1 from __looked where not {SURE} limit 1"):
         return "from __looked"
@@ -202,24 +204,24 @@ def _raw(kind: str) -> str:
     return "VARCHAR" if kind.startswith("ENUM(") else kind
 
 
-def _slot(staged: Staged, column: tuple[str, str], kind: str, *, declared: bool) -> Slot:
+def _slot(staged: Staged, column: tuple[str, str], kind: str, *, declared: bool) -> ColumnSlot:
     """The slot of a column, of which the source says the second of the pair."""
     name, offered = column
     notation: Notation = staged.notation or USUAL
     told = name in staged.texts
     # The source's own text of its own type: what casts is exact.
     sure = declared or (told and kind == offered)
-    return Slot(kind, offered, staged.text or told, declared=sure, notation=notation)
+    return ColumnSlot(kind, offered, staged.text or told, declared=sure, notation=notation)
 
 
 def _fitted(
-    session: Session,
+    session: ReaderSession,
     landing: Landing,
     wanted: _Wanted,
-    seen: tuple[Staged, Mapping[str, str], Learned],
-) -> Fitted:
+    seen: tuple[Staged, Mapping[str, str], BeyondSample],
+) -> FittedColumns:
     staged, guessed, learned = seen
-    slots: dict[str, Slot] = {}
+    slots: dict[str, ColumnSlot] = {}
     added: list[tuple[str, str]] = []
     widened: list[tuple[str, str]] = []
     recast: list[tuple[str, str]] = []
@@ -236,11 +238,11 @@ def _fitted(
                 added.append((there, _told(kind)))
         elif has != kind:
             (recast if declared else widened).append((there, kind))
-    return Fitted(slots, tuple(added), tuple(widened), tuple(recast))
+    return FittedColumns(slots, tuple(added), tuple(widened), tuple(recast))
 
 
 def _kept(
-    session: Session, landing: Landing, column: tuple[str, str], new: tuple[str, bool]
+    session: ReaderSession, landing: Landing, column: tuple[str, str], new: tuple[str, bool]
 ) -> str:
     """The type of a column that is there, for values of another one: wider, or as it was."""
     (name, has), (kind, text) = column, new
@@ -253,7 +255,7 @@ def _kept(
     return has
 
 
-def _exact(session: Session, landing: Landing, name: str, kinds: tuple[str, str]) -> bool:
+def _exact(session: ReaderSession, landing: Landing, name: str, kinds: tuple[str, str]) -> bool:
     """Whether the whole numbers that are there stay what they are as a DOUBLE."""
     old, new = kinds
     if landing.fresh or new != "DOUBLE" or old not in INTEGERS:
@@ -262,7 +264,7 @@ def _exact(session: Session, landing: Landing, name: str, kinds: tuple[str, str]
     return (found[0][0] or 0) <= EXACT_IN_DOUBLE
 
 
-def _policy(landing: Landing, wanted: _Wanted, fitted: Fitted) -> None:
+def _policy(landing: Landing, wanted: _Wanted, fitted: FittedColumns) -> None:
     if wanted.held and landing.load.on_schema_change == "freeze":
         _frozen(landing, wanted, (*fitted.added, *fitted.widened))
 
@@ -280,7 +282,7 @@ def _frozen(landing: Landing, wanted: _Wanted, changed: Columns) -> None:
     )
 
 
-class Place(Struct, frozen=True):
+class RowSet(Struct, frozen=True):
     """Where typed rows stand, and which of them: a table, and a condition on its rows."""
 
     table: str
@@ -288,7 +290,7 @@ class Place(Struct, frozen=True):
 
 
 def relearned(
-    session: Session, landing: Landing, fitted: Fitted, place: Place, left: str | None
+    session: ReaderSession, landing: Landing, fitted: FittedColumns, place: RowSet, left: str | None
 ) -> dict[str, str]:
     """The types that rows beyond the sample ask for, by column, where they are others.
 
@@ -322,20 +324,20 @@ def relearned(
     return made
 
 
-def _only_written_otherwise(session: Session, left: str, name: str, kind: str) -> bool:
+def _only_written_otherwise(session: ReaderSession, left: str, name: str, kind: str) -> bool:
     """Whether what does not fit would, by a lenient cast: `007` is a code, so the column is one."""
     bare = f"nullif(trim({quoted(name)}), '')"
     unlike = f"{bare} is not null and try_cast({bare} as {kind}) is null"
     return not session.rows(f"select 1 from ({left}) where {unlike} limit 1")
 
 
-def _all_fit(session: Session, left: str, name: str, slot: Slot) -> bool:
+def _all_fit(session: ReaderSession, left: str, name: str, slot: ColumnSlot) -> bool:
     value = slot.value(quoted(name))
     fits = slot.fits(quoted(name), value)
     return fits is None or not session.rows(f"select 1 from ({left}) where not {fits} limit 1")
 
 
-def _above(session: Session, place: Place, name: str, kinds: tuple[str, str]) -> str:
+def _above(session: ReaderSession, place: RowSet, name: str, kinds: tuple[str, str]) -> str:
     """The first type that the landed values of the one and all values of the other meet."""
     old, new = kinds
     if new in (UNKNOWN, old):

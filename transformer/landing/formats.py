@@ -8,11 +8,11 @@ from transformer.landing.delimited import csv, tsv
 from transformer.landing.excel import excel
 from transformer.landing.json_files import json_array, ndjson
 from transformer.landing.parquet import parquet
-from transformer.landing.small import Small
-from transformer.landing.source_file import Given
-from transformer.landing.staged import Session, Staged
+from transformer.landing.small import SmallFile
+from transformer.landing.source_file import SourceFile
+from transformer.landing.staged import ReaderSession, Staged
 
-FORMATS: dict[str, Callable[[Session, Given], Staged | Small]] = {
+FORMATS: dict[str, Callable[[ReaderSession, SourceFile], Staged | SmallFile]] = {
     "csv": csv,
     "tsv": tsv,
     "ndjson": ndjson,

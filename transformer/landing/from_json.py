@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from transformer.dialects.types import Type, composed, read
+from transformer.dialects.types import SqlType, composed, read
 from transformer.names import literal, quoted
 
 # The SQL of a text as a value of a type, or NULL.
@@ -61,13 +61,13 @@ def _as_texts(json: str) -> str:
     return f"try_cast({quoted_values} as json)"
 
 
-def _of_texts(kind: Type) -> str:
+def _of_texts(kind: SqlType) -> str:
     if kind.kind == "scalar":
         return "VARCHAR"
     return composed(kind, [_of_texts(part) for _, part in kind.parts])
 
 
-def _value(kind: Type, text: str, leaf: Leaf, depth: int) -> str:
+def _value(kind: SqlType, text: str, leaf: Leaf, depth: int) -> str:
     if kind.kind == "scalar":
         return leaf(kind.text, text)
     item = f"e{depth}"
@@ -87,7 +87,7 @@ def _value(kind: Type, text: str, leaf: Leaf, depth: int) -> str:
     return f"case when {text} is not null then struct_pack({fields}) end"
 
 
-def _count(kind: Type, held: str, depth: int) -> str:
+def _count(kind: SqlType, held: str, depth: int) -> str:
     """How many values are in it, and how many things that hold some."""
     own = f"case when {held} is null then 0 else 1 end"
     item = f"e{depth}"

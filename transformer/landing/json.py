@@ -23,7 +23,7 @@ from transformer.landing.staged import (
     ROW,
     SURE,
     UNKNOWN,
-    Session,
+    ReaderSession,
     distinct,
 )
 from transformer.landing.union import folded
@@ -39,14 +39,14 @@ _TEXT_OR_NUMBER = r'("(?:[^"\\]|\\.)*")|(-?[0-9]+\.?[0-9]*[eE]?[-+]?[0-9]*)'
 _MARK = r"\u0001\u0002"
 
 
-class Objects(Struct):
+class JsonObjects(Struct):
     """The objects of one file, or of several. `keys` are those seen so far, in their order; the
     name of a column is its key, where that can be one."""
 
     parts: tuple[str, ...]
     keys: list[str] = field(default_factory=list)
 
-    def columns(self, session: Session, lines: str) -> Columns:
+    def columns(self, session: ReaderSession, lines: str) -> Columns:
         """The keys of these objects as columns, and what they hold."""
         found = structures(session, lines)
         seen = [(key, kind) for part in self.parts for key, kind in found.get(part, {}).items()]
@@ -54,7 +54,7 @@ class Objects(Struct):
         names = dict(zip(self.keys, distinct(self.keys), strict=True))
         return folded(((names[key], kind) for key, kind in seen), text=True)
 
-    def more(self, session: Session, left: str) -> Columns:
+    def more(self, session: ReaderSession, left: str) -> Columns:
         """The columns of the rows that were left."""
         return self.columns(session, f"select {PART}, {LINE} from {left} where {self.mine}")
 
@@ -302,7 +302,7 @@ def _reason(line: str) -> str:
     )
 
 
-def structures(session: Session, lines: str) -> dict[str, dict[str, str]]:
+def structures(session: ReaderSession, lines: str) -> dict[str, dict[str, str]]:
     """By part, the keys of its objects in their order, with the type of the column of each. Raises
     LoadError."""
     objects = f"select {PART}, try_cast({LINE} as json) as o from ({lines})"

@@ -10,11 +10,20 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.errors import LoadError
-from transformer.landing.counting import Count, both, expected
-from transformer.landing.json import Objects, has_long, structures, unmarked, with_marks
-from transformer.landing.small import FILE, Small, paths, placed, size_of
-from transformer.landing.source_file import KEPT, PASSED, Given, buffer_for
-from transformer.landing.staged import LINE, PART, ROW, Again, Lines, Session, Staged, distinct
+from transformer.landing.counting import ExpectedRows, both, expected
+from transformer.landing.json import JsonObjects, has_long, structures, unmarked, with_marks
+from transformer.landing.small import FILE, SmallFile, paths, placed, size_of
+from transformer.landing.source_file import KEPT, PASSED, SourceFile, buffer_for
+from transformer.landing.staged import (
+    LINE,
+    PART,
+    ROW,
+    ReaderSession,
+    SecondReading,
+    Staged,
+    TextLines,
+    distinct,
+)
 from transformer.landing.text import encoding_of, lines_of, with_one_line_end
 from transformer.landing.types import SAMPLE
 from transformer.landing.union import folded
@@ -28,7 +37,7 @@ _SMALL = 1 << 18
 _SOME = f"case when {LINE} >= '{{' and {LINE} < '|' then true else trim({LINE}) <> '' end"
 
 
-def ndjson(session: Session, given: Given) -> Staged | Small:
+def ndjson(session: ReaderSession, given: SourceFile) -> Staged | SmallFile:
     """One JSON object a line."""
     if encoding_of(given) not in ("utf-8", "ascii"):
         raise LoadError(
@@ -43,7 +52,7 @@ def ndjson(session: Session, given: Given) -> Staged | Small:
     if not given.limit:
         given = replace(given, buffer=buffer_for(found))
     count = None if given.limit else expected(found, 0, 0)
-    here = Lines(given.path, given.name, 0)
+    here = TextLines(given.path, given.name, 0)
 
     def alone() -> Staged:
         staged = _staged(session, given, _lines(given, PASSED), _lines(given, KEPT), (here,))
@@ -52,7 +61,7 @@ def ndjson(session: Session, given: Given) -> Staged | Small:
     return _small(given, here, count, alone, _lines_together) or alone()
 
 
-def _lines_copied(session: Session, given: Given) -> Staged:
+def _lines_copied(session: ReaderSession, given: SourceFile) -> Staged:
     """Lines that are read once: they come over a network, or the file is gone when they land."""
     table = given.table("lines")
     session.run(f"create or replace temp table {table} as {_lines(given, KEPT)}")
@@ -61,11 +70,11 @@ def _lines_copied(session: Session, given: Given) -> Staged:
         given,
         f"from {table}",
         None,
-        (Lines(given.converted or given.path, given.name, 0),),
+        (TextLines(given.converted or given.path, given.name, 0),),
     )
 
 
-def _lines(given: Given, more: str) -> str:
+def _lines(given: SourceFile, more: str) -> str:
     numbered = (
         f"select {given.part} as {PART}, row_number() over () as {ROW}, {LINE}"
         f" from ({given.lines(more)})"
@@ -73,17 +82,17 @@ def _lines(given: Given, more: str) -> str:
     return given.bounded(f"select * from ({numbered}) where {_SOME}")
 
 
-def json_array(session: Session, given: Given) -> Staged | Small:
+def json_array(session: ReaderSession, given: SourceFile) -> Staged | SmallFile:
     """A JSON array of objects, objects one after the other, or the objects that lie at `records`
     in one document. Raises LoadError where the array has no end."""
     if not given.remote:
         refuse_open_array(given)
-    file = Lines(given.path, given.name, 0)
+    file = TextLines(given.path, given.name, 0)
     alone = partial(_documents_alone, session, given, file)
     return _small(given, file, None, alone, _documents_together) or alone()
 
 
-def _documents_alone(session: Session, given: Given, file: Lines) -> Staged:
+def _documents_alone(session: ReaderSession, given: SourceFile, file: TextLines) -> Staged:
     read = _documents(given, given.place, longest_object(given))
     documents = f"select {literal(file.path)} as {FILE}, json::varchar as {LINE} from {read}"
     if given.options.get("records"):
@@ -96,20 +105,22 @@ def _documents_alone(session: Session, given: Given, file: Lines) -> Staged:
     return _staged(session, given, objects, None, ())
 
 
-def _documents(given: Given, place: str, longest: int, more: str = "") -> str:
+def _documents(given: SourceFile, place: str, longest: int, more: str = "") -> str:
     compression = given.options.get("compression")
     kind = "uncompressed" if compression == "none" else compression
     packed = f", compression={literal(kind)}" if kind else ""
     return f"read_json_objects({place}, format='auto', maximum_object_size={longest}{packed}{more})"
 
 
-def _kept(session: Session, given: Given, objects: str) -> str:
+def _kept(session: ReaderSession, given: SourceFile, objects: str) -> str:
     table = given.table("objects")
     session.run(f"create or replace temp table {table} as {objects}")
     return f"from {table}"
 
 
-def _records(session: Session, given: Given, documents: str, files: Sequence[Lines]) -> str:
+def _records(
+    session: ReaderSession, given: SourceFile, documents: str, files: Sequence[TextLines]
+) -> str:
     """The objects at a path of each document, such as `data.items`, digits as they stand."""
     path = str(given.options["records"])
     place = "$" + "".join(f".{json.dumps(step)}" for step in path.removeprefix("$.").split("."))
@@ -135,16 +146,24 @@ def _records(session: Session, given: Given, documents: str, files: Sequence[Lin
 
 
 def _staged(
-    session: Session, given: Given, rest: str, first: str | None, lines: tuple[Lines, ...]
+    session: ReaderSession,
+    given: SourceFile,
+    rest: str,
+    first: str | None,
+    lines: tuple[TextLines, ...],
 ) -> Staged:
-    objects = Objects((given.name,))
+    objects = JsonObjects((given.name,))
     sample = f"select {PART}, {LINE} from (select * from ({rest})) limit {SAMPLE}"
     columns = objects.columns(session, sample)
     return _of(objects, columns, rest, first, lines)
 
 
 def _of(
-    objects: Objects, columns: Columns, rest: str, first: str | None, lines: tuple[Lines, ...]
+    objects: JsonObjects,
+    columns: Columns,
+    rest: str,
+    first: str | None,
+    lines: tuple[TextLines, ...],
 ) -> Staged:
     return Staged(
         reading=partial(objects.reading, rest),
@@ -154,34 +173,40 @@ def _of(
         lines=lines,
         sure=True,
         kept=(LINE,),
-        again=Again(objects.more, objects.exact, objects.broken),
+        again=SecondReading(objects.more, objects.exact, objects.broken),
     )
 
 
 # ------------------------------------------------------------------ small files together
-Together = Callable[[Given, Session, Sequence[Small]], Sequence[Staged]]
+Together = Callable[[SourceFile, ReaderSession, Sequence[SmallFile]], Sequence[Staged]]
 
 
 def _small(
-    given: Given, file: Lines, count: Count | None, alone: Callable[[], Staged], together: Together
-) -> Small | None:
+    given: SourceFile,
+    file: TextLines,
+    count: ExpectedRows | None,
+    alone: Callable[[], Staged],
+    together: Together,
+) -> SmallFile | None:
     """The file as one that is read with others like it."""
     size = size_of(given, _SMALL)
     if size is None:
         return None
     shape = (together.__name__, given.options.get("compression"))
-    return Small(shape, size, file, count, alone, partial(together, given))
+    return SmallFile(shape, size, file, count, alone, partial(together, given))
 
 
-def _lines_together(given: Given, session: Session, small: Sequence[Small]) -> Sequence[Staged]:
+def _lines_together(
+    given: SourceFile, session: ReaderSession, small: Sequence[SmallFile]
+) -> Sequence[Staged]:
     given = replace(given, limit=None, buffer=max(_SMALL * 2, given.buffer))
 
-    def lines(more: str, files: Sequence[Lines]) -> str:
+    def lines(more: str, files: Sequence[TextLines]) -> str:
         read = given.lines(f"{more}, filename={literal(FILE)}", paths(files))
         rows = placed(LINE, read, files)
         return f"select * from ({rows}) where {_SOME}"
 
-    def staged(objects: Objects, columns: Columns, members: Sequence[Small]) -> Staged:
+    def staged(objects: JsonObjects, columns: Columns, members: Sequence[SmallFile]) -> Staged:
         files = tuple(each.file for each in members)
         made = _of(objects, columns, lines(PASSED, files), lines(KEPT, files), files)
         return replace(made, count=both([each.count for each in members]))
@@ -190,7 +215,9 @@ def _lines_together(given: Given, session: Session, small: Sequence[Small]) -> S
     return [staged(*group) for group in _grouped(small, kinds)]
 
 
-def _documents_together(given: Given, session: Session, small: Sequence[Small]) -> Sequence[Staged]:
+def _documents_together(
+    given: SourceFile, session: ReaderSession, small: Sequence[SmallFile]
+) -> Sequence[Staged]:
     given = replace(given, limit=None)
     longest = max(each.size for each in small) + 1
     files = [each.file for each in small]
@@ -201,7 +228,7 @@ def _documents_together(given: Given, session: Session, small: Sequence[Small]) 
     table = _kept(session, given, placed(LINE, documents, files))
     groups = _grouped(small, structures(session, table))
 
-    def staged(objects: Objects, columns: Columns, members: Sequence[Small]) -> Staged:
+    def staged(objects: JsonObjects, columns: Columns, members: Sequence[SmallFile]) -> Staged:
         del members
         mine = f"{table} where {objects.mine}" if len(groups) > 1 else table
         return _of(objects, columns, mine, None, ())
@@ -210,8 +237,8 @@ def _documents_together(given: Given, session: Session, small: Sequence[Small]) 
 
 
 def _grouped(
-    small: Sequence[Small], kinds: Mapping[str, Mapping[str, str]]
-) -> list[tuple[Objects, Columns, list[Small]]]:
+    small: Sequence[SmallFile], kinds: Mapping[str, Mapping[str, str]]
+) -> list[tuple[JsonObjects, Columns, list[SmallFile]]]:
     """Files one after the other whose keys get the same columns in one table as by themselves, and
     these columns. Keys that differ only in case are one column in two files, and two in one."""
     groups = [_Group()]
@@ -224,7 +251,7 @@ def _grouped(
         groups[-1].columns += [(groups[-1].names[key], kind) for key, kind in keys.items()]
     return [
         (
-            Objects(tuple(each.file.part for each in group.members), list(group.names)),
+            JsonObjects(tuple(each.file.part for each in group.members), list(group.names)),
             folded(group.columns, text=True),
             group.members,
         )
@@ -236,7 +263,7 @@ class _Group(Struct):
     """Files that are read as one: the names of all their keys, and each file's columns."""
 
     names: dict[str, str] = field(default_factory=dict)
-    members: list[Small] = field(default_factory=list)
+    members: list[SmallFile] = field(default_factory=list)
     columns: list[tuple[str, str]] = field(default_factory=list)
 
     def takes(self, keys: Iterable[str]) -> bool:

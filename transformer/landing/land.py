@@ -15,8 +15,16 @@ from msgspec.structs import replace
 from transformer.errors import LoadError, did_you_mean
 from transformer.landing.counting import refuse_lost
 from transformer.landing.delimited import refuse_open_quote, show_bytes
-from transformer.landing.fit import Fitted, Landing, Learned, Place, fit, relearned, united
-from transformer.landing.modes import MODES, Offered, of_part
+from transformer.landing.fit import (
+    BeyondSample,
+    FittedColumns,
+    Landing,
+    RowSet,
+    fit,
+    relearned,
+    united,
+)
+from transformer.landing.modes import MODES, OfferedRows, of_part
 from transformer.landing.numbering import (
     broken_of,
     note_retried,
@@ -25,9 +33,9 @@ from transformer.landing.numbering import (
     only_retried,
     without_blanks,
 )
-from transformer.landing.rows import Typed, typed
-from transformer.landing.staged import OWN, Session, Staged
-from transformer.landing.types import Slot
+from transformer.landing.rows import TypedRows, typed
+from transformer.landing.staged import OWN, ReaderSession, Staged
+from transformer.landing.types import ColumnSlot
 from transformer.names import fold, literal, quoted
 from transformer.steps import Columns
 
@@ -35,7 +43,7 @@ from transformer.steps import Columns
 _MUCH = 0.2
 
 
-class Landed(Struct, frozen=True):
+class LandingResult(Struct, frozen=True):
     """What was landed. `new` are the rows that the table did not hold before."""
 
     read: int
@@ -49,12 +57,14 @@ class Landed(Struct, frozen=True):
 class Relearn(Exception):  # noqa: N818 - a way out of a transaction, not an error
     """Rows beyond the sample have other columns or types: the landing has to begin again."""
 
-    def __init__(self, learned: Learned) -> None:
+    def __init__(self, learned: BeyondSample) -> None:
         super().__init__()
         self.learned = learned
 
 
-def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -> Landed:
+def land(
+    session: ReaderSession, landing: Landing, staged: Staged, learned: BeyondSample
+) -> LandingResult:
     """Lands everything staged, in the caller's transaction. Raises LoadError, and Relearn when
     the transaction has to be undone and tried with what was learned."""
     if learned.columns:
@@ -94,10 +104,10 @@ def land(session: Session, landing: Landing, staged: Staged, learned: Learned) -
     _not_too_few(landing, before, landed)
     columns = tuple((n, k) for n, k in session.columns(f"from {landing.target.sql()}"))
     changes = (*_changes(landing, fitted), *_warned(landing, read, quarantined))
-    return Landed(read, landed, quarantined, new, columns, changes)
+    return LandingResult(read, landed, quarantined, new, columns, changes)
 
 
-def _any_rows(session: Session, staged: Staged) -> bool:
+def _any_rows(session: ReaderSession, staged: Staged) -> bool:
     return bool(session.rows(f"select 1 from ({staged.rows}) limit 1"))
 
 
@@ -111,18 +121,18 @@ def _with_keys(staged: Staged, key: Sequence[str]) -> Staged:
     return replace(staged, reading=reading, columns=tuple((name, "VARCHAR") for name in key))
 
 
-def _add(session: Session, rows: Typed, offered: Offered) -> None:
+def _add(session: ReaderSession, rows: TypedRows, offered: OfferedRows) -> None:
     """The rows of the rest that fit after all."""
     session.run(f"insert into {offered.table} by name {rows.landed(offered.extra)}")
 
 
-def _changes(landing: Landing, fitted: Fitted) -> tuple[str, ...]:
+def _changes(landing: Landing, fitted: FittedColumns) -> tuple[str, ...]:
     made = [f"new column `{n}`" for n, _ in fitted.added if landing.existing]
     made += [f"`{n}` is now {k}" for n, k in (*fitted.widened, *fitted.recast)]
     return tuple(made)
 
 
-def _rows_before(session: Session, landing: Landing) -> int:
+def _rows_before(session: ReaderSession, landing: Landing) -> int:
     """How many rows the table has that is replaced, where a limit asks for it."""
     if landing.load.max_removed is None or landing.load.mode != "replace" or not landing.existing:
         return 0
@@ -149,7 +159,7 @@ def _warned(landing: Landing, read: int, quarantined: int) -> tuple[str, ...]:
     return (f"{100 * quarantined / read:.0f} % of the rows that were read are in quarantine",)
 
 
-def _within(session: Session, landing: Landing, counts: tuple[int, int]) -> None:
+def _within(session: ReaderSession, landing: Landing, counts: tuple[int, int]) -> None:
     """Refuses a landing that puts too much into quarantine; a replaced table never ends empty."""
     landed, quarantined = counts
     load = landing.load
@@ -169,7 +179,7 @@ def _within(session: Session, landing: Landing, counts: tuple[int, int]) -> None
     )
 
 
-def _any_columns(landing: Landing, fitted: Fitted) -> None:
+def _any_columns(landing: Landing, fitted: FittedColumns) -> None:
     if landing.fresh and not fitted.slots:
         raise LoadError(
             f"the source of `{landing.target}` has no columns: it holds no object with a key",
@@ -178,7 +188,7 @@ def _any_columns(landing: Landing, fitted: Fitted) -> None:
         )
 
 
-def _examples(session: Session, landing: Landing) -> str:
+def _examples(session: ReaderSession, landing: Landing) -> str:
     found = session.rows(
         "select source, row_number, column_name, value, reason from _transform.quarantine"
         " where node = ? and batch = ? order by source, row_number limit 3",
@@ -193,7 +203,7 @@ def _examples(session: Session, landing: Landing) -> str:
     return "".join(f"\n  {line}" for line in made)
 
 
-def _keys_exist(landing: Landing, fitted: Fitted) -> None:
+def _keys_exist(landing: Landing, fitted: FittedColumns) -> None:
     folded = {fold(n) for n in fitted.slots}
     cursor = (landing.load.cursor,) if landing.load.cursor else ()
     for name in (*landing.load.key, *cursor):
@@ -206,7 +216,7 @@ def _keys_exist(landing: Landing, fitted: Fitted) -> None:
     _cursor_sorts(landing, fitted)
 
 
-def _cursor_sorts(landing: Landing, fitted: Fitted) -> None:
+def _cursor_sorts(landing: Landing, fitted: FittedColumns) -> None:
     """Refuses a cursor of text, unless it was declared to be one: `10` sorts before `9` and
     `31.01.2024` behind `01.02.2024`, so rows would be left out without a word."""
     cursor = fold(landing.load.cursor or "")
@@ -221,7 +231,9 @@ def _cursor_sorts(landing: Landing, fitted: Fitted) -> None:
         )
 
 
-def _still(session: Session, landing: Landing, staged: Staged, rows: str, fitted: Fitted) -> str:
+def _still(
+    session: ReaderSession, landing: Landing, staged: Staged, rows: str, fitted: FittedColumns
+) -> str:
     """A table elsewhere is read once, where its rows may be needed more than once."""
     if staged.text or not staged.repeats or not typed(landing, fitted, staged, rows).doubtful:
         return rows
@@ -229,7 +241,7 @@ def _still(session: Session, landing: Landing, staged: Staged, rows: str, fitted
     return "from __still"
 
 
-def _make_room(session: Session, landing: Landing, fitted: Fitted) -> None:
+def _make_room(session: ReaderSession, landing: Landing, fitted: FittedColumns) -> None:
     """The table as it has to be, and nothing of what this landing replaces."""
     target = landing.target.sql()
     if landing.fresh:
@@ -249,7 +261,7 @@ def _make_room(session: Session, landing: Landing, fitted: Fitted) -> None:
         _rebuild(session, landing, fitted)
 
 
-def _rebuild(session: Session, landing: Landing, fitted: Fitted) -> None:
+def _rebuild(session: ReaderSession, landing: Landing, fitted: FittedColumns) -> None:
     """The table with other columns. ALTER would not do: DuckDB lets no transaction alter a table
     from which it has deleted rows."""
     target = landing.target.sql()
@@ -259,7 +271,7 @@ def _rebuild(session: Session, landing: Landing, fitted: Fitted) -> None:
         if name not in new:
             picked.append(quoted(name))
             continue
-        slot = Slot(new[name], kind, text=False)
+        slot = ColumnSlot(new[name], kind, text=False)
         _all_fit(session, landing, name, slot)
         picked.append(f"{slot.value(quoted(name))} as {quoted(name)}")
     own = len(OWN)
@@ -268,7 +280,7 @@ def _rebuild(session: Session, landing: Landing, fitted: Fitted) -> None:
     session.run(f"create or replace table {target} as select {listed} from {target}")
 
 
-def _all_fit(session: Session, landing: Landing, name: str, slot: Slot) -> None:
+def _all_fit(session: ReaderSession, landing: Landing, name: str, slot: ColumnSlot) -> None:
     fits = slot.fits(quoted(name), f"({slot.value(quoted(name))})")
     if fits and session.rows(f"select 1 from {landing.target.sql()} where not {fits} limit 1"):
         raise LoadError(
@@ -278,7 +290,7 @@ def _all_fit(session: Session, landing: Landing, name: str, slot: Slot) -> None:
         )
 
 
-def _broken(session: Session, landing: Landing, staged: Staged, offered: Offered) -> int:
+def _broken(session: ReaderSession, landing: Landing, staged: Staged, offered: OfferedRows) -> int:
     """How many lines are no rows."""
     if not staged.broken:
         return 0
@@ -293,7 +305,7 @@ def _broken(session: Session, landing: Landing, staged: Staged, offered: Offered
 
 
 def _rest(
-    session: Session, landing: Landing, rows: tuple[Staged, Typed], offered: Offered
+    session: ReaderSession, landing: Landing, rows: tuple[Staged, TypedRows], offered: OfferedRows
 ) -> Staged | None:
     """The rows that did not land in the first pass, read once more."""
     staged, all_rows = rows
@@ -314,26 +326,28 @@ def _rest(
 
 
 def _learn(
-    session: Session,
+    session: ReaderSession,
     landing: Landing,
-    fitted: Fitted,
-    found: tuple[Offered, Staged | None, Learned],
+    fitted: FittedColumns,
+    found: tuple[OfferedRows, Staged | None, BeyondSample],
 ) -> None:
     offered, rest, learned = found
     known = tuple((name, slot.offered) for name, slot in fitted.slots.items())
     if rest and rest.columns != known:
-        raise Relearn(Learned(rest.columns, learned.kinds))
-    place = Place(offered.table, f"_batch = {literal(landing.batch)}")
+        raise Relearn(BeyondSample(rest.columns, learned.kinds))
+    place = RowSet(offered.table, f"_batch = {literal(landing.batch)}")
     kinds = relearned(session, landing, fitted, place, rest.rows if rest else None)
     if any(learned.kinds.get(name) != kind for name, kind in kinds.items()):
-        raise Relearn(Learned(learned.columns, {**learned.kinds, **kinds}))
+        raise Relearn(BeyondSample(learned.columns, {**learned.kinds, **kinds}))
 
 
-def _good_of(landing: Landing, fitted: Fitted, rest: Staged) -> Typed:
-    return Typed(landing, fitted, rest.rows)
+def _good_of(landing: Landing, fitted: FittedColumns, rest: Staged) -> TypedRows:
+    return TypedRows(landing, fitted, rest.rows)
 
 
-def _quarantine_rest(session: Session, landing: Landing, rest: Staged, fitted: Fitted) -> int:
+def _quarantine_rest(
+    session: ReaderSession, landing: Landing, rest: Staged, fitted: FittedColumns
+) -> int:
     rows = _good_of(landing, fitted, rest)
     count = 0
     if rows.refusals():
@@ -350,12 +364,12 @@ def _quarantine_rest(session: Session, landing: Landing, rest: Staged, fitted: F
     return count
 
 
-def _quarantine_broken(session: Session, landing: Landing, broken: str) -> int:
+def _quarantine_broken(session: ReaderSession, landing: Landing, broken: str) -> int:
     rows = f"select part, row_number, column_name, record as value, reason, record from ({broken})"
     return _insert(session, landing, rows)
 
 
-def _insert(session: Session, landing: Landing, rows: str) -> int:
+def _insert(session: ReaderSession, landing: Landing, rows: str) -> int:
     head = f"'load', {literal(landing.node)}, {literal(landing.batch)}"
     now = literal(landing.now.isoformat())
     counted = session.rows(

@@ -7,16 +7,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from msgspec import Struct
 
 from transformer.landing.fit import Landing
-from transformer.landing.rows import UNSURE, Typed
-from transformer.landing.staged import PART, ROW, Session
+from transformer.landing.rows import UNSURE, TypedRows
+from transformer.landing.staged import PART, ROW, ReaderSession
 from transformer.names import fold, literal, quoted
 
 
-class Offered(Struct, frozen=True):
+class OfferedRows(Struct, frozen=True):
     """The rows of this landing, typed: in which table, how many, what they carry besides, and how
     many more are not sure yet."""
 
-    rows: Typed
+    rows: TypedRows
     table: str
     count: int
     extra: str = ""
@@ -33,11 +33,11 @@ class Offered(Struct, frozen=True):
         return " and ".join(f"i.{n} is not distinct from t.{n}" for n in names) or "true"
 
 
-class Mode(Struct, frozen=True):
+class LoadMode(Struct, frozen=True):
     """How rows are offered, and how what is offered reaches the table: landed, and new."""
 
-    offer: Callable[[Session, Landing, Typed], Offered]
-    finish: Callable[[Session, Landing, Offered], tuple[int, int]]
+    offer: Callable[[ReaderSession, Landing, TypedRows], OfferedRows]
+    finish: Callable[[ReaderSession, Landing, OfferedRows], tuple[int, int]]
 
 
 def of_part(parts: Iterable[str]) -> str:
@@ -50,45 +50,47 @@ def of_part(parts: Iterable[str]) -> str:
     )
 
 
-def _straight(session: Session, landing: Landing, rows: Typed) -> Offered:
+def _straight(session: ReaderSession, landing: Landing, rows: TypedRows) -> OfferedRows:
     """Rows that are new whatever stands there: into the table itself."""
     target = landing.target.sql()
     return _offered(session, rows, target, f"insert into {target} by name {rows.landed()}")
 
 
-def _apart(session: Session, rows: Typed, extra: str) -> Offered:
+def _apart(session: ReaderSession, rows: TypedRows, extra: str) -> OfferedRows:
     """Rows that are compared with those that stand there: beside the table first."""
     statement = f"create or replace temp table __offered as {rows.landed(extra)}"
     return _offered(session, rows, "__offered", statement, extra)
 
 
-def _offered(session: Session, rows: Typed, table: str, statement: str, extra: str = "") -> Offered:
+def _offered(
+    session: ReaderSession, rows: TypedRows, table: str, statement: str, extra: str = ""
+) -> OfferedRows:
     if not rows.doubtful:
-        return Offered(rows, table, _count(session, statement), extra)
+        return OfferedRows(rows, table, _count(session, statement), extra)
     session.run(f"create or replace temp sequence {UNSURE}")
     sure = _count(session, statement)
     unsure = _count(session, f"select nextval({literal(UNSURE)}) - 1")
-    return Offered(rows, table, sure + unsure, extra, unsure)
+    return OfferedRows(rows, table, sure + unsure, extra, unsure)
 
 
-def _landed(session: Session, landing: Landing, offered: Offered) -> tuple[int, int]:
+def _landed(session: ReaderSession, landing: Landing, offered: OfferedRows) -> tuple[int, int]:
     mine = f"_batch = {literal(landing.batch)}"
     count = _count(session, f"select count(*) from {offered.table} where {mine}")
     return count, count
 
 
-def _again(landing: Landing, rows: Typed) -> bool:
+def _again(landing: Landing, rows: TypedRows) -> bool:
     """Whether the source offers rows that may be there already."""
     return rows.repeats and bool(landing.existing)
 
 
-def _offer_new(session: Session, landing: Landing, rows: Typed) -> Offered:
+def _offer_new(session: ReaderSession, landing: Landing, rows: TypedRows) -> OfferedRows:
     if not _again(landing, rows):
         return _straight(session, landing, rows)
     return _apart(session, rows, f", coalesce({ROW}, 0) as __own")
 
 
-def _append(session: Session, landing: Landing, offered: Offered) -> tuple[int, int]:
+def _append(session: ReaderSession, landing: Landing, offered: OfferedRows) -> tuple[int, int]:
     """New files are new rows. A table's rows are new when they are not there yet, as often as
     they stand there: a cursor alone would lose rows that come late with the same value."""
     if not _again(landing, offered.rows):
@@ -129,7 +131,7 @@ def _bounded(landing: Landing) -> str:
     return f" where {cursor} >= {since} or {cursor} is null"
 
 
-def _offer_keyed(session: Session, landing: Landing, rows: Typed) -> Offered:
+def _offer_keyed(session: ReaderSession, landing: Landing, rows: TypedRows) -> OfferedRows:
     places = ", ".join(literal(p) for p in landing.order)
     again = ", ".join(literal(p) for p in landing.retried)
     return _apart(
@@ -140,7 +142,7 @@ def _offer_keyed(session: Session, landing: Landing, rows: Typed) -> Offered:
     )
 
 
-def _merge(session: Session, landing: Landing, offered: Offered) -> tuple[int, int]:
+def _merge(session: ReaderSession, landing: Landing, offered: OfferedRows) -> tuple[int, int]:
     """The last row of each key, where it differs from the one that is there."""
     target = landing.target.sql()
     keys = [quoted(k) for k in landing.load.key]
@@ -166,7 +168,7 @@ def _merge(session: Session, landing: Landing, offered: Offered) -> tuple[int, i
     return read, _count(session, landed)
 
 
-def _last_of_each_key(session: Session, landing: Landing, offered: Offered) -> None:
+def _last_of_each_key(session: ReaderSession, landing: Landing, offered: OfferedRows) -> None:
     """Fills the incoming rows with the last one of each key."""
     keys = ", ".join(quoted(k) for k in landing.load.key)
     by = [f"{quoted(landing.load.cursor)} desc nulls last"] if landing.load.cursor else []
@@ -180,12 +182,12 @@ def _last_of_each_key(session: Session, landing: Landing, offered: Offered) -> N
     )
 
 
-def _count(session: Session, statement: str) -> int:
+def _count(session: ReaderSession, statement: str) -> int:
     return int(session.rows(statement)[0][0])
 
 
-MODES: Mapping[str, Mode] = {
-    "replace": Mode(_straight, _landed),
-    "append": Mode(_offer_new, _append),
-    "merge": Mode(_offer_keyed, _merge),
+MODES: Mapping[str, LoadMode] = {
+    "replace": LoadMode(_straight, _landed),
+    "append": LoadMode(_offer_new, _append),
+    "merge": LoadMode(_offer_keyed, _merge),
 }

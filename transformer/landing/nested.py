@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from transformer.dialects.types import Type, composed, read
+from transformer.dialects.types import SqlType, composed, read
 from transformer.names import fold
 
 Leaf = Callable[[str, str], str | None]
@@ -28,9 +28,9 @@ def woven(old: str, new: str, leaf: Leaf) -> str | None:
     return composed(one, made)
 
 
-def _struct(one: Type, two: Type, leaf: Leaf) -> str | None:
+def _struct(one: SqlType, two: SqlType, leaf: Leaf) -> str | None:
     theirs = {fold(name): part for name, part in two.parts}
-    fields: list[tuple[str, Type]] = []
+    fields: list[tuple[str, SqlType]] = []
     for name, part in one.parts:
         both = _both(part, theirs.get(fold(name), part), leaf)
         if both is None:
@@ -41,14 +41,14 @@ def _struct(one: Type, two: Type, leaf: Leaf) -> str | None:
     for known in (one, two):  # its name is as the engine writes it
         if known.parts == tuple(fields):
             return known.text
-    return composed(Type("", "struct", tuple(fields)), [part.text for _, part in fields])
+    return composed(SqlType("", "struct", tuple(fields)), [part.text for _, part in fields])
 
 
-def _length(kind: Type) -> str:
+def _length(kind: SqlType) -> str:
     return kind.text[kind.text.rindex("[") :]
 
 
-def _both(old: Type, new: Type, leaf: Leaf) -> str | None:
+def _both(old: SqlType, new: SqlType, leaf: Leaf) -> str | None:
     return old.text if old.text == new.text else leaf(old.text, new.text)
 
 

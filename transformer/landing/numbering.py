@@ -7,7 +7,7 @@ it left out is known when it has read: its numbers are raised by then.
 from __future__ import annotations
 
 from transformer.landing.fit import Landing
-from transformer.landing.staged import PART, REJECTS, ROW, Session, Staged, rejected
+from transformer.landing.staged import PART, REJECTS, ROW, ReaderSession, Staged, rejected
 from transformer.names import literal
 
 # Of each line that was left out: its part, its number, and how many rows stand before it.
@@ -22,7 +22,7 @@ _LOWERED = (
 )
 
 
-def number_offered(session: Session, staged: Staged, table: str, mine: str) -> None:
+def number_offered(session: ReaderSession, staged: Staged, table: str, mine: str) -> None:
     """Notes which lines were left out, and numbers the rows of the table that are `mine`."""
     if not _note(session, staged):
         return
@@ -34,7 +34,7 @@ def number_offered(session: Session, staged: Staged, table: str, mine: str) -> N
     )
 
 
-def number_left(session: Session, table: str) -> None:
+def number_left(session: ReaderSession, table: str) -> None:
     """Numbers rows that are read once more."""
     if session.rows(f"select 1 from {_SHIFTS} limit 1"):
         session.run(f"update {table} set {ROW} = {_raised(PART, ROW)}")
@@ -49,13 +49,13 @@ def broken_of(staged: Staged) -> str:
     return " union all ".join([*lines, *([raised] if staged.bad else [])])
 
 
-def without_blanks(session: Session, table: str) -> None:
+def without_blanks(session: ReaderSession, table: str) -> None:
     """Numbers lines that are no rows as rows are numbered: blank lines do not count."""
     if session.rows(f"select 1 from {_BLANKS} limit 1"):
         session.run(f"update {table} as b set row_number = {_LOWERED}")
 
 
-def _note(session: Session, staged: Staged) -> bool:
+def _note(session: ReaderSession, staged: Staged) -> bool:
     some = staged.lines and session.rows(f"select 1 from {REJECTS} limit 1")
     lines = rejected(staged.lines) if some else _NOTHING
     session.run(f"create or replace temp table {_BLANKS} (part varchar, row_number bigint)")
@@ -80,7 +80,7 @@ def _raised(part: str, number: str) -> str:
     )
 
 
-def note_retried(session: Session, landing: Landing, staged: Staged) -> None:
+def note_retried(session: ReaderSession, landing: Landing, staged: Staged) -> None:
     """Notes which rows of the retried parts are in quarantine, by the numbers that their reader
     gives them, before they are taken out. For that the parts are read to the end first."""
     if not landing.retried:

@@ -13,8 +13,8 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from transformer.errors import LoadError
-from transformer.landing.source_file import Given
-from transformer.landing.staged import PART, ROW, Session, Staged, fixed, picked
+from transformer.landing.source_file import SourceFile
+from transformer.landing.staged import PART, ROW, ReaderSession, Staged, fixed, picked
 from transformer.names import fold
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _NUMBER = "file_row_number"
 _NANOSECONDS = "NANOS=NanoSeconds"
 
 
-def parquet(session: Session, given: Given) -> Staged:
+def parquet(session: ReaderSession, given: SourceFile) -> Staged:
     """The rows of a file with its types. Raises LoadError where a value would lose digits."""
     found = session.columns(f"select * from read_parquet({given.place})")
     listed, columns = picked(found)
@@ -46,7 +46,7 @@ def parquet(session: Session, given: Given) -> Staged:
     return Staged(fixed(given.bounded(rows)), columns)
 
 
-def _refuse_loss(session: Session, given: Given) -> None:
+def _refuse_loss(session: ReaderSession, given: SourceFile) -> None:
     leaves = _leaves(session, given)
     for root, logical in ((r, logical) for r, _, logical in leaves):
         if _LONG_DECIMAL.search(logical):
@@ -66,7 +66,7 @@ def _is_fine(logical: str) -> bool:
     return _NANOSECONDS in logical and zoned
 
 
-def _leaves(session: Session, given: Given) -> list[tuple[str, str, str]]:
+def _leaves(session: ReaderSession, given: SourceFile) -> list[tuple[str, str, str]]:
     """The columns of a file, nested ones too: that of the table that each is in, its physical and
     its logical type."""
     found = session.rows(
@@ -85,7 +85,7 @@ def _leaves(session: Session, given: Given) -> list[tuple[str, str, str]]:
 
 
 def _refuse_nanoseconds(
-    session: Session, given: Given, fine: AbstractSet[str], old: AbstractSet[str]
+    session: ReaderSession, given: SourceFile, fine: AbstractSet[str], old: AbstractSet[str]
 ) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415 - heavy, and few files need it
 

@@ -6,9 +6,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from transformer.landing.fit import Fitted, Landing
+from transformer.landing.fit import FittedColumns, Landing
 from transformer.landing.staged import PART, ROW, SURE, Staged
-from transformer.landing.types import Slot, unquoted
+from transformer.landing.types import ColumnSlot, unquoted
 from transformer.names import fold, literal, quoted
 
 # The sequence that counts the rows that are not sure yet.
@@ -17,7 +17,7 @@ UNSURE = "__unsure"
 _MANY = 100
 
 
-class Refusal(Struct, frozen=True):
+class RowRefusal(Struct, frozen=True):
     """Why a row may be refused: the condition, the column, the reason."""
 
     condition: str
@@ -26,7 +26,7 @@ class Refusal(Struct, frozen=True):
     value: str
 
 
-class Typed(Struct, frozen=True):
+class TypedRows(Struct, frozen=True):
     """The rows of one query as they land, with what every landed row carries.
 
     One pass does it all: each value is cast, and what the cast made is compared with the text. The
@@ -34,13 +34,13 @@ class Typed(Struct, frozen=True):
     """
 
     landing: Landing
-    fitted: Fitted
+    fitted: FittedColumns
     rows: str
     sure: bool = False
     repeats: bool = False
 
     @property
-    def _numbered(self) -> Mapping[str, tuple[int, Slot]]:
+    def _numbered(self) -> Mapping[str, tuple[int, ColumnSlot]]:
         return {name: (n, slot) for n, (name, slot) in enumerate(self.fitted.slots.items())}
 
     def _valued(self, more: str = "") -> str:
@@ -61,11 +61,11 @@ class Typed(Struct, frozen=True):
         numbered = self._numbered.items()
         return {name: f"t{n}" if slot.as_is else f"v{n}" for name, (n, slot) in numbered}
 
-    def refusals(self) -> list[Refusal]:
+    def refusals(self) -> list[RowRefusal]:
         """Why rows may be refused, column by column."""
         return list(self._refusals())
 
-    def _refusals(self, grouped: Container[str] = ()) -> Iterator[Refusal]:
+    def _refusals(self, grouped: Container[str] = ()) -> Iterator[RowRefusal]:
         """The same one by one, without whether values fit in columns of a group."""
         load = self.landing.load
         keys = {fold(k) for k in load.key} if load.mode == "merge" else set()
@@ -73,18 +73,18 @@ class Typed(Struct, frozen=True):
         for name, (n, slot) in self._numbered.items():
             shown = unquoted(f"t{n}") if slot.offered == "JSON" else f"t{n}::varchar"
             if name in extra:
-                yield Refusal(f"t{n} is not null", name, "a column that is not known", shown)
+                yield RowRefusal(f"t{n} is not null", name, "a column that is not known", shown)
                 continue
             if name in grouped and fold(name) not in keys:
                 continue
             fits = slot.fits(f"t{n}", f"v{n}")
             if fits and name not in grouped:
-                yield Refusal(f"not {fits}", name, f"is no {slot.kind}", shown)
+                yield RowRefusal(f"not {fits}", name, f"is no {slot.kind}", shown)
             if fold(name) in keys:
                 condition = f"({value[name]}) is null"
                 if fits:
                     condition += f" and {fits}"
-                yield Refusal(condition, name, "the key is missing", shown)
+                yield RowRefusal(condition, name, "the key is missing", shown)
 
     @property
     def doubtful(self) -> bool:
@@ -100,9 +100,9 @@ class Typed(Struct, frozen=True):
             conditions.insert(0, SURE)
         return " and ".join(conditions) or "true"
 
-    def _alike(self) -> dict[Slot, list[str]]:
+    def _alike(self) -> dict[ColumnSlot, list[str]]:
         """Slots that very many columns have, and these columns."""
-        made: dict[Slot, list[str]] = {}
+        made: dict[ColumnSlot, list[str]] = {}
         for name, slot in self.fitted.slots.items():
             if name not in self.fitted.extra:
                 made.setdefault(slot, []).append(name)
@@ -112,7 +112,7 @@ class Typed(Struct, frozen=True):
             if len(names) > _MANY and slot.fits("x", "x") is not None
         }
 
-    def _all_fit(self, slot: Slot, names: list[str]) -> str:
+    def _all_fit(self, slot: ColumnSlot, names: list[str]) -> str:
         """The condition that the values of all these columns are exact, as one over a list: to
         plan one for each of thousands of columns takes longer than to read them."""
         numbered = self._numbered
@@ -180,6 +180,6 @@ def _case(pairs: Iterable[tuple[str, str]]) -> str:
     return f"case {listed} end"
 
 
-def typed(landing: Landing, fitted: Fitted, staged: Staged, rows: str) -> Typed:
+def typed(landing: Landing, fitted: FittedColumns, staged: Staged, rows: str) -> TypedRows:
     """The rows of a query over what is staged."""
-    return Typed(landing, fitted, rows, staged.sure, staged.repeats)
+    return TypedRows(landing, fitted, rows, staged.sure, staged.repeats)

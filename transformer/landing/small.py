@@ -12,9 +12,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from transformer.errors import Fault
-from transformer.landing.counting import Count
-from transformer.landing.source_file import Given
-from transformer.landing.staged import PART, ROW, Lines, Session, Staged, path_literal
+from transformer.landing.counting import ExpectedRows
+from transformer.landing.source_file import SourceFile
+from transformer.landing.staged import PART, ROW, ReaderSession, Staged, TextLines, path_literal
 from transformer.landing.whole import packing
 from transformer.names import literal
 
@@ -24,19 +24,19 @@ _TOGETHER = 64 << 20
 FILE = "__file"
 
 
-class Small(Struct, frozen=True):
+class SmallFile(Struct, frozen=True):
     """A small file that is not staged yet. Those of the same `shape` can be staged `together`;
     `alone` stages this one. `size` is in bytes; `count` is how many rows it has, where known."""
 
     shape: object
     size: int
-    file: Lines
-    count: Count | None
+    file: TextLines
+    count: ExpectedRows | None
     alone: Callable[[], Staged]
-    together: Callable[[Session, Sequence[Small]], Sequence[Staged]]
+    together: Callable[[ReaderSession, Sequence[SmallFile]], Sequence[Staged]]
 
 
-def size_of(given: Given, most: int) -> int | None:
+def size_of(given: SourceFile, most: int) -> int | None:
     """The size of a local file that is read with others: of at most so many bytes, and not packed,
     since nobody knows how long its lines are then."""
     if given.remote or packing(given.path, given.options):
@@ -45,7 +45,7 @@ def size_of(given: Given, most: int) -> int | None:
     return size if size <= most else None
 
 
-def gathered(session: Session, offered: Sequence[Staged | Small]) -> list[Staged]:
+def gathered(session: ReaderSession, offered: Sequence[Staged | SmallFile]) -> list[Staged]:
     """Everything staged: small files that follow each other and are alike in one go."""
     made: list[Staged] = []
     for _, group in groupby(_numbered(offered), key=itemgetter(0)):
@@ -53,31 +53,31 @@ def gathered(session: Session, offered: Sequence[Staged | Small]) -> list[Staged
     return made
 
 
-def _staged(session: Session, members: Sequence[Staged | Small]) -> Sequence[Staged]:
-    small = [each for each in members if isinstance(each, Small)]
+def _staged(session: ReaderSession, members: Sequence[Staged | SmallFile]) -> Sequence[Staged]:
+    small = [each for each in members if isinstance(each, SmallFile)]
     if len(small) > 1:
         with suppress(Fault):  # by itself, the file that cannot be read is named
             return small[0].together(session, small)
-    return [each.alone() if isinstance(each, Small) else each for each in members]
+    return [each.alone() if isinstance(each, SmallFile) else each for each in members]
 
 
-def _numbered(offered: Sequence[Staged | Small]) -> Iterator[tuple[int, Staged | Small]]:
+def _numbered(offered: Sequence[Staged | SmallFile]) -> Iterator[tuple[int, Staged | SmallFile]]:
     """The number of the group that each is in, of at most so many bytes."""
     group, size, shape = 0, 0, None
     for each in offered:
-        mine = each if isinstance(each, Small) else None
+        mine = each if isinstance(each, SmallFile) else None
         if mine is None or mine.shape != shape or size + mine.size > _TOGETHER:
             group, size, shape = group + 1, 0, mine.shape if mine else None
         size += mine.size if mine else 0
         yield group, each
 
 
-def paths(files: Sequence[Lines]) -> str:
+def paths(files: Sequence[TextLines]) -> str:
     """Several files as DuckDB takes them."""
     return f"[{', '.join(path_literal(file.path) for file in files)}]"
 
 
-def placed(columns: str, rows: str, files: Sequence[Lines]) -> str:
+def placed(columns: str, rows: str, files: Sequence[TextLines]) -> str:
     """The query of these columns of the rows of several files, with the file that each is of and
     its number there. Rows come file by file and tell the path of theirs as `FILE`."""
     listed = ", ".join(f"({literal(file.path)}, {literal(file.part)})" for file in files)

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from transformer.landing.counting import LONGEST_LINE, Lines
+from transformer.landing.counting import LONGEST_LINE, LineCount
 from transformer.landing.staged import LINE, REJECTS, SCANS, path_literal
 from transformer.landing.types import Notation
 from transformer.names import literal, quoted
@@ -21,7 +21,7 @@ LONGEST_TOLD = 1 << 30
 _USUAL, _LEAST = 1 << 22, 1 << 16
 
 
-def buffer_for(found: Lines) -> int:
+def buffer_for(found: LineCount) -> int:
     """How much of a file the engine reads at a time: no more than it has, and twice its longest
     line. What quotes hold together may be longer than its lines."""
     if found.longest > LONGEST_LINE:
@@ -30,7 +30,7 @@ def buffer_for(found: Lines) -> int:
     return max(_LEAST, min(most, found.size + _LEAST))
 
 
-class Given(Struct, frozen=True):
+class SourceFile(Struct, frozen=True):
     """One file to stage: its number among the files, its name in messages, its path, options.
 
     `declared` are column names from YAML, for files without a header. `limit` bounds the rows
@@ -83,7 +83,7 @@ class Given(Struct, frozen=True):
         """The query, bounded when only a look is wanted."""
         return f"{query} limit {self.limit}" if self.limit else query
 
-    def with_options(self, **options: Any) -> Given:
+    def with_options(self, **options: Any) -> SourceFile:
         """The same file, read otherwise."""
         return replace(self, options={**self.options, **options})
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from transformer.landing.counting import Count
+from transformer.landing.counting import ExpectedRows
 from transformer.names import fold, literal, quoted
 from transformer.steps import Columns
 
@@ -31,7 +31,7 @@ RESERVED = frozenset(
 )
 
 
-class Session(Protocol):
+class ReaderSession(Protocol):
     """The part of an engine's session that readers use."""
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
@@ -51,7 +51,7 @@ class Cursor(Struct, frozen=True):
     kind: str
 
 
-class Lines(Struct, frozen=True):
+class TextLines(Struct, frozen=True):
     """A file of text whose lines may be no rows: its path as DuckDB knows it, its name, and how
     many lines stand before the first row. `blank` tells the numbers that lines without a row, such
     as blank ones, would have as rows; None where there are none."""
@@ -62,7 +62,7 @@ class Lines(Struct, frozen=True):
     blank: Callable[[], Sequence[int]] | None = None
 
 
-def rejected(files: Sequence[Lines]) -> str:
+def rejected(files: Sequence[TextLines]) -> str:
     """The query of the lines that are no rows."""
     listed = ", ".join(f"({literal(f.path)}, {literal(f.part)}, {f.before})" for f in files)
     record = "ltrim(any_value(csv_line), chr(10) || chr(13))"
@@ -110,14 +110,14 @@ class Staged(Struct, frozen=True):
     text: bool = False
     texts: frozenset[str] = frozenset()
     first: Callable[[Columns], str] | None = None
-    lines: tuple[Lines, ...] = ()
+    lines: tuple[TextLines, ...] = ()
     bad: str | None = None
     sure: bool = False
     kept: tuple[str, ...] = ()
-    again: Again | None = None
+    again: SecondReading | None = None
     repeats: bool = False
     notation: Any = None
-    count: Count | None = None
+    count: ExpectedRows | None = None
 
     @property
     def broken(self) -> str | None:
@@ -131,14 +131,14 @@ class Staged(Struct, frozen=True):
         return self.reading(self.columns)
 
 
-class Again(Struct, frozen=True):
+class SecondReading(Struct, frozen=True):
     """How rows that were not read exactly are read once more, from a table that kept them.
 
     `columns` are those of these rows, in the words of the source. `rows` gives the query of
     columns, and `broken` selects what is no row after all.
     """
 
-    columns: Callable[[Session, str], Columns]
+    columns: Callable[[ReaderSession, str], Columns]
     rows: Callable[[str, Columns], str]
     broken: Callable[[str], str]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from transformer.errors import LoadError
-from transformer.landing.counting import LONGEST_LINE, Lines, count
-from transformer.landing.source_file import LONGEST_TOLD, Given
+from transformer.landing.counting import LONGEST_LINE, LineCount, count
+from transformer.landing.source_file import LONGEST_TOLD, SourceFile
 from transformer.landing.whole import opened, packing
 
 # So much of a file is looked at for its names.
@@ -28,7 +28,7 @@ _MARKS = (
 _UTF8 = ("utf-8", "ascii")
 
 
-def encoding_of(given: Given) -> str:
+def encoding_of(given: SourceFile) -> str:
     """The encoding of a local file: what its byte order mark says, else what is declared.
     Raises LoadError when Python knows no such encoding, or the two contradict each other."""
     declared = str(given.options.get("encoding") or "utf-8")
@@ -48,7 +48,7 @@ def encoding_of(given: Given) -> str:
     return f"{name}-le"  # no mark says which byte comes first
 
 
-def head_of(given: Given, encoding: str) -> str:
+def head_of(given: SourceFile, encoding: str) -> str:
     """The first lines of a local file, as text. Raises LoadError where they are not in that
     encoding: a header is never guessed from what is left of it."""
     with _opened(given) as stream:
@@ -66,7 +66,7 @@ def head_of(given: Given, encoding: str) -> str:
         raise _not_encoded(given, start, error) from None
 
 
-def _not_encoded(given: Given, start: bytes, error: UnicodeDecodeError) -> LoadError:
+def _not_encoded(given: SourceFile, start: bytes, error: UnicodeDecodeError) -> LoadError:
     line = start.count(b"\n", 0, error.start) + 1
     byte = start[error.start]
     likely = "windows-1252" if error.encoding.startswith("utf") else "utf-8"
@@ -80,7 +80,7 @@ def _not_encoded(given: Given, start: bytes, error: UnicodeDecodeError) -> LoadE
 
 
 @contextmanager
-def in_utf8(given: Given, encoding: str) -> Iterator[str | None]:
+def in_utf8(given: SourceFile, encoding: str) -> Iterator[str | None]:
     """The path of a copy in UTF-8; None where the file needs none. It is gone afterwards."""
     if encoding in _UTF8:
         yield None
@@ -113,12 +113,12 @@ def in_utf8(given: Given, encoding: str) -> Iterator[str | None]:
         yield copy.name
 
 
-def lines_of(given: Given, quote: str = "", skip: int = 0) -> Lines:
+def lines_of(given: SourceFile, quote: str = "", skip: int = 0) -> LineCount:
     """What the bytes of a local file say of its lines; in a mere look, only whether the first ones
     end alike, as DuckDB needs it. Raises LoadError where a line is longer than can be read."""
     with _opened(given) as stream:
         if given.limit:
-            return Lines(alike=_alike(stream.read(_HEAD)))
+            return LineCount(alike=_alike(stream.read(_HEAD)))
         found = count(stream, quote, skip)
     if found.longest > LONGEST_TOLD:
         raise LoadError(
@@ -135,7 +135,7 @@ def _alike(text: bytes) -> bool:
 
 
 @contextmanager
-def with_one_line_end(given: Given, delimiter: str, quote: str) -> Iterator[str]:
+def with_one_line_end(given: SourceFile, delimiter: str, quote: str) -> Iterator[str]:
     """The path of a copy whose rows all end with a line feed; line ends in quoted values stay."""
     held = re.escape(quote.encode()) if quote else b'(?!)"'
     before = rb"(?:\A|(?<=[\r\n])|(?<=" + re.escape(delimiter.encode()) + rb"))"
@@ -176,6 +176,6 @@ def private_copy() -> Iterator[IO[bytes]]:
         Path(copy.name).unlink(missing_ok=True)
 
 
-def _opened(given: Given) -> IO[bytes]:
+def _opened(given: SourceFile) -> IO[bytes]:
     """The unpacked bytes of a local file."""
     return opened(Path(given.path), packing(given.path, given.options))

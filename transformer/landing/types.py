@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from transformer.landing import from_json
 from transformer.landing.nested import castable, is_nested, woven
-from transformer.landing.staged import NOTHING, UNKNOWN, Session
+from transformer.landing.staged import NOTHING, UNKNOWN, ReaderSession
 from transformer.names import literal, quoted
 
 INTEGERS = (
@@ -152,7 +152,7 @@ def _escaped(character: str) -> str:
     return "".join(f"[{c}]" if c not in "\\^[]" else f"\\{c}" for c in character)
 
 
-class Slot(Struct, frozen=True):
+class ColumnSlot(Struct, frozen=True):
     """One offered column on its way to its type.
 
     `offered` is the type that the source says, UNKNOWN for text whose type nobody has said.
@@ -379,7 +379,7 @@ SAMPLE = 2_000
 
 
 def infer(
-    session: Session, rows: str, columns: Sequence[str], notation: Notation = USUAL
+    session: ReaderSession, rows: str, columns: Sequence[str], notation: Notation = USUAL
 ) -> dict[str, str]:
     """The types of columns of text that all their values meet; no value at all: UNKNOWN."""
     return infer_lists(session, f"select {listed(columns)} from ({rows})", columns, notation)
@@ -392,7 +392,7 @@ def listed(columns: Sequence[str]) -> str:
 
 
 def infer_lists(
-    session: Session, rows: str, columns: Sequence[str], notation: Notation = USUAL
+    session: ReaderSession, rows: str, columns: Sequence[str], notation: Notation = USUAL
 ) -> dict[str, str]:
     """The same of rows that are lists of the columns' values.
 
@@ -401,7 +401,7 @@ def infer_lists(
     """
     if not columns:
         return {}
-    slots = {k: Slot(k, UNKNOWN, text=True, notation=notation) for k in _INFERRED}
+    slots = {k: ColumnSlot(k, UNKNOWN, text=True, notation=notation) for k in _INFERRED}
     figures = ", ".join(
         f"count(*) filter (where {slot.fits('__value', slot.value('__value'))})"
         for slot in slots.values()

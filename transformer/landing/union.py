@@ -7,14 +7,23 @@ from functools import partial
 
 from transformer.landing.counting import both
 from transformer.landing.nested import is_nested
-from transformer.landing.small import Small, gathered
-from transformer.landing.staged import NOTHING, PART, ROW, SURE, UNKNOWN, Again, Session, Staged
+from transformer.landing.small import SmallFile, gathered
+from transformer.landing.staged import (
+    NOTHING,
+    PART,
+    ROW,
+    SURE,
+    UNKNOWN,
+    ReaderSession,
+    SecondReading,
+    Staged,
+)
 from transformer.landing.types import joined
 from transformer.names import fold, quoted
 from transformer.steps import Columns
 
 
-def united(session: Session, offered: Sequence[Staged | Small]) -> Staged:
+def united(session: ReaderSession, offered: Sequence[Staged | SmallFile]) -> Staged:
     """Several files as one staging. Columns of text get the first kind that is known of them; typed
     ones a type that holds every value of all files, or else they are text, to be looked at."""
     staged = gathered(session, offered)
@@ -49,7 +58,7 @@ def united(session: Session, offered: Sequence[Staged | Small]) -> Staged:
     )
 
 
-def _slowly(session: Session, number: int, staged: Staged) -> Staged:
+def _slowly(session: ReaderSession, number: int, staged: Staged) -> Staged:
     """Rows that are read exactly at once, to stand beside those of other formats."""
     if staged.again is None:
         return staged
@@ -152,10 +161,10 @@ def _as_text(column: str, kind: str) -> str:
     return f"{column}::varchar"
 
 
-def _again(staged: Sequence[Staged]) -> Again:
+def _again(staged: Sequence[Staged]) -> SecondReading:
     slow = [each.again for each in staged if each.again]
 
-    def columns(session: Session, left: str) -> Columns:
+    def columns(session: ReaderSession, left: str) -> Columns:
         found = (column for each in slow for column in each.columns(session, left))
         return folded(found, text=True)
 
@@ -166,4 +175,4 @@ def _again(staged: Sequence[Staged]) -> Again:
     def broken(left: str) -> str:
         return " union all ".join(each.broken(left) for each in slow)
 
-    return Again(columns, rows, broken)
+    return SecondReading(columns, rows, broken)

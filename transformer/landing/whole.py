@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from transformer.errors import LoadError
 from transformer.landing.counting import LONGEST_LINE
-from transformer.landing.source_file import Given
-from transformer.landing.staged import Session
+from transformer.landing.source_file import SourceFile
+from transformer.landing.staged import ReaderSession
 from transformer.names import literal
 
 _BLOCK = 1 << 20
@@ -63,7 +63,7 @@ def not_whole(name: str, error: Exception) -> LoadError | None:
     return LoadError(f"`{name}` is not a whole file: {said}", hint=_HINT)
 
 
-def fetched(session: Session, given: Given, copy: Path) -> Given:
+def fetched(session: ReaderSession, given: SourceFile, copy: Path) -> SourceFile:
     """The file as it is read where it was fetched to."""
     kind = packing(given.path, given.options) or "none"
     blob = f"select content from read_blob({given.place})"
@@ -71,7 +71,7 @@ def fetched(session: Session, given: Given, copy: Path) -> Given:
     return replace(given.with_options(compression=kind), path=str(copy))
 
 
-def unpacked(given: Given, copy: Path, room: int) -> Given:
+def unpacked(given: SourceFile, copy: Path, room: int) -> SourceFile:
     """The file as it is read: its copy without packing. Where that would be larger than `room`,
     the file itself, which was read to its end all the same. Raises LoadError."""
     size = 0
@@ -110,7 +110,7 @@ def _read_to_end(book: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
             pass
 
 
-def refuse_open_array(given: Given) -> None:
+def refuse_open_array(given: SourceFile) -> None:
     """DuckDB takes an array that ends behind one of its objects for a whole one."""
     if packing(given.path, given.options):
         return  # a mere look
@@ -138,7 +138,7 @@ def _last_byte(stream: IO[bytes]) -> bytes:
     return b""
 
 
-def longest_object(given: Given) -> int:
+def longest_object(given: SourceFile) -> int:
     """How long one object may be, or a whole document; the engine makes room for twice as much."""
     whole = bool(given.options.get("records"))
     if given.remote:

@@ -17,7 +17,7 @@ from transformer.compile.nodes import Graph, Node
 _CHECKS = ("check", "freshness")
 
 
-class Below(Struct, frozen=True):
+class Descendants(Struct, frozen=True):
     """For every node, all that depends on it: one bit for each node, in the order of the graph."""
 
     ids: tuple[str, ...]
@@ -25,7 +25,7 @@ class Below(Struct, frozen=True):
     bits: Mapping[str, int]
 
     @staticmethod
-    def of(graph: Graph) -> Below:
+    def of(graph: Graph) -> Descendants:
         """All that depends on each node of the graph."""
         ids = tuple(node.id for node in graph)
         needs = dict(graph.edges())
@@ -34,7 +34,7 @@ class Below(Struct, frozen=True):
             reached = bits[ids[place]] | 1 << place
             for need in needs[ids[place]]:
                 bits[need] = bits.get(need, 0) | reached
-        return Below(ids, {node_id: 1 << place for place, node_id in enumerate(ids)}, bits)
+        return Descendants(ids, {node_id: 1 << place for place, node_id in enumerate(ids)}, bits)
 
     def among(self, node_id: str, on: Iterable[str]) -> set[str]:
         """Those that the node depends on."""
@@ -54,7 +54,7 @@ class Below(Struct, frozen=True):
 
 
 def waits(
-    below: Below,
+    below: Descendants,
     steps: Iterable[Node],
     checks: Mapping[str, Sequence[str]],
     readers: Mapping[str, Sequence[str]],

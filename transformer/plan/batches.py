@@ -12,15 +12,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from transformer.compile.time_ranges import Span, moment
+from transformer.compile.time_ranges import TimeRange, moment
 from transformer.errors import ConfigError, Where, did_you_mean
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.plan.materialize import DELTA, Statement
 
 SIZES = ("hour", "day", "month", "year")
 
 
-class Batch(Span, frozen=True):
+class TimeBatch(TimeRange, frozen=True):
     """The span of time of one batch."""
 
     def words(self) -> dict[str, Any]:
@@ -29,7 +29,7 @@ class Batch(Span, frozen=True):
         return {"id": shown, "event_time_start": self.start, "event_time_end": self.end}
 
 
-class Asked(Struct, frozen=True):
+class BatchRequest(Struct, frozen=True):
     """What is asked of a microbatch model: when it is, whether its table is there, and from when
     to when on the command line."""
 
@@ -39,7 +39,9 @@ class Asked(Struct, frozen=True):
     end: datetime | str | None = None
 
 
-def batches(options: Mapping[str, Any], asked: Asked, where: Where | None) -> list[Batch]:
+def batches(
+    options: Mapping[str, Any], asked: BatchRequest, where: Where | None
+) -> list[TimeBatch]:
     """The batches to build, oldest first. Raises ConfigError for options that are missing."""
     size = str(options.get("batch_size") or "").lower()
     missing = next((k for k in ("event_time", "batch_size") if not options.get(k)), None)
@@ -61,7 +63,7 @@ def batches(options: Mapping[str, Any], asked: Asked, where: Where | None) -> li
     made = []
     while start < end:
         following = _next(start, size)
-        made.append(Batch(start, min(following, end)))
+        made.append(TimeBatch(start, min(following, end)))
         start = following
     return made
 
@@ -92,13 +94,13 @@ def _back(start: datetime, size: str, count: int) -> datetime:
     return start
 
 
-def first(relation: Name, query: str) -> list[Statement]:
+def first(relation: RelationName, query: str) -> list[Statement]:
     """The table, made of its first batch."""
     head = f"create or replace table {relation.sql()} as\n"
     return [Statement(head + query, len(head))]
 
 
-def following(relation: Name, query: str, batch: Batch, column: str) -> list[Statement]:
+def following(relation: RelationName, query: str, batch: TimeBatch, column: str) -> list[Statement]:
     """A batch in place of what the table holds of its span."""
     head = f"create or replace temp table {DELTA} as\n"
     target = relation.sql()

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from transformer.errors import ConfigError, Where
-from transformer.names import Name, expression, literal, quoted
+from transformer.names import RelationName, expression, literal, quoted
 from transformer.project.schema import Field, Fields
 from transformer.project.values import COMPARISON, CheckConfig
 from transformer.steps import Status
@@ -22,7 +22,7 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 60480
             "month": 2629800, "quarter": 7889400, "year": 31557600}  # fmt: skip
 
 
-class Subject(Struct, frozen=True):
+class CheckSubject(Struct, frozen=True):
     """What a check looks at: `rows` is what stands behind FROM, `where` narrows it."""
 
     rows: str
@@ -47,7 +47,7 @@ class Subject(Struct, frozen=True):
         return f"{self.rows} where ({self.where}\n)" if self.where else self.rows
 
 
-class Key(Struct, frozen=True):
+class KeyColumn(Struct, frozen=True):
     """The column whose values must differ, quoted, and the condition on the rows that count."""
 
     column: str
@@ -77,13 +77,13 @@ class Measure(Struct, frozen=True):
     count: str | None = None
     limits: tuple[int | None, int | None] | None = None
     kept: str = ""
-    key: Key | None = None
+    key: KeyColumn | None = None
 
 
 class CheckKind(Struct, frozen=True):
     """A kind of check: its arguments, what it measures, and its docs (the docstring)."""
 
-    measure: Callable[[Subject], Measure]
+    measure: Callable[[CheckSubject], Measure]
     fields: Fields = ()
 
     @property
@@ -92,7 +92,7 @@ class CheckKind(Struct, frozen=True):
         return self.measure.__doc__ or ""
 
 
-class Check(Struct, frozen=True):
+class ReadyCheck(Struct, frozen=True):
     """A check that is ready to be measured. `shown` are the columns to show of failing rows:
     what identifies a row, then what was checked."""
 
@@ -106,14 +106,14 @@ class Check(Struct, frozen=True):
     needs: tuple[str, ...]
     where: Where
     shown: tuple[str, ...] = ()
-    stored: Name | None = None
+    stored: RelationName | None = None
     # The files that its query names, each with what tells whether it changed.
     files: Mapping[str, str] = field(default_factory=dict)
     # Nothing but what it reads is a reason to measure it.
     only_moved: bool = False
 
 
-def not_null(subject: Subject) -> Measure:
+def not_null(subject: CheckSubject) -> Measure:
     """No value is missing.
 
     Example: `- not_null`. Every NULL in the column is a failure.
@@ -121,7 +121,7 @@ def not_null(subject: Subject) -> Measure:
     return _rows(subject, f"{subject.checked} is null")
 
 
-def unique(subject: Subject) -> Measure:
+def unique(subject: CheckSubject) -> Measure:
     """No value stands twice.
 
     Example: `- unique`. The number of failures is the number of values that are repeated
@@ -130,7 +130,7 @@ def unique(subject: Subject) -> Measure:
     return _unique(subject, [subject.column or ""], nulls=False)
 
 
-def unique_combination_of_columns(subject: Subject) -> Measure:
+def unique_combination_of_columns(subject: CheckSubject) -> Measure:
     """No combination of values stands twice.
 
     Example: `- unique_combination_of_columns: {combination_of_columns: [day, campaign]}`.
@@ -139,7 +139,7 @@ def unique_combination_of_columns(subject: Subject) -> Measure:
     return _unique(subject, list(subject.args.get("combination_of_columns") or ()), nulls=True)
 
 
-def accepted_values(subject: Subject) -> Measure:
+def accepted_values(subject: CheckSubject) -> Measure:
     """Every value is one of a list.
 
     Example: `- accepted_values: {values: [placed, shipped]}`; `quote: false` for numbers.
@@ -156,7 +156,7 @@ def accepted_values(subject: Subject) -> Measure:
     return Measure(_failing(subject, condition), figure, kept=kept)
 
 
-def relationships(subject: Subject) -> Measure:
+def relationships(subject: CheckSubject) -> Measure:
     """Every value is one of another relation's.
 
     Example: `- relationships: {to: ref('customers'), field: customer_id}`. NULLs do not count.
@@ -174,7 +174,7 @@ def relationships(subject: Subject) -> Measure:
     return Measure(_failing(subject, condition), count, kept=kept)
 
 
-def expression_is_true(subject: Subject) -> Measure:
+def expression_is_true(subject: CheckSubject) -> Measure:
     """A SQL condition holds for every row.
 
     Example: `- expression_is_true: {expression: "net <= gross"}`; under a column the expression
@@ -185,7 +185,7 @@ def expression_is_true(subject: Subject) -> Measure:
     return _rows(subject, f"not ({column}{subject.args.get('expression')})")
 
 
-def accepted_range(subject: Subject) -> Measure:
+def accepted_range(subject: CheckSubject) -> Measure:
     """Every value lies between two bounds, either of which may be missing.
 
     Example: `- accepted_range: {min_value: 0, max_value: 1, inclusive: true}`.
@@ -196,7 +196,7 @@ def accepted_range(subject: Subject) -> Measure:
     return _rows(subject, f"not ({' and '.join(held) or 'true'})")
 
 
-def row_count(subject: Subject) -> Measure:
+def row_count(subject: CheckSubject) -> Measure:
     """The relation has so many rows.
 
     Example: `- row_count: {min: 1, max: 1000000}`. It fails once, showing the number of rows.
@@ -211,7 +211,7 @@ def row_count(subject: Subject) -> Measure:
     return Measure(scan, figure)
 
 
-def recency(subject: Subject) -> Measure:
+def recency(subject: CheckSubject) -> Measure:
     """The newest row is young enough.
 
     Example: `- recency: {datepart: day, field: ordered_at, interval: 3}`: it fails when the
@@ -222,7 +222,7 @@ def recency(subject: Subject) -> Measure:
     return _newest(subject, (None, limit))
 
 
-def freshness(subject: Subject) -> Measure:
+def freshness(subject: CheckSubject) -> Measure:
     """The newest row is young enough, with a warning before the error.
 
     Example: `- freshness: {field: ordered_at, warn_after: {count: 1, period: day}}`.
@@ -231,22 +231,22 @@ def freshness(subject: Subject) -> Measure:
     return _newest(subject, (args.get("warn_after"), args.get("error_after")))
 
 
-def sql(subject: Subject) -> Measure:
+def sql(subject: CheckSubject) -> Measure:
     """A query that returns the failing rows: a file under `test-paths`, or a `{% test %}` block."""
     failing = subject.query or ""
     return Measure(failing, f"(select {subject.fail_calc} from ({failing}\n))")
 
 
-def _rows(subject: Subject, condition: str) -> Measure:
+def _rows(subject: CheckSubject, condition: str) -> Measure:
     figure = f"count(*) filter (where {subject.narrowed(condition)})"
     return Measure(_failing(subject, condition), figure)
 
 
-def _failing(subject: Subject, condition: str) -> str:
+def _failing(subject: CheckSubject, condition: str) -> str:
     return f"select * from {subject.rows} where {subject.narrowed(condition)}"
 
 
-def _unique(subject: Subject, columns: list[str], *, nulls: bool) -> Measure:
+def _unique(subject: CheckSubject, columns: list[str], *, nulls: bool) -> Measure:
     names = ", ".join(quoted(c) for c in columns)
     single = len(columns) == 1 and not nulls
     one = names if single else f"row({names})"
@@ -270,11 +270,11 @@ def _unique(subject: Subject, columns: list[str], *, nulls: bool) -> Measure:
         exact=False,
         count=f"select count(*) from ({groups})",
         kept=kept if single else "",
-        key=Key(names, narrowed) if single else None,
+        key=KeyColumn(names, narrowed) if single else None,
     )
 
 
-def _newest(subject: Subject, limits: tuple[int | None, int | None]) -> Measure:
+def _newest(subject: CheckSubject, limits: tuple[int | None, int | None]) -> Measure:
     column = expression(str(subject.args.get("field") or ""))
     narrow = f" filter (where {subject.where})" if subject.where else ""
     newest = f"max(({column})::timestamptz){narrow}"
@@ -339,13 +339,13 @@ def expires(
     return min((m for m in moments if m >= now), default=None)
 
 
-def measure(kind: str, subject: Subject) -> Measure:
+def measure(kind: str, subject: CheckSubject) -> Measure:
     """The measure of a check of this kind; a kind that is not built in is a query."""
     found = CHECKS.get(kind)
     return found.measure(subject) if found and not subject.query else sql(subject)
 
 
-def scan(rows: str, checks: tuple[Check, ...]) -> str:
+def scan(rows: str, checks: tuple[ReadyCheck, ...]) -> str:
     """One query over the rows: a column for every check, in their order, then the row count."""
     figures = [f"{check.measure.figure} as f{i}" for i, check in enumerate(checks)]
     return f"select {', '.join([*figures, 'count(*) as n'])} from {rows}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from transformer.compile.nodes import CheckBody, Graph, Node, from_text
-from transformer.plan.check_kinds import Check, Measure, Subject, holds, measure
+from transformer.plan.check_kinds import CheckSubject, Measure, ReadyCheck, holds, measure
 from transformer.plan.fingerprint import print_of, solid_needs
 
 
-def check_of(node: Node, graph: Graph, made_of: str = "") -> Check:
+def check_of(node: Node, graph: Graph, made_of: str = "") -> ReadyCheck:
     """The check, ready to be measured; `made_of` is its fingerprint, where it is known.
 
     Raises ConfigError for a condition that is none.
@@ -17,7 +17,7 @@ def check_of(node: Node, graph: Graph, made_of: str = "") -> Check:
         raise TypeError(node.id)
     for condition in (body.config.warn_if, body.config.error_if):
         holds(0, condition, body.where)
-    return Check(
+    return ReadyCheck(
         id=node.id,
         name=node.name,
         label=_label(node, body, graph),
@@ -50,7 +50,7 @@ def rows_of(node: Node, graph: Graph) -> str:
 
 
 def _measure(node: Node, body: CheckBody, graph: Graph) -> Measure:
-    subject = Subject(
+    subject = CheckSubject(
         rows=rows_of(node, graph),
         column=body.column,
         args=body.args,

@@ -25,7 +25,7 @@ from transformer.compile.nodes import (
     SourceBody,
     from_text,
 )
-from transformer.compile.sql.volatility import Steadiness
+from transformer.compile.sql.volatility import Volatility
 from transformer.names import quoted
 from transformer.steps import State
 
@@ -184,10 +184,10 @@ def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:
     return tuple(read)
 
 
-def steadiness_of(graph: Graph) -> dict[str, Steadiness]:
+def steadiness_of(graph: Graph) -> dict[str, Volatility]:
     """What every node depends on beside the content of its tables, views that it reads included:
     they are run with it."""
-    found: dict[str, Steadiness] = {}
+    found: dict[str, Volatility] = {}
     for node in graph:
         made = node.steadiness
         for need in node.needs:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
-from transformer.compile.dbt.external import File, file_of
+from transformer.compile.dbt.external import ExternalFile, file_of
 from transformer.compile.jinja.macros import strategy_macro
 from transformer.compile.model_config import ModelConfig
 from transformer.errors import RenderError, SqlError, Where, did_you_mean
 from transformer.landing.types import widens
-from transformer.names import Name, literal, quoted
-from transformer.plan.merging import NEW, OLD, Merge, merged, plain, texts
+from transformer.names import RelationName, literal, quoted
+from transformer.plan.merging import NEW, OLD, MergeStatement, merged, plain, texts
 from transformer.steps import Columns, RelationState
 
 # Where the rows of this run stand before they reach an incremental table or a snapshot.
@@ -35,7 +35,7 @@ class Statement(Struct, frozen=True):
     when: str = ""
 
 
-class Material(Struct, frozen=True):
+class ModelInputs(Struct, frozen=True):
     """What a materialization has to work with.
 
     `columns` are those the query gives, None when nobody can know before it runs. `existing` is
@@ -43,7 +43,7 @@ class Material(Struct, frozen=True):
     `DELTA` already.
     """
 
-    relation: Name
+    relation: RelationName
     config: ModelConfig
     query: str | None
     increment: str | None = None
@@ -69,7 +69,7 @@ class Material(Struct, frozen=True):
         return self.place()
 
 
-def statements(material: Material) -> tuple[Statement, ...]:
+def statements(material: ModelInputs) -> tuple[Statement, ...]:
     """The statements that make the relation; none where a macro of the project makes it. Raises
     SqlError for a change that is not allowed."""
     made = MATERIALIZATIONS.get(material.config.materialized)
@@ -87,7 +87,7 @@ def _headed(header: str, made: Sequence[Statement]) -> tuple[Statement, ...]:
     return (*made[:first], headed, *made[first + 1 :])
 
 
-def view(material: Material) -> list[Statement]:
+def view(material: ModelInputs) -> list[Statement]:
     """A view: nothing is stored."""
     made = [Statement(f"drop table {material.relation.sql()}")] if _is(material, "table") else []
     return [
@@ -96,7 +96,7 @@ def view(material: Material) -> list[Statement]:
     ]
 
 
-def table(material: Material) -> list[Statement]:
+def table(material: ModelInputs) -> list[Statement]:
     """A table, made anew each time."""
     made = [Statement(f"drop view {material.relation.sql()}")] if _is(material, "view") else []
     head = _table_head(material.relation)
@@ -110,13 +110,13 @@ def table(material: Material) -> list[Statement]:
     return [*made, _with_text(head, material.query)]
 
 
-def _table_head(relation: Name) -> str:
+def _table_head(relation: RelationName) -> str:
     return f"create or replace table {relation.sql()} as\n"
 
 
 def in_two(
-    made: Sequence[Statement], relation: Name | None
-) -> tuple[Name, Statement, tuple[Statement, ...]] | None:
+    made: Sequence[Statement], relation: RelationName | None
+) -> tuple[RelationName, Statement, tuple[Statement, ...]] | None:
     """The making of a table as what writes it under another name, and what puts it in its place;
     None where more than one statement makes it."""
     head = _table_head(relation) if relation else ""
@@ -140,7 +140,7 @@ def is_beside(table: str) -> bool:
     return table.startswith(_BESIDE)
 
 
-def _shaped(material: Material) -> list[Statement]:
+def _shaped(material: ModelInputs) -> list[Statement]:
     """A table with the constraints of its contract: the engine refuses rows that break one."""
     target = material.relation.sql()
     listed = ", ".join(quoted(n) for n in material.names)
@@ -152,7 +152,7 @@ def _shaped(material: Material) -> list[Statement]:
     ]
 
 
-def external(material: Material) -> list[Statement]:
+def external(material: ModelInputs) -> list[Statement]:
     """A file, and a view that reads it: `location`, `format`, `options`, `…_read_options`, as in
     dbt-duckdb."""
     config, target = material.config, material.relation.sql()
@@ -174,7 +174,7 @@ _EMPTY = "_transform_is_empty"
 _IS_EMPTY = f"select getvariable('{_EMPTY}')"
 
 
-def _with_a_row(material: Material, file: File) -> list[Statement]:
+def _with_a_row(material: ModelInputs, file: ExternalFile) -> list[Statement]:
     """The file of a query that may give no rows, where nothing could then be read: it holds a row
     of NULLs instead, as with dbt-duckdb."""
     head = f"create or replace temp table {DELTA} as\n"
@@ -188,7 +188,7 @@ def _with_a_row(material: Material, file: File) -> list[Statement]:
     ]
 
 
-def table_function(material: Material) -> list[Statement]:
+def table_function(material: ModelInputs) -> list[Statement]:
     """A macro that gives rows: `parameters` are its arguments."""
     given = material.config.written.get("parameters") or ()
     listed = given if isinstance(given, str) else ", ".join(str(p) for p in given)
@@ -196,7 +196,7 @@ def table_function(material: Material) -> list[Statement]:
     return [_with_text(head, material.query)]
 
 
-def function(material: Material) -> list[Statement]:
+def function(material: ModelInputs) -> list[Statement]:
     """A user-defined function as a macro that gives one value: `parameters` are its arguments,
     each alone or with a default (`rate := 2`), `returns` the type of the value."""
     given = material.config.written
@@ -206,7 +206,7 @@ def function(material: Material) -> list[Statement]:
     return [Statement(f"{head}{text}\n) as {given.get('returns') or 'VARCHAR'})", len(head))]
 
 
-def incremental(material: Material) -> list[Statement]:
+def incremental(material: ModelInputs) -> list[Statement]:
     """A table that takes in what is new; made anew the first time and on a full refresh."""
     if not brings_new(material):
         return table(material)  # whose strategy nobody asks for yet
@@ -219,7 +219,7 @@ def incremental(material: Material) -> list[Statement]:
     return [*_delta(material), *changes, *strategy(material, names)]
 
 
-def _strategy(material: Material) -> Callable[[Material, Sequence[str]], list[Statement]]:
+def _strategy(material: ModelInputs) -> Callable[[ModelInputs, Sequence[str]], list[Statement]]:
     if material.strategy:
         return lambda *_: []  # the macro is called when the new rows are there
     name = material.config.strategy
@@ -233,7 +233,7 @@ def _strategy(material: Material) -> Callable[[Material, Sequence[str]], list[St
     )
 
 
-def _keys_are_there(material: Material, given: Columns) -> None:
+def _keys_are_there(material: ModelInputs, given: Columns) -> None:
     there = _folded(given)
     for key in material.config.unique_key:
         may_be_sql = material.config.as_dbt and not _NAME.match(key)
@@ -246,20 +246,20 @@ def _keys_are_there(material: Material, given: Columns) -> None:
             )
 
 
-def brings_new(material: Material) -> bool:
+def brings_new(material: ModelInputs) -> bool:
     """Whether an incremental model adds to the table that is there."""
     incremental = material.config.materialized == "incremental"
     return incremental and _is(material, "table") and not rebuilds(material)
 
 
-def rebuilds(material: Material) -> bool:
+def rebuilds(material: ModelInputs) -> bool:
     """Whether the table is made anew: `full_refresh: false` guards it against the flag."""
     if material.config.full_refresh is not None:
         return material.config.full_refresh
     return material.full_refresh
 
 
-def _is(material: Material, kind: str) -> bool:
+def _is(material: ModelInputs, kind: str) -> bool:
     return material.existing is not None and material.existing.kind == kind
 
 
@@ -267,14 +267,14 @@ def _with_text(head: str, text: str | None) -> Statement:
     return Statement(head + (text or ""), len(head))
 
 
-def _delta(material: Material) -> list[Statement]:
+def _delta(material: ModelInputs) -> list[Statement]:
     text = material.increment or material.query
     if text is None:
         return []
     return [_with_text(f"create or replace temp table {DELTA} as\n", text)]
 
 
-def _schema_changes(material: Material, old: Columns, new: Columns) -> list[Statement]:
+def _schema_changes(material: ModelInputs, old: Columns, new: Columns) -> list[Statement]:
     policy = material.config.on_schema_change
     before, after = _folded(old), _folded(new)
     added = [c for c in new if c[0].lower() not in before]
@@ -315,7 +315,7 @@ def _schema_changes(material: Material, old: Columns, new: Columns) -> list[Stat
     return made
 
 
-def no_longer_given(material: Material, given: Columns) -> Iterator[str]:
+def no_longer_given(material: ModelInputs, given: Columns) -> Iterator[str]:
     """Columns that stay in an incremental table, though its query gives them no more."""
     if material.config.on_schema_change != "append_new_columns" or not given:
         return
@@ -333,7 +333,7 @@ def fits(new: str, old: str) -> bool:
     return old in (new, "VARCHAR") or new == '"NULL"' or widens(new, old)
 
 
-def _common(material: Material, old: Columns, new: Columns) -> Columns:
+def _common(material: ModelInputs, old: Columns, new: Columns) -> Columns:
     if material.config.on_schema_change in ("append_new_columns", "sync_all_columns"):
         return new
     before = _folded(old)
@@ -344,13 +344,13 @@ def _folded(columns: Columns) -> dict[str, str]:
     return {name.lower(): kind for name, kind in columns}
 
 
-def _append(material: Material, names: Sequence[str]) -> list[Statement]:
+def _append(material: ModelInputs, names: Sequence[str]) -> list[Statement]:
     listed = ", ".join(quoted(n) for n in names)
     target = material.relation.sql()
     return [Statement(f"insert into {target} ({listed}) select {listed} from {DELTA}")]
 
 
-def _delete_insert(material: Material, names: Sequence[str]) -> list[Statement]:
+def _delete_insert(material: ModelInputs, names: Sequence[str]) -> list[Statement]:
     keys = material.config.unique_key
     if not keys:
         return _append(material, names)
@@ -364,7 +364,7 @@ def _delete_insert(material: Material, names: Sequence[str]) -> list[Statement]:
     return [Statement(gone), *_append(material, names)]
 
 
-def _merge(material: Material, names: Sequence[str]) -> list[Statement]:
+def _merge(material: ModelInputs, names: Sequence[str]) -> list[Statement]:
     written, keys = material.config.written, material.config.unique_key
     using = [plain(name) for name in texts(written.get("merge_on_using_columns"))]
     special = written.get("merge_clauses") is not None or written.get("merge_insert_condition")
@@ -375,7 +375,7 @@ def _merge(material: Material, names: Sequence[str]) -> list[Statement]:
     condition = " and ".join([same, *_predicates(material)])
     taken = using or [plain(key) for key in keys]
     target = material.relation.sql()
-    made = Merge(target, DELTA, condition, names, taken, written, material.where)
+    made = MergeStatement(target, DELTA, condition, names, taken, written, material.where)
     return [Statement(merged(made))]
 
 
@@ -392,7 +392,7 @@ def _is_column(key: str, names: Sequence[str]) -> bool:
     return plain(key).lower() in {n.lower() for n in names} or bool(_NAME.match(key))
 
 
-def _predicates(material: Material) -> list[str]:
+def _predicates(material: ModelInputs) -> list[str]:
     """What narrows the rows of the table that are looked at (dbt's `incremental_predicates`)."""
     written = material.config.written
     given = written.get("incremental_predicates") or written.get("predicates") or ()
@@ -400,13 +400,13 @@ def _predicates(material: Material) -> list[str]:
     return [f"({predicate})" for predicate in each]
 
 
-_STRATEGIES: dict[str, Callable[[Material, Sequence[str]], list[Statement]]] = {
+_STRATEGIES: dict[str, Callable[[ModelInputs, Sequence[str]], list[Statement]]] = {
     "append": _append,
     "delete+insert": _delete_insert,
     "merge": _merge,
 }
 
-MATERIALIZATIONS: dict[str, Callable[[Material], list[Statement]]] = {
+MATERIALIZATIONS: dict[str, Callable[[ModelInputs], list[Statement]]] = {
     "view": view,
     "table": table,
     "incremental": incremental,

@@ -23,7 +23,7 @@ _PLAIN = (
 )
 
 
-class Merge(Struct, frozen=True):
+class MergeStatement(Struct, frozen=True):
     """What is merged: `target` and `source` as SQL, the `condition` under which two rows are one,
     the columns that both have, the keys among them, and the options as they were written."""
 
@@ -36,7 +36,7 @@ class Merge(Struct, frozen=True):
     where: Where | None = None
 
 
-def merged(merge: Merge) -> str:
+def merged(merge: MergeStatement) -> str:
     """The statement. Raises SqlError for options that do not go together."""
     clauses = merge.options.get("merge_clauses")
     parts = _written(merge, clauses) if clauses is not None else _plain(merge)
@@ -57,7 +57,7 @@ def plain(name: str) -> str:
     return name[1:-1].replace('""', '"') if quoted_whole else name
 
 
-def _plain(merge: Merge) -> Iterator[str]:
+def _plain(merge: MergeStatement) -> Iterator[str]:
     options = merge.options
     update = {
         "include": options.get("merge_update_columns"),
@@ -72,7 +72,7 @@ def _plain(merge: Merge) -> Iterator[str]:
     )
 
 
-def _written(merge: Merge, clauses: Any) -> Iterator[str]:
+def _written(merge: MergeStatement, clauses: Any) -> Iterator[str]:
     """The clauses of `merge_clauses`, in their order."""
     twice = [name for name in _PLAIN if merge.options.get(name)]
     if twice:
@@ -89,7 +89,9 @@ def _written(merge: Merge, clauses: Any) -> Iterator[str]:
     yield from (_clause(merge, each, "not ") for each in _listed(merge, clauses, kinds[1], other))
 
 
-def _listed(merge: Merge, clauses: Mapping[str, Any], kind: str, default: list[Any]) -> list[Any]:
+def _listed(
+    merge: MergeStatement, clauses: Mapping[str, Any], kind: str, default: list[Any]
+) -> list[Any]:
     given = clauses.get(kind, default)
     if not isinstance(given, list | tuple) or not given:
         raise _wrong(merge, f"`{kind}` is a list of clauses")
@@ -98,7 +100,7 @@ def _listed(merge: Merge, clauses: Mapping[str, Any], kind: str, default: list[A
     return list(given)
 
 
-def _clause(merge: Merge, clause: Mapping[str, Any], negated: str = "") -> str:
+def _clause(merge: MergeStatement, clause: Mapping[str, Any], negated: str = "") -> str:
     action = str(clause.get("action"))
     made = _ACTIONS.get(action)
     if made is None:
@@ -107,7 +109,7 @@ def _clause(merge: Merge, clause: Mapping[str, Any], negated: str = "") -> str:
     return f"when {negated}matched{by}{_when(clause.get('condition'))} then {made(merge, clause)}"
 
 
-def _side(merge: Merge, side: Any) -> str:
+def _side(merge: MergeStatement, side: Any) -> str:
     if str(side).lower() not in ("source", "target"):
         raise _wrong(merge, f"rows are not matched by `{side}`, but by `source` or by `target`")
     return str(side).lower()
@@ -118,7 +120,7 @@ def _when(condition: Any) -> str:
     return f" and ({') and ('.join(given)})" if given else ""
 
 
-def _update(merge: Merge, clause: Mapping[str, Any]) -> str:
+def _update(merge: MergeStatement, clause: Mapping[str, Any]) -> str:
     mode = clause.get("mode")
     if mode in ("by_name", "star"):
         return f"update set {_sets(merge, {})}"
@@ -132,7 +134,7 @@ def _update(merge: Merge, clause: Mapping[str, Any]) -> str:
     raise _wrong(merge, f"an update cannot have the mode `{mode}`")
 
 
-def _insert(merge: Merge, clause: Mapping[str, Any]) -> str:
+def _insert(merge: MergeStatement, clause: Mapping[str, Any]) -> str:
     mode = clause.get("mode")
     if mode in ("by_name", "star"):
         return _inserted(merge)
@@ -145,17 +147,17 @@ def _insert(merge: Merge, clause: Mapping[str, Any]) -> str:
     raise _wrong(merge, f"an insert cannot have the mode `{mode}`")
 
 
-def _error(_: Merge, clause: Mapping[str, Any]) -> str:
+def _error(_: MergeStatement, clause: Mapping[str, Any]) -> str:
     said = clause.get("error_message")
     return f"error {literal(str(said))}" if said else "error"
 
 
-def _inserted(merge: Merge) -> str:
+def _inserted(merge: MergeStatement) -> str:
     listed = ", ".join(quoted(n) for n in merge.names)
     return f"insert ({listed}) values ({', '.join(f'{NEW}.{quoted(n)}' for n in merge.names)})"
 
 
-def _sets(merge: Merge, update: Mapping[str, Any], left_out: Sequence[str] = ()) -> str:
+def _sets(merge: MergeStatement, update: Mapping[str, Any], left_out: Sequence[str] = ()) -> str:
     """The assignments of an update: expressions, and the columns that are taken as they come."""
     only = {plain(c).lower() for c in texts(update.get("include"))}
     out = {plain(c).lower() for c in texts(update.get("exclude"))}
@@ -173,11 +175,11 @@ def _expressions(given: Mapping[str, Any]) -> Iterator[str]:
     return (f"{quoted(plain(str(name)))} = {text}" for name, text in given.items())
 
 
-def _wrong(merge: Merge, what: str, hint: str = "") -> SqlError:
+def _wrong(merge: MergeStatement, what: str, hint: str = "") -> SqlError:
     return SqlError(what, merge.where, hint=hint)
 
 
-_ACTIONS: Mapping[str, Callable[[Merge, Mapping[str, Any]], str]] = {
+_ACTIONS: Mapping[str, Callable[[MergeStatement, Mapping[str, Any]], str]] = {
     "update": _update,
     "insert": _insert,
     "delete": lambda *_: "delete",

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.landing.staged import OWN
-from transformer.plan.materialize import Material, brings_new, no_longer_given
+from transformer.plan.materialize import ModelInputs, brings_new, no_longer_given
 from transformer.steps import Columns, NodeState
 
 
 def kept_rows(
-    material: Material, known: NodeState | None, made_of: str, given: Columns
+    material: ModelInputs, known: NodeState | None, made_of: str, given: Columns
 ) -> Iterator[str]:
     """What holds for the rows that an incremental table keeps, where its model is another."""
     name = material.name or material.relation.table

@@ -20,8 +20,8 @@ from transformer.compile.nodes import (
     from_text,
 )
 from transformer.errors import TransformError, Where
-from transformer.plan.ancestors import Below, waits
-from transformer.plan.check_kinds import Check
+from transformer.plan.ancestors import Descendants, waits
+from transformer.plan.check_kinds import ReadyCheck
 from transformer.plan.check_node import check_of, rows_of
 from transformer.plan.fingerprint import (
     current_versions,
@@ -30,10 +30,10 @@ from transformer.plan.fingerprint import (
     solid_needs,
     steadiness_of,
 )
-from transformer.plan.materialize import Material, Statement, brings_new, statements
+from transformer.plan.materialize import ModelInputs, Statement, brings_new, statements
 from transformer.plan.notices import deprecated, kept_rows, listed, loaders_above
-from transformer.plan.snapshots import Record, snapshot
-from transformer.plan.work import Facts, Probe, Wish, Work
+from transformer.plan.snapshots import SnapshotInputs, snapshot
+from transformer.plan.work import BuildRequest, Probe, Work, WorldFacts
 from transformer.steps import BAD, Action, Plan, Skip, State, Step
 
 _ACTIONS: Mapping[str, Action] = {
@@ -49,7 +49,9 @@ _ACTIONS: Mapping[str, Action] = {
 _MADE = ("model", "snapshot", "check")
 
 
-def plan(graph: Graph, state: State, wish: Wish, facts: Facts) -> tuple[Plan, list[TransformError]]:
+def plan(
+    graph: Graph, state: State, wish: BuildRequest, facts: WorldFacts
+) -> tuple[Plan, list[TransformError]]:
     """The plan, and the mistakes that only planning finds (a schema change that is not allowed)."""
     planner = _Planner(graph, state, wish, facts)
     # Activations last: whether a check is due has to be known by then.
@@ -59,7 +61,7 @@ def plan(graph: Graph, state: State, wish: Wish, facts: Facts) -> tuple[Plan, li
 
 
 class _Planner:
-    def __init__(self, graph: Graph, state: State, wish: Wish, facts: Facts) -> None:
+    def __init__(self, graph: Graph, state: State, wish: BuildRequest, facts: WorldFacts) -> None:
         self.graph, self.state, self.wish, self.facts = graph, state, wish, facts
         self.prints = {node.id: print_of(node, graph) for node in graph}
         self.inputs = {node.id: solid_needs(node, graph) for node in graph}
@@ -74,9 +76,9 @@ class _Planner:
         self.mistakes: list[TransformError] = []
 
     @cached_property
-    def below(self) -> Below:
+    def below(self) -> Descendants:
         """Which nodes depend on which."""
-        return Below.of(self.graph)
+        return Descendants.of(self.graph)
 
     def visit(self, node: Node) -> None:
         """Decides whether the node has to be done; its parents have been decided."""
@@ -284,7 +286,7 @@ class _Planner:
             as_made=only and self.is_as_made(node.id),
         )
 
-    def check(self, check_id: str) -> Check:
+    def check(self, check_id: str) -> ReadyCheck:
         made = check_of(self.graph[check_id], self.graph, self.prints[check_id])
         only = check_id in self.only_moved and not self.wish.always
         return replace(made, files=self.facts.files.get(check_id, {}), only_moved=only)
@@ -363,19 +365,19 @@ class _Planner:
             columns = self.facts.increments.get(node.id, columns)
         return statements(replace(material, columns=columns))
 
-    def record(self, node: Node) -> Record | None:
+    def record(self, node: Node) -> SnapshotInputs | None:
         """What a snapshot is brought up to date with, but for its columns."""
         if not isinstance(node.body, SnapshotBody) or not node.relation:
             return None
         held = self.state.relation(node.relation)
-        return Record(node.relation, held, self.wish.now, loaders_above(node, self.graph))
+        return SnapshotInputs(node.relation, held, self.wish.now, loaders_above(node, self.graph))
 
-    def material(self, node: Node) -> Material | None:
+    def material(self, node: Node) -> ModelInputs | None:
         """What a model is made of, but for its columns."""
         body = node.body
         if not isinstance(body, ModelBody) or not node.relation:
             return None
-        return Material(
+        return ModelInputs(
             relation=node.relation,
             config=body.config,
             query=body.query.text if body.query else None,

@@ -9,22 +9,22 @@ from msgspec import Struct
 
 from transformer.compile.nodes import SnapshotBody, is_time, record_type
 from transformer.errors import SqlError
-from transformer.names import Name, literal, quoted
+from transformer.names import RelationName, literal, quoted
 from transformer.plan.materialize import DELTA, Statement, fits
 from transformer.steps import Columns, RelationState
 
 
-class Record(Struct, frozen=True):
+class SnapshotInputs(Struct, frozen=True):
     """What a snapshot is brought up to date with, but for the columns that it reads."""
 
-    relation: Name
+    relation: RelationName
     existing: RelationState | None
     now: datetime
     # Columns that say when and whence a row came, not what it is: no change of theirs counts.
     loaders: frozenset[str] = frozenset()
 
 
-def snapshot(record: Record, body: SnapshotBody, read: Columns) -> tuple[Statement, ...]:
+def snapshot(record: SnapshotInputs, body: SnapshotBody, read: Columns) -> tuple[Statement, ...]:
     """The statements that bring the record up to date.
 
     A current record has no `dbt_valid_to`. A record whose row changed ends when its successor
@@ -39,7 +39,7 @@ def _stamp(now: datetime) -> str:
 
 
 class _Snapshot:
-    def __init__(self, record: Record, body: SnapshotBody, read: Columns) -> None:
+    def __init__(self, record: SnapshotInputs, body: SnapshotBody, read: Columns) -> None:
         self.relation, self.body = record.relation.sql(), body
         self.now = f"timestamp {literal(_stamp(record.now))}"
         self.loaders = record.loaders

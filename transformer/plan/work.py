@@ -7,13 +7,13 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from transformer.compile.bind import Bound
+from transformer.compile.bind import BoundColumns
 from transformer.compile.nodes import Node
 from transformer.errors import TransformError
-from transformer.names import Name
-from transformer.plan.check_kinds import Check
-from transformer.plan.materialize import Material, Statement
-from transformer.plan.snapshots import Record
+from transformer.names import RelationName
+from transformer.plan.check_kinds import ReadyCheck
+from transformer.plan.materialize import ModelInputs, Statement
+from transformer.plan.snapshots import SnapshotInputs
 from transformer.steps import EVERYTHING, Action, Columns
 
 
@@ -23,7 +23,7 @@ class Probe(Struct, frozen=True):
     reason: str = ""
 
 
-class Wish(Struct, frozen=True):
+class BuildRequest(Struct, frozen=True):
     """What is asked for: which nodes, which actions, and how.
 
     `always` does what is chosen even where nothing changed, as `transform run` does. With `gates`
@@ -40,7 +40,7 @@ class Wish(Struct, frozen=True):
     strict: bool = False
 
 
-class Facts(Struct, frozen=True):
+class WorldFacts(Struct, frozen=True):
     """What the world says: columns as bound, sources as probed, what time has undone, and what
     has `failed` already in this run. Of a `late` node nobody knows the columns before it runs."""
 
@@ -58,7 +58,7 @@ class Facts(Struct, frozen=True):
     anew: str = ""
 
     @classmethod
-    def of(cls, bound: Bound) -> Facts:
+    def of(cls, bound: BoundColumns) -> WorldFacts:
         """What binding has found out."""
         return cls(bound.columns, late=frozenset(bound.late), increments=bound.increments)
 
@@ -76,17 +76,17 @@ class Work(Struct, frozen=True):
     fingerprint: str
     inputs: tuple[str, ...] = ()
     statements: tuple[Statement, ...] = ()
-    checks: tuple[Check, ...] = ()
+    checks: tuple[ReadyCheck, ...] = ()
     rows: str = ""
-    reads: Mapping[str, Name] = field(default_factory=dict)
+    reads: Mapping[str, RelationName] = field(default_factory=dict)
     columns: Columns | None = None
     # Whether these are the columns that the query gives whatever its inputs hold.
     certain: bool = False
     full_refresh: bool = False
     only_if_changed: bool = False
     # What the statements are made of, where that has to wait until the step is done.
-    material: Material | None = None
-    record: Record | None = None
+    material: ModelInputs | None = None
+    record: SnapshotInputs | None = None
     # The nodes whose tables have a foreign key to this one, and whether they are built as well.
     keyed: tuple[tuple[Node, bool], ...] = ()
     # Why there are no statements: the step fails with it when its turn comes.

@@ -28,7 +28,7 @@ _FRESH = 50_000_000
 _UNTOLD: Identity = (-1, -1, -1, -1)
 
 
-class Seen(Struct):
+class InputsSeen(Struct):
     """What was looked at. Files and folders have their identity, and what they hold where that is
     not enough; variables have a digest of their value, none where they are not set."""
 
@@ -36,22 +36,22 @@ class Seen(Struct):
     folders: dict[str, tuple[Identity, str]] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
-    def and_then(self, later: Seen) -> Seen:
+    def and_then(self, later: InputsSeen) -> InputsSeen:
         """Both together; what was seen later counts."""
-        return Seen(
+        return InputsSeen(
             {**self.files, **later.files},
             {**self.folders, **later.folders},
             {**self.env, **later.env},
         )
 
 
-_LISTENING: ContextVar[Seen | None] = ContextVar("witness", default=None)
+_LISTENING: ContextVar[InputsSeen | None] = ContextVar("witness", default=None)
 
 
 @contextmanager
-def watching() -> Iterator[Seen]:
+def watching() -> Iterator[InputsSeen]:
     """Notes what is looked at inside."""
-    seen = Seen()
+    seen = InputsSeen()
     token = _LISTENING.set(seen)
     try:
         yield seen
@@ -121,7 +121,7 @@ def _is_fresh(own: Identity) -> bool:
     return own[1] > time.time_ns() - _FRESH
 
 
-class Watched(Mapping[str, str]):
+class WatchedEnvironment(Mapping[str, str]):
     """An environment that notes which variables are asked for."""
 
     def __init__(self, env: Mapping[str, str]) -> None:

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
-from transformer.errors import ConfigError, UsageError, Where, did_you_mean
+from transformer.errors import ConfigError, UsageError, Where, did_you_mean, reason_of
 from transformer.project.checks import CheckReader, custom_tests
 from transformer.project.digests import native_digest
 from transformer.project.inputs import saw, saw_folder
 from transformer.project.paths import not_a_file, path_shown, unusable
-from transformer.project.properties import Patch, Properties
-from transformer.project.reader import Reader, Renderer
+from transformer.project.properties import NodePatch, Properties
+from transformer.project.reader import Renderer, YamlReader
 from transformer.project.schema import (
     CHECK_CONFIG,
     MODEL_CONFIG,
@@ -46,7 +46,7 @@ YamlRenderer = Callable[[str, Where, Mapping[str, Any]], str]
 T = TypeVar("T")
 
 
-class Request(Struct, frozen=True):
+class ProjectRequest(Struct, frozen=True):
     """What the command line says of the project."""
 
     root: Path
@@ -55,7 +55,7 @@ class Request(Struct, frozen=True):
 
 
 def load_project(
-    request: Request, vocabulary: Vocabulary, render: YamlRenderer, connecting: YamlRenderer
+    request: ProjectRequest, vocabulary: Vocabulary, render: YamlRenderer, connecting: YamlRenderer
 ) -> Project:
     """The project in `request.root`. Its mistakes are in the value; none of them is raised.
     `connecting` renders values that may hold a secret, `render` all others.
@@ -65,7 +65,7 @@ def load_project(
     root = request.root
     if not root.is_dir():
         raise UsageError(f"there is no folder `{root}`", hint="name it with --project-dir")
-    reader = Reader(_over(request.vars, render), _over(request.vars, connecting))
+    reader = YamlReader(_over(request.vars, render), _over(request.vars, connecting))
     settings = read_settings(root, reader, request.target, request.vars)
     reader.render = _over(settings.vars, render)
     reader.connecting = _over(settings.vars, connecting)
@@ -96,14 +96,14 @@ def _is_project(root: Path, settings: Settings) -> None:
     )
 
 
-def _tree(reader: Reader, settings: Settings, key: str, fields: Any) -> ConfigTree:
+def _tree(reader: YamlReader, settings: Settings, key: str, fields: Any) -> ConfigTree:
     return read_tree(reader, settings.block.items.get(key), fields, f"`{key}` of `{FILE}`")
 
 
 class _Files:
     """The project's files by kind, as paths relative to the root; unreadable ones are mistakes."""
 
-    def __init__(self, root: Path, reader: Reader) -> None:
+    def __init__(self, root: Path, reader: YamlReader) -> None:
         self.root, self.reader = root, reader
         self.unread: set[str] = set()
 
@@ -154,7 +154,7 @@ class _Files:
         return not entry.is_symlink() or self.told_inside(Path(entry.path), path)
 
     def unreadable(self, shown: str, error: OSError) -> None:
-        said = (error.strerror or str(error)).lower()
+        said = reason_of(error)
         what = f"the folder `{shown}` cannot be read: {said}"
         self.reader.mistake(what, Where(FILE), hint="look at its permissions")
 
@@ -180,7 +180,7 @@ class _Files:
         try:
             return native_digest((self.root / path).read_bytes())
         except OSError as error:
-            what = f"this file cannot be read: {(error.strerror or str(error)).lower()}"
+            what = f"this file cannot be read: {reason_of(error)}"
             self.reader.mistake(what, Where(path, 1), hint="look at its permissions")
             return ""
 
@@ -189,7 +189,7 @@ class _Assembly:
     """Joins files, patches and configuration trees into the project's values."""
 
     def __init__(
-        self, settings: Settings, reader: Reader, files: _Files, properties: Properties
+        self, settings: Settings, reader: YamlReader, files: _Files, properties: Properties
     ) -> None:
         self.settings, self.reader = settings, reader
         self.files, self.properties = files, properties
@@ -278,7 +278,7 @@ class _Assembly:
         return ()
 
     def config(
-        self, tree: ConfigTree, path: str, key: str, patch: Patch | None
+        self, tree: ConfigTree, path: str, key: str, patch: NodePatch | None
     ) -> Mapping[str, Any]:
         fqn = (*self.folders(path, key), Path(path).stem)
         inherited = tree.options(self.settings.name, fqn)
@@ -300,7 +300,7 @@ class _Assembly:
                     )
                     break
 
-    def unmatched(self, patches: Iterable[Patch], names: list[str], what: str) -> None:
+    def unmatched(self, patches: Iterable[NodePatch], names: list[str], what: str) -> None:
         seen: dict[str, Where] = {}
         for patch in patches:
             if not patch.name:
@@ -320,5 +320,5 @@ class _Assembly:
             seen.setdefault(patch.name, patch.where)
 
 
-def _by_name(patches: list[Patch]) -> dict[str, Patch]:
+def _by_name(patches: list[NodePatch]) -> dict[str, NodePatch]:
     return {patch.name: patch for patch in patches}

@@ -9,7 +9,7 @@ from stat import S_ISDIR, S_ISREG
 
 from msgspec import Struct
 
-from transformer.errors import ConfigError, Where
+from transformer.errors import ConfigError, Where, reason_of
 
 
 class Places(Struct, frozen=True):
@@ -70,7 +70,7 @@ def not_a_file(path: Path) -> str | None:
     except OSError as error:
         if error.errno == ELOOP:
             return "this link leads to itself"
-        return f"this file cannot be read: {(error.strerror or str(error)).lower()}"
+        return f"this file cannot be read: {reason_of(error)}"
     return None if S_ISREG(mode) or S_ISDIR(mode) else "this is not a regular file"
 
 

@@ -9,10 +9,10 @@ from msgspec import Struct, field
 
 from transformer.errors import TransformError, Where, did_you_mean
 from transformer.project.checks import CheckReader
-from transformer.project.reader import Block, Reader
+from transformer.project.reader import MappingBlock, YamlReader
 from transformer.project.schema import LOAD, PROPERTIES, Vocabulary
 from transformer.project.settings import merge, plain_option
-from transformer.project.tree import Item, parse
+from transformer.project.tree import YamlItem, parse
 from transformer.project.values import (
     Activation,
     Column,
@@ -24,7 +24,7 @@ from transformer.project.values import (
 )
 
 
-class Patch(Struct, frozen=True):
+class NodePatch(Struct, frozen=True):
     """What YAML says of a node that has a file: its description and configuration."""
 
     name: str
@@ -36,11 +36,11 @@ class Patch(Struct, frozen=True):
 class Properties(Struct):
     """Everything read from the property files, in the order of the files."""
 
-    reader: Reader
+    reader: YamlReader
     checks: CheckReader
     vocabulary: Vocabulary
-    models: list[Patch] = field(default_factory=list)
-    seeds: list[Patch] = field(default_factory=list)
+    models: list[NodePatch] = field(default_factory=list)
+    seeds: list[NodePatch] = field(default_factory=list)
     snapshots: list[tuple[str, Snapshot]] = field(default_factory=list)
     sources: list[SourceTable] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Properties(Struct):
         found = [self._activation(each) for each in block["activations"]]
         self.activations += [each for each in found if each]
 
-    def _described(self, block: Block) -> Described:
+    def _described(self, block: MappingBlock) -> Described:
         columns = tuple(self._column(each) for each in block["columns"])
         return Described(
             description=block["description"].strip(),
@@ -76,7 +76,7 @@ class Properties(Struct):
             where=block.value_place("name"),
         )
 
-    def _column(self, block: Block) -> Column:
+    def _column(self, block: MappingBlock) -> Column:
         return Column(
             name=block["name"] or "",
             where=block.value_place("name"),
@@ -87,26 +87,26 @@ class Properties(Struct):
             meta=block["meta"] or {},
         )
 
-    def _patch(self, block: Block) -> Patch:
+    def _patch(self, block: MappingBlock) -> NodePatch:
         config = (
             {k: plain_option(v) for k, v in block["config"].written().items()}
             if block["config"]
             else {}
         )
         upper: dict[str, Any] = {key: block[key] for key in ("tags", "meta") if block[key]}
-        return Patch(
+        return NodePatch(
             block["name"] or "",
             self._described(block),
             merge(config, upper),
             block.value_place("name"),
         )
 
-    def _tables(self, source: Block) -> list[SourceTable]:
+    def _tables(self, source: MappingBlock) -> list[SourceTable]:
         if not source["enabled"]:
             return []
         return [self._table(source, each) for each in source["tables"] if each["enabled"]]
 
-    def _table(self, source: Block, table: Block) -> SourceTable:
+    def _table(self, source: MappingBlock, table: MappingBlock) -> SourceTable:
         name = table["name"] or ""
         return SourceTable(
             source=source["name"] or "",
@@ -120,7 +120,7 @@ class Properties(Struct):
             tags=(*source["tags"], *table["tags"]),
         )
 
-    def _freshness(self, source: Block, table: Block) -> Freshness | None:
+    def _freshness(self, source: MappingBlock, table: MappingBlock) -> Freshness | None:
         block = table["freshness"] or source["freshness"]
         column = table["loaded_at_field"] or source["loaded_at_field"]
         if block is None:
@@ -134,20 +134,20 @@ class Properties(Struct):
             return None
         return Freshness(column, block["warn_after"], block["error_after"], block["filter"])
 
-    def _load(self, shared: Item | None, own: Item | None, where: Where) -> Load | None:
+    def _load(self, shared: YamlItem | None, own: YamlItem | None, where: Where) -> Load | None:
         if shared is None and own is None:
             return None
         if any(each is not None and not each.is_map for each in (shared, own)):
             return Load("", {}, where, broken=True)  # a mistake that is noted already
         entries = {**(shared.value if shared else {}), **(own.value if own else {})}
-        place = (own or shared or Item({}, where)).where
+        place = (own or shared or YamlItem({}, where)).where
         kind_item = entries.get("kind")
         kind = self.reader.word(kind_item[1], "kind") if kind_item else None
         fields = self._kind(kind, "source", kind_item[0] if kind_item else place)
         if fields is None or kind is None:
             return Load(kind or "", {}, place, broken=True)
         before = len(self.reader.mistakes)
-        block = self.reader.block(Item(entries, place), (*LOAD, *fields), "`load`")
+        block = self.reader.block(YamlItem(entries, place), (*LOAD, *fields), "`load`")
         self._load_makes_sense(block)
         common = {f.name for f in LOAD}
         options = {k: v for k, v in block.values.items() if k not in common}
@@ -165,7 +165,7 @@ class Properties(Struct):
             broken=len(self.reader.mistakes) > before,
         )
 
-    def _load_makes_sense(self, block: Block) -> None:
+    def _load_makes_sense(self, block: MappingBlock) -> None:
         if block["mode"] == "merge" and not block["key"]:
             self.reader.mistake(
                 "mode `merge` needs a `key`",
@@ -186,7 +186,7 @@ class Properties(Struct):
             )
         return known.get(kind)
 
-    def _activation(self, block: Block) -> Activation | None:
+    def _activation(self, block: MappingBlock) -> Activation | None:
         if not block["enabled"]:
             return None
         to = block.items.get("to")
@@ -197,7 +197,7 @@ class Properties(Struct):
         fields = self._kind(kind, "target", kind_entry[1].where if kind_entry else to.where)
         if fields is None or kind is None:
             return None
-        rest = Item({k: v for k, v in to.value.items() if k != "kind"}, to.where)
+        rest = YamlItem({k: v for k, v in to.value.items() if k != "kind"}, to.where)
         read = self.reader.block(rest, fields, f"`to` of kind `{kind}`").values
         options = {name: plain_option(value) for name, value in read.items()}
         return Activation(
@@ -218,7 +218,7 @@ class Properties(Struct):
         )
 
 
-def _places(block: Block) -> dict[str, Where]:
+def _places(block: MappingBlock) -> dict[str, Where]:
     """Where the values of an activation stand, those of `fields` each for itself."""
     places = {key: block.value_place(key) for key in block.places}
     fields = block.items.get("fields")

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from transformer.errors import ConfigError, TransformError, Where, did_you_mean, nearest
 from transformer.project.schema import Field, Fields
-from transformer.project.tree import Item
+from transformer.project.tree import YamlItem
 from transformer.project.values import COMPARISON
 
 Renderer = Callable[[str, Where], str]
@@ -42,7 +42,7 @@ _EXAMPLES = {
 }
 
 
-class Reader(Struct):
+class YamlReader(Struct):
     """Collects mistakes while it reads; `render` fills in the Jinja of strings, and `connecting`
     that of values that may hold a secret."""
 
@@ -54,11 +54,11 @@ class Reader(Struct):
         """Notes a mistake and goes on."""
         self.mistakes.append(ConfigError(what, where, hint))
 
-    def block(self, item: Item, fields: Fields, what: str) -> Block:
+    def block(self, item: YamlItem, fields: Fields, what: str) -> MappingBlock:
         """The mapping read by its fields; what is missing has its default."""
         known = {name: f for f in fields for name in (f.name, *f.aliases)}
         before = len(self.mistakes)
-        block = Block(item.where, {f.name: f.default for f in fields})
+        block = MappingBlock(item.where, {f.name: f.default for f in fields})
         if not item.is_map:
             if item.value is not None:
                 self.mistake(f"{what} must be a mapping", item.where, _EXAMPLES["block"])
@@ -80,7 +80,7 @@ class Reader(Struct):
                 self.mistake(f"{what} has no `{each.name}`", item.where, hint)
         return block
 
-    def value(self, item: Item, spec: Field, key: str) -> Any:
+    def value(self, item: YamlItem, spec: Field, key: str) -> Any:
         """One value as its field wants it, or the field's default beside a noted mistake."""
         try:
             return _READERS[spec.kind](self._for(spec), item, spec, key)
@@ -89,14 +89,14 @@ class Reader(Struct):
             self.mistake(f"`{key}` must be {wrong}", item.where, hint)
             return spec.default
 
-    def _for(self, spec: Field) -> Reader:
-        return Reader(self.connecting, self.connecting, self.mistakes) if spec.secret else self
+    def _for(self, spec: Field) -> YamlReader:
+        return YamlReader(self.connecting, self.connecting, self.mistakes) if spec.secret else self
 
-    def word(self, item: Item, key: str) -> str:
+    def word(self, item: YamlItem, key: str) -> str:
         """A text, or nothing beside a noted mistake."""
         return str(self.value(item, Field(key, "text", f"the {key}"), key) or "")
 
-    def text(self, item: Item) -> Any:
+    def text(self, item: YamlItem) -> Any:
         """A scalar with its Jinja filled in; only strings can hold any."""
         value = item.value
         if isinstance(value, str) and ("{{" in value or "{%" in value):
@@ -107,7 +107,7 @@ class Reader(Struct):
                 return ""
         return value
 
-    def plain(self, item: Item) -> Any:
+    def plain(self, item: YamlItem) -> Any:
         """The value without places, Jinja filled in."""
         if item.is_map:
             return {key: self.plain(value) for key, _, value in item.entries()}
@@ -116,13 +116,13 @@ class Reader(Struct):
         return self.text(item)
 
 
-class Block(Struct):
+class MappingBlock(Struct):
     """A mapping that was read: values by field, the places of keys, and the raw items."""
 
     where: Where
     values: dict[str, Any]
     places: dict[str, Where] = field(default_factory=dict)
-    items: dict[str, Item] = field(default_factory=dict)
+    items: dict[str, YamlItem] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
@@ -149,13 +149,13 @@ def _meaning(spec: Field) -> str:
     return spec.doc[:1].lower() + spec.doc[1:]
 
 
-def _scalar(reader: Reader, item: Item) -> Any:
+def _scalar(reader: YamlReader, item: YamlItem) -> Any:
     if item.is_map or item.is_list:
         return None
     return reader.text(item)
 
 
-def _text(reader: Reader, item: Item, spec: Field, key: str) -> str:
+def _text(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> str:
     # A description may hold `{{ doc('…') }}`, which means nothing yet at this point.
     raw = item.value if key == "description" else _scalar(reader, item)
     if raw is None or isinstance(raw, dict | tuple):
@@ -163,20 +163,20 @@ def _text(reader: Reader, item: Item, spec: Field, key: str) -> str:
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
 
 
-def _condition(reader: Reader, item: Item, spec: Field, key: str) -> str:
+def _condition(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> str:
     value = _text(reader, item, spec, key)
     if not COMPARISON.match(value):
         raise _WrongError("a comparison with a number, such as `> 10` or `!= 0`")
     return value
 
 
-def _texts(reader: Reader, item: Item, spec: Field, key: str) -> tuple[str, ...]:
+def _texts(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> tuple[str, ...]:
     if item.is_list:
         return tuple(_text(reader, each, spec, key) for each in item.value)
     return (_text(reader, item, spec, key),)
 
 
-def _flag(reader: Reader, item: Item, spec: Field, key: str) -> bool:
+def _flag(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> bool:
     value = _scalar(reader, item)
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
@@ -185,14 +185,14 @@ def _flag(reader: Reader, item: Item, spec: Field, key: str) -> bool:
     return value
 
 
-def _integer(reader: Reader, item: Item, spec: Field, key: str) -> int:
+def _integer(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> int:
     value = _number(reader, item, spec, key)
     if value != int(value):
         raise _WrongError(_ARTICLES["integer"])
     return int(value)
 
 
-def _number(reader: Reader, item: Item, spec: Field, key: str) -> float:
+def _number(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> float:
     value = _scalar(reader, item)
     try:
         if isinstance(value, bool) or value is None:
@@ -212,7 +212,7 @@ def _range(spec: Field) -> str:
     return f"{least}{most}" or " in the usual range"
 
 
-def _share(reader: Reader, item: Item, spec: Field, key: str) -> float:
+def _share(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> float:
     """A part of a whole, between 0 and 1. A plain `20` may mean either, so it is refused."""
     text = str(_scalar(reader, item)).strip()
     percent = text.endswith("%")
@@ -225,7 +225,7 @@ def _share(reader: Reader, item: Item, spec: Field, key: str) -> float:
     return share
 
 
-def _choice(reader: Reader, item: Item, spec: Field, key: str) -> str:
+def _choice(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> str:
     value = _text(reader, item, spec, key).strip()
     if value not in spec.choices:
         shown = ", ".join(f"`{c}`" for c in spec.choices)
@@ -238,33 +238,33 @@ def _choice(reader: Reader, item: Item, spec: Field, key: str) -> str:
     return value
 
 
-def _map(reader: Reader, item: Item, spec: Field, key: str) -> dict[str, Any]:
+def _map(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> dict[str, Any]:
     if not item.is_map:
         raise _WrongError(_ARTICLES[spec.kind])
     return dict(reader.plain(item))
 
 
-def _options(reader: Reader, item: Item, spec: Field, key: str) -> dict[str, Any]:
+def _options(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> dict[str, Any]:
     if not item.is_map:
         raise _WrongError(_ARTICLES[spec.kind])
     return {}
 
 
-def _any(reader: Reader, item: Item, spec: Field, key: str) -> Any:
+def _any(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> Any:
     return reader.plain(item)
 
 
-def _block(reader: Reader, item: Item, spec: Field, key: str) -> Block:
+def _block(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> MappingBlock:
     return reader.block(item, spec.fields, f"`{key}`")
 
 
-def _blocks(reader: Reader, item: Item, spec: Field, key: str) -> tuple[Block, ...]:
+def _blocks(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> tuple[MappingBlock, ...]:
     if not item.is_list:
         raise _WrongError(_ARTICLES["blocks"])
     return tuple(reader.block(each, spec.fields, f"an entry of `{key}`") for each in item.value)
 
 
-def _named(reader: Reader, item: Item, spec: Field, key: str) -> dict[str, Block]:
+def _named(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> dict[str, MappingBlock]:
     if not item.is_map:
         raise _WrongError(_ARTICLES["named"])
     return {
@@ -273,14 +273,14 @@ def _named(reader: Reader, item: Item, spec: Field, key: str) -> dict[str, Block
     }
 
 
-def _raw(reader: Reader, item: Item, spec: Field, key: str) -> Item:
+def _raw(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> YamlItem:
     wants_list = spec.kind == "checks"
     if not (item.is_list if wants_list else item.is_map):
         raise _WrongError(_ARTICLES[spec.kind])
     return item
 
 
-def _interval(reader: Reader, item: Item, spec: Field, key: str) -> int:
+def _interval(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> int:
     value = reader.plain(item)
     if not isinstance(value, Mapping) or set(value) != {"count", "period"}:
         raise _WrongError(_ARTICLES["interval"])
@@ -290,7 +290,7 @@ def _interval(reader: Reader, item: Item, spec: Field, key: str) -> int:
     return int(value["count"]) * _PERIODS[period]
 
 
-_READERS: dict[str, Callable[[Reader, Item, Field, str], Any]] = {
+_READERS: dict[str, Callable[[YamlReader, YamlItem, Field, str], Any]] = {
     "text": _text,
     "condition": _condition,
     "texts": _texts,

@@ -8,13 +8,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from transformer.errors import ConfigError, Mistakes, UsageError, Where, did_you_mean
+from transformer.errors import ConfigError, Mistakes, UsageError, Where, did_you_mean, reason_of
 from transformer.names import slug
 from transformer.project.inputs import saw
 from transformer.project.paths import is_remote, not_a_file, unusable
-from transformer.project.reader import Block, Reader
+from transformer.project.reader import MappingBlock, YamlReader
 from transformer.project.schema import PROJECT, Fields
-from transformer.project.tree import Item, parse
+from transformer.project.tree import YamlItem, parse
 from transformer.project.values import Publish, Target
 
 FILE = "transform.yml"
@@ -24,7 +24,7 @@ class Settings(Struct, frozen=True):
     """`transform.yml`, read. `block` keeps the raw configuration trees."""
 
     name: str
-    block: Block
+    block: MappingBlock
     target: Target
     targets: tuple[str, ...]
     vars: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Settings(Struct, frozen=True):
 
 
 def read_settings(
-    root: Path, reader: Reader, target: str | None, overrides: Mapping[str, Any]
+    root: Path, reader: YamlReader, target: str | None, overrides: Mapping[str, Any]
 ) -> Settings:
     """The settings of the project in `root`. Raises UsageError for an unknown target, Mistakes
     when the file cannot be read at all."""
@@ -46,7 +46,7 @@ def read_settings(
     except ConfigError as error:
         raise Mistakes([error]) from None
     block = reader.block(tree, PROJECT, f"`{FILE}`")
-    targets: dict[str, Block] = block["targets"] or {}
+    targets: dict[str, MappingBlock] = block["targets"] or {}
     chosen = target or block["target"] or next(iter(targets), "dev")
     if targets and chosen not in targets:
         kind = UsageError if target else ConfigError
@@ -84,7 +84,7 @@ def read_file(path: Path, shown: str) -> str:
         held = path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            f"this file cannot be read: {(error.strerror or str(error)).lower()}",
+            f"this file cannot be read: {reason_of(error)}",
             Where(shown, 1),
             hint="look at its permissions",
         ) from None
@@ -97,11 +97,11 @@ def read_file(path: Path, shown: str) -> str:
         ) from None
 
 
-def _target(name: str, block: Block | None, usual: str) -> Target:
+def _target(name: str, block: MappingBlock | None, usual: str) -> Target:
     if block is None:
         return Target(name)
     _is_local(block)
-    publish: Block | None = block["publish"]
+    publish: MappingBlock | None = block["publish"]
     return Target(
         name=name,
         type=block["type"],
@@ -115,7 +115,7 @@ def _target(name: str, block: Block | None, usual: str) -> Target:
     )
 
 
-def _is_local(block: Block) -> None:
+def _is_local(block: MappingBlock) -> None:
     """Raises Mistakes where the warehouse's path is none that DuckDB opens as a local file."""
     path = block["path"]
     reason = unusable(path) or ("it is not a file of this machine" if is_remote(path) else None)
@@ -126,7 +126,7 @@ def _is_local(block: Block) -> None:
         raise Mistakes([ConfigError(what, block.value_place("path"))])
 
 
-def _targets(block: Block) -> Where:
+def _targets(block: MappingBlock) -> Where:
     """Where the targets are named; `target:` itself when it is what names an unknown one."""
     return block.place("targets")
 
@@ -153,12 +153,12 @@ class ConfigTree(Struct, frozen=True):
         return (path for path in self.levels if path)
 
 
-def read_tree(reader: Reader, item: Item | None, fields: Fields, what: str) -> ConfigTree:
+def read_tree(reader: YamlReader, item: YamlItem | None, fields: Fields, what: str) -> ConfigTree:
     """The tree below `models:`, `seeds:` …, every key checked."""
     levels: dict[tuple[str, ...], dict[str, Any]] = {}
     known = {f.name: f for f in fields}
 
-    def visit(node: Item, path: tuple[str, ...]) -> None:
+    def visit(node: YamlItem, path: tuple[str, ...]) -> None:
         here = levels.setdefault(path, {})
         for key, where, value in node.entries():
             bare = key.removeprefix("+")
@@ -177,7 +177,7 @@ def read_tree(reader: Reader, item: Item | None, fields: Fields, what: str) -> C
 
 def plain_option(value: Any) -> Any:
     """A configuration value without places: a block becomes a dict of what was written."""
-    return value.written() if isinstance(value, Block) else value
+    return value.written() if isinstance(value, MappingBlock) else value
 
 
 def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 DEEPEST, MOST = 100, 1_000_000
 
 
-class Item(Struct, frozen=True):
+class YamlItem(Struct, frozen=True):
     """A YAML value and its place. `value` is a scalar, a tuple of items, or a dict of entries."""
 
     value: Any
@@ -34,7 +34,7 @@ class Item(Struct, frozen=True):
         """Whether it is a list."""
         return isinstance(self.value, tuple)
 
-    def entries(self) -> Iterator[tuple[str, Where, Item]]:
+    def entries(self) -> Iterator[tuple[str, Where, YamlItem]]:
         """Key, the key's place, and the value, of a mapping."""
         for key, (where, item) in self.value.items():
             yield key, where, item
@@ -48,7 +48,7 @@ class Item(Struct, frozen=True):
         return self.value
 
 
-def parse(text: str, path: str, twice: Callable[[ConfigError], None] | None = None) -> Item:
+def parse(text: str, path: str, twice: Callable[[ConfigError], None] | None = None) -> YamlItem:
     """The file's one document; an empty file is an empty mapping. Raises ConfigError. A key that
     stands twice is told to `twice`, where there is one, and its last value counts."""
     import yaml
@@ -57,7 +57,7 @@ def parse(text: str, path: str, twice: Callable[[ConfigError], None] | None = No
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         node = loader.get_single_node()
         if node is None:
-            return Item({}, Where(path, 1))
+            return YamlItem({}, Where(path, 1))
         return _Composer(loader, path, text.splitlines(), twice or _refuse).item(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -98,7 +98,7 @@ class _Composer:
     ) -> None:
         self.loader, self.path, self.lines, self.twice = loader, path, lines, twice
         # What aliases stand for is made once; the node with it, so that its number stays its own.
-        self.made: dict[int, tuple[Any, Item, int]] = {}
+        self.made: dict[int, tuple[Any, YamlItem, int]] = {}
         self.inside: list[int] = []
 
     def where(self, node: Any) -> Where:
@@ -110,14 +110,14 @@ class _Composer:
         text = self.lines[line] if line < len(self.lines) else ""
         return Where(self.path, line + 1, column + 1, max(width, 1), text)
 
-    def item(self, node: Any) -> Item:
+    def item(self, node: Any) -> YamlItem:
         if id(node) not in self.made:
             if id(node) in self.inside:
                 raise ConfigError("this alias stands inside its own anchor", self.where(node))
             if len(self.inside) >= DEEPEST:
                 raise _too_deep(self.where(node))
             self.inside.append(id(node))
-            made = Item(self.value(node), self.where(node))
+            made = YamlItem(self.value(node), self.where(node))
             self.inside.pop()
             self.made[id(node)] = (node, made, self.size(node))
         return self.made[id(node)][1]
@@ -147,7 +147,7 @@ class _Composer:
             )
         return size
 
-    def merged(self, node: Any) -> dict[str, tuple[Where, Item]]:
+    def merged(self, node: Any) -> dict[str, tuple[Where, YamlItem]]:
         if node.id != "mapping":
             raise ConfigError(
                 "`<<` takes a mapping, or a list of them", self.where(node), "write `<<: *name`"
@@ -155,9 +155,9 @@ class _Composer:
         item = self.item(node)
         return dict(item.value)
 
-    def mapping(self, node: Any) -> dict[str, tuple[Where, Item]]:
-        found: dict[str, tuple[Where, Item]] = {}
-        inherited: dict[str, tuple[Where, Item]] = {}
+    def mapping(self, node: Any) -> dict[str, tuple[Where, YamlItem]]:
+        found: dict[str, tuple[Where, YamlItem]] = {}
+        inherited: dict[str, tuple[Where, YamlItem]] = {}
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
                 parts = value_node.value if value_node.id == "sequence" else [value_node]

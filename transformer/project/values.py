@@ -267,7 +267,7 @@ class Hook(Struct, frozen=True):
     place: int = 0
 
 
-class Kept(Struct, frozen=True):
+class ArtifactOnly(Struct, frozen=True):
     """What is read and kept for others, and not acted on: an exposure, a metric, a group …"""
 
     kind: str
@@ -353,7 +353,7 @@ class Project(Struct, frozen=True):
     on_run_start: tuple[Hook, ...] = ()
     on_run_end: tuple[Hook, ...] = ()
     analyses: tuple[Model, ...] = ()
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[ArtifactOnly, ...] = ()
     disabled: tuple[str, ...] = ()
     selectors: Options = {}
     open: bool = False

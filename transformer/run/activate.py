@@ -9,16 +9,16 @@ from transformer.errors import ActivateError, TransformError, is_panic
 from transformer.plan.work import Probe, Work
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.run.context import Made, Tools
+from transformer.run.context import RunContext, StepProduct
 from transformer.steps import Outcome, Status, Step
-from transformer.sync.delivery import World
+from transformer.sync.delivery import SyncClock
 from transformer.sync.places import mark, places_of
-from transformer.sync.sync import Job, Sent, sync
+from transformer.sync.sync import SyncJob, SyncResult, sync
 from transformer.targets import find
 from transformer.warehouse import ledger
 
 
-def activate(tools: Tools, step: Step) -> Outcome:
+def activate(tools: RunContext, step: Step) -> Outcome:
     """Performs an activation. The sync ledger knows what was sent, however the build ends."""
     work: Work = step.work
     body = work.node.body
@@ -26,9 +26,11 @@ def activate(tools: Tools, step: Step) -> Outcome:
         return Outcome(step.id, "activate", step.label, "skipped")
     with tools.engine.session() as session:
         query = f"select * from {work.rows}"
-        job = Job(body.activation, query, tools.synced, tools.places, tools.shown)
+        job = SyncJob(body.activation, query, tools.synced, tools.places, tools.shown)
         try:
-            sent = sync(job, session.connection, World(secrets=tools.secrets), tools.retry_rejected)
+            sent = sync(
+                job, session.connection, SyncClock(secrets=tools.secrets), tools.retry_rejected
+            )
         except BaseException as error:
             failure = _failure(error, body.activation)
             if failure is None:
@@ -38,7 +40,7 @@ def activate(tools: Tools, step: Step) -> Outcome:
             raise failure from error.__cause__
         outcome = _outcome(step, sent, body.activation)
         with session.transaction():
-            made = Made("sent", outcome.status, rows=sent.sent)
+            made = StepProduct("sent", outcome.status, rows=sent.sent)
             ledger.record(session, [tools.entry(work, made)])
     return outcome
 
@@ -65,7 +67,7 @@ def _named(error: TransformError, name: str) -> TransformError:
     return type(error)(what, error.where, error.hint, error.detail, error.beside)
 
 
-def _outcome(step: Step, sent: Sent, activation: Activation) -> Outcome:
+def _outcome(step: Step, sent: SyncResult, activation: Activation) -> Outcome:
     error = _rejected(sent, activation)
     facts = {
         name: getattr(sent, name)
@@ -84,7 +86,7 @@ def _outcome(step: Step, sent: Sent, activation: Activation) -> Outcome:
     )
 
 
-def _rejected(sent: Sent, activation: Activation) -> ActivateError | None:
+def _rejected(sent: SyncResult, activation: Activation) -> ActivateError | None:
     """The failure of a sync of which the target rejects too much: of the rows that it was sent
     now, or of all that it shall hold, with those that it rejected before and that did not change
     since."""

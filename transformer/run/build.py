@@ -16,7 +16,7 @@ from transformer.compile.engine_errors import is_about_sql
 from transformer.compile.engine_errors import placed as in_words
 from transformer.compile.model_config import hook_texts
 from transformer.compile.nodes import ModelBody, Node, SeedBody
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.errors import (
     BUILD_AGAIN,
     BuildError,
@@ -25,7 +25,7 @@ from transformer.errors import (
     TransformError,
     Where,
 )
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.plan.fingerprint import view_version
 from transformer.plan.materialize import DELTA, Statement
 from transformer.plan.work import Work
@@ -35,7 +35,7 @@ from transformer.run.as_compiled import as_compiled
 from transformer.run.check import (
     MORE_MEMORY,
     NOTHING,
-    Measured,
+    MeasuredChecks,
     cannot_run,
     keep_failures,
     left,
@@ -44,14 +44,14 @@ from transformer.run.check import (
 )
 from transformer.run.comments import describe
 from transformer.run.content_diff import tell, unmoved
-from transformer.run.context import Made, Tools
+from transformer.run.context import RunContext, StepProduct
 from transformer.run.foreign_keys import put_aside
 from transformer.run.seeds import is_seed, seed_error, seed_query
 from transformer.run.staging import beside
 from transformer.run.transactions import mark, note
 from transformer.steps import Columns, NodeState, Outcome, Status, Step
 
-_DELTA = Name("temp", DELTA.strip('"'))
+_DELTA = RelationName("temp", DELTA.strip('"'))
 
 
 class _Unmeasured(Exception):  # noqa: N818 - a way out of a transaction, not an error
@@ -65,13 +65,13 @@ class _Kept(Exception):  # noqa: N818 - a way out of a transaction, not an error
 class _Attempt(Struct):
     """What one attempt at a step has come to."""
 
-    measured: Measured = NOTHING
-    made: Made | None = None
+    measured: MeasuredChecks = NOTHING
+    made: StepProduct | None = None
     # The readers of what was made, for whom nothing moved.
     unmoved: list[str] = field(default_factory=list)
 
 
-def build(tools: Tools, step: Step) -> Outcome:
+def build(tools: RunContext, step: Step) -> Outcome:
     """Performs a model, a seed or a snapshot."""
     work: Work = step.work
     if tools.unchanged(work):
@@ -107,7 +107,7 @@ def build(tools: Tools, step: Step) -> Outcome:
     return _told(_outcome(step, attempt, tools.state.nodes.get(step.id)), work)
 
 
-def _apart(tools: Tools, step: Step, work: Work) -> Outcome:
+def _apart(tools: RunContext, step: Step, work: Work) -> Outcome:
     """The step again without its checks, and then each of them by itself."""
     with tools.alone():
         made = build(tools, replace(step, work=replace(step.work, checks=())))
@@ -140,18 +140,18 @@ def _told(outcome: Outcome, work: Work) -> Outcome:
     return replace(outcome, compiled=work.node.code, ran=ran)
 
 
-def _remember(session: Session, work: Work) -> None:
+def _remember(session: EngineSession, work: Work) -> None:
     with suppress(Fault), session.transaction():
         mark(session, work.node.id, "error")
 
 
-def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> None:
+def _settle(tools: RunContext, session: EngineSession, work: Work, attempt: _Attempt) -> None:
     """Checks what was made, and writes the ledger beside it."""
     node = work.node
     if node.relation is None:
         return
     if render_late.is_gone(session, node):
-        attempt.made = Made("")
+        attempt.made = StepProduct("")
         note(session, [tools.entry(work, attempt.made)])
         return
     columns = _columns(session, work)
@@ -171,13 +171,13 @@ def _settle(tools: Tools, session: Session, work: Work, attempt: _Attempt) -> No
     tools.settle(node.id, version, rows)
     attempt.unmoved = unmoved(tools, session, work, columns)
     describe(tools, session, node, columns)
-    attempt.made = Made(version, columns=columns, rows=rows)
+    attempt.made = StepProduct(version, columns=columns, rows=rows)
     status: Status = "fail" if attempt.measured.failed else "success"
     entry = tools.entry(work, replace(attempt.made, status=status))
     note(session, [entry, *attempt.measured.entries])
 
 
-def _columns(session: Session, work: Work) -> Columns:
+def _columns(session: EngineSession, work: Work) -> Columns:
     """The columns of what was made: asked for where binding cannot be sure of them."""
     if work.node.callable or work.node.relation is None:
         return ()
@@ -186,13 +186,13 @@ def _columns(session: Session, work: Work) -> Columns:
     return session.columns(f"from {work.node.relation.sql()}")
 
 
-def _rows(session: Session, relation: Name, measured: Measured) -> int:
+def _rows(session: EngineSession, relation: RelationName, measured: MeasuredChecks) -> int:
     if measured.rows is not None:
         return measured.rows
     return int(session.rows(f"select count(*) from {relation.sql()}")[0][0])
 
 
-def _measured(tools: Tools, session: Session, work: Work) -> Measured:
+def _measured(tools: RunContext, session: EngineSession, work: Work) -> MeasuredChecks:
     """The checks inside the step. One that cannot run ends the step: its table is not known to
     be good. In an open project it is a failed check, as with dbt."""
     try:
@@ -210,7 +210,7 @@ def _measured(tools: Tools, session: Session, work: Work) -> Measured:
         ) from None
 
 
-def _make(tools: Tools, session: Session, work: Work) -> None:
+def _make(tools: RunContext, session: EngineSession, work: Work) -> None:
     node = work.node
     if isinstance(node.body, ModelBody) and node.body.config.custom:
         render_late.by_macro(tools, session, node)  # which runs the hooks itself
@@ -237,7 +237,7 @@ def _leaves_rows(work: Work) -> bool:
     return is_python or any(DELTA in statement.sql for statement in work.statements)
 
 
-def _run(session: Session, node: Node, statement: Statement) -> int:
+def _run(session: EngineSession, node: Node, statement: Statement) -> int:
     """Runs the statement; the number of rows it tells of."""
     if statement.when and session.rows(statement.when) != [(True,)]:
         return 0
@@ -282,7 +282,7 @@ def _way_out(what: str) -> str:
     return BUILD_AGAIN
 
 
-def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
+def _seed(tools: RunContext, session: EngineSession, node: Node, body: SeedBody) -> None:
     path = Path(tools.project.root) / body.seed.path
     if node.relation is None:
         return
@@ -297,17 +297,17 @@ def _seed(tools: Tools, session: Session, node: Node, body: SeedBody) -> None:
             raise seed_error(body, path, fault) from None
 
 
-def _python(tools: Tools, session: Session, work: Work, body: ModelBody) -> None:
+def _python(tools: RunContext, session: EngineSession, work: Work, body: ModelBody) -> None:
     """Calls the model and puts what it returns where its materialization expects rows. Raises
     BuildError."""
-    from transformer.run.python_model import Config, DbtProject, Hands, PythonProject, call
+    from transformer.run.python_model import Config, DbtProject, ModelCall, PythonProject, call
 
     if refused := not_for_python(body.model, body.config):
         raise refused
     config = Config({**body.config.written, "materialized": body.config.materialized})
     known = tools.project.packages.get(body.model.package)
     project = replace(tools.project, vars=known.vars) if known else tools.project
-    hands = Hands(
+    hands = ModelCall(
         PythonProject(project, work.reads, session.frame, config),
         DbtProject(
             project,

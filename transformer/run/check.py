@@ -9,17 +9,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.compile.nodes import CheckBody
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.errors import BuildError, Fault, MemoryShortError
-from transformer.names import Name, quoted
-from transformer.plan.check_kinds import Check, aged, expires, scan, verdict
+from transformer.names import RelationName, quoted
+from transformer.plan.check_kinds import ReadyCheck, aged, expires, scan, verdict
 from transformer.plan.work import Work
 from transformer.run import render_late
-from transformer.run.context import Tools
+from transformer.run.context import RunContext
 from transformer.run.dense_keys import MANY, by_bits
 from transformer.run.transactions import is_small, note
 from transformer.steps import NodeState, Outcome, Sample, Status, Step
-from transformer.warehouse.ledger import FAILURES, Entry
+from transformer.warehouse.ledger import FAILURES, NodeEntry
 
 _SHOWN = 5
 # What helps where one thread alone had too little.
@@ -31,11 +31,11 @@ MORE_MEMORY = (
 _HELD = 100_000
 
 
-class Measured(Struct, frozen=True):
+class MeasuredChecks(Struct, frozen=True):
     """The outcomes of some checks, what the ledger keeps of them, and the number of rows."""
 
     outcomes: tuple[Outcome, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[NodeEntry, ...]
     rows: int | None
     # The failing rows of failed checks, by the check's name: they outlive the rolled-back table.
     held: tuple[tuple[str, Any], ...] = ()
@@ -46,10 +46,10 @@ class Measured(Struct, frozen=True):
         return any(outcome.bad for outcome in self.outcomes)
 
 
-NOTHING = Measured((), (), None)
+NOTHING = MeasuredChecks((), (), None)
 
 
-def check(tools: Tools, step: Step) -> Outcome:
+def check(tools: RunContext, step: Step) -> Outcome:
     """Performs checks that are a step of their own."""
     work: Work = step.work
     if tools.unchanged(work):
@@ -58,7 +58,7 @@ def check(tools: Tools, step: Step) -> Outcome:
     return replace(first, parts=tuple(rest))
 
 
-def left(tools: Tools, step: Step) -> Outcome:
+def left(tools: RunContext, step: Step) -> Outcome:
     """A step that has nothing to do but some of its checks: those that are new or read something
     else that moved."""
     checks = tuple(check for check in step.work.checks if not tools.unmoved(check))
@@ -66,7 +66,7 @@ def left(tools: Tools, step: Step) -> Outcome:
     return Outcome(step.id, step.action, step.label, "skipped", parts=found.outcomes)
 
 
-def _measured(tools: Tools, work: Work) -> Measured:
+def _measured(tools: RunContext, work: Work) -> MeasuredChecks:
     try:
         return _in_transaction(tools, work)
     except Fault:
@@ -75,7 +75,7 @@ def _measured(tools: Tools, work: Work) -> Measured:
             return one_by_one(tools, work)
 
 
-def _in_transaction(tools: Tools, work: Work) -> Measured:
+def _in_transaction(tools: RunContext, work: Work) -> MeasuredChecks:
     with tools.engine.session() as session, session.transaction():
         work = render_late.now(tools, session, work)
         measured = measure(tools, session, work)
@@ -84,7 +84,7 @@ def _in_transaction(tools: Tools, work: Work) -> Measured:
     return measured
 
 
-def one_by_one(tools: Tools, work: Work) -> Measured:
+def one_by_one(tools: RunContext, work: Work) -> MeasuredChecks:
     """Each of the work's checks in a transaction of its own: one that cannot run is an error."""
     found = []
     for each in work.checks:
@@ -95,12 +95,12 @@ def one_by_one(tools: Tools, work: Work) -> Measured:
             entry = _entry(tools, each, outcome, None)
             with tools.engine.session() as session, session.transaction():
                 note(session, [entry])
-            found.append(Measured((outcome,), (entry,), None))
+            found.append(MeasuredChecks((outcome,), (entry,), None))
     outcomes = tuple(o for each in found for o in each.outcomes)
-    return Measured(outcomes, tuple(e for each in found for e in each.entries), None)
+    return MeasuredChecks(outcomes, tuple(e for each in found for e in each.entries), None)
 
 
-def cannot_run(each: Check, fault: Fault) -> BuildError:
+def cannot_run(each: ReadyCheck, fault: Fault) -> BuildError:
     """What is said of a check whose query fails."""
     what = f"the check `{each.label}` cannot run: {fault.message.splitlines()[0]}"
     if fault.short_of_memory:
@@ -108,7 +108,7 @@ def cannot_run(each: Check, fault: Fault) -> BuildError:
     return BuildError(what, each.where, hint="look at its arguments")
 
 
-def measure(tools: Tools, session: Session, work: Work) -> Measured:
+def measure(tools: RunContext, session: EngineSession, work: Work) -> MeasuredChecks:
     """Measures the work's checks over its rows, in one scan. Raises Fault when one cannot run:
     the caller's transaction is then lost."""
     many = _may_be_many(tools, work)
@@ -123,11 +123,11 @@ def measure(tools: Tools, session: Session, work: Work) -> Measured:
         if outcome.status == "fail":
             held.append((each.name, _failing(session, each, _HELD)))
         elif _failed_before(tools, each) and not each.config.store_failures:
-            session.run(f"drop table if exists {Name(FAILURES, each.name).sql()}")
-    return Measured(tuple(outcomes), tuple(entries), rows, tuple(held))
+            session.run(f"drop table if exists {RelationName(FAILURES, each.name).sql()}")
+    return MeasuredChecks(tuple(outcomes), tuple(entries), rows, tuple(held))
 
 
-def _may_be_many(tools: Tools, work: Work) -> bool:
+def _may_be_many(tools: RunContext, work: Work) -> bool:
     """Whether the checks look at a table of ours that may hold many rows; a view would have to be
     asked twice."""
     node = work.node
@@ -136,24 +136,24 @@ def _may_be_many(tools: Tools, work: Work) -> bool:
     return not node.view and not is_small(work, tools.sizes)
 
 
-def keep_failures(session: Session, measured: Measured) -> None:
+def keep_failures(session: EngineSession, measured: MeasuredChecks) -> None:
     """Puts the failing rows where `transform show --failures` finds them."""
     for name, rows in measured.held:
-        session.take(Name(FAILURES, name), rows)
+        session.take(RelationName(FAILURES, name), rows)
 
 
-def _failed_before(tools: Tools, each: Check) -> bool:
+def _failed_before(tools: RunContext, each: ReadyCheck) -> bool:
     known = tools.state.nodes.get(each.id)
     return known is not None and known.status == "fail"
 
 
-def _failing(session: Session, each: Check, most: int) -> Any:
+def _failing(session: EngineSession, each: ReadyCheck, most: int) -> Any:
     limit = min(most, each.config.limit or most)
     return session.arrow(f"select * from ({each.measure.failing}\n) limit {limit}")
 
 
 def _scan(
-    session: Session, rows: str, checks: Sequence[Check]
+    session: EngineSession, rows: str, checks: Sequence[ReadyCheck]
 ) -> tuple[dict[str, float | None], int | None]:
     if not rows:
         return {c.id: session.rows(f"select {c.measure.figure}")[0][0] for c in checks}, None
@@ -162,13 +162,17 @@ def _scan(
     return figures, int(found[-1])
 
 
-def _ran(rows: str, each: Check) -> str:
+def _ran(rows: str, each: ReadyCheck) -> str:
     """The query of one check, as if it had been measured alone."""
     return scan(rows, (each,)) if rows else f"select {each.measure.figure}"
 
 
 def _judged(
-    tools: Tools, session: Session, each: Check, figure: float | None, rows: int | None
+    tools: RunContext,
+    session: EngineSession,
+    each: ReadyCheck,
+    figure: float | None,
+    rows: int | None,
 ) -> tuple[Outcome, float | None]:
     if each.measure.limits is not None:
         now = tools.clock().timestamp()
@@ -206,35 +210,37 @@ def _narrowed(sample: Sample, shown: Sequence[str]) -> Sample:
     return Sample(names, tuple(tuple(row[i] for i in kept) for row in sample.rows))
 
 
-def _severe(status: Status, each: Check) -> Status:
+def _severe(status: Status, each: ReadyCheck) -> Status:
     return "warn" if status == "fail" and each.config.severity == "warn" else status
 
 
-def _failures(session: Session, each: Check, figure: float | None) -> int:
+def _failures(session: EngineSession, each: ReadyCheck, figure: float | None) -> int:
     failures = int(figure or 0)
     if failures and not each.measure.exact and each.measure.count:
         failures = int(session.rows(each.measure.count)[0][0])
     return min(failures, each.config.limit) if each.config.limit else failures
 
 
-def _store(tools: Tools, session: Session, each: Check) -> str:
+def _store(tools: RunContext, session: EngineSession, each: ReadyCheck) -> str:
     """Keeps the failing rows: as a table, an empty one when nothing fails, or as a view."""
-    table = each.stored or Name(FAILURES, each.name)
+    table = each.stored or RelationName(FAILURES, each.name)
     session.run(f"create schema if not exists {quoted(table.schema)}")
     limit = f" limit {int(each.config.limit)}" if each.config.limit else ""
     rows = (each.stored and each.measure.kept) or each.measure.failing
     kind = "view" if each.config.store_failures_as == "view" else "table"
     here = tools.project.target.catalog.lower(), table.table.lower()
-    for database, _, name, held in render_late.Asked(session).relations(table.schema):
+    for database, _, name, held in render_late.SessionWarehouse(session).relations(table.schema):
         if (database.lower(), name.lower()) == here and held != kind:
             session.run(f"drop {held} {table.sql()}")
     session.run(f"create or replace {kind} {table.sql()} as select * from ({rows}\n){limit}")
     return str(table)
 
 
-def _entry(tools: Tools, each: Check, outcome: Outcome, expiry: float | None) -> Entry:
+def _entry(
+    tools: RunContext, each: ReadyCheck, outcome: Outcome, expiry: float | None
+) -> NodeEntry:
     with tools.guard:
         inputs = {need: tools.versions.get(need, "") for need in each.needs} | dict(each.files)
     state = NodeState(each.fingerprint, outcome.status, inputs, outcome.status)
     failures = outcome.facts.get("failures")
-    return Entry(each.id, "check", None, state, tools.run_id, tools.clock(), failures, expiry)
+    return NodeEntry(each.id, "check", None, state, tools.run_id, tools.clock(), failures, expiry)

@@ -19,8 +19,8 @@ from transformer.compile.nodes import ActivationBody, Graph, SourceBody
 from transformer.errors import ConfigError, TransformError
 from transformer.project.paths import Places, is_remote
 from transformer.project.values import Activation, Project
-from transformer.warehouse.file import Warehouse
-from transformer.warehouse.publication import Workplace
+from transformer.warehouse.file import WarehouseFiles
+from transformer.warehouse.publication import Publication
 from transformer.warehouse.sparse_copy import log_names
 
 # Files of a project that lie in its folder itself.
@@ -40,7 +40,9 @@ class _Claim(Struct, frozen=True):
     pattern: bool = False
 
 
-def taken(project: Project, graph: Graph, places: Places, place: Workplace) -> list[TransformError]:
+def taken(
+    project: Project, graph: Graph, places: Places, place: Publication
+) -> list[TransformError]:
     """A mistake for each activation that would write to a path that is read or made elsewhere in
     the project, or by another activation."""
     heads = (node for node in graph if node.kind == "activation")  # bodies are decoded when read
@@ -76,7 +78,7 @@ def taken(project: Project, graph: Graph, places: Places, place: Workplace) -> l
     return mistakes
 
 
-def _own(project: Project, places: Places, place: Workplace) -> Iterator[_Claim]:
+def _own(project: Project, places: Places, place: Publication) -> Iterator[_Claim]:
     """What a project consists of, and what the tool makes of it."""
     root = places.root
     for name in _OWN:
@@ -85,7 +87,7 @@ def _own(project: Project, places: Places, place: Workplace) -> Iterator[_Claim]
         yield _Claim(root / name, f"`{name}` holds files of the project", folder=True)
     yield _Claim(root / (project.target_path or "target"), "artifacts are left there", folder=True)
     for live in dict.fromkeys((place.shown, place.warehouse.live, *_others(project, places))):
-        warehouse = Warehouse(live)
+        warehouse = WarehouseFiles(live)
         for path in (live, warehouse.synced):
             whose = "the warehouse" if path == live else "the sync ledger"
             for file in (path, *(path.with_name(path.name + each) for each in log_names())):

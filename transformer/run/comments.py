@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from transformer.compile.nodes import Graph, Node
-from transformer.engines import Engine, Session
+from transformer.engines import Engine, EngineSession
 from transformer.names import literal, quoted
 from transformer.project.values import Column
-from transformer.run.context import Event, Tools
+from transformer.run.context import Event, RunContext
 from transformer.steps import Columns, State
 
 _KINDS = {"view": "view", "table_function": "macro table", "function": "macro"}
 
 
-def describe(tools: Tools, session: Session, node: Node, columns: Columns) -> None:
+def describe(tools: RunContext, session: EngineSession, node: Node, columns: Columns) -> None:
     """Writes the comments of a relation that has these columns. Columns that are described and
     not there are told of: in dbt's form of project nobody has looked for them before."""
     if node.relation is None:
@@ -75,7 +75,7 @@ def _comment(node: Node, column: str, text: str, kind: str = "") -> str:
     return f"comment on {on or f'{kind} {node.relation.sql()}'} is {literal(text)}"
 
 
-def _wanted(tools: Tools, node: Node) -> tuple[bool, bool]:
+def _wanted(tools: RunContext, node: Node) -> tuple[bool, bool]:
     """Whether the relation gets its comment, and its columns theirs: in a project of dbt's form
     only where `persist_docs` asks for them."""
     if not tools.project.open:

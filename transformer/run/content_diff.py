@@ -13,10 +13,10 @@ from typing import Any
 
 from transformer.compile.model_config import has_hooks
 from transformer.compile.nodes import ModelBody, Node
-from transformer.engines import Session
-from transformer.names import Name, quoted
+from transformer.engines import EngineSession
+from transformer.names import RelationName, quoted
 from transformer.plan.work import Work
-from transformer.run.context import Tools
+from transformer.run.context import RunContext
 from transformer.run.transactions import restate
 from transformer.steps import Columns, Contents
 
@@ -28,7 +28,7 @@ _LOOSE = re.compile(
 _OWN = ("_loaded_at", "_batch")
 
 
-def unmoved(tools: Tools, session: Session, work: Work, columns: Columns) -> list[str]:
+def unmoved(tools: RunContext, session: EngineSession, work: Work, columns: Columns) -> list[str]:
     """The readers of the step's table for whom it holds the same rows as before it was made."""
     node, held = work.node, tools.state.relation(work.node.relation)
     known = tools.state.nodes.get(node.id)
@@ -56,7 +56,9 @@ def unmoved(tools: Tools, session: Session, work: Work, columns: Columns) -> lis
     return [reader for reader, read in wanted.items() if read in same]
 
 
-def _read(tools: Tools, session: Session, pair: tuple[Node, Node], columns: Columns) -> Columns:
+def _read(
+    tools: RunContext, session: EngineSession, pair: tuple[Node, Node], columns: Columns
+) -> Columns:
     """Those of the columns of a node's table that a reader's queries read, all of them where that
     cannot be told. Which these are can change with the table: `*`, `natural join`, a name that
     then means another table's column."""
@@ -74,7 +76,7 @@ def is_among(column: str, told: frozenset[str]) -> bool:
     return all(line in told for line in column.split("\n") if line)
 
 
-def told_columns(session: Session, reader: Node, node: Node) -> frozenset[str] | None:
+def told_columns(session: EngineSession, reader: Node, node: Node) -> frozenset[str] | None:
     """What the engine says that the reader's queries read; None where nobody can tell."""
     if not isinstance(reader.body, ModelBody) or node.relation is None:
         return None
@@ -88,7 +90,9 @@ def told_columns(session: Session, reader: Node, node: Node) -> frozenset[str] |
     return frozenset().union(*known) if known and len(known) == len(told) else None
 
 
-def tell(tools: Tools, session: Session, node_id: str, version: str, readers: list[str]) -> None:
+def tell(
+    tools: RunContext, session: EngineSession, node_id: str, version: str, readers: list[str]
+) -> None:
     """Writes that these readers stand on what was made now. Two steps at the same time may have
     the same reader: one writes after the other."""
     if not readers:
@@ -98,12 +102,16 @@ def tell(tools: Tools, session: Session, node_id: str, version: str, readers: li
             restate(session, reader, tools.advance(reader, node_id, version))
 
 
-def _digests(session: Session, relation: Name, figures: Iterable[str]) -> tuple[Any, ...]:
+def _digests(
+    session: EngineSession, relation: RelationName, figures: Iterable[str]
+) -> tuple[Any, ...]:
     """The number of rows, and these figures, in one scan."""
     return session.rows(f"select {', '.join(['count(*)', *figures])} from {relation.sql()}")[0]
 
 
-def raw_content(session: Session, relation: Name, columns: Columns) -> tuple[str, int]:
+def raw_content(
+    session: EngineSession, relation: RelationName, columns: Columns
+) -> tuple[str, int]:
     """The version of what a table that we loaded holds, and its number of rows. Order does not
     count, nor when and in which batch a row came."""
     kept = tuple(c for c in columns if c[0] not in _OWN)
@@ -112,7 +120,7 @@ def raw_content(session: Session, relation: Name, columns: Columns) -> tuple[str
 
 
 def looked_at(
-    session: Session, relation: Name, columns: Columns, *, ordered: bool
+    session: EngineSession, relation: RelationName, columns: Columns, *, ordered: bool
 ) -> tuple[str, int, Contents]:
     """The version of what someone else's table holds, its number of rows, and a digest of each
     column in the order of the rows, where these are `ordered`. All of it in one scan. The last

@@ -12,16 +12,16 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from transformer.compile.assemble import Late
+from transformer.compile.assemble import LateRendering
 from transformer.engines import Engine
-from transformer.plan.check_kinds import Check
+from transformer.plan.check_kinds import ReadyCheck
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
 from transformer.redaction import Secrets
-from transformer.run.transactions import Together
+from transformer.run.transactions import SharedTransactions
 from transformer.steps import Columns, NodeState, Outcome, State, Status
-from transformer.warehouse.ledger import Entry
+from transformer.warehouse.ledger import NodeEntry
 
 
 class Event(Struct, frozen=True):
@@ -35,11 +35,11 @@ class Event(Struct, frozen=True):
     outcome: Outcome | None = None
 
 
-class Tools(Struct, frozen=True):
+class RunContext(Struct, frozen=True):
     """The hands of a run. `versions` are the contents of relations as they are by now, and
     `state` what the warehouse held when the run began: each relation is made once in a run."""
 
-    engine: Engine | Together
+    engine: Engine | SharedTransactions
     project: Project
     places: Places
     run_id: str
@@ -55,7 +55,7 @@ class Tools(Struct, frozen=True):
     sizes: dict[str, int | None] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
     telling: threading.Lock = field(default_factory=threading.Lock)
-    late: Late | None = None
+    late: LateRendering | None = None
     # What has to be done whatever its inputs turn out to be.
     outdated: set[str] = field(default_factory=set)
     keep_failed: bool = False
@@ -66,9 +66,9 @@ class Tools(Struct, frozen=True):
     count: Iterator[int] = field(default_factory=itertools.count)
 
     @property
-    def together(self) -> Together | None:
+    def together(self) -> SharedTransactions | None:
         """The engine, where steps that follow each other share transactions."""
-        return self.engine if isinstance(self.engine, Together) else None
+        return self.engine if isinstance(self.engine, SharedTransactions) else None
 
     def alone(self) -> AbstractContextManager[None]:
         """For transactions that are not to be shared."""
@@ -127,13 +127,13 @@ class Tools(Struct, frozen=True):
             return False
         return work.only_if_changed and self._stands_on(work.node.id) == self.inputs(work)
 
-    def unmoved(self, check: Check) -> bool:
+    def unmoved(self, check: ReadyCheck) -> bool:
         """Whether what the check reads turned out to be what it was when it was last measured."""
         with self.guard:
             now = {need: self.versions.get(need, "") for need in check.needs} | dict(check.files)
             return check.only_moved and self._stands_on(check.id) == now
 
-    def entry(self, work: Work, made: Made) -> Entry:
+    def entry(self, work: Work, made: StepProduct) -> NodeEntry:
         """What the ledger keeps of a step that was done."""
         state = NodeState(
             fingerprint=work.fingerprint,
@@ -146,12 +146,12 @@ class Tools(Struct, frozen=True):
         node = work.node
         relation = node.relation
         now = self.clock()
-        return Entry(
+        return NodeEntry(
             node.id, node.kind, relation, state, self.run_id, now, made.failures, made.expires
         )
 
 
-class Made(Struct, frozen=True):
+class StepProduct(Struct, frozen=True):
     """What a step has made: its content's version, its size, its columns, how it ended."""
 
     version: str

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from transformer.engines import Session
-from transformer.plan.check_kinds import Check, Key
+from transformer.engines import EngineSession
+from transformer.plan.check_kinds import KeyColumn, ReadyCheck
 
 # With fewer rows, asking for the range costs what it spares.
 MANY = 500_000
@@ -31,7 +31,9 @@ _WHOLE = (
 )
 
 
-def by_bits(session: Session, rows: str, checks: Sequence[Check]) -> tuple[Check, ...]:
+def by_bits(
+    session: EngineSession, rows: str, checks: Sequence[ReadyCheck]
+) -> tuple[ReadyCheck, ...]:
     """The checks of a table (`rows` stands behind FROM); those of dense keys count bits."""
     keys = dict.fromkeys(check.measure.key.column for check in checks if check.measure.key)
     if not keys or int(session.rows(f"select count(*) from {rows}")[0][0]) < MANY:
@@ -40,7 +42,7 @@ def by_bits(session: Session, rows: str, checks: Sequence[Check]) -> tuple[Check
     return tuple(_counted(check, ranges) for check in checks)
 
 
-def _ranges(session: Session, rows: str, keys: Sequence[str]) -> dict[str, tuple[int, int]]:
+def _ranges(session: EngineSession, rows: str, keys: Sequence[str]) -> dict[str, tuple[int, int]]:
     """The least and the greatest of each dense key."""
     told = session.columns(f"select {', '.join(keys)} from {rows}")
     whole = [key for key, (_, kind) in zip(keys, told, strict=True) if kind in _WHOLE]
@@ -56,8 +58,8 @@ def _ranges(session: Session, rows: str, keys: Sequence[str]) -> dict[str, tuple
     }
 
 
-def _counted(check: Check, ranges: dict[str, tuple[int, int]]) -> Check:
-    key: Key | None = check.measure.key
+def _counted(check: ReadyCheck, ranges: dict[str, tuple[int, int]]) -> ReadyCheck:
+    key: KeyColumn | None = check.measure.key
     if key is None or key.column not in ranges:
         return check
     return replace(check, measure=replace(check.measure, figure=key.by_bits(*ranges[key.column])))

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from transformer.engines import Session
-from transformer.names import Name, quoted
+from transformer.engines import EngineSession
+from transformer.names import RelationName, quoted
 from transformer.plan.work import Work
-from transformer.run.context import Event, Tools
+from transformer.run.context import Event, RunContext
 from transformer.warehouse.ledger import mark
 
 
 @contextmanager
-def put_aside(tools: Tools, session: Session, work: Work) -> Iterator[None]:
+def put_aside(tools: RunContext, session: EngineSession, work: Work) -> Iterator[None]:
     """Within the caller's transaction: an error leaves everything as it was."""
-    held: list[tuple[str, Name, bool]] = []
+    held: list[tuple[str, RelationName, bool]] = []
     for node, is_built in work.keyed:
         there = tools.state.relation(node.relation)
         if node.relation and there is not None and there.kind == "table":

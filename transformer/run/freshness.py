@@ -7,13 +7,13 @@ from transformer.compile.nodes import FreshnessBody
 from transformer.errors import BuildError, Fault
 from transformer.plan.check_kinds import aged, expires
 from transformer.plan.work import Work
-from transformer.run.context import Tools
+from transformer.run.context import RunContext
 from transformer.steps import NodeState, Outcome, Step
 from transformer.warehouse import ledger
-from transformer.warehouse.ledger import Entry
+from transformer.warehouse.ledger import NodeEntry
 
 
-def freshness(tools: Tools, step: Step) -> Outcome:
+def freshness(tools: RunContext, step: Step) -> Outcome:
     """Performs a freshness node: success, warn or fail by the age of the newest row."""
     work: Work = step.work
     body = work.node.body
@@ -35,7 +35,7 @@ def freshness(tools: Tools, step: Step) -> Outcome:
         status = aged(latest, now, limits)
         age = None if latest is None else max(0, int(now - latest))
         state = NodeState(work.fingerprint, status, tools.inputs(work), status)
-        entry = Entry(
+        entry = NodeEntry(
             step.id, "freshness", None, state, tools.run_id, tools.clock(),
             expires=expires(latest, now, limits),
         )  # fmt: skip

@@ -10,16 +10,16 @@ from msgspec.structs import replace
 
 from transformer.compile.dbt.operations import hook_id
 from transformer.compile.model_config import sql_of
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.errors import TransformError
 from transformer.project.values import Hook
-from transformer.run.context import Tools
-from transformer.run.render_late import Asked, renderer, run_statement
+from transformer.run.context import RunContext
+from transformer.run.render_late import SessionWarehouse, renderer, run_statement
 from transformer.steps import Outcome
 
 
 def run_hooks(
-    tools: Tools, given: Sequence[Hook], words: Callable[[], Mapping[str, Any]] = dict
+    tools: RunContext, given: Sequence[Hook], words: Callable[[], Mapping[str, Any]] = dict
 ) -> tuple[Outcome, ...]:
     """The outcome of each hook, in order; what follows one that failed is skipped, and what was
     built stays, as with dbt. Raises TransformError for one that cannot be rendered before anything
@@ -39,11 +39,15 @@ def run_hooks(
 
 
 def _done(
-    tools: Tools, session: Session, hook: Hook, planned: Outcome, words: Mapping[str, Any]
+    tools: RunContext,
+    session: EngineSession,
+    hook: Hook,
+    planned: Outcome,
+    words: Mapping[str, Any],
 ) -> Outcome:
     began, text = perf_counter(), ""
     try:
-        text = sql_of(renderer(tools).text(hook, Asked(session), words))
+        text = sql_of(renderer(tools).text(hook, SessionWarehouse(session), words))
         if text.strip(" \n;"):
             run_statement(session, text, hook.where)
     except TransformError as error:

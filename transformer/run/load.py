@@ -10,24 +10,24 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.compile.nodes import Graph, Node, SourceBody
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.errors import Fault, LoadError, TransformError
-from transformer.landing.fit import Landing, Learned
-from transformer.landing.land import Landed, Relearn, land
+from transformer.landing.fit import BeyondSample, Landing
+from transformer.landing.land import LandingResult, Relearn, land
 from transformer.landing.staged import Cursor, Staged
 from transformer.names import fold, quoted
 from transformer.plan.work import Probe, Work
 from transformer.project.paths import Places
 from transformer.project.values import Load, SourceTable
 from transformer.redaction import without_passwords
-from transformer.run.check import NOTHING, Measured, keep_failures, measure
+from transformer.run.check import NOTHING, MeasuredChecks, keep_failures, measure
 from transformer.run.content_diff import raw_content, tell, unmoved
-from transformer.run.context import Made, Tools
+from transformer.run.context import RunContext, StepProduct
 from transformer.run.probe import declared_types, reader
 from transformer.sources import Reader
 from transformer.steps import Columns, NodeState, Outcome, Step
 from transformer.warehouse import ledger
-from transformer.warehouse.ledger import Part
+from transformer.warehouse.ledger import SourcePart
 
 # A column's type rises at most from whole numbers to text, and new columns may come on the way.
 _ATTEMPTS = 8
@@ -38,14 +38,14 @@ class _Kept(Exception):  # noqa: N818 - a way out of a transaction, not an error
     """Leaves the transaction so that the old table stays."""
 
 
-class Arrivals(Struct, frozen=True):
+class NewParts(Struct, frozen=True):
     """What is new at a source: parts that were never landed, or have changed since."""
 
-    parts: tuple[Part, ...]
-    new: tuple[Part, ...]
-    changed: tuple[Part, ...]
+    parts: tuple[SourcePart, ...]
+    new: tuple[SourcePart, ...]
+    changed: tuple[SourcePart, ...]
     gone: tuple[str, ...] = ()
-    same: tuple[Part, ...] = ()
+    same: tuple[SourcePart, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -67,7 +67,7 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def arrivals(session: Session, way: Reader, node_id: str) -> Arrivals:
+def arrivals(session: EngineSession, way: Reader, node_id: str) -> NewParts:
     """What is there and was not landed yet. A file that was only touched counts as landed."""
     known = ledger.landed(session, node_id)
     parts = tuple(way.parts(session))
@@ -77,18 +77,18 @@ def arrivals(session: Session, way: Reader, node_id: str) -> Arrivals:
         for p in parts
         if p.name in known and (not p.identity or p.identity != known[p.name].identity)
     ]
-    changed: list[Part] = []
-    same: list[Part] = []
+    changed: list[SourcePart] = []
+    same: list[SourcePart] = []
     for part in moved:
         digest = way.digest(part)
         (same if digest and digest == known[part.name].digest else changed).append(part)
     here = {p.name for p in parts}
     gone = tuple(name for name in known if name not in here)
-    return Arrivals(parts, tuple(new), tuple(changed), gone, tuple(same))
+    return NewParts(parts, tuple(new), tuple(changed), gone, tuple(same))
 
 
 def probe(
-    session: Session, graph: Graph, chosen: Iterable[str], places: Places, extension: Any
+    session: EngineSession, graph: Graph, chosen: Iterable[str], places: Places, extension: Any
 ) -> tuple[dict[str, Probe], list[TransformError]]:
     """For every chosen source that is loaded: whether there is something new. Mistakes beside."""
     probes: dict[str, Probe] = {}
@@ -116,9 +116,9 @@ def probe(
 class _Attempt(Struct):
     """What one attempt at a load has come to. `said` is what the summary should not keep back."""
 
-    landed: Landed | None = None
-    made: Made | None = None
-    measured: Measured = NOTHING
+    landed: LandingResult | None = None
+    made: StepProduct | None = None
+    measured: MeasuredChecks = NOTHING
     said: list[str] = field(default_factory=list)
     # The readers of the table, for whom nothing moved.
     unmoved: list[str] = field(default_factory=list)
@@ -128,13 +128,13 @@ class _Choice(Struct, frozen=True):
     """Which parts are read, and how much of each: `relanded` anew, of `retried` only what is in
     quarantine, and from `since` on what is narrowed by a cursor."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[SourcePart, ...]
     relanded: tuple[str, ...] = ()
     retried: tuple[str, ...] = ()
     since: Cursor | None = None
 
 
-def load(tools: Tools, step: Step) -> Outcome:
+def load(tools: RunContext, step: Step) -> Outcome:
     """Performs the load of a source table."""
     work: Work = step.work
     body = work.node.body
@@ -161,15 +161,15 @@ def load(tools: Tools, step: Step) -> Outcome:
 
 
 def _attempt(
-    tools: Tools, session: Session, work: Work, attempt: _Attempt, table: SourceTable
+    tools: RunContext, session: EngineSession, work: Work, attempt: _Attempt, table: SourceTable
 ) -> None:
     with closing(reader(table, tools.places, tools.extension)) as way:
         _read(tools, session, work, attempt, (table, way))
 
 
 def _read(
-    tools: Tools,
-    session: Session,
+    tools: RunContext,
+    session: EngineSession,
     work: Work,
     attempt: _Attempt,
     source: tuple[SourceTable, Reader],
@@ -182,13 +182,13 @@ def _read(
     parts = [_with_digest(way, part) for part in choice.parts]
     attempt.said += _renamed(session, work, found, parts)
     if not parts and held:
-        attempt.landed = Landed(0, 0, 0, 0, held)
+        attempt.landed = LandingResult(0, 0, 0, 0, held)
         with suppress(_Kept), session.transaction():
             _settle(tools, session, work, attempt, parts)
         return
     staged = way.stage(session, choice.parts, choice.since, None)
     landing = _landing(tools, work, declared_types(session, table), choice, held)
-    learned = Learned()
+    learned = BeyondSample()
     # Rows of text are numbered as they are read, by one thread: a second one only costs.
     with tools.sparing() if staged.text else nullcontext():
         for _ in range(_ATTEMPTS):
@@ -204,12 +204,12 @@ def _read(
 
 
 def _landed(
-    tools: Tools,
-    session: Session,
+    tools: RunContext,
+    session: EngineSession,
     work: Work,
     attempt: _Attempt,
-    what: tuple[Reader, Landing, Staged, Sequence[Part], Learned],
-) -> Learned | None:
+    what: tuple[Reader, Landing, Staged, Sequence[SourcePart], BeyondSample],
+) -> BeyondSample | None:
     """Lands in one transaction. What has to be known first, when rows beyond the sample have other
     columns or types: then nothing is done yet."""
     way, landing, staged, parts, learned = what
@@ -229,14 +229,18 @@ def _landed(
     return None
 
 
-def _held(tools: Tools, work: Work) -> Columns:
+def _held(tools: RunContext, work: Work) -> Columns:
     """The columns that the table has."""
     existing = tools.state.relation(work.node.relation)
     return existing.columns if existing and existing.kind == "table" else ()
 
 
 def _choice(
-    tools: Tools, session: Session, work: Work, way: tuple[Reader, Arrivals], held: Columns
+    tools: RunContext,
+    session: EngineSession,
+    work: Work,
+    way: tuple[Reader, NewParts],
+    held: Columns,
 ) -> _Choice:
     """What is read this time: all, or only what is new or has changed, or waits in quarantine."""
     reading, found = way
@@ -262,7 +266,7 @@ def _rules(work: Work) -> Load:
     return body.table.load
 
 
-def _waiting(session: Session, work: Work) -> set[str]:
+def _waiting(session: EngineSession, work: Work) -> set[str]:
     """The parts of which rows are in quarantine."""
     found = session.rows(
         "select distinct source from _transform.quarantine where node = ?", [work.node.id]
@@ -270,7 +274,9 @@ def _waiting(session: Session, work: Work) -> set[str]:
     return {row[0] for row in found}
 
 
-def _since(session: Session, work: Work, parts: Sequence[Part], held: Columns) -> Cursor | None:
+def _since(
+    session: EngineSession, work: Work, parts: Sequence[SourcePart], held: Columns
+) -> Cursor | None:
     """How far the table was read; None reads everything."""
     name = fold(_rules(work).cursor or "")
     kind = next((k for n, k in held if fold(n) == name), None)
@@ -280,7 +286,7 @@ def _since(session: Session, work: Work, parts: Sequence[Part], held: Columns) -
 
 
 def _landing(
-    tools: Tools, work: Work, declared: Mapping[str, str], choice: _Choice, held: Columns
+    tools: RunContext, work: Work, declared: Mapping[str, str], choice: _Choice, held: Columns
 ) -> Landing:
     relation = work.node.relation
     if relation is None:
@@ -300,11 +306,13 @@ def _landing(
     )
 
 
-def _with_digest(way: Reader, part: Part) -> Part:
+def _with_digest(way: Reader, part: SourcePart) -> SourcePart:
     return replace(part, digest=way.digest(part))
 
 
-def _renamed(session: Session, work: Work, found: Arrivals, parts: Sequence[Part]) -> list[str]:
+def _renamed(
+    session: EngineSession, work: Work, found: NewParts, parts: Sequence[SourcePart]
+) -> list[str]:
     """New files that hold what a vanished one held. They land: nobody can tell a file that was
     given another name from a second one that says the same."""
     if _rules(work).mode != "append":
@@ -320,7 +328,11 @@ def _renamed(session: Session, work: Work, found: Arrivals, parts: Sequence[Part
 
 
 def _settle(
-    tools: Tools, session: Session, work: Work, attempt: _Attempt, parts: Sequence[Part]
+    tools: RunContext,
+    session: EngineSession,
+    work: Work,
+    attempt: _Attempt,
+    parts: Sequence[SourcePart],
 ) -> None:
     """Versions, checks, and the ledger beside the rows."""
     node, landed = work.node, attempt.landed
@@ -333,7 +345,7 @@ def _settle(
     if attempt.measured.failed and not tools.keep_failed:
         tools.settle(node.id, before or "")
         raise _Kept
-    attempt.made = Made(
+    attempt.made = StepProduct(
         version,
         "fail" if attempt.measured.failed else "success",
         columns=landed.columns,
@@ -350,7 +362,7 @@ def _settle(
     ledger.record(session, [tools.entry(work, attempt.made), *attempt.measured.entries])
 
 
-def _cursor(session: Session, node: Node, rules: Load | None) -> str | None:
+def _cursor(session: EngineSession, node: Node, rules: Load | None) -> str | None:
     if rules is None or not rules.cursor or node.relation is None:
         return None
     value = session.rows(f"select max({quoted(rules.cursor)})::varchar from {node.relation.sql()}")[
@@ -383,7 +395,7 @@ def _outcome(step: Step, attempt: _Attempt) -> Outcome:
     )
 
 
-def touch(session: Session, graph: Graph, places: Places, extension: Any) -> None:
+def touch(session: EngineSession, graph: Graph, places: Places, extension: Any) -> None:
     """Notes the new identity of files that were touched but hold what they held."""
     for node in graph:
         body = node.body
@@ -393,7 +405,7 @@ def touch(session: Session, graph: Graph, places: Places, extension: Any) -> Non
                 _note(session, node.id, found.same)
 
 
-def _note(session: Session, node_id: str, parts: Sequence[Part]) -> None:
+def _note(session: EngineSession, node_id: str, parts: Sequence[SourcePart]) -> None:
     for part in parts:
         session.run(
             "update _transform.loads set identity = ? where node = ? and part = ?",

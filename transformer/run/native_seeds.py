@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from transformer.compile.nodes import Node, SeedBody
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.errors import Fault, LoadError, Where
 from transformer.landing.delimited import csv
-from transformer.landing.source_file import FRESH_REJECTS, Given
+from transformer.landing.source_file import FRESH_REJECTS, SourceFile
 from transformer.landing.staged import ROW, UNKNOWN, Staged
-from transformer.landing.types import Slot, infer
+from transformer.landing.types import ColumnSlot, infer
 from transformer.landing.union import united
 from transformer.names import quoted
 
 _TYPES = "repair the file, or change its `column_types` or `delimiter` in YAML"
 
 
-def native_query(session: Session, node: Node, body: SeedBody, path: Path) -> str:
+def native_query(session: EngineSession, node: Node, body: SeedBody, path: Path) -> str:
     """The query of a seed's rows. What sources put into quarantine is an error here: a seed is a
     file of the project. Raises LoadError."""
     session.run(FRESH_REJECTS)
@@ -30,7 +30,9 @@ def native_query(session: Session, node: Node, body: SeedBody, path: Path) -> st
     found = infer(session, staged.rows, [n for n in names if n.lower() not in declared])
     kinds = {n: declared.get(n.lower()) or found[n] for n in names}
     slots = {
-        n: Slot("VARCHAR" if k == UNKNOWN else k, UNKNOWN, True, declared=n.lower() in declared)
+        n: ColumnSlot(
+            "VARCHAR" if k == UNKNOWN else k, UNKNOWN, True, declared=n.lower() in declared
+        )
         for n, k in kinds.items()
     }
     _all_fit(session, (body, path), staged, {n: slots[n] for n in names if n.lower() in declared})
@@ -38,19 +40,19 @@ def native_query(session: Session, node: Node, body: SeedBody, path: Path) -> st
     return f"select {values} from ({staged.rows})"
 
 
-def _staged(session: Session, body: SeedBody, path: Path) -> Staged:
+def _staged(session: EngineSession, body: SeedBody, path: Path) -> Staged:
     config = body.seed.config
     options: Mapping[str, Any] = {
         "delimiter": config.get("delimiter") or ",",
         "encoding": config.get("encoding") or "utf-8",
     }
     try:
-        return united(session, [csv(session, Given(0, body.seed.path, str(path), options))])
+        return united(session, [csv(session, SourceFile(0, body.seed.path, str(path), options))])
     except LoadError as error:
         raise LoadError(error.what, Where(body.seed.path, 1), hint=error.hint) from None
 
 
-def _declared(session: Session, node: Node, body: SeedBody) -> dict[str, str]:
+def _declared(session: EngineSession, node: Node, body: SeedBody) -> dict[str, str]:
     """The declared types by folded name, as the engine spells them."""
     given = {c.name: c.data_type for c in node.described.columns if c.data_type}
     given |= body.seed.config.get("column_types") or {}
@@ -65,7 +67,7 @@ def _declared(session: Session, node: Node, body: SeedBody) -> dict[str, str]:
     return made
 
 
-def _all_rows(session: Session, body: SeedBody, path: Path, staged: Staged) -> None:
+def _all_rows(session: EngineSession, body: SeedBody, path: Path, staged: Staged) -> None:
     """Refuses a file with lines that are not rows, at the first of them."""
     reading = staged.first or staged.reading
     session.rows(f"select count(*) from ({reading(staged.columns)})")
@@ -81,7 +83,10 @@ def _all_rows(session: Session, body: SeedBody, path: Path, staged: Staged) -> N
 
 
 def _all_fit(
-    session: Session, seed: tuple[SeedBody, Path], staged: Staged, slots: Mapping[str, Slot]
+    session: EngineSession,
+    seed: tuple[SeedBody, Path],
+    staged: Staged,
+    slots: Mapping[str, ColumnSlot],
 ) -> None:
     for name, slot in slots.items():
         fits = slot.fits(quoted(name), f"({slot.value(quoted(name))})")

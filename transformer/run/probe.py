@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.errors import Fault, LoadError
 from transformer.landing.fit import guess, united
 from transformer.landing.staged import OWN, PART, UNSAID, Staged
@@ -15,7 +15,7 @@ from transformer.landing.types import SAMPLE, widens
 from transformer.names import fold
 from transformer.project.paths import Places
 from transformer.project.values import SourceTable
-from transformer.sources import Reader, Request, find
+from transformer.sources import Reader, ReaderRequest, find
 from transformer.steps import Columns
 
 # Rows of each file that are looked at when only the types are wanted, before the first load.
@@ -27,11 +27,11 @@ def reader(table: SourceTable, places: Places, extension: Any) -> Reader:
     load = table.load
     if load is None:
         raise LoadError(f"`{table.source}.{table.name}` says no `load:`", table.where)
-    made: Reader = find(load.kind).connect(Request(table, places, extension, environ))
+    made: Reader = find(load.kind).connect(ReaderRequest(table, places, extension, environ))
     return made
 
 
-def peek(session: Session, table: SourceTable, way: Reader, *, whole: bool) -> Columns:
+def peek(session: EngineSession, table: SourceTable, way: Reader, *, whole: bool) -> Columns:
     """The columns that a first load would make, from a look at the first rows, or at all of them.
     Raises LoadError."""
     staged = way.stage(session, way.parts(session), None, None if whole else _LOOK)
@@ -46,7 +46,7 @@ def peek(session: Session, table: SourceTable, way: Reader, *, whole: bool) -> C
     return (*columns, *OWN)
 
 
-def _with_every_key(session: Session, staged: Staged) -> Staged:
+def _with_every_key(session: EngineSession, staged: Staged) -> Staged:
     """The same, with the keys of all objects, not only of the first."""
     if staged.again is None:
         return staged
@@ -75,7 +75,7 @@ def _shown(kind: str) -> str:
     return "VARCHAR" if kind in UNSAID or kind.startswith("ENUM(") else kind
 
 
-def declared_types(session: Session, table: SourceTable) -> dict[str, str]:
+def declared_types(session: EngineSession, table: SourceTable) -> dict[str, str]:
     """The declared types by column, as the engine spells them: `int` is `INTEGER`."""
     made = {}
     for column in table.described.columns:

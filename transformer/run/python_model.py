@@ -21,7 +21,7 @@ from transformer.errors import (
     did_you_mean,
     is_panic,
 )
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.values import Model, Project
 
 _MISSING = object()
@@ -35,8 +35,8 @@ class PythonProject:
     """
 
     _project: Project = field(repr=False)
-    _reads: Mapping[str, Name] = field(repr=False)
-    _frame: Callable[[Name], Any] = field(repr=False)
+    _reads: Mapping[str, RelationName] = field(repr=False)
+    _frame: Callable[[RelationName], Any] = field(repr=False)
     config: Config = field(default_factory=lambda: Config({}), repr=False)
 
     @property
@@ -100,7 +100,7 @@ class DbtProject(PythonProject):
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class ModelCall:
     """How a model is called: the project as it sees it, in both forms, and its session."""
 
     project: PythonProject
@@ -108,7 +108,7 @@ class Hands:
     session: Any = field(repr=False)
 
 
-def call(hands: Hands, model: Model, path: Path) -> Any:
+def call(hands: ModelCall, model: Model, path: Path) -> Any:
     """What the model returns. Raises BuildError at the line of the model's file."""
     try:
         with _ASIDE:

@@ -14,15 +14,17 @@ from msgspec.structs import replace
 
 from transformer.compile.model_config import has_hooks
 from transformer.compile.nodes import Graph, Node, SourceBody
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.plan.fingerprint import fingerprint, steadiness_of
 from transformer.run.content_diff import is_among, looked_at, same_rows, told_columns
-from transformer.run.context import Tools
+from transformer.run.context import RunContext
 from transformer.steps import Contents, NodeState, Plan, State, Step
 from transformer.warehouse import ledger
 
 
-def with_external(session: Session, graph: Graph, state: State, *, stood: bool = False) -> State:
+def with_external(
+    session: EngineSession, graph: Graph, state: State, *, stood: bool = False
+) -> State:
     """The state, with the contents of raw tables that someone else loads as they are now. Where
     the file `stood` since the last build, what was made of them says what they hold."""
     made = state.nodes.values() if stood else ()
@@ -42,7 +44,7 @@ def with_external(session: Session, graph: Graph, state: State, *, stood: bool =
     return replace(state, nodes={**state.nodes, **found}, contents=looked)
 
 
-def follow_external(tools: Tools, graph: Graph, plan: Plan) -> None:
+def follow_external(tools: RunContext, graph: Graph, plan: Plan) -> None:
     """Tells those that are planned of tables in which nothing moved for them, and notes what
     these tables hold now."""
     if not tools.state.contents:
@@ -71,14 +73,17 @@ def follow_external(tools: Tools, graph: Graph, plan: Plan) -> None:
                 ledger.note_contents(session, node_id, version, tools.state.contents[node_id])
 
 
-def _has_same_rows(tools: Tools, step: Step, node_id: str, *, ordered: bool) -> bool:
+def _has_same_rows(tools: RunContext, step: Step, node_id: str, *, ordered: bool) -> bool:
     """Whether the table holds the rows that the step's node was made from, where their order does
     not count for it."""
     return not ordered and same_rows(tools.versions[node_id], _stood_on(tools, step, node_id))
 
 
 def _has_same_columns(
-    tools: Tools, session: Session, pair: tuple[Step, Node], known: Mapping[str, Contents]
+    tools: RunContext,
+    session: EngineSession,
+    pair: tuple[Step, Node],
+    known: Mapping[str, Contents],
 ) -> bool:
     """Whether the columns that the step's node reads hold row by row what it was made from."""
     step, node = pair
@@ -92,7 +97,7 @@ def _has_same_columns(
     return read is not None and _is_same(before, now, read)
 
 
-def _stood_on(tools: Tools, step: Step, node_id: str) -> str:
+def _stood_on(tools: RunContext, step: Step, node_id: str) -> str:
     return tools.state.nodes[step.id].inputs.get(node_id, "")
 
 
@@ -105,7 +110,7 @@ def _is_same(before: Contents, now: Contents, read: frozenset[str]) -> bool:
     return all(now[name] == before.get(name) for name in now if is_among(name, read))
 
 
-def _has_hooks(tools: Tools, plan: Plan) -> bool:
+def _has_hooks(tools: RunContext, plan: Plan) -> bool:
     options = [step.work.node.options for step in plan.steps]
     return bool(tools.project.on_run_start) or any(map(has_hooks, options))
 

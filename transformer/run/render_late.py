@@ -13,10 +13,10 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from transformer.compile.assemble import Late
+from transformer.compile.assemble import LateRendering
 from transformer.compile.contracts import contract
 from transformer.compile.nodes import ModelBody, Node, SnapshotBody
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.errors import BuildError, Fault, Where
 from transformer.names import literal, quoted
 from transformer.plan import batches
@@ -24,17 +24,17 @@ from transformer.plan.check_node import check_of, rows_of
 from transformer.plan.materialize import DELTA, Statement, brings_new, statements
 from transformer.plan.snapshots import snapshot
 from transformer.plan.work import Work
-from transformer.run.context import Tools
+from transformer.run.context import RunContext
 from transformer.steps import Columns, State
 
 # What `describe` takes; other statements give rows too.
 _QUERY = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|from|values)\b", re.I | re.S)
 
 
-class Asked(Struct, frozen=True):
+class SessionWarehouse(Struct, frozen=True):
     """The warehouse as templates ask it, through a session: reading and doing."""
 
-    session: Session
+    session: EngineSession
 
     def rows(self, sql: str) -> tuple[Sequence[str], Sequence[str], list[tuple[Any, ...]]]:
         """Names and types of the columns of a query, and its rows."""
@@ -74,14 +74,14 @@ class Asked(Struct, frozen=True):
         return list(self.session.columns(f"from {'.'.join(parts)}")) if exists else None
 
 
-def renderer(tools: Tools) -> Late:
+def renderer(tools: RunContext) -> LateRendering:
     """What renders while the build goes on."""
     if tools.late is None:
         raise TypeError("nothing was given that renders while the build goes on")
     return tools.late
 
 
-def now(tools: Tools, session: Session, work: Work) -> Work:
+def now(tools: RunContext, session: EngineSession, work: Work) -> Work:
     """The work of a late step with its query, its statements and its checks."""
     if work.refused:
         raise work.refused
@@ -90,14 +90,14 @@ def now(tools: Tools, session: Session, work: Work) -> Work:
     return _with_columns(session, work)
 
 
-def _rendered(tools: Tools, session: Session, work: Work) -> Work:
+def _rendered(tools: RunContext, session: EngineSession, work: Work) -> Work:
     if _in_batches(work):
         return _batched(tools, session, work)
     made_by = renderer(tools)
     incremental = work.material is not None and brings_new(work.material)
-    node = made_by.made(work.node, Asked(session), incremental=incremental)
+    node = made_by.made(work.node, SessionWarehouse(session), incremental=incremental)
     if work.node.kind == "check":
-        graph = made_by.around(node, Asked(session))
+        graph = made_by.around(node, SessionWarehouse(session))
         return replace(work, node=node, checks=(check_of(node, graph),), rows=rows_of(node, graph))
     if isinstance(node.body, SnapshotBody):
         return replace(work, node=node)
@@ -117,7 +117,7 @@ def _in_batches(work: Work) -> bool:
     )
 
 
-def _batched(tools: Tools, session: Session, work: Work) -> Work:
+def _batched(tools: RunContext, session: EngineSession, work: Work) -> Work:
     """The statements of a microbatch model: batch by batch, in one transaction."""
     material, late = work.material, renderer(tools)
     if material is None:
@@ -125,7 +125,7 @@ def _batched(tools: Tools, session: Session, work: Work) -> Work:
     options, flags = material.config.written, late.scope.world.flags
     incremental = brings_new(material)
     sample = late.scope.sample
-    asked = batches.Asked(
+    asked = batches.BatchRequest(
         tools.clock(),
         incremental,
         flags.get("EVENT_TIME_START") or (sample.start if sample else None),
@@ -135,7 +135,7 @@ def _batched(tools: Tools, session: Session, work: Work) -> Work:
     node = work.node
     for batch in batches.batches(options, asked, node.where):
         follows = incremental or bool(made)
-        node = late.batch(work.node, Asked(session), batch, incremental=follows)
+        node = late.batch(work.node, SessionWarehouse(session), batch, incremental=follows)
         body = node.body
         if not isinstance(body, ModelBody) or body.query is None:
             raise TypeError(node.id)
@@ -156,7 +156,7 @@ def is_incremental(state: State, work: Work) -> bool:
     return body.config.materialized == "incremental" and not work.full_refresh
 
 
-def _with_columns(session: Session, work: Work) -> Work:
+def _with_columns(session: EngineSession, work: Work) -> Work:
     """Statements that had to wait for the columns of the query."""
     if work.record and isinstance(work.node.body, SnapshotBody):
         read = session.columns(f"from {work.node.body.source}")
@@ -173,7 +173,7 @@ def _with_columns(session: Session, work: Work) -> Work:
     return replace(work, statements=statements(replace(material, columns=columns)))
 
 
-def _keeps_contract(session: Session, node: Node, columns: Columns) -> None:
+def _keeps_contract(session: EngineSession, node: Node, columns: Columns) -> None:
     """Raises the first breach of a contract that could not be seen before, and names the rest."""
     broken = contract(node, columns, session.columns)
     if broken:
@@ -182,40 +182,42 @@ def _keeps_contract(session: Session, node: Node, columns: Columns) -> None:
         raise BuildError(first.what, first.where, first.hint, detail)
 
 
-def by_macro(tools: Tools, session: Session, node: Node) -> None:
+def by_macro(tools: RunContext, session: EngineSession, node: Node) -> None:
     """Makes a relation by a materialization of the project. Raises TransformError."""
-    renderer(tools).materialize(node, Asked(session))
+    renderer(tools).materialize(node, SessionWarehouse(session))
 
 
-def is_gone(session: Session, node: Node) -> bool:
+def is_gone(session: EngineSession, node: Node) -> bool:
     """Whether the relation is not there, now that its step is done: a hook may have dropped it,
     and a macro of the project need not have made it."""
     free = isinstance(node.body, ModelBody) and node.body.config.custom
     if node.relation is None or not (free or node.options.get("post_hook")):
         return False
-    return Asked(session).columns(None, node.relation.schema, node.relation.table) is None
+    return (
+        SessionWarehouse(session).columns(None, node.relation.schema, node.relation.table) is None
+    )
 
 
-def by_strategy(tools: Tools, session: Session, work: Work) -> None:
+def by_strategy(tools: RunContext, session: EngineSession, work: Work) -> None:
     """Brings a table up to date by a macro of the project, when the new rows stand in `DELTA`.
     Raises TransformError."""
     body, relation = work.node.body, work.node.relation
     if not isinstance(body, ModelBody) or not body.strategy or relation is None:
         return
     columns = session.columns(f"from {relation.sql()}")
-    text = renderer(tools).strategy(work.node, DELTA, columns, Asked(session))
+    text = renderer(tools).strategy(work.node, DELTA, columns, SessionWarehouse(session))
     run_statement(session, text, work.node.where, f"the macro `{body.strategy}` failed")
 
 
-def hooks(tools: Tools, session: Session, node: Node, texts: Iterable[str]) -> None:
+def hooks(tools: RunContext, session: EngineSession, node: Node, texts: Iterable[str]) -> None:
     """Runs the hooks of a node: each is rendered just before. Raises TransformError."""
     for text in texts:
-        for statement in renderer(tools).hook(node, text, Asked(session)):
+        for statement in renderer(tools).hook(node, text, SessionWarehouse(session)):
             run_statement(session, statement, node.where)
 
 
 def run_statement(
-    session: Session, statement: str, where: Where | None, failed: str = "a hook failed"
+    session: EngineSession, statement: str, where: Where | None, failed: str = "a hook failed"
 ) -> None:
     """Runs a statement that the project wrote. Raises BuildError at its place."""
     try:

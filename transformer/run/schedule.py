@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from transformer.errors import BuildError, Fault, MemoryShortError, TransformError
 from transformer.run.context import Event
-from transformer.run.transactions import Together
+from transformer.run.transactions import SharedTransactions
 from transformer.steps import Action, Outcome, Plan, Results, Step
 
 _AS_IT_WAS = "what it makes is as it was before this build"
@@ -27,7 +27,7 @@ class Pace(Struct, frozen=True):
 
     threads: int = 1
     fail_fast: bool = False
-    together: Together | None = None
+    together: SharedTransactions | None = None
     # Around a step that ran out of memory, when it is tried again.
     sparing: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -73,7 +73,7 @@ class _Following:
             raise RuntimeError(f"steps wait for each other: {sorted(self.waiting)}")
         return Results(tuple(self.ended.values()), time.monotonic() - started)
 
-    def joined(self, together: Together) -> None:
+    def joined(self, together: SharedTransactions) -> None:
         """One after the other, in shared transactions. What a failure takes with it is done
         again, each by itself, and the one that failed after it."""
         try:
@@ -93,7 +93,7 @@ class _Following:
             together.close()
 
     @staticmethod
-    def settled(together: Together) -> None:
+    def settled(together: SharedTransactions) -> None:
         """The last commit; what it loses is done again."""
         with suppress(Fault):
             together.settle()

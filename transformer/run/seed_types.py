@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.names import literal, quoted
 
 # What dbt takes for a number, as far as the engine can load it; blanks around do no harm.
@@ -41,7 +41,7 @@ _TYPES = {
 }
 
 
-def plain_types(session: Session, raw: str, names: Sequence[str]) -> Mapping[str, str]:
+def plain_types(session: EngineSession, raw: str, names: Sequence[str]) -> Mapping[str, str]:
     """The types of these columns of a query whose columns are all text, by name.
 
     One statement looks at all of them. Raises Fault when the query cannot be read.

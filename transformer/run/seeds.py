@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transformer.compile.nodes import Node, SeedBody
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.errors import Fault, LoadError, Where
 from transformer.names import literal
 from transformer.project.digests import dbt_digest, native_digest
@@ -17,7 +17,7 @@ from transformer.run.native_seeds import native_query
 from transformer.run.seed_types import plain_types
 
 
-def seed_query(session: Session, node: Node, body: SeedBody, path: Path) -> str:
+def seed_query(session: EngineSession, node: Node, body: SeedBody, path: Path) -> str:
     """The query that reads a seed's file; types are inferred from all rows, where not declared."""
     declared = body.seed.config.get("column_types") or {}
     if body.seed.plain_types:
@@ -32,7 +32,7 @@ def is_seed(body: SeedBody, path: Path) -> bool:
     return digest(path.read_bytes()) == body.seed.digest
 
 
-def _written_well(session: Session, body: SeedBody, path: Path) -> None:
+def _written_well(session: EngineSession, body: SeedBody, path: Path) -> None:
     """Refuses what dbt refuses. Raises LoadError."""
     where = Where(body.seed.path, 1)
     delimiter = body.seed.config.get("delimiter", ",")
@@ -53,7 +53,9 @@ def _written_well(session: Session, body: SeedBody, path: Path) -> None:
             )
 
 
-def _plainly(session: Session, body: SeedBody, path: Path, declared: Mapping[str, str]) -> str:
+def _plainly(
+    session: EngineSession, body: SeedBody, path: Path, declared: Mapping[str, str]
+) -> str:
     """The same as dbt reads it, with dbt's types; those declared count for columns that are named
     just so."""
     named = column_names(path, str(body.seed.config.get("delimiter", ",")))
@@ -64,7 +66,7 @@ def _plainly(session: Session, body: SeedBody, path: Path, declared: Mapping[str
     return _reading(body, path, {}, f", columns={_struct(types)}")
 
 
-def _as_text(session: Session, body: SeedBody, path: Path, names: Sequence[str]) -> str:
+def _as_text(session: EngineSession, body: SeedBody, path: Path, names: Sequence[str]) -> str:
     """The query of all values as text. To dbt `'` is never a quote, and `#` never begins a
     comment, when it looks for types; the engine, which loads the rows, may find that `'` is."""
     text = (

@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from transformer.engines import Session
+from transformer.engines import EngineSession
 from transformer.errors import Fault
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.plan.materialize import Statement, in_two, is_beside
 from transformer.plan.work import Work
-from transformer.run.context import Tools
+from transformer.run.context import RunContext
 from transformer.run.transactions import SMALL, is_small, may_join
 from transformer.steps import State, Step
 
 
 @contextmanager
 def beside(
-    tools: Tools, session: Session, step: Step, write: Callable[[Statement], int]
+    tools: RunContext, session: EngineSession, step: Step, write: Callable[[Statement], int]
 ) -> Iterator[tuple[Statement, ...]]:
     """Writes the step's table, where it may be a large one: the statements that are then left,
     none where it is made in its place. `write` runs a statement and gives the number of rows."""
@@ -48,19 +48,19 @@ def beside(
         raise
 
 
-def _is_large(tools: Tools, step: Step) -> bool:
+def _is_large(tools: RunContext, step: Step) -> bool:
     """Whether the step may make a large table that is read before it is committed."""
     work: Work = step.work
     read = work.checks or work.readers
     return bool(read) and may_join(step) and not is_small(work, tools.sizes)
 
 
-def unplaced(state: State) -> list[Name]:
+def unplaced(state: State) -> list[RelationName]:
     """What a build that was killed has written beside the places of tables."""
-    return [Name(schema, table) for schema, table in state.relations if is_beside(table)]
+    return [RelationName(schema, table) for schema, table in state.relations if is_beside(table)]
 
 
-def sweep(session: Session, state: State) -> None:
+def sweep(session: EngineSession, state: State) -> None:
     """Removes it."""
     for name in unplaced(state):
         session.run(f"drop table if exists {name.sql()}")

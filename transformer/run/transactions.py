@@ -27,7 +27,7 @@ _PLAIN = ("table", "view", "incremental")
 SMALL = 20_000
 
 
-class Together:
+class SharedTransactions:
     """The engine, for steps that are done one after the other. `sizes` are the numbers of rows
     of nodes, as far as they are known by now."""
 
@@ -39,7 +39,7 @@ class Together:
         # How many steps may share a transaction: few after a failure, then more and more.
         self._room = _MOST
         self._joined: list[Step] = []
-        self._entries: list[ledger.Entry] = []
+        self._entries: list[ledger.NodeEntry] = []
         self._open = False
         self._alone = True
         self._lost: list[Step] = []
@@ -130,7 +130,7 @@ class Together:
         self._lost += self._joined
         self._undo()
 
-    def note(self, entries: Iterable[ledger.Entry]) -> None:
+    def note(self, entries: Iterable[ledger.NodeEntry]) -> None:
         """Entries of the ledger that are written when the transaction ends."""
         self._entries += entries
 
@@ -152,7 +152,7 @@ class Together:
 class _Shared:
     """A session whose transactions are parts of one."""
 
-    def __init__(self, own: Any, together: Together) -> None:
+    def __init__(self, own: Any, together: SharedTransactions) -> None:
         self.own, self._together = own, together
 
     def __getattr__(self, name: str) -> Any:
@@ -168,7 +168,7 @@ class _Shared:
             self._together.undo()
             raise
 
-    def note(self, entries: Iterable[ledger.Entry]) -> None:
+    def note(self, entries: Iterable[ledger.NodeEntry]) -> None:
         """Entries of the ledger, written at the end."""
         self._together.note(entries)
 
@@ -183,7 +183,7 @@ class _Shared:
         ledger.restate(self.own, node_id, inputs)
 
 
-def note(session: Any, entries: Iterable[ledger.Entry]) -> None:
+def note(session: Any, entries: Iterable[ledger.NodeEntry]) -> None:
     """Writes what is now true of nodes: at the end of the transaction, where that is shared."""
     if isinstance(session, _Shared):
         session.note(entries)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from transformer.compile.assemble import OVER
 from transformer.compile.nodes import Graph
 from transformer.engines import Engine
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.values import Project
 from transformer.run.comments import outdated
 from transformer.steps import Plan
@@ -20,7 +20,7 @@ class Upkeep(Struct, frozen=True):
     """Statements that bring comments up to date, and relations to be dropped, by their node."""
 
     comments: tuple[str, ...] = ()
-    removed: Mapping[str, Name] = {}
+    removed: Mapping[str, RelationName] = {}
 
     def __bool__(self) -> bool:
         return bool(self.comments or self.removed)
@@ -43,7 +43,7 @@ def keep_up(engine: Engine, wanted: Upkeep) -> None:
     drop(engine, wanted.removed)
 
 
-def removed(engine: Engine, graph: Graph) -> dict[str, Name]:
+def removed(engine: Engine, graph: Graph) -> dict[str, RelationName]:
     """The relations of models and seeds that are gone from the project, by their node: only those
     that the ledger says this tool has made, as they were made. A snapshot's history cannot be made
     again, and stays."""
@@ -64,7 +64,7 @@ def removed(engine: Engine, graph: Graph) -> dict[str, Name]:
     }
 
 
-def drop(engine: Engine, relations: Mapping[str, Name]) -> None:
+def drop(engine: Engine, relations: Mapping[str, RelationName]) -> None:
     """Drops the relations, and forgets that they were made."""
     there = engine.relations(list(relations.values())) if relations else {}
     with engine.session() as session, session.transaction():
@@ -84,7 +84,7 @@ def views_as_tables(plan: Plan) -> list[str]:
     ]
 
 
-def replaced(graph: Graph, known: Mapping[str, Name]) -> list[str]:
+def replaced(graph: Graph, known: Mapping[str, RelationName]) -> list[str]:
     """The nodes that are gone, and whose relations others make now: should they come back, these
     do not hold what they made."""
     made = {node.relation.key() for node in graph if node.relation}

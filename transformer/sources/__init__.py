@@ -13,16 +13,16 @@ from typing import Any, Protocol
 
 from transformer import plugins
 from transformer.errors import LoadError, Where
-from transformer.landing.staged import Cursor, Session, Staged
+from transformer.landing.staged import Cursor, ReaderSession, Staged
 from transformer.project.paths import Places
 from transformer.project.schema import Fields
 from transformer.project.values import SourceTable
 from transformer.redaction import without_passwords
-from transformer.warehouse.ledger import Part
+from transformer.warehouse.ledger import SourcePart
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ReaderRequest:
     """What a reader is made from. `extension` loads one of the engine's extensions by name;
     `env` is where keys of servers are looked up."""
 
@@ -55,21 +55,25 @@ class Reader(Protocol):
 
     repeats: bool
 
-    def parts(self, session: Session) -> Sequence[Part]:
+    def parts(self, session: ReaderSession) -> Sequence[SourcePart]:
         """What is there now: files, or one table. `identity` changes when a part changes;
         an empty identity means that nobody can tell without reading."""
 
-    def digest(self, part: Part) -> str:
+    def digest(self, part: SourcePart) -> str:
         """The part's content digest, or "" when only reading it tells."""
 
     def stage(
-        self, session: Session, parts: Sequence[Part], since: Cursor | None, limit: int | None
+        self,
+        session: ReaderSession,
+        parts: Sequence[SourcePart],
+        since: Cursor | None,
+        limit: int | None,
     ) -> Staged:
         """Makes the parts readable: all rows, or those from the cursor `since` on (and those
         whose cursor is NULL or no value of its type), or the first `limit` of each.
         Raises LoadError."""
 
-    def confirm(self, session: Session, parts: Sequence[Part]) -> None:
+    def confirm(self, session: ReaderSession, parts: Sequence[SourcePart]) -> None:
         """Asked before what was read is kept: raises LoadError where a part is no longer what its
         identity and digest say."""
 
@@ -89,4 +93,4 @@ def find(kind: str) -> Any:
 
 def vocabulary() -> Mapping[str, Fields]:
     """What each kind understands under `load:`."""
-    return plugins.Understood(__name__)
+    return plugins.KindFields(__name__)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from transformer.errors import LoadError
-from transformer.landing.staged import Cursor, Session
+from transformer.landing.staged import Cursor, ReaderSession
 from transformer.landing.types import INTEGERS, is_decimal
 from transformer.names import literal, quoted
 from transformer.steps import Columns
@@ -33,7 +33,7 @@ _NUMERIC = "numeric"
 _MOMENTS = ("timestamp without time zone", "timestamp with time zone")
 
 
-class Asked(Struct, frozen=True):
+class PostgresQuery(Struct, frozen=True):
     """The query that DuckDB runs, its columns (`c1`, `c2`, …) with their types, and which of them
     are text whatever their type."""
 
@@ -42,7 +42,7 @@ class Asked(Struct, frozen=True):
     texts: frozenset[str]
 
 
-class Table(Struct, frozen=True):
+class PostgresTable(Struct, frozen=True):
     """A relation there: the attached database's name, how Postgres calls the relation, and the
     columns as DuckDB sees them. `declared` are the types that the project declares."""
 
@@ -56,7 +56,9 @@ class Table(Struct, frozen=True):
         listed = ", ".join(_name(n) for n in range(len(self.columns)))
         return f"{self.relation} as q({listed})"
 
-    def asked(self, session: Session, since: tuple[str, Cursor] | None, limit: int | None) -> Asked:
+    def asked(
+        self, session: ReaderSession, since: tuple[str, Cursor] | None, limit: int | None
+    ) -> PostgresQuery:
         """The rows, all or from the cursor on, as Postgres is asked for them."""
         kinds = self._kinds(session)
         narrowed = f"(select * from {self._source}{self._bound(kinds, since)}{_limit(limit)}) as q"
@@ -82,12 +84,14 @@ class Table(Struct, frozen=True):
         names = ", ".join(
             f"{quoted(_name(n))} as {quoted(name)}" for n, (name, _) in enumerate(columns)
         )
-        return Asked(f"select {names} from {self._query(rows)}", tuple(columns), frozenset(texts))
+        return PostgresQuery(
+            f"select {names} from {self._query(rows)}", tuple(columns), frozenset(texts)
+        )
 
     def _query(self, text: str) -> str:
         return f"postgres_query({literal(self.database)}, {literal(text)})"
 
-    def _kinds(self, session: Session) -> list[str]:
+    def _kinds(self, session: ReaderSession) -> list[str]:
         """What Postgres calls the type of each column; that of a domain is the one beneath."""
         columns = range(len(self.columns))
         listed = ", ".join(f"pg_typeof({_name(n)})::oid::bigint as {_name(n)}" for n in columns)
@@ -117,7 +121,7 @@ class Table(Struct, frozen=True):
         return f" where {column} >= {value} or {column} is null"
 
     def _sizes(
-        self, session: Session, kinds: Sequence[str], rows: str, *, odd: bool
+        self, session: ReaderSession, kinds: Sequence[str], rows: str, *, odd: bool
     ) -> dict[int, str]:
         """The types of numerics that have no bounds, more digits than a DECIMAL, or a NaN or
         infinity: as wide as their values are, a DOUBLE where that has every digit, or text."""
@@ -242,7 +246,9 @@ def _interval(column: str) -> str:
     )
 
 
-def relation(session: Session, database: str, table: str, missing: Callable[[], LoadError]) -> str:
+def relation(
+    session: ReaderSession, database: str, table: str, missing: Callable[[], LoadError]
+) -> str:
     """How Postgres calls a table: DuckDB finds it whatever its case is."""
     schema, _, name = table.rpartition(".")
     asked = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from transformer.names import literal, quoted
-from transformer.sources import Request
+from transformer.sources import ReaderRequest
 
 
-def secret(request: Request, path: str) -> str:
+def secret(request: ReaderRequest, path: str) -> str:
     """The statement that gives DuckDB the keys for the bucket of this path.
 
     It lives as long as the connection, and counts for this bucket only.

@@ -16,7 +16,7 @@ from transformer.landing.staged import (
     ROW,
     UNKNOWN,
     Cursor,
-    Session,
+    ReaderSession,
     Staged,
     distinct,
     fixed,
@@ -25,11 +25,11 @@ from transformer.landing.staged import (
 from transformer.names import fold, literal, quoted, slug
 from transformer.project.schema import Field, Fields
 from transformer.redaction import UNCLEAR_LOGIN, unclear_login
-from transformer.sources import Request
-from transformer.sources._postgres import Table as PostgresTable
+from transformer.sources import ReaderRequest
+from transformer.sources._postgres import PostgresTable as PostgresTable
 from transformer.sources._postgres import relation as called
 from transformer.steps import Columns
-from transformer.warehouse.ledger import Part
+from transformer.warehouse.ledger import SourcePart
 
 FIELDS: Fields = (
     Field(
@@ -74,7 +74,7 @@ _BYTES = (
 _ONE_AT_A_TIME = Lock()
 
 
-def connect(request: Request) -> DatabaseReader:
+def connect(request: ReaderRequest) -> DatabaseReader:
     """The reader of one table of another database."""
     load = request.table.load
     url = str(request.options.get("url") or "")
@@ -96,7 +96,7 @@ def connect(request: Request) -> DatabaseReader:
 class DatabaseReader(Struct):
     """One table. Only a file's identity can be told from outside; servers are asked."""
 
-    request: Request
+    request: ReaderRequest
     scheme: str
     url: str
     path: Path | None
@@ -126,24 +126,24 @@ class DatabaseReader(Struct):
         """The same, quoted."""
         return quoted(self.bare_alias)
 
-    def confirm(self, session: Session, parts: Sequence[Part]) -> None:
+    def confirm(self, session: ReaderSession, parts: Sequence[SourcePart]) -> None:
         """Nothing: a table is read as it is at one moment."""
 
     def close(self) -> None:
         """Nothing was put aside."""
 
-    def parts(self, session: Session) -> Sequence[Part]:
+    def parts(self, session: ReaderSession) -> Sequence[SourcePart]:
         """The table, as one part."""
         del session
         if self.path is None:
-            return (Part(self.name, ""),)
+            return (SourcePart(self.name, ""),)
         if not self.path.is_file():
             raise self.request.error(
                 f"there is no file `{self.request.places.shown(self.path)}`",
                 hint="the path in `url:` is relative to the project",
             )
         stats = [p.stat() for p in self._files()]
-        return (Part(self.name, ",".join(f"{s.st_size}:{s.st_mtime_ns}" for s in stats)),)
+        return (SourcePart(self.name, ",".join(f"{s.st_size}:{s.st_mtime_ns}" for s in stats)),)
 
     def _files(self) -> list[Path]:
         """The database's file and its write-ahead log (`x-wal`, and DuckDB's `x.wal`)."""
@@ -152,7 +152,7 @@ class DatabaseReader(Struct):
         logs = (self.path.with_name(self.path.name + ending) for ending in ("-wal", ".wal"))
         return [p for p in (self.path, *logs) if p.is_file()]
 
-    def digest(self, part: Part) -> str:
+    def digest(self, part: SourcePart) -> str:
         """The file's digest; none for a server."""
         del part
         if self.path is None:
@@ -165,7 +165,11 @@ class DatabaseReader(Struct):
         return made.hexdigest()
 
     def stage(
-        self, session: Session, parts: Sequence[Part], since: Cursor | None, limit: int | None
+        self,
+        session: ReaderSession,
+        parts: Sequence[SourcePart],
+        since: Cursor | None,
+        limit: int | None,
     ) -> Staged:
         """The table's rows from the cursor on. SQLite's are staged as text: its columns may hold
         values of any type, whatever they declare."""
@@ -180,7 +184,7 @@ class DatabaseReader(Struct):
                 if self.path:
                     session.run(f"detach database if exists {self.alias}")
 
-    def _staged(self, session: Session, since: Cursor | None, limit: int | None) -> Staged:
+    def _staged(self, session: ReaderSession, since: Cursor | None, limit: int | None) -> Staged:
         relation = self._attach(session)
         columns = session.columns(f"select * from {relation}")
         texts: frozenset[str] = frozenset()
@@ -206,7 +210,7 @@ class DatabaseReader(Struct):
             fixed(f"select * from {stage}"), named, text=self.scheme == "sqlite", repeats=True
         )
 
-    def _postgres(self, session: Session, columns: Columns) -> PostgresTable:
+    def _postgres(self, session: ReaderSession, columns: Columns) -> PostgresTable:
         query = self.request.options.get("query")
         there = (
             f"({self._text()})"
@@ -234,7 +238,7 @@ class DatabaseReader(Struct):
         cursor = fold(load.cursor) if load and load.cursor else ""
         return next(((n, k) for n, k in columns if fold(n) == cursor), None)
 
-    def _as_text(self, session: Session, columns: Columns) -> tuple[str, Columns]:
+    def _as_text(self, session: ReaderSession, columns: Columns) -> tuple[str, Columns]:
         """The same rows with every value as text, made so by SQLite itself; and the types that
         are declared there. An undeclared one (BLOB to DuckDB) and an expression's are unknown."""
         query = self.request.options.get("query")
@@ -255,7 +259,7 @@ class DatabaseReader(Struct):
             made = f"(select * replace ({', '.join(back)}) from {made})"
         return made, tuple(zip(names, kinds, strict=True))
 
-    def _holding_bytes(self, session: Session) -> set[str]:
+    def _holding_bytes(self, session: ReaderSession) -> set[str]:
         """The columns that SQLite's table declares to hold bytes."""
         table = literal(self.table.rpartition(".")[2])
         asked = self._asked(
@@ -280,7 +284,7 @@ class DatabaseReader(Struct):
         bound = f"{literal(since.value)}::{since.kind}"
         return f"{relation} where {value} >= {bound} or {value} is null"
 
-    def _attach(self, session: Session) -> str:
+    def _attach(self, session: ReaderSession) -> str:
         kind, extension = _TYPES[self.scheme]
         if extension:
             self.request.extension(session, extension)
@@ -294,7 +298,7 @@ class DatabaseReader(Struct):
     def _text(self) -> str:
         return str(self.request.options["query"]).strip().rstrip(";")
 
-    def _query(self, session: Session) -> str:
+    def _query(self, session: ReaderSession) -> str:
         """The query, run where the tables are."""
         text = self._text()
         if self.scheme != "duckdb":

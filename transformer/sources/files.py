@@ -24,20 +24,20 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.compile.world import secrets_of
-from transformer.errors import Fault, TransformError
+from transformer.errors import Fault, TransformError, reason_of
 from transformer.landing.formats import FORMATS
-from transformer.landing.small import Small
-from transformer.landing.source_file import FRESH_REJECTS, Given
-from transformer.landing.staged import Cursor, Session, Staged
+from transformer.landing.small import SmallFile
+from transformer.landing.source_file import FRESH_REJECTS, SourceFile
+from transformer.landing.staged import Cursor, ReaderSession, Staged
 from transformer.landing.union import united
 from transformer.landing.whole import fetched, not_whole, packing, unpacked
 from transformer.names import literal
 from transformer.project.paths import is_remote, not_a_file, path_shown
 from transformer.project.schema import Field, Fields
 from transformer.redaction import without_passwords
-from transformer.sources import Request
+from transformer.sources import ReaderRequest
 from transformer.sources._s3 import secret
-from transformer.warehouse.ledger import Part
+from transformer.warehouse.ledger import SourcePart
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ _ENDINGS = {
 }
 
 
-def connect(request: Request) -> FileReader:
+def connect(request: ReaderRequest) -> FileReader:
     """The reader of a table made of files."""
     return FileReader(request)
 
@@ -137,7 +137,7 @@ class _Seen(Struct, frozen=True):
 class FileReader(Struct):
     """The files of one source table."""
 
-    request: Request
+    request: ReaderRequest
     _local: dict[str, Path] = field(default_factory=dict)
     _urls: dict[str, str] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
@@ -145,10 +145,10 @@ class FileReader(Struct):
     _copies: list[TemporaryDirectory[str]] = field(default_factory=list)
     repeats: bool = False
 
-    def parts(self, session: Session) -> Sequence[Part]:
+    def parts(self, session: ReaderSession) -> Sequence[SourcePart]:
         """Every file, in the order of the paths, then of their names. A pattern that finds
         nothing any more is no mistake where files are only added."""
-        found: dict[str, Part] = {}
+        found: dict[str, SourcePart] = {}
         load = self.request.table.load
         for path in self.request.options["path"]:
             made = self._remote(session, path) if is_remote(path) else self._files(path)
@@ -174,13 +174,13 @@ class FileReader(Struct):
             hint="the path is relative to the project; globs such as `data/*.csv` may stand there",
         )
 
-    def _denied(self, part: Part, error: OSError) -> TransformError:
-        said = (error.strerror or str(error)).lower()
+    def _denied(self, part: SourcePart, error: OSError) -> TransformError:
+        said = reason_of(error)
         return self.request.error(
             f"`{part.name}` cannot be read: {said}", hint="look at its permissions"
         )
 
-    def _files(self, path: str) -> list[Part]:
+    def _files(self, path: str) -> list[SourcePart]:
         places, where = self.request.places, self.request.place
         full = places.resolve(path, where)
         home = next(h for h in (places.root, *places.allowed) if full.is_relative_to(h.resolve()))
@@ -202,7 +202,7 @@ class FileReader(Struct):
                 stat = file.stat()
                 if S_ISREG(stat.st_mode):
                     self._local[shown] = file
-                    made.append(Part(shown, self._version(file, stat)))
+                    made.append(SourcePart(shown, self._version(file, stat)))
         return made
 
     def _version(self, file: Path, stat: os.stat_result) -> str:
@@ -226,7 +226,7 @@ class FileReader(Struct):
         home, before = folders[folder]
         return home / last, before + last
 
-    def _remote(self, session: Session, path: str) -> list[Part]:
+    def _remote(self, session: ReaderSession, path: str) -> list[SourcePart]:
         self._ready(session, path)
         try:
             rows = session.rows(
@@ -240,16 +240,16 @@ class FileReader(Struct):
         for url, size, modified in rows:
             name = without_passwords(url)
             self._urls[name], self._sizes[name] = url, size or 0
-            made.append(Part(name, _identity(size, modified)))
+            made.append(SourcePart(name, _identity(size, modified)))
         return made
 
-    def _ready(self, session: Session, path: str) -> None:
+    def _ready(self, session: ReaderSession, path: str) -> None:
         """What DuckDB needs to read remote files: its extension, and the keys."""
         self.request.extension(session, "httpfs")
         if path.startswith("s3://"):
             session.run(secret(self.request, path))
 
-    def digest(self, part: Part) -> str:
+    def digest(self, part: SourcePart) -> str:
         """The file's digest; none for a remote one, whose identity must do."""
         file = self._local.get(part.name)
         if file is None:
@@ -261,7 +261,7 @@ class FileReader(Struct):
             raise self._denied(part, error) from None
         return made.digest
 
-    def confirm(self, session: Session, parts: Sequence[Part]) -> None:
+    def confirm(self, session: ReaderSession, parts: Sequence[SourcePart]) -> None:
         """Raises LoadError where a file is not what it was when it was digested; a remote one,
         when it was found."""
         for part in parts:
@@ -270,7 +270,7 @@ class FileReader(Struct):
                 raise self._moved(part.name)
         self._confirm_remote(session, {p.name: p.identity for p in parts if p.name in self._urls})
 
-    def _confirm_remote(self, session: Session, known: Mapping[str, str]) -> None:
+    def _confirm_remote(self, session: ReaderSession, known: Mapping[str, str]) -> None:
         for path in self.request.options["path"] if known else ():
             for part in self._remote(session, path) if is_remote(path) else ():
                 if known.get(part.name, part.identity) != part.identity:
@@ -289,7 +289,11 @@ class FileReader(Struct):
             self._copies.pop().cleanup()
 
     def stage(
-        self, session: Session, parts: Sequence[Part], since: Cursor | None, limit: int | None
+        self,
+        session: ReaderSession,
+        parts: Sequence[SourcePart],
+        since: Cursor | None,
+        limit: int | None,
     ) -> Staged:
         """All files as one set of rows; columns are united by name."""
         del since  # a file has no cursor: it is read when it is new
@@ -302,10 +306,12 @@ class FileReader(Struct):
         except TransformError as error:
             raise error.at(self.request.place) from None
 
-    def _one(self, session: Session, number: int, part: Part, limit: int | None) -> Staged | Small:
+    def _one(
+        self, session: ReaderSession, number: int, part: SourcePart, limit: int | None
+    ) -> Staged | SmallFile:
         kind = self.request.options.get("format") or self._format(part.name)
         file = self._local.get(part.name)
-        given = Given(
+        given = SourceFile(
             number=number,
             name=part.name,
             path=str(file) if file else self._urls.get(part.name, part.name),
@@ -314,7 +320,7 @@ class FileReader(Struct):
             limit=limit,
         )
 
-        def read() -> Staged | Small:
+        def read() -> Staged | SmallFile:
             if file and file.stat().st_size == 0:
                 raise self.request.error(
                     f"`{part.name}` is empty", hint="remove it, or export it again"
@@ -322,11 +328,11 @@ class FileReader(Struct):
             return FORMATS[kind](session, self._whole(session, given, kind))
 
         made = self._read(part, kind, read)
-        if isinstance(made, Small):
+        if isinstance(made, SmallFile):
             return replace(made, alone=partial(self._read, part, kind, made.alone))
         return made
 
-    def _read(self, part: Part, kind: str, how: Callable[[], T]) -> T:
+    def _read(self, part: SourcePart, kind: str, how: Callable[[], T]) -> T:
         """What comes of reading a file. Raises LoadError, which names it."""
         try:
             return how()
@@ -340,13 +346,13 @@ class FileReader(Struct):
         except TransformError as error:
             raise error.at(self.request.place) from None
 
-    def _unreadable(self, part: Part, error: Exception) -> TransformError:
+    def _unreadable(self, part: SourcePart, error: Exception) -> TransformError:
         cut = not_whole(part.name, error)
         if cut or not isinstance(error, OSError):
             return cut.at(self.request.place) if cut else self.request.error(str(error))
         return self._denied(part, error)
 
-    def _whole(self, session: Session, given: Given, kind: str) -> Given:
+    def _whole(self, session: ReaderSession, given: SourceFile, kind: str) -> SourceFile:
         """The file as all of it is read: unpacked, and fetched where only that tells its end.
         A mere look reads it as it lies, unless it is one of many small ones."""
         packed = kind not in _OWN_PACKING and bool(packing(given.path, given.options))

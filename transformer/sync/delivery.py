@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from transformer.errors import ActivateError
 from transformer.redaction import Secrets
-from transformer.sync.ledger import Ledger, shown
-from transformer.targets import Batch, Refused, Rejection, Session, Transient
+from transformer.sync.ledger import SyncLedger, shown
+from transformer.targets import BatchRefused, Rejection, TargetBatch, TargetConnection, Transient
 
 FIRST_WAIT = 0.5  # seconds; doubled with every attempt
 LONGEST_WAIT = 30.0  # of our own choice
@@ -29,7 +29,7 @@ MOST_REFUSALS = 1_000  # in a row with nothing landing between: then it is not s
 Result = TypeVar("Result")
 
 
-class World(Struct, frozen=True):
+class SyncClock(Struct, frozen=True):
     """What a sync needs of the world outside: the time, patience, chance, who looks on, and what
     must not be kept of answers."""
 
@@ -48,23 +48,23 @@ class World(Struct, frozen=True):
         self.sleep(longest * (0.5 + self.chance() / 2))
 
 
-WORLD = World()
+WORLD = SyncClock()
 
 
 @dataclass
 class Delivery:
     """The way to one target, and what has been done on it so far."""
 
-    session: Session
-    ledger: Ledger
-    world: World
+    session: TargetConnection
+    ledger: SyncLedger
+    world: SyncClock
     sent: int = 0
     rejected: int = 0
     refusals: int = 0
     # What the target said of the first row that it refused.
     answer: str = ""
 
-    def deliver(self, batch: Batch) -> None:
+    def deliver(self, batch: TargetBatch) -> None:
         """Bring every row of the batch to an end: landed or refused; else ActivateError."""
         waiting = deque([batch])
         while waiting:
@@ -72,13 +72,13 @@ class Delivery:
             self.ledger.begin(each)
             try:
                 self._try(each)
-            except Refused as refused:
+            except BatchRefused as refused:
                 waiting.extendleft(reversed(self._after_refusal(each, refused)))
             except ActivateError as error:
                 self.ledger.failed(each, self.world.secrets.hidden(error.what))
                 raise
 
-    def _try(self, batch: Batch) -> None:
+    def _try(self, batch: TargetBatch) -> None:
         tried = 0
         while True:
             try:
@@ -95,7 +95,7 @@ class Delivery:
                 self._answered(batch, len(batch), rejections)
                 return
 
-    def _answered(self, batch: Batch, done: int, given: Sequence[Rejection]) -> None:
+    def _answered(self, batch: TargetBatch, done: int, given: Sequence[Rejection]) -> None:
         rejections = [_clean(each, self.world.secrets) for each in given]
         self.ledger.answered(batch, done, rejections)
         if done > len(rejections):
@@ -105,7 +105,7 @@ class Delivery:
         self.sent += done - len(rejections)
         self.rejected += len(rejections)
 
-    def _after_refusal(self, batch: Batch, refused: Refused) -> tuple[Batch, ...]:
+    def _after_refusal(self, batch: TargetBatch, refused: BatchRefused) -> tuple[TargetBatch, ...]:
         self.refusals += 1
         if len(batch) == 1:
             self._answered(batch, 1, [Rejection(0, refused.reason, refused.answer)])
@@ -127,7 +127,7 @@ def _clean(rejection: Rejection, secrets: Secrets) -> Rejection:
     return replace(rejection, reason=reason, answer=answer)
 
 
-def patiently(step: Callable[[], Result], attempts: int, world: World) -> Result:
+def patiently(step: Callable[[], Result], attempts: int, world: SyncClock) -> Result:
     """The step's result; it is repeated while its trouble may pass."""
     for tried in range(1, attempts):
         try:

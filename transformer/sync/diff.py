@@ -22,7 +22,7 @@ from transformer.names import literal
 from transformer.sync.mapping import (
     BETWEEN,
     Form,
-    Sending,
+    SentField,
     difference_of,
     document,
     exact,
@@ -35,12 +35,12 @@ from transformer.sync.mapping import (
 TO_SEND = "('added', 'changed', 'removed')"
 
 
-class Difference(Struct, frozen=True):
+class SyncDiff(Struct, frozen=True):
     """The statements of one activation. `ledger` is the alias of the attached sync ledger."""
 
     activation: str
     mode: str
-    fields: tuple[Sending, ...]
+    fields: tuple[SentField, ...]
     ledger: str
 
     def model(self, select: str) -> str:
@@ -202,9 +202,9 @@ def _refused(retry: bool) -> str:
     return "false" if retry else "coalesce(status = 'rejected' and try_hash = hash, false)"
 
 
-def _written(fields: Sequence[Sending], forms: Mapping[str, Form]) -> str:
+def _written(fields: Sequence[SentField], forms: Mapping[str, Form]) -> str:
     return ", ".join(f"{f.written(forms.get(f.name, 'typed'))} as {f.slot}" for f in fields)
 
 
-def _slots(fields: Sequence[Sending], prefix: str = "") -> str:
+def _slots(fields: Sequence[SentField], prefix: str = "") -> str:
     return ", ".join(f"{prefix}{each.slot}" for each in fields)

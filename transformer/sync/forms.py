@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from transformer.dialects.types import Type
+from transformer.dialects.types import SqlType
 from transformer.names import literal
 from transformer.sync.types import FLOATS, JSON, MOMENTS, PLAIN, ZONED
 
-Form = Callable[[Type, str], str]
+Form = Callable[[SqlType, str], str]
 
 # Always six digits: the text of a value must not depend on the value beside it.
 _ISO = "%Y-%m-%dT%H:%M:%S.%f"
@@ -24,7 +24,7 @@ _NUMBER = "'[0-9.]{16}|[0-9][eE]'"  # of more digits than DuckDB's JSON keeps
 _AT_HOME = {**dict.fromkeys(PLAIN), "DATE": None, "UUID": None, "TIME": None}
 
 
-def json_text(kind: Type, value: str) -> str:
+def json_text(kind: SqlType, value: str) -> str:
     """The value as a JSON text; NULL for NULL. NaN and the infinities, for which JSON has no word,
     are NULL too."""
     return _json(kind, value, 0)
@@ -45,7 +45,7 @@ def array_text(values: Sequence[str]) -> str:
     return f"('[' || {listed} || ']')"
 
 
-def csv_text(kind: Type, value: str) -> str:
+def csv_text(kind: SqlType, value: str) -> str:
     """The value as CSV has it: times in ISO 8601, bytes in base64, what holds others as JSON."""
     if kind.kind != "scalar" or kind.text in JSON:
         return json_text(kind, value)
@@ -57,7 +57,7 @@ def csv_text(kind: Type, value: str) -> str:
     return _moment(kind, value) if kind.text in MOMENTS else plain_text(kind, value)
 
 
-def postgres_text(kind: Type, value: str) -> str:
+def postgres_text(kind: SqlType, value: str) -> str:
     """The value as Postgres reads it, what holds others as JSON."""
     if kind.kind != "scalar" or kind.text in JSON:
         return json_text(kind, value)
@@ -71,7 +71,7 @@ def postgres_text(kind: Type, value: str) -> str:
     return text
 
 
-def postgres_array(kind: Type, value: str, depth: int = 0) -> str:
+def postgres_array(kind: SqlType, value: str, depth: int = 0) -> str:
     """A list as Postgres writes arrays: `{1,NULL,"a b"}`."""
     name = f"e{depth}"
     inner = kind.element
@@ -84,14 +84,14 @@ def postgres_array(kind: Type, value: str, depth: int = 0) -> str:
     return f"('{{' || array_to_string({items}, ',') || '}}')"
 
 
-def plain_text(kind: Type, value: str) -> str:
+def plain_text(kind: SqlType, value: str) -> str:
     """The value as DuckDB writes it, with a zero before the point of a decimal."""
     if kind.decimal and kind.decimal[0] == kind.decimal[1]:
         return f"regexp_replace({value}::varchar, '^(-?)\\.', '\\10.')"
     return value if kind.text == "VARCHAR" else f"{value}::varchar"
 
 
-def is_wide(kind: Type) -> bool:
+def is_wide(kind: SqlType) -> bool:
     """Whether a decimal may have more digits than a DOUBLE keeps."""
     return kind.decimal is not None and kind.decimal[0] > _SHORT
 
@@ -101,7 +101,7 @@ def is_long(value: str) -> str:
     return f"regexp_matches({value}::varchar, {_NUMBER})"
 
 
-def _moment(kind: Type, value: str) -> str:
+def _moment(kind: SqlType, value: str) -> str:
     """A timestamp in ISO 8601, and as DuckDB writes it before our era."""
     zone = "Z" if kind.text == ZONED else ""
     form = _NANO if kind.text == "TIMESTAMP_NS" else _ISO
@@ -110,7 +110,7 @@ def _moment(kind: Type, value: str) -> str:
     return f"case when contains({text}, '(BC)') then {text} else {iso} end"
 
 
-def _json(kind: Type, value: str, depth: int) -> str:
+def _json(kind: SqlType, value: str, depth: int) -> str:
     if kind.kind == "scalar":
         return _scalar(kind, value)
     if all(leaf.text in _AT_HOME for leaf in kind.leaves()):
@@ -118,7 +118,7 @@ def _json(kind: Type, value: str, depth: int) -> str:
     return _NESTED[kind.kind](kind, value, depth)
 
 
-def _scalar(kind: Type, value: str) -> str:
+def _scalar(kind: SqlType, value: str) -> str:
     if kind.text in JSON:
         # A line break is none of a string's in JSON; a file has one document on each line.
         raw = f"translate({value}::varchar, chr(10) || chr(13), '  ')"
@@ -134,14 +134,14 @@ def _scalar(kind: Type, value: str) -> str:
     return f"to_json({value})::varchar"
 
 
-def _list(kind: Type, value: str, depth: int) -> str:
+def _list(kind: SqlType, value: str, depth: int) -> str:
     name = f"e{depth}"
     item = f"coalesce({_inner(kind.element, name, depth + 1)}, 'null')"
     items = f"list_transform({_as_list(kind, value)}, lambda {name}: {item})"
     return f"('[' || array_to_string({items}, ',') || ']')"
 
 
-def _struct(kind: Type, value: str, depth: int) -> str:
+def _struct(kind: SqlType, value: str, depth: int) -> str:
     pairs = [
         (name, _inner(part, f"struct_extract({value}, {literal(name)})", depth + 1))
         for name, part in kind.parts
@@ -149,7 +149,7 @@ def _struct(kind: Type, value: str, depth: int) -> str:
     return f"case when {value} is not null then {object_text(pairs)} end"
 
 
-def _map(kind: Type, value: str, depth: int) -> str:
+def _map(kind: SqlType, value: str, depth: int) -> str:
     name = f"e{depth}"
     key = f"to_json({plain_text(kind.parts[0][1], f'{name}.key')})::varchar"
     held = f"coalesce({_inner(kind.parts[1][1], f'{name}.value', depth + 1)}, 'null')"
@@ -157,7 +157,7 @@ def _map(kind: Type, value: str, depth: int) -> str:
     return f"('{{' || array_to_string({items}, ',') || '}}')"
 
 
-def _union(kind: Type, value: str, depth: int) -> str:
+def _union(kind: SqlType, value: str, depth: int) -> str:
     cases = " ".join(
         f"when {literal(name)} then "
         + object_text([(name, _inner(part, f"union_extract({value}, {literal(name)})", depth + 1))])
@@ -166,14 +166,14 @@ def _union(kind: Type, value: str, depth: int) -> str:
     return f"case union_tag({value})::varchar {cases} end"
 
 
-def _inner(kind: Type, value: str, depth: int) -> str:
+def _inner(kind: SqlType, value: str, depth: int) -> str:
     """A value inside another: its times and bytes are as DuckDB's JSON has them."""
     if kind.text in MOMENTS or kind.text == "BLOB":
         return f"to_json({value})::varchar"
     return _json(kind, value, depth)
 
 
-def _as_list(kind: Type, value: str) -> str:
+def _as_list(kind: SqlType, value: str) -> str:
     """The value as a list, where it is an array of a fixed length."""
     return value if kind.text.endswith("[]") else f"{value}::{kind.element.text}[]"
 

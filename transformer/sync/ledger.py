@@ -34,7 +34,7 @@ from transformer.engines._files import STORAGE, fresh, stands, with_log, without
 from transformer.errors import WarehouseError
 from transformer.names import literal
 from transformer.permissions import narrow
-from transformer.targets import Batch, Rejection
+from transformer.targets import Rejection, TargetBatch
 
 ALIAS = "transform_sync"
 _LOST = "bring the file back; without it and its log, everything is sent again"
@@ -123,7 +123,7 @@ def _attach(con: duckdb.DuckDBPyConnection, path: Path, options: str, alias: str
 
 
 @dataclass(frozen=True)
-class Ledger:
+class SyncLedger:
     """One activation's part of the ledger. Every method is one short transaction."""
 
     con: duckdb.DuckDBPyConnection
@@ -231,7 +231,7 @@ class Ledger:
             [self.now()],
         )
 
-    def begin(self, batch: Batch) -> None:
+    def begin(self, batch: TargetBatch) -> None:
         """Note that the batch goes out now: from here on its outcome is unknown."""
         with self._transaction():
             self.con.execute(
@@ -240,7 +240,7 @@ class Ledger:
                 [self.now(), batch.id],
             )
 
-    def whole(self, batch: Batch) -> None:
+    def whole(self, batch: TargetBatch) -> None:
         """Note a batch that repeats what was sent before and has no row of its own."""
         self.con.execute(
             f"insert into {self.alias}.batches by name select ? as activation, ? as id, "
@@ -248,7 +248,7 @@ class Ledger:
             [self.activation, batch.id, self.now()],
         )
 
-    def answered(self, batch: Batch, done: int, rejections: Sequence[Rejection]) -> None:
+    def answered(self, batch: TargetBatch, done: int, rejections: Sequence[Rejection]) -> None:
         """Note that the first `done` rows of the batch are answered, and which were refused."""
         ended = done >= len(batch)
         with self._transaction():
@@ -260,7 +260,7 @@ class Ledger:
                 [batch.first + done, self.now(), ended, batch.id],
             )
 
-    def _note_rejections(self, batch: Batch, rejections: Sequence[Rejection]) -> None:
+    def _note_rejections(self, batch: TargetBatch, rejections: Sequence[Rejection]) -> None:
         self.con.register("sync_refused", _table(batch, rejections))
         refused = (
             "(select key, doc, f.reason, f.answer, f.again from sync_out as o "
@@ -292,7 +292,7 @@ class Ledger:
         )
         self.con.unregister("sync_refused")
 
-    def split(self, batch: Batch) -> tuple[Batch, Batch]:
+    def split(self, batch: TargetBatch) -> tuple[TargetBatch, TargetBatch]:
         """Two halves with ids of their own, for a batch of which nothing landed."""
         half = len(batch) // 2
         halves = (
@@ -320,7 +320,7 @@ class Ledger:
                 )
         return halves
 
-    def failed(self, batch: Batch, reason: str) -> None:
+    def failed(self, batch: TargetBatch, reason: str) -> None:
         """Note why the sync stopped at this batch."""
         self.con.execute(
             f"update {self.alias}.batches set error = ? where {self.mine} and id = ?",
@@ -402,7 +402,7 @@ def shown(reason: str, answer: str | None) -> str:
     return (f"{reason}: {said}" if said and said != reason else reason)[:300]
 
 
-def _table(batch: Batch, rejections: Sequence[Rejection]) -> pa.Table:
+def _table(batch: TargetBatch, rejections: Sequence[Rejection]) -> pa.Table:
     return pa.table(
         {
             "position": pa.array([batch.first + each.row for each in rejections], pa.int64()),

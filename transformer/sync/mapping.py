@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from transformer.dialects.types import Type, read
+from transformer.dialects.types import SqlType, read
 from transformer.errors import ConfigError, did_you_mean
 from transformer.names import literal, quoted
 from transformer.project.values import Activation
@@ -30,7 +30,7 @@ _VALUE = r"""'"(?:\\.|[^"\\])*"|[^,\[\]"]+'"""
 Form = Literal["typed", "json", "csv", "postgres", "array", "none"]
 
 
-class Sending(Struct, frozen=True):
+class SentField(Struct, frozen=True):
     """One field at the target. `slot` is its column in our tables: names may collide."""
 
     name: str
@@ -40,14 +40,14 @@ class Sending(Struct, frozen=True):
     is_key: bool
 
     @property
-    def kind(self) -> Type:
+    def kind(self) -> SqlType:
         """What its slot holds."""
         found = read(self.type)
         carried = types.carried(found)
         if carried is None:
-            return Type("JSON")
+            return SqlType("JSON")
         if found.kind == "scalar" and found.text != "HUGEINT":
-            return Type(carried)
+            return SqlType(carried)
         return types.listed(found)
 
     @property
@@ -143,7 +143,7 @@ class Sending(Struct, frozen=True):
         return literal("/" + self.name.replace("~", "~0").replace("/", "~1"))
 
 
-_TEXTS: dict[Form, Callable[[Type, str], str]] = {
+_TEXTS: dict[Form, Callable[[SqlType, str], str]] = {
     "typed": forms.json_text,
     "json": forms.json_text,
     "csv": forms.csv_text,
@@ -151,7 +151,7 @@ _TEXTS: dict[Form, Callable[[Type, str], str]] = {
 }
 
 
-Fields = tuple[Sending, ...]
+Fields = tuple[SentField, ...]
 
 
 def mapped(activation: Activation, columns: Mapping[str, str]) -> Fields:
@@ -168,22 +168,22 @@ def mapped(activation: Activation, columns: Mapping[str, str]) -> Fields:
     _check_names([name for name, _ in pairs], activation)
     first = {column: name for name, column in reversed(pairs)}
     return tuple(
-        Sending(name, column, columns[column], f"c{n}", column in keys and first[column] == name)
+        SentField(name, column, columns[column], f"c{n}", column in keys and first[column] == name)
         for n, (name, column) in enumerate(pairs)
     )
 
 
-def keys_of(fields: Sequence[Sending]) -> Fields:
+def keys_of(fields: Sequence[SentField]) -> Fields:
     """The fields that identify a row."""
     return tuple(each for each in fields if each.is_key)
 
 
-def document(fields: Sequence[Sending]) -> str:
+def document(fields: Sequence[SentField]) -> str:
     """SQL of the JSON object that holds the fields, as text."""
     return forms.object_text([(each.name, each.json()) for each in fields])
 
 
-def exact(fields: Sequence[Sending]) -> str:
+def exact(fields: Sequence[SentField]) -> str:
     """SQL of a JSON object of what the document does not hold digit for digit, or NULL."""
     pairs = [(each.name, text) for each in fields if (text := each.exactly())]
     if not pairs:
@@ -192,13 +192,13 @@ def exact(fields: Sequence[Sending]) -> str:
     return f"case when {any_} then {forms.object_text(pairs)} end"
 
 
-def difference_of(fields: Sequence[Sending]) -> str:
+def difference_of(fields: Sequence[SentField]) -> str:
     """SQL of a text that tells rows apart whose documents are the same; empty for most."""
     marks = [(f"{each.slot}:", text) for each in fields if (text := each.marked())]
     return " || ".join(f"coalesce({literal(n)} || {text}, '')" for n, text in marks) or "''"
 
 
-def key_text(fields: Sequence[Sending]) -> str:
+def key_text(fields: Sequence[SentField]) -> str:
     """SQL of the key's canonical text: a JSON array of its values, by the columns' names.
 
     So neither the order in which columns are written nor what they are called at the target
@@ -207,14 +207,14 @@ def key_text(fields: Sequence[Sending]) -> str:
     return forms.array_text([_key_value(each) for each in _in_key_text(fields)])
 
 
-def _key_value(field: Sending) -> str:
+def _key_value(field: SentField) -> str:
     if field.kind.text in types.FLOATS:
         said = f"case when isfinite({field.slot}) then {field.json()}"
         return f"{said} else to_json({field.slot}::varchar)::varchar end"
     return field.json()
 
 
-def key_places(fields: Sequence[Sending]) -> dict[str, int]:
+def key_places(fields: Sequence[SentField]) -> dict[str, int]:
     """Slot of each key field -> its place in the key's text."""
     return {each.slot: place for place, each in enumerate(_in_key_text(fields))}
 
@@ -224,7 +224,7 @@ def value_of_key(key: str, place: int) -> str:
     return f"list_extract(regexp_extract_all({key}, {_VALUE}), {place + 1})"
 
 
-def key_document(fields: Sequence[Sending], key: str) -> str:
+def key_document(fields: Sequence[SentField], key: str) -> str:
     """SQL of the JSON object that holds the key fields, out of a key's text."""
     places = key_places(fields)
     nested = any(each.kind.kind != "scalar" for each in keys_of(fields))
@@ -241,7 +241,7 @@ def key_document(fields: Sequence[Sending], key: str) -> str:
     )
 
 
-def _in_key_text(fields: Sequence[Sending]) -> Fields:
+def _in_key_text(fields: Sequence[SentField]) -> Fields:
     return tuple(sorted(keys_of(fields), key=lambda each: each.column.lower()))
 
 

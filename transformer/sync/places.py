@@ -9,20 +9,20 @@ import duckdb
 from msgspec import Struct
 
 
-class Known(Struct, frozen=True):
+class KnownPlace(Struct, frozen=True):
     """What the ledger knows of a place: its mark, and whether it holds any row."""
 
     mark: str
     holds: bool
 
 
-def places_of(ledger: Path) -> dict[str, Known]:
+def places_of(ledger: Path) -> dict[str, KnownPlace]:
     """What is known of each activation's place; nothing while another process syncs."""
     there = "from rows r where r.activation = p.activation and hash is not null"
     try:
         with duckdb.connect(str(ledger), read_only=True) as con:
             found = con.execute(f"select activation, place, exists ({there}) from places p")
-            return {name: Known(*known) for name, *known in found.fetchall()}
+            return {name: KnownPlace(*known) for name, *known in found.fetchall()}
     except duckdb.Error:
         return {}
 

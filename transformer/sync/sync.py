@@ -22,17 +22,24 @@ from transformer.errors import ActivateError
 from transformer.names import literal, quoted
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.delivery import WORLD, Delivery, World, patiently
-from transformer.sync.diff import Difference
-from transformer.sync.ledger import Ledger, attached, copied
-from transformer.sync.mapping import Fields, Form, Sending, keys_of, mapped
-from transformer.targets import Batch, Session, Shape, To, find, with_defaults
+from transformer.sync.delivery import WORLD, Delivery, SyncClock, patiently
+from transformer.sync.diff import SyncDiff
+from transformer.sync.ledger import SyncLedger, attached, copied
+from transformer.sync.mapping import Fields, Form, SentField, keys_of, mapped
+from transformer.targets import (
+    BatchShape,
+    TargetBatch,
+    TargetConnection,
+    TargetRequest,
+    find,
+    with_defaults,
+)
 
 SAMPLES = 5
 WHOLE = 2**62  # rows of a batch that is never cut
 
 
-class Job(Struct, frozen=True):
+class SyncJob(Struct, frozen=True):
     """What to send: the activation, SQL that selects its model's rows, where the ledger is, and
     the warehouse whose readers may read that too."""
 
@@ -43,7 +50,7 @@ class Job(Struct, frozen=True):
     warehouse: Path | None = None
 
 
-class Sent(Struct, frozen=True):
+class SyncResult(Struct, frozen=True):
     """How a sync went, in rows.
 
     `added`, `changed` and `removed` are rows that the target took; one that mode `append` found
@@ -65,7 +72,7 @@ class Sent(Struct, frozen=True):
     answer: str = ""
 
 
-class Preview(Struct, frozen=True):
+class SyncPreview(Struct, frozen=True):
     """What a sync would send, in rows, and up to five of each class.
 
     A sample has `key`, `before` (as sent last, or None) and `after` (as it would be sent, or None).
@@ -82,18 +89,18 @@ class Preview(Struct, frozen=True):
 
 
 def sync(
-    job: Job,
+    job: SyncJob,
     con: duckdb.DuckDBPyConnection,
-    world: World = WORLD,
+    world: SyncClock = WORLD,
     retry: bool = False,
-) -> Sent:
+) -> SyncResult:
     """Send what differs; with `retry`, rows that the target refused before are tried again.
 
     ActivateError says how much was sent and how much is left; the next sync goes on from there.
     The model is read by a cursor of its own: what `con` has not committed is not seen.
     """
     with _cursor(con) as own, attached(own, job.ledger, job.warehouse) as alias:
-        ledger = Ledger(own, alias, job.activation.name, world.clock)
+        ledger = SyncLedger(own, alias, job.activation.name, world.clock)
         ledger.settle()
         fields = _read_model(job, own)
         with closing(_connected(job, _shape(job, own, fields), world)) as session:
@@ -109,10 +116,10 @@ def sync(
             return _Sync(own, difference, ledger, job, lost, forms).run(session, world)
 
 
-def preview(job: Job, con: duckdb.DuckDBPyConnection, retry: bool = False) -> Preview:
+def preview(job: SyncJob, con: duckdb.DuckDBPyConnection, retry: bool = False) -> SyncPreview:
     """What `sync` would send. The target is not asked, and nothing is written anywhere."""
     with _cursor(con) as own, copied(own, job.ledger, job.activation.name) as alias:
-        ledger = Ledger(own, alias, job.activation.name, WORLD.clock)
+        ledger = SyncLedger(own, alias, job.activation.name, WORLD.clock)
         ledger.settle()
         difference = _difference(job, _read_model(job, own), alias)
         _compare(own, difference, retry, whole=False)
@@ -122,7 +129,7 @@ def preview(job: Job, con: duckdb.DuckDBPyConnection, retry: bool = False) -> Pr
         except ActivateError as error:
             refused = error.what
         counts = _counts(own)
-        return Preview(
+        return SyncPreview(
             **{name: counts.get(name, 0) for name in ("added", "changed", "removed", "unchanged")},
             quarantined=counts.get("withheld", 0) + _faults(own),
             refused=refused,
@@ -130,10 +137,10 @@ def preview(job: Job, con: duckdb.DuckDBPyConnection, retry: bool = False) -> Pr
         )
 
 
-def reset(job: Job, con: duckdb.DuckDBPyConnection, world: World = WORLD) -> None:
+def reset(job: SyncJob, con: duckdb.DuckDBPyConnection, world: SyncClock = WORLD) -> None:
     """Forget what was sent for the activation: the next sync sends everything."""
     with _cursor(con) as own, attached(own, job.ledger, job.warehouse) as alias:
-        Ledger(own, alias, job.activation.name, world.clock).forget()
+        SyncLedger(own, alias, job.activation.name, world.clock).forget()
 
 
 def quarantined(con: duckdb.DuckDBPyConnection, ledger: Path) -> pa.Table:
@@ -149,14 +156,14 @@ class _Sync(Struct, frozen=True):
     """A compared model, ready to be sent."""
 
     con: duckdb.DuckDBPyConnection
-    difference: Difference
-    ledger: Ledger
-    job: Job
+    difference: SyncDiff
+    ledger: SyncLedger
+    job: SyncJob
     lost: bool
     # How the target wants each field, where that is not as a typed value.
     forms: Mapping[str, Form] = field(default_factory=dict)
 
-    def run(self, session: Session, world: World) -> Sent:
+    def run(self, session: TargetConnection, world: SyncClock) -> SyncResult:
         self.ledger.write_plan()
         if not session.whole:
             self.ledger.goes_to(session.place)
@@ -174,7 +181,7 @@ class _Sync(Struct, frozen=True):
             self.ledger.settle()
         return self._summed(session, delivery, total)
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[TargetBatch]:
         listed = self.con.execute(
             "select batch, min(position) from sync_out group by batch, again "
             "order by not again, batch"
@@ -183,16 +190,16 @@ class _Sync(Struct, frozen=True):
             forms = self.forms
             rows, documents = self._rows(self.difference.batch(False, forms), name)
             removed, keys = self._rows(self.difference.batch(True, forms), name, only_keys=True)
-            yield Batch(name, rows, documents, removed, keys, first)
+            yield TargetBatch(name, rows, documents, removed, keys, first)
 
-    def _whole(self, session: Session, world: World) -> Iterator[Batch]:
+    def _whole(self, session: TargetConnection, world: SyncClock) -> Iterator[TargetBatch]:
         found = self.con.execute("select min(batch) from sync_out").fetchone()
         name = found[0] if found else None
         if name is None and not self.lost:
             return
         rows, documents = self._rows(self.difference.state(self.forms))
         none = rows.select([each.name for each in keys_of(self.difference.fields)])[:0]
-        batch = Batch(name or f"{_run_id(world)}0", rows, documents, none)
+        batch = TargetBatch(name or f"{_run_id(world)}0", rows, documents, none)
         if name is None:
             self.ledger.whole(batch)
         yield batch
@@ -223,7 +230,7 @@ class _Sync(Struct, frozen=True):
                 )
         return ActivateError(f"a value cannot be sent: {str(error).splitlines()[0]}")
 
-    def _summed(self, session: Session, delivery: Delivery, total: int) -> Sent:
+    def _summed(self, session: TargetConnection, delivery: Delivery, total: int) -> SyncResult:
         counts = _counts(self.con)
         refused = f"{self.ledger.mine} and status in ('rejected', 'retry')"
         taken = dict(
@@ -233,7 +240,7 @@ class _Sync(Struct, frozen=True):
             ).fetchall()
         )
         already = int(getattr(session, "already", 0))
-        return Sent(
+        return SyncResult(
             session.label,
             added=taken.get("added", 0) - already,
             changed=taken.get("changed", 0),
@@ -258,7 +265,7 @@ def _cursor(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnectio
         yield own
 
 
-def _read_model(job: Job, con: duckdb.DuckDBPyConnection) -> Fields:
+def _read_model(job: SyncJob, con: duckdb.DuckDBPyConnection) -> Fields:
     """The fields to send; `sync_model` holds their rows."""
     try:
         columns = {row[0]: row[1] for row in con.execute(f"describe {job.select}").fetchall()}
@@ -273,7 +280,9 @@ def _read_model(job: Job, con: duckdb.DuckDBPyConnection) -> Fields:
     return fields
 
 
-def _check_removals(con: duckdb.DuckDBPyConnection, activation: Activation, ledger: Ledger) -> None:
+def _check_removals(
+    con: duckdb.DuckDBPyConnection, activation: Activation, ledger: SyncLedger
+) -> None:
     """Raises ActivateError where more would be taken away than the activation allows: a model that
     lost its rows is a mistake more often than it is meant."""
     removed, held = _counts(con).get("removed", 0), ledger.holds()
@@ -287,23 +296,25 @@ def _check_removals(con: duckdb.DuckDBPyConnection, activation: Activation, ledg
     )
 
 
-def _difference(job: Job, fields: Fields, alias: str) -> Difference:
-    return Difference(job.activation.name, job.activation.mode, fields, alias)
+def _difference(job: SyncJob, fields: Fields, alias: str) -> SyncDiff:
+    return SyncDiff(job.activation.name, job.activation.mode, fields, alias)
 
 
 def _compare(
-    con: duckdb.DuckDBPyConnection, difference: Difference, retry: bool, whole: bool
+    con: duckdb.DuckDBPyConnection, difference: SyncDiff, retry: bool, whole: bool
 ) -> None:
     con.execute(difference.plan(retry))
     con.execute(difference.again(whole))
     con.execute(difference.mark_again())
 
 
-def _shape(job: Job, con: duckdb.DuckDBPyConnection, fields: Fields) -> Shape:
+def _shape(job: SyncJob, con: duckdb.DuckDBPyConnection, fields: Fields) -> BatchShape:
     slots = ", ".join(f"{each.written('typed')} as {each.slot}" for each in fields)
     empty = con.execute(f"select {slots} from sync_model limit 0").to_arrow_table()
     keys = tuple(each.name for each in keys_of(fields))
-    return Shape(job.activation.name, job.activation.mode, keys, _named(empty, fields, {}).schema)
+    return BatchShape(
+        job.activation.name, job.activation.mode, keys, _named(empty, fields, {}).schema
+    )
 
 
 def _named(table: pa.Table, fields: Fields, forms: Mapping[str, Form]) -> pa.Table:
@@ -323,16 +334,18 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return pa.timestamp("us", "UTC") if pa.types.is_timestamp(kind) and kind.tz else kind
 
 
-def _mark(field: Sending) -> dict[str, str] | None:
+def _mark(field: SentField) -> dict[str, str] | None:
     if field.holds_json:
         return {"holds": "json"}
     return {"holds": "hugeint"} if field.kind.text == "HUGEINT" else None
 
 
-def _connected(job: Job, shape: Shape, world: World) -> Session:
+def _connected(job: SyncJob, shape: BatchShape, world: SyncClock) -> TargetConnection:
     activation = job.activation
     kind = find(activation.kind, activation.where)
-    to = To(activation.options, shape, job.places, activation.where, world.clock, world.secrets)
+    to = TargetRequest(
+        activation.options, shape, job.places, activation.where, world.clock, world.secrets
+    )
     attempts = with_defaults(kind.FIELDS, activation.options).get("attempts") or 1
     try:
         return patiently(lambda: kind.connect(to), int(attempts), world)
@@ -340,11 +353,11 @@ def _connected(job: Job, shape: Shape, world: World) -> Session:
         raise error.at(activation.where) from None
 
 
-def _size(job: Job, session: Session) -> int:
+def _size(job: SyncJob, session: TargetConnection) -> int:
     return WHOLE if session.whole else max(job.activation.batch_size, 1)
 
 
-def _run_id(world: World) -> str:
+def _run_id(world: SyncClock) -> str:
     return f"{world.clock():%Y%m%dT%H%M%S}-{secrets.token_hex(6)}-"
 
 

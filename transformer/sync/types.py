@@ -5,7 +5,7 @@ No value depends on this for its content; it says which SQL writes it, and which
 
 from __future__ import annotations
 
-from transformer.dialects.types import Type, composed, read
+from transformer.dialects.types import SqlType, composed, read
 
 # These are what they are everywhere: no target writes them in another way than DuckDB does.
 WHOLE = frozenset(
@@ -25,7 +25,7 @@ _CARRIED_AS = {
 }
 
 
-def carried(kind: Type) -> str | None:
+def carried(kind: SqlType) -> str | None:
     """The type that carries every value of this one in Arrow; None where none does, and the value
     goes as JSON."""
     if kind.kind == "scalar":
@@ -40,18 +40,18 @@ def carried(kind: Type) -> str | None:
     return composed(kind, [str(part) for part in parts])
 
 
-def listed(kind: Type) -> Type:
+def listed(kind: SqlType) -> SqlType:
     """The same with lists in place of arrays of a fixed length, of which DuckDB can do less."""
     return read(_listed(kind))
 
 
-def _listed(kind: Type) -> str:
+def _listed(kind: SqlType) -> str:
     if kind.kind == "scalar":
         return kind.text
     return composed(kind, [_listed(part) for _, part in kind.parts])
 
 
-def texts(kind: Type) -> str:
+def texts(kind: SqlType) -> str:
     """The same with text in place of every value: all of DuckDB's types can be cast to it and back
     without a loss."""
     if kind.kind == "scalar":

@@ -48,7 +48,7 @@ ATTEMPTS = Field(
 )
 
 
-class Shape(Struct, frozen=True):
+class BatchShape(Struct, frozen=True):
     """What every batch of a sync looks like: the fields, which of them are the key, the mode."""
 
     activation: str
@@ -63,18 +63,18 @@ class Shape(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class To:
+class TargetRequest:
     """All that a target needs to know to be connected. `options` may hold secrets."""
 
     options: Options = field(repr=False)
-    shape: Shape
+    shape: BatchShape
     places: Places
     where: Where
     clock: Callable[[], datetime]
     secrets: Secrets = field(default_factory=Secrets)
 
 
-class Batch(Struct, frozen=True):
+class TargetBatch(Struct, frozen=True):
     """Rows to put and rows to take away.
 
     `id` is the same whenever the same rows are sent again. `rows` has the shape's schema,
@@ -93,16 +93,16 @@ class Batch(Struct, frozen=True):
     def __len__(self) -> int:
         return int(self.rows.num_rows + self.removed.num_rows)
 
-    def after(self, done: int) -> Batch:
+    def after(self, done: int) -> TargetBatch:
         """The batch without its first `done` rows; removed rows count before the others."""
         return replace(self.part(self.id, done, len(self)), first=self.first + done)
 
-    def part(self, name: str, start: int, stop: int) -> Batch:
+    def part(self, name: str, start: int, stop: int) -> TargetBatch:
         """The rows from `start` to before `stop`, as a batch of its own."""
         edge = self.removed.num_rows
         gone = slice(min(start, edge), min(stop, edge))
         kept = slice(max(start - edge, 0), max(stop - edge, 0))
-        return Batch(
+        return TargetBatch(
             name,
             self.rows[kept],
             self.documents[kept],
@@ -132,7 +132,7 @@ class Rejection(Struct, frozen=True):
     again: bool = False
 
 
-class Refused(Exception):  # noqa: N818 - an answer to the caller, never shown as an error
+class BatchRefused(Exception):  # noqa: N818 - an answer to the caller, never shown as an error
     """Nothing of the batch landed, because at least one of its rows is bad."""
 
     def __init__(self, reason: str, answer: str = "") -> None:
@@ -161,7 +161,7 @@ class Transient(Exception):  # noqa: N818 - an answer to the caller, never shown
         self.rejections = tuple(rejections)
 
 
-class Session(Protocol):
+class TargetConnection(Protocol):
     """An open way to one target.
 
     `label` names the place without any secret. `place` tells it from every other place, and
@@ -182,19 +182,19 @@ class Session(Protocol):
     def intact(self) -> bool:
         """Whether the place still holds what was sent there, as far as can be seen."""
 
-    def send(self, batch: Batch) -> Sequence[Rejection]:
+    def send(self, batch: TargetBatch) -> Sequence[Rejection]:
         """The rows not taken; see the module's docstring for the other ways to end."""
 
     def close(self) -> None:
         """Let go of the connection."""
 
 
-class Kind(Protocol):
+class TargetKind(Protocol):
     """What a target module holds."""
 
     FIELDS: Fields
 
-    def connect(self, to: To) -> Session:
+    def connect(self, to: TargetRequest) -> TargetConnection:
         """A session; ActivateError or ConfigError when there cannot be one."""
 
 
@@ -203,16 +203,16 @@ def kinds() -> tuple[str, ...]:
     return plugins.kinds(__name__)
 
 
-def find(kind: str, where: Where | None = None) -> Kind:
+def find(kind: str, where: Where | None = None) -> TargetKind:
     """The module of a kind; ConfigError with the nearest known kind when there is none."""
     if kind in kinds():
-        return cast("Kind", plugins.find(__name__, kind))
+        return cast("TargetKind", plugins.find(__name__, kind))
     raise ConfigError(f"unknown kind of target `{kind}`", where, hint=did_you_mean(kind, kinds()))
 
 
 def vocabulary() -> Mapping[str, Fields]:
     """What each kind understands under `to:`."""
-    return plugins.Understood(__name__)
+    return plugins.KindFields(__name__)
 
 
 def with_defaults(fields: Fields, options: Options) -> Mapping[str, Any]:

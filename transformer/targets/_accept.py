@@ -43,7 +43,7 @@ MISSING: Any = object()
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """Status, headers and text; the text only through `hidden`, which takes secrets out."""
 
     status: int
@@ -74,7 +74,7 @@ class Answer:
             return MISSING
 
 
-class Accept(Struct, frozen=True):
+class AcceptRules(Struct, frozen=True):
     """Rules for answers; an empty one is the default."""
 
     statuses: tuple[int, ...] = ()
@@ -86,7 +86,7 @@ class Accept(Struct, frozen=True):
         """Whether the status means success."""
         return status in self.statuses if self.statuses else 200 <= status < 300
 
-    def strange(self, answer: Answer) -> str:
+    def strange(self, answer: HttpAnswer) -> str:
         """Why it is not the receiver that answers, or not in the way it should; else nothing."""
         if self.types:
             given = answer.content_type
@@ -102,7 +102,7 @@ class Accept(Struct, frozen=True):
             return "it is broken JSON"
         return ""
 
-    def refusal(self, answer: Answer) -> str:
+    def refusal(self, answer: HttpAnswer) -> str:
         """What the answer says against the request, or lacks; else nothing."""
         value = answer.value()
         if not self.steps:
@@ -118,7 +118,7 @@ class Accept(Struct, frozen=True):
 _MARK = b"\xef\xbb\xbf"
 
 
-def accept_of(options: Mapping[str, Any] | None) -> Accept:
+def accept_of(options: Mapping[str, Any] | None) -> AcceptRules:
     """The rules. Raises ValueError with what is wrong with them."""
     given = options or {}
     path = str(given.get("json_path") or "")
@@ -126,7 +126,7 @@ def accept_of(options: Mapping[str, Any] | None) -> Accept:
     if equals is not MISSING and not path:
         raise ValueError("`equals` needs `json_path`")
     types = tuple(str(each).strip().lower() for each in given.get("content_type") or ())
-    return Accept(
+    return AcceptRules(
         tuple(_status(str(each)) for each in given.get("status") or ()),
         types,
         _steps(path) if path else (),

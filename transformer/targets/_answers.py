@@ -9,7 +9,7 @@ from typing import Any
 
 from transformer.errors import ActivateError
 from transformer.targets import Rejection
-from transformer.targets._accept import Answer, number_of, plain, says_no
+from transformer.targets._accept import HttpAnswer, number_of, plain, says_no
 
 UNCLEAR = "the target answered {status} and does not say which rows it took"
 
@@ -19,7 +19,7 @@ def is_passing(status: int) -> bool:
     return status in (408, 425, 429) or (status >= 500 and status not in (501, 505))
 
 
-def wait_of(answer: Answer, now: datetime) -> float | None:
+def wait_of(answer: HttpAnswer, now: datetime) -> float | None:
     """Seconds that `Retry-After` asks for, as a number or as a date; None when it does not."""
     asked = answer.headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():
@@ -31,7 +31,7 @@ def wait_of(answer: Answer, now: datetime) -> float | None:
         return None
 
 
-def named_rows(answer: Answer, rows: int, removed: int) -> Sequence[Rejection]:
+def named_rows(answer: HttpAnswer, rows: int, removed: int) -> Sequence[Rejection]:
     """The rows that a 2xx answer does not take, each once; see the notes in `http`."""
     found: dict[int, Rejection] = {}
     for each in _named(answer, (rows, removed)):
@@ -39,7 +39,7 @@ def named_rows(answer: Answer, rows: int, removed: int) -> Sequence[Rejection]:
     return list(found.values())
 
 
-def _named(answer: Answer, sizes: tuple[int, int]) -> Iterator[Rejection]:
+def _named(answer: HttpAnswer, sizes: tuple[int, int]) -> Iterator[Rejection]:
     value, partly = answer.value(), answer.status == 207
     said = {"results": value} if isinstance(value, list) else value
     if not isinstance(said, dict):
@@ -53,7 +53,9 @@ def _named(answer: Answer, sizes: tuple[int, int]) -> Iterator[Rejection]:
         raise ActivateError(UNCLEAR.format(status=207))
 
 
-def _rejected(entries: list[Any], answer: Answer, sizes: tuple[int, int]) -> Iterator[Rejection]:
+def _rejected(
+    entries: list[Any], answer: HttpAnswer, sizes: tuple[int, int]
+) -> Iterator[Rejection]:
     for each in entries:
         row = _row_of(each, sizes) if isinstance(each, dict) else None
         if row is None:
@@ -73,7 +75,7 @@ def _place(held: Any, most: int) -> int | None:
     return held if right else None
 
 
-def _results(entries: list[Any], answer: Answer, sizes: tuple[int, int]) -> Iterator[Rejection]:
+def _results(entries: list[Any], answer: HttpAnswer, sizes: tuple[int, int]) -> Iterator[Rejection]:
     rows, removed = sizes
     if len(entries) not in (rows, rows + removed):
         raise ActivateError(f"the target answered {len(entries)} results for {rows + removed} rows")
@@ -90,7 +92,7 @@ def _results(entries: list[Any], answer: Answer, sizes: tuple[int, int]) -> Iter
             yield Rejection(row, _reason(each, answer), said, is_passing(status or 0))
 
 
-def _is_clear(entry: Any, answer: Answer) -> None:
+def _is_clear(entry: Any, answer: HttpAnswer) -> None:
     """Raises ActivateError where a result of a 207 says neither that the row landed nor that it
     did not."""
     words = entry if isinstance(entry, dict) else {}
@@ -99,7 +101,7 @@ def _is_clear(entry: Any, answer: Answer) -> None:
         raise ActivateError(UNCLEAR.format(status=207))
 
 
-def _reason(entry: Any, answer: Answer) -> str:
+def _reason(entry: Any, answer: HttpAnswer) -> str:
     words = entry if isinstance(entry, dict) else {}
     for name in ("reason", "error", "message"):
         if words.get(name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from transformer.targets import Batch, Rejection
+from transformer.targets import Rejection, TargetBatch
 
 STILL_THERE = "Postgres deleted it without an error, and it is still there: a trigger or a rule?"
 NOT_WRITTEN = "Postgres took it without an error, and did not write it: a trigger or a rule?"
@@ -13,7 +13,7 @@ SAME_KEY = "its key is the same there as the key of another row of the batch"
 
 
 @dataclass
-class PassedOver:
+class SkippedRows:
     """Those rows, by their numbers from 1; and those whose key is that of another row there."""
 
     rows: set[int] = field(default_factory=set)
@@ -30,7 +30,7 @@ class PassedOver:
         self.removed.update(numbers)
         return bool(numbers)
 
-    def rejections(self, batch: Batch) -> Iterator[Rejection]:
+    def rejections(self, batch: TargetBatch) -> Iterator[Rejection]:
         """Why each of them is not in the table, or still is."""
         edge = batch.removed.num_rows - 1
         for number in sorted(self.removed):

@@ -14,7 +14,7 @@ from threading import Event, Thread
 from types import TracebackType
 
 
-class Patience:
+class Deadline:
     """A span of time that may pass between two calls of `beat`; `over` once it has passed."""
 
     def __init__(self, seconds: float) -> None:
@@ -24,7 +24,7 @@ class Patience:
         self._line: socket.socket | None = None
         self._ends = 0.0
 
-    def __enter__(self) -> Patience:
+    def __enter__(self) -> Deadline:
         self.over = False
         self._done = Event()
         self.beat()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformer.names import Name
+from transformer.names import RelationName
 
 
 def connected(driver: Any, url: str, seconds: int) -> Any:
@@ -19,7 +19,7 @@ def connected(driver: Any, url: str, seconds: int) -> Any:
     )
 
 
-def place_of(driver: Any, url: str, table: Name, identity: int) -> str:
+def place_of(driver: Any, url: str, table: RelationName, identity: int) -> str:
     """What tells the table of a server from all others, without a password."""
     parts = driver.conninfo.conninfo_to_dict(url)
     server = [str(parts.get(each, "")) for each in ("host", "port", "dbname")]

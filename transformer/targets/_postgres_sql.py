@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from transformer.names import Name, literal, quoted
-from transformer.targets import Shape
+from transformer.names import RelationName, literal, quoted
+from transformer.targets import BatchShape
 from transformer.targets._postgres_exact import ROWS, columns, counted, number_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ SETTINGS = "; ".join(
 )
 
 
-class Limits(Struct, frozen=True):
+class Timeouts(Struct, frozen=True):
     """Seconds that a statement may wait for a lock, and take in all."""
 
     lock: float
@@ -92,7 +92,7 @@ class Statements(Struct, frozen=True):
     updates: bool
 
     @staticmethod
-    def of(shape: Shape, table: Name, limits: Limits) -> Statements:
+    def of(shape: BatchShape, table: RelationName, limits: Timeouts) -> Statements:
         """The statements that keep `table` in step with rows of this shape."""
         fields, keys = _listed(shape.fields), _listed(shape.key)
         updates = shape.mode != "append"
@@ -131,7 +131,7 @@ class Statements(Struct, frozen=True):
         )
 
 
-def identity(table: Name) -> str:
+def identity(table: RelationName) -> str:
     """The query of what tells the table from one that was made later under its name."""
     return (
         "select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace "
@@ -139,7 +139,7 @@ def identity(table: Name) -> str:
     )
 
 
-def empty(table: Name) -> str:
+def empty(table: RelationName) -> str:
     """The query whether a table that is there has no row, as far as we may see its rows."""
     whole = f"{literal(table.sql())}::regclass"
     return f"select not exists (select from {table.sql()}) and not row_security_active({whole})"
@@ -188,13 +188,13 @@ def _listed(names: tuple[str, ...], prefix: str = "") -> str:
     return ", ".join(prefix + quoted(each) for each in names)
 
 
-def _create(shape: Shape, table: Name) -> str:
+def _create(shape: BatchShape, table: RelationName) -> str:
     columns = ", ".join(f"{quoted(each.name)} {type_of(each)}" for each in shape.schema)
     keys = _listed(shape.key)
     return f"create table if not exists {table.sql()} ({columns}, primary key ({keys}))"
 
 
-def _stage(name: str, columns: str, table: Name, number: str) -> str:
+def _stage(name: str, columns: str, table: RelationName, number: str) -> str:
     """An empty copy of some columns, and a number. It goes with the transaction: behind a pool of
     connections the next one may be somebody else's."""
     return (
@@ -204,7 +204,7 @@ def _stage(name: str, columns: str, table: Name, number: str) -> str:
     )
 
 
-def _conflict(shape: Shape, updates: bool) -> str:
+def _conflict(shape: BatchShape, updates: bool) -> str:
     keys = _listed(shape.key)
     if not updates:
         return f"on conflict ({keys}) do nothing"
@@ -213,5 +213,5 @@ def _conflict(shape: Shape, updates: bool) -> str:
     return f"on conflict ({keys}) do update set {changes}"
 
 
-def _same(shape: Shape, one: str, other: str) -> str:
+def _same(shape: BatchShape, one: str, other: str) -> str:
     return " and ".join(f"{one}.{quoted(key)} = {other}.{quoted(key)}" for key in shape.key)

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from transformer.errors import ConfigError, did_you_mean
 from transformer.redaction import UNCLEAR_LOGIN, unclear_login
-from transformer.targets import To
+from transformer.targets import TargetRequest
 
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110
@@ -20,7 +20,7 @@ OURS = {"content-length", "transfer-encoding", "connection", "upgrade", "te", "t
 READS = {"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"}
 
 
-def check_url(url: str, to: To, driver: Any) -> None:
+def check_url(url: str, to: TargetRequest, driver: Any) -> None:
     """Raises ConfigError where the URL cannot be called."""
     if unclear_login(url):
         raise ConfigError(UNCLEAR_LOGIN[0], to.where, UNCLEAR_LOGIN[1])
@@ -43,7 +43,9 @@ def check_url(url: str, to: To, driver: Any) -> None:
         raise ConfigError(f"`url` is not valid: {said}", to.where) from None
 
 
-def check_request(options: Mapping[str, Any], headers: Mapping[str, str], to: To) -> None:
+def check_request(
+    options: Mapping[str, Any], headers: Mapping[str, str], to: TargetRequest
+) -> None:
     """Raises ConfigError where the method or a header cannot be sent."""
     for key, without in (("method", READS), ("removed_method", READS - {"GET"})):
         method = str(options[key])
@@ -66,7 +68,7 @@ def check_request(options: Mapping[str, Any], headers: Mapping[str, str], to: To
             )
 
 
-def check_removals(options: Mapping[str, Any], to: To) -> None:
+def check_removals(options: Mapping[str, Any], to: TargetRequest) -> None:
     """Raises ConfigError where removed rows have no address."""
     if options["body"] != "single" or to.shape.mode != "mirror":
         return

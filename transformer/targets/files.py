@@ -21,7 +21,7 @@ from transformer.permissions import like
 from transformer.project.paths import Places
 from transformer.project.schema import Field, Fields
 from transformer.project.values import Options
-from transformer.targets import Batch, Rejection, To, with_defaults
+from transformer.targets import Rejection, TargetBatch, TargetRequest, with_defaults
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,11 +40,11 @@ FIELDS: Fields = (
 
 ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".parquet": "parquet"}
 
-Writer = Callable[[IO[bytes], Batch], None]
+Writer = Callable[[IO[bytes], TargetBatch], None]
 
 
 @dataclass(frozen=True)
-class FileSession:
+class FileConnection:
     """A file to be kept; `write` puts a batch into an open file."""
 
     path: Path
@@ -64,7 +64,7 @@ class FileSession:
         """Whether the file is there: one deleted by hand is written again."""
         return self.path.is_file()
 
-    def send(self, batch: Batch) -> Sequence[Rejection]:
+    def send(self, batch: TargetBatch) -> Sequence[Rejection]:
         """Nothing: a file takes every row."""
         try:
             with _replaced(self.path) as file:
@@ -86,7 +86,7 @@ def seen(options: Options, places: Places, _: bool) -> str | None:
     return places.shown(path) if path.is_file() else ""
 
 
-def connect(to: To) -> FileSession:
+def connect(to: TargetRequest) -> FileConnection:
     """A session on the file `path:`; its folder is made when the first batch is written."""
     options = with_defaults(FIELDS, to.options)
     path = to.places.resolve(str(options["path"]), to.where)
@@ -94,10 +94,10 @@ def connect(to: To) -> FileSession:
         raise ConfigError(f"`{options['path']}` is a folder, not a file", to.where)
     kind = options["format"] or ENDINGS.get(path.suffix.lower(), "csv")
     forms = dict.fromkeys(to.shape.fields, FORMS[str(kind)]) if str(kind) in FORMS else {}
-    return FileSession(path, to.places.shown(path), _writer(str(kind), options, to), forms)
+    return FileConnection(path, to.places.shown(path), _writer(str(kind), options, to), forms)
 
 
-def _writer(kind: str, options: Any, to: To) -> Writer:
+def _writer(kind: str, options: Any, to: TargetRequest) -> Writer:
     if kind == "csv":
         if len(str(options["delimiter"]).encode()) != 1:
             raise ConfigError("`delimiter` must be one character", to.where)
@@ -108,7 +108,7 @@ def _writer(kind: str, options: Any, to: To) -> Writer:
 def _csv(header: bool, delimiter: str) -> Writer:
     import polars as pl  # noqa: PLC0415 - heavy, and only this format needs it
 
-    def write(file: IO[bytes], batch: Batch) -> None:
+    def write(file: IO[bytes], batch: TargetBatch) -> None:
         # All of it is text already: a date may be one that only DuckDB and Postgres know.
         frame = pl.DataFrame(pl.from_arrow(batch.rows))
         frame.write_csv(file, include_header=header, separator=delimiter)
@@ -117,7 +117,7 @@ def _csv(header: bool, delimiter: str) -> Writer:
 
 
 def _ndjson() -> Writer:
-    def write(file: IO[bytes], batch: Batch) -> None:
+    def write(file: IO[bytes], batch: TargetBatch) -> None:
         if len(batch.documents):
             file.write(_joined(batch, "\n"))
             file.write(b"\n")
@@ -126,7 +126,7 @@ def _ndjson() -> Writer:
 
 
 def _json() -> Writer:
-    def write(file: IO[bytes], batch: Batch) -> None:
+    def write(file: IO[bytes], batch: TargetBatch) -> None:
         if not len(batch.documents):
             file.write(b"[]\n")
             return
@@ -136,7 +136,7 @@ def _json() -> Writer:
     return write
 
 
-def _joined(batch: Batch, between: str) -> Any:
+def _joined(batch: TargetBatch, between: str) -> Any:
     """The documents as one text: joined by Arrow, none of them becomes a Python object."""
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only these formats need it
     import pyarrow.compute as pc  # noqa: PLC0415
@@ -149,7 +149,7 @@ def _joined(batch: Batch, between: str) -> Any:
 def _parquet() -> Writer:
     import pyarrow.parquet as pq  # noqa: PLC0415 - heavy, and only this format needs it
 
-    def write(file: IO[bytes], batch: Batch) -> None:
+    def write(file: IO[bytes], batch: TargetBatch) -> None:
         pq.write_table(_unmarked(batch.rows), file)
 
     return write

@@ -32,18 +32,18 @@ from transformer.project.schema import Field, Fields
 from transformer.redaction import Secrets
 from transformer.targets import (
     ATTEMPTS,
-    Batch,
-    Refused,
+    BatchRefused,
+    BatchShape,
     Rejection,
-    Shape,
-    To,
+    TargetBatch,
+    TargetRequest,
     Transient,
     with_defaults,
 )
 from transformer.targets._accept import FIELDS as ACCEPT
-from transformer.targets._accept import Accept, Answer, accept_of, unpacked
+from transformer.targets._accept import AcceptRules, HttpAnswer, accept_of, unpacked
 from transformer.targets._answers import is_passing, named_rows, wait_of
-from transformer.targets._patience import Patience
+from transformer.targets._patience import Deadline
 from transformer.targets._requests import (
     check_removals,
     check_request,
@@ -103,7 +103,7 @@ HOPELESS = {
 
 
 @dataclass(frozen=True)
-class Request:
+class HttpRequest:
     """One request to make; repr shows neither its address nor its content."""
 
     method: str
@@ -113,20 +113,20 @@ class Request:
 
 
 @dataclass
-class HttpSession:
+class HttpConnection:
     """An address, and the client that keeps the connection to it."""
 
     label: str
     place: str = field(repr=False)
     options: Mapping[str, Any] = field(repr=False)
-    shape: Shape
+    shape: BatchShape
     clock: Callable[[], datetime]
     attempts: int
     secrets: Secrets
     driver: Any = field(repr=False)
     client: httpx.Client = field(repr=False)
-    accept: Accept
-    patience: Patience
+    accept: AcceptRules
+    patience: Deadline
     whole: bool = False
 
     @property
@@ -138,17 +138,17 @@ class HttpSession:
         """Nothing to be seen from here, so yes."""
         return True
 
-    def send(self, batch: Batch) -> Sequence[Rejection]:
+    def send(self, batch: TargetBatch) -> Sequence[Rejection]:
         """The rows that the receiver names, or that it refuses one by one."""
         if self.options["body"] == "single":
             return self._one_by_one(batch)
         answer = self._asked(self._whole_batch(batch))
         if not self.accept.takes(answer.status):
-            raise Refused(f"HTTP {answer.status}", answer.text)
+            raise BatchRefused(f"HTTP {answer.status}", answer.text)
         named = named_rows(answer, batch.rows.num_rows, batch.removed.num_rows)
         refusal = self.accept.refusal(answer)
         if refusal and not named:
-            raise Refused(self.secrets.hidden(refusal), answer.text)
+            raise BatchRefused(self.secrets.hidden(refusal), answer.text)
         return named
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class HttpSession:
         self.patience.let_go()
         self.client.close()
 
-    def _whole_batch(self, batch: Batch) -> Request:
+    def _whole_batch(self, batch: TargetBatch) -> HttpRequest:
         head = {
             "activation": self.shape.activation,
             "batch": batch.id,
@@ -166,9 +166,9 @@ class HttpSession:
         # The rows are JSON texts already: parsing them to write them again gains nothing.
         rows, gone = ", ".join(batch.texts()), ", ".join(batch.removed_texts())
         body = f'{json.dumps(head)[:-1]}, "records": [{rows}], "removed": [{gone}]}}'
-        return Request(self.options["method"], self.options["url"], batch.id, body)
+        return HttpRequest(self.options["method"], self.options["url"], batch.id, body)
 
-    def _one_by_one(self, batch: Batch) -> Sequence[Rejection]:
+    def _one_by_one(self, batch: TargetBatch) -> Sequence[Rejection]:
         rejections: list[Rejection] = []
         requests = [*self._removals(batch), *self._puts(batch)]
         for row, request in enumerate(requests):
@@ -182,34 +182,34 @@ class HttpSession:
                 rejections.append(Rejection(row, refusal, answer.text))
         return rejections
 
-    def _refusal(self, answer: Answer, removal: bool) -> str:
+    def _refusal(self, answer: HttpAnswer, removal: bool) -> str:
         """Why the answer to a request for one row does not mean that it landed, else nothing."""
-        rules = Accept() if removal else self.accept
+        rules = AcceptRules() if removal else self.accept
         if not rules.takes(answer.status):
             return f"HTTP {answer.status}"
         named = () if removal else named_rows(answer, 1, 0)
         return named[0].reason if named else self.secrets.hidden(rules.refusal(answer))
 
-    def _removals(self, batch: Batch) -> list[Request]:
+    def _removals(self, batch: TargetBatch) -> list[HttpRequest]:
         method, url = self.options["removed_method"], str(self.options["removed_url"])
         return [
-            Request(method, filled(url, read_key(key)), f"{batch.id}-{batch.first + place}")
+            HttpRequest(method, filled(url, read_key(key)), f"{batch.id}-{batch.first + place}")
             for place, key in enumerate(batch.removed_texts())
         ]
 
-    def _puts(self, batch: Batch) -> list[Request]:
+    def _puts(self, batch: TargetBatch) -> list[HttpRequest]:
         method, url = self.options["method"], self.options["url"]
         first = batch.first + batch.removed.num_rows
         return [
-            Request(method, url, f"{batch.id}-{first + place}", document)
+            HttpRequest(method, url, f"{batch.id}-{first + place}", document)
             for place, document in enumerate(batch.texts())
         ]
 
-    def _asked(self, request: Request) -> Answer:
+    def _asked(self, request: HttpRequest) -> HttpAnswer:
         """The answer, when it speaks of the rows; else Transient or ActivateError."""
         answer = self._followed(request)
         removal = request.method == self.options["removed_method"] and not request.body
-        rules = Accept() if removal else self.accept
+        rules = AcceptRules() if removal else self.accept
         if not rules.takes(answer.status):
             self._judge(answer, removal)
             return answer
@@ -221,7 +221,7 @@ class HttpSession:
             )
         return answer
 
-    def _judge(self, answer: Answer, removal: bool) -> None:
+    def _judge(self, answer: HttpAnswer, removal: bool) -> None:
         """Raises what an answer means that does not count, where it does not speak of the rows."""
         if is_passing(answer.status):
             raise Transient(answer.shown(), wait_of(answer, self.clock()))
@@ -232,7 +232,7 @@ class HttpSession:
                 hint=HOPELESS.get(answer.status, "`accept:` says which answers count"),
             )
 
-    def _followed(self, request: Request) -> Answer:
+    def _followed(self, request: HttpRequest) -> HttpAnswer:
         url = request.url
         for _ in range(MOST_HOPS + 1):
             answer = self._exchanged(request, url)
@@ -241,7 +241,7 @@ class HttpSession:
             url = self._next(answer, url)
         raise ActivateError(f"`{self.label}` redirects more than {MOST_HOPS} times")
 
-    def _next(self, answer: Answer, url: str) -> str:
+    def _next(self, answer: HttpAnswer, url: str) -> str:
         """Where a redirect leads, when it keeps the request whole and stays with the host."""
         try:
             there = urljoin(url, answer.headers.get("location", ""))
@@ -255,7 +255,7 @@ class HttpSession:
             )
         return there
 
-    def _exchanged(self, request: Request, url: str) -> Answer:
+    def _exchanged(self, request: HttpRequest, url: str) -> HttpAnswer:
         headers = {"Idempotency-Key": request.key}
         content = request.body.encode() if request.body else None
         if content is not None:
@@ -283,7 +283,7 @@ class HttpSession:
         except (self.driver.HTTPError, self.driver.InvalidURL) as error:
             said = self.secrets.hidden(str(error))
             raise ActivateError(f"cannot send to `{self.label}`: {said}") from None
-        return Answer(response.status_code, response.headers, self.secrets.hidden, raw)
+        return HttpAnswer(response.status_code, response.headers, self.secrets.hidden, raw)
 
     def _in_time(self) -> None:
         if self.patience.over:
@@ -314,7 +314,7 @@ class HttpSession:
             ) from None
 
 
-def connect(to: To) -> HttpSession:
+def connect(to: TargetRequest) -> HttpConnection:
     """A session on `url:`; nothing is sent to find out whether anyone is there."""
     import httpx  # noqa: PLC0415 - heavy, and only a connection needs it
 
@@ -327,7 +327,7 @@ def connect(to: To) -> HttpSession:
     check_removals(options, to)
     secrets = to.secrets.and_of(urls, headers)
     seconds = float(options["timeout"])
-    return HttpSession(
+    return HttpConnection(
         f"http {urlsplit(urls[0]).hostname}",
         origin(urls[0]) + urlsplit(urls[0]).path,
         options,
@@ -338,11 +338,11 @@ def connect(to: To) -> HttpSession:
         driver=httpx,
         client=_client(httpx, headers, seconds, to),
         accept=_accept(options, to),
-        patience=Patience(max(seconds, 0.05)),
+        patience=Deadline(max(seconds, 0.05)),
     )
 
 
-def _client(driver: Any, headers: Mapping[str, str], seconds: float, to: To) -> Any:
+def _client(driver: Any, headers: Mapping[str, str], seconds: float, to: TargetRequest) -> Any:
     # An answer that is packed may hold a thousand times what was sent.
     plain = {"Accept-Encoding": "identity"} | dict(headers)
     try:
@@ -355,7 +355,7 @@ def _client(driver: Any, headers: Mapping[str, str], seconds: float, to: To) -> 
         raise ConfigError(f"the environment's settings for HTTP: {said}", to.where) from None
 
 
-def _accept(options: Mapping[str, Any], to: To) -> Accept:
+def _accept(options: Mapping[str, Any], to: TargetRequest) -> AcceptRules:
     try:
         return accept_of(options["accept"])
     except ValueError as error:

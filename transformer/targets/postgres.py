@@ -20,26 +20,33 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from transformer.errors import ActivateError, ConfigError, did_you_mean
-from transformer.names import Name, quoted
+from transformer.names import RelationName, quoted
 from transformer.project.paths import Places
 from transformer.project.schema import Field, Fields
 from transformer.project.values import Options
 from transformer.redaction import UNCLEAR_LOGIN, Secrets, unclear_login
 from transformer.targets import (
     ATTEMPTS,
-    Batch,
-    Refused,
+    BatchRefused,
+    BatchShape,
     Rejection,
-    Shape,
-    To,
+    TargetBatch,
+    TargetRequest,
     Transient,
     with_defaults,
 )
-from transformer.targets._passed_over import PassedOver
-from transformer.targets._patience import Patience
+from transformer.targets._passed_over import SkippedRows
+from transformer.targets._patience import Deadline
 from transformer.targets._postgres_connection import answer, connected, place_of
-from transformer.targets._postgres_exact import Column, Exact, cannot_hold, exact
-from transformer.targets._postgres_sql import Limits, Statements, empty, form_of, identity, type_of
+from transformer.targets._postgres_exact import ExactCopy, PostgresColumn, cannot_hold, exact
+from transformer.targets._postgres_sql import (
+    Statements,
+    Timeouts,
+    empty,
+    form_of,
+    identity,
+    type_of,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -87,19 +94,19 @@ REFUSED_LOGIN = (
 )
 
 
-class _TakenBack(Exception):  # noqa: N818 - ends a transaction, and is never shown
+class _BatchRedone(Exception):  # noqa: N818 - ends a transaction, and is never shown
     """The batch is done again, without the rows that the table passed over."""
 
 
 @dataclass
-class PostgresSession:
+class PostgresConnection:
     """A table, and the connection to it while it lasts."""
 
     label: str
     place: str = field(repr=False)
     url: str = field(repr=False)
     timeout: int
-    patience: Patience
+    patience: Deadline
     attempts: int
     statements: Statements
     secrets: Secrets
@@ -109,7 +116,7 @@ class PostgresSession:
     whole: bool = False
     existed: bool = True
     emptied: bool = False
-    exact: Exact | None = None
+    exact: ExactCopy | None = None
     connection: psycopg.Connection | None = field(repr=False, default=None)
     # Rows of mode `append` that the table had already.
     already: int = 0
@@ -119,11 +126,11 @@ class PostgresSession:
         again. In mode `append` others may take the rows away."""
         return self.existed and not self.emptied
 
-    def send(self, batch: Batch) -> Sequence[Rejection]:
+    def send(self, batch: TargetBatch) -> Sequence[Rejection]:
         """Rows with a value that a column would change, and rows that the table does not take
         without a word. One that raises an error makes Postgres refuse the batch, and the caller
         splits it."""
-        passed_over = PassedOver()
+        passed_over = SkippedRows()
         with self.patience:
             try:
                 for _ in range(MOST_ROUNDS):
@@ -161,7 +168,7 @@ class PostgresSession:
             return Transient(f"no answer within {self.patience.seconds:g} s")
         judge = error.diag.source_function in ROW_JUDGES and not code.startswith(PASSING)
         if code.startswith(ROW_FAULTS) or judge:
-            return Refused(self.secrets.hidden(error.diag.message_primary or said), said)
+            return BatchRefused(self.secrets.hidden(error.diag.message_primary or said), said)
         if any(phrase in said for phrase in REFUSED_LOGIN):
             return ActivateError(f"`{self.label}` does not let us in: {said}")
         lost = not code and isinstance(
@@ -173,7 +180,7 @@ class PostgresSession:
             return Transient(said)
         return ActivateError(f"`{self.label}` refused a batch: {said}")
 
-    def _landed(self, batch: Batch, passed_over: PassedOver) -> Sequence[Rejection] | None:
+    def _landed(self, batch: TargetBatch, passed_over: SkippedRows) -> Sequence[Rejection] | None:
         """The rows refused, once the others are in the table. None where it passed over rows: then
         nothing has changed there, and `passed_over` knows them."""
         connection = self.opened()
@@ -183,14 +190,14 @@ class PostgresSession:
                 more = self._remove(cursor, batch, passed_over)
                 changed, there, lost = self._put(cursor, batch, passed_over)
                 if more or lost:
-                    raise _TakenBack
+                    raise _BatchRedone
                 self.patience.beat()
-        except _TakenBack:
+        except _BatchRedone:
             return None
         self.already += there
         return [*passed_over.rejections(batch), *changed]
 
-    def _remove(self, cursor: psycopg.Cursor, batch: Batch, passed_over: PassedOver) -> bool:
+    def _remove(self, cursor: psycopg.Cursor, batch: TargetBatch, passed_over: SkippedRows) -> bool:
         """Whether removed rows are still there, beside those passed over before."""
         if not batch.removed.num_rows:
             return False
@@ -200,7 +207,7 @@ class PostgresSession:
         return passed_over.adds_removed(self._numbers(cursor, self.statements.present))
 
     def _put(
-        self, cursor: psycopg.Cursor, batch: Batch, passed_over: PassedOver
+        self, cursor: psycopg.Cursor, batch: TargetBatch, passed_over: SkippedRows
     ) -> tuple[Sequence[Rejection], int, bool]:
         """The rows that a column would change, how many were there already, and whether the table
         passed over more than those before."""
@@ -221,7 +228,9 @@ class PostgresSession:
         lost = unwritten | absent if self.statements.updates else absent
         return changed, len(unwritten - lost), passed_over.adds(lost)
 
-    def _changed(self, cursor: psycopg.Cursor, exact: Exact, batch: Batch) -> Sequence[Rejection]:
+    def _changed(
+        self, cursor: psycopg.Cursor, exact: ExactCopy, batch: TargetBatch
+    ) -> Sequence[Rejection]:
         """The rows with a value that a column would change; they are taken out of the stage."""
         self._copied(cursor, exact.copy, batch.rows.select(exact.names))
         found = self._run(cursor, exact.find).fetchall()
@@ -262,8 +271,8 @@ def seen(options: Options, _: Places, kept: bool) -> str | None:
     except ImportError:
         return None
     given = with_defaults(FIELDS, options)
-    url, table = str(given["url"]), Name(str(given["schema"]), str(given["table"]))
-    patience = Patience(LONGEST_LOOK)
+    url, table = str(given["url"]), RelationName(str(given["schema"]), str(given["table"]))
+    patience = Deadline(LONGEST_LOOK)
     try:
         connection = connected(psycopg, url, min(int(given["timeout"]), LONGEST_LOOK))
         patience.holds(connection.fileno())
@@ -278,20 +287,20 @@ def seen(options: Options, _: Places, kept: bool) -> str | None:
         patience.let_go()
 
 
-def connect(to: To) -> PostgresSession:
+def connect(to: TargetRequest) -> PostgresConnection:
     """A session on the table, which exists and has a unique key when this returns."""
     driver = _driver(to)
     options = with_defaults(FIELDS, to.options)
     if unclear_login(str(options["url"])):
         raise ConfigError(UNCLEAR_LOGIN[0], to.where, UNCLEAR_LOGIN[1])
-    table = Name(str(options["schema"]), str(options["table"]))
-    limits = Limits(float(options["lock_timeout"]), float(options["statement_timeout"]))
-    session = PostgresSession(
+    table = RelationName(str(options["schema"]), str(options["table"]))
+    limits = Timeouts(float(options["lock_timeout"]), float(options["statement_timeout"]))
+    session = PostgresConnection(
         f"postgres {table}",
         place="",
         url=str(options["url"]),
         timeout=max(int(options["timeout"]), 1),
-        patience=Patience(limits.statement + GRACE),
+        patience=Deadline(limits.statement + GRACE),
         attempts=int(options["attempts"]),
         statements=Statements.of(to.shape, table, limits),
         secrets=to.secrets.and_of([str(options["url"])]),
@@ -313,7 +322,7 @@ def connect(to: To) -> PostgresSession:
     return session
 
 
-def _driver(to: To) -> Any:
+def _driver(to: TargetRequest) -> Any:
     try:
         import psycopg  # noqa: PLC0415 - an optional extra
         import psycopg.conninfo  # noqa: PLC0415
@@ -340,7 +349,7 @@ def _csv_writer() -> Any:
     return written
 
 
-def _prepare(session: PostgresSession, shape: Shape, create: bool) -> int:
+def _prepare(session: PostgresConnection, shape: BatchShape, create: bool) -> int:
     """Make the table or hold it against the shape, before anything is sent; what tells the table
     from a later one of its name."""
     connection = session.opened()
@@ -363,7 +372,9 @@ def _prepare(session: PostgresSession, shape: Shape, create: bool) -> int:
     return int(found[0]) if found else 0
 
 
-def _fit(session: PostgresSession, shape: Shape, known: Mapping[str, Column]) -> None:
+def _fit(
+    session: PostgresConnection, shape: BatchShape, known: Mapping[str, PostgresColumn]
+) -> None:
     """Hold the table's columns against the shape."""
     session.forms = {
         f.name: form_of(f, known[f.name].category if f.name in known else "") for f in shape.schema
@@ -376,12 +387,14 @@ def _fit(session: PostgresSession, shape: Shape, known: Mapping[str, Column]) ->
     session.exact = _exact(session, shape, known)
 
 
-def _columns(session: PostgresSession, cursor: psycopg.Cursor) -> dict[str, Column]:
+def _columns(session: PostgresConnection, cursor: psycopg.Cursor) -> dict[str, PostgresColumn]:
     rows = cursor.execute(session.statements.columns).fetchall()
-    return {name: Column(*rest) for name, *rest in rows}
+    return {name: PostgresColumn(*rest) for name, *rest in rows}
 
 
-def _exact(session: PostgresSession, shape: Shape, known: Mapping[str, Column]) -> Exact | None:
+def _exact(
+    session: PostgresConnection, shape: BatchShape, known: Mapping[str, PostgresColumn]
+) -> ExactCopy | None:
     sent = {each.name: type_of(each) for each in shape.schema}
     for name, kind in sent.items():
         if cannot_hold(kind, known[name]):
@@ -393,7 +406,7 @@ def _exact(session: PostgresSession, shape: Shape, known: Mapping[str, Column]) 
     return exact(sent, known)
 
 
-def _check_key(session: PostgresSession, shape: Shape, cursor: psycopg.Cursor) -> None:
+def _check_key(session: PostgresConnection, shape: BatchShape, cursor: psycopg.Cursor) -> None:
     try:
         cursor.execute(session.statements.explain)
     except session.driver.errors.InvalidColumnReference:

@@ -35,7 +35,7 @@ class Opener(Protocol):
         """The warehouse file, open."""
 
 
-class Identity(Struct, frozen=True):
+class FileIdentity(Struct, frozen=True):
     """What tells one state of a file from another without reading it."""
 
     inode: int
@@ -43,16 +43,16 @@ class Identity(Struct, frozen=True):
     modified: int
 
     @staticmethod
-    def of(path: Path) -> Identity | None:
+    def of(path: Path) -> FileIdentity | None:
         """The file's identity, None when it is not there."""
         try:
             stat = path.stat()
         except FileNotFoundError:
             return None
-        return Identity(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return FileIdentity(stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
-class Warehouse(Struct, frozen=True):
+class WarehouseFiles(Struct, frozen=True):
     """The paths of one warehouse."""
 
     live: Path
@@ -100,7 +100,7 @@ def recover(live: Path, opener: Opener) -> None:
         )
 
 
-def base_is_current(warehouse: Warehouse) -> bool:
+def base_is_current(warehouse: WarehouseFiles) -> bool:
     """Whether the private copy, left by a build that did not end, is of the live file as it is,
     and nobody has written anything beside that since."""
     if not warehouse.private.exists() or not warehouse.base.exists() or logs(warehouse.live):
@@ -109,11 +109,11 @@ def base_is_current(warehouse: Warehouse) -> bool:
         said = json.loads(warehouse.base.read_text())
     except ValueError:
         return False
-    live = Identity.of(warehouse.live)
+    live = FileIdentity.of(warehouse.live)
     return bool(said == {"live": asdict(live) if live else None})
 
 
-def copy(warehouse: Warehouse, opener: Opener) -> bool:
+def copy(warehouse: WarehouseFiles, opener: Opener) -> bool:
     """Makes the private copy, or keeps the one of a build that did not end; True when it resumes.
 
     The live file is held open for reading meanwhile, so that nobody writes to it.
@@ -121,7 +121,7 @@ def copy(warehouse: Warehouse, opener: Opener) -> bool:
     if base_is_current(warehouse):
         return True
     discard(warehouse)
-    live = Identity.of(warehouse.live)
+    live = FileIdentity.of(warehouse.live)
     if live is not None:
         with _held(warehouse.live, opener):
             if logs(warehouse.live):
@@ -158,7 +158,7 @@ def copy_file(source: Path, target: Path) -> None:
     replace_file(partial, target)
 
 
-def discard(warehouse: Warehouse) -> None:
+def discard(warehouse: WarehouseFiles) -> None:
     """Removes the private copy; the live file is not touched."""
     private = warehouse.private
     for path in (warehouse.base, private, *logs(private), copying(private)):
@@ -166,7 +166,7 @@ def discard(warehouse: Warehouse) -> None:
     shutil.rmtree(warehouse.room / "tmp", ignore_errors=True)
 
 
-def clear(warehouse: Warehouse) -> None:
+def clear(warehouse: WarehouseFiles) -> None:
     """Removes everything that builds left, but for the lock, and what tells whose an extract is."""
     discard(warehouse)
     for path in warehouse.room.iterdir():
@@ -221,8 +221,8 @@ def _head(path: Path) -> str:
 
 
 def publish(
-    warehouse: Warehouse, opener: Opener, extract: Extract | None = None
-) -> Identity | None:
+    warehouse: WarehouseFiles, opener: Opener, extract: Extract | None = None
+) -> FileIdentity | None:
     """Puts the private copy, which is closed, in the place of the live file, in one instant; what
     tells the file as it was put there from what others make of it. An `extract` goes with it.
 
@@ -244,7 +244,7 @@ def publish(
         like(made, warehouse.live)
         if extract:  # the whole is nothing for whom the extract is not for
             narrow(made, extract.shown)
-        ours = Identity.of(made)
+        ours = FileIdentity.of(made)
         made.replace(warehouse.live)
         if extract:
             extract.made.replace(extract.shown)

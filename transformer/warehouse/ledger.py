@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from transformer.errors import Fault, WarehouseError
-from transformer.names import Name, literal
+from transformer.names import RelationName, literal
 from transformer.steps import Columns, Contents, NodeState
 
 SCHEMA = "_transform"
@@ -22,7 +22,7 @@ FAILURES = "_transform_failures"
 VERSION = 1
 
 
-class Table(Struct, frozen=True):
+class LedgerTable(Struct, frozen=True):
     """A table of the ledger: what it is for, and its columns."""
 
     name: str
@@ -31,8 +31,10 @@ class Table(Struct, frozen=True):
 
 
 TABLES = (
-    Table("meta", "The version of the ledger itself.", (("key", "varchar"), ("value", "varchar"))),
-    Table(
+    LedgerTable(
+        "meta", "The version of the ledger itself.", (("key", "varchar"), ("value", "varchar"))
+    ),
+    LedgerTable(
         "nodes",
         "What every node is: what it was made of (`fingerprint`), what it holds (`version`), from"
         " which versions of its inputs, and how its last attempt ended.",
@@ -53,13 +55,13 @@ TABLES = (
             ("noted_at", "timestamp with time zone"),
         ),
     ),
-    Table(
+    LedgerTable(
         "contents",
         "What raw tables that someone else loads hold, and held when nodes were made of them: the"
         " type of each column, and a digest of its values in the order of the rows.",
         (("node", "varchar"), ("version", "varchar"), ("columns", "varchar")),
     ),
-    Table(
+    LedgerTable(
         "loads",
         "Every file or table that was landed. The counts of a batch stand at its first part.",
         (
@@ -75,7 +77,7 @@ TABLES = (
             ("noted_at", "timestamp with time zone"),
         ),
     ),
-    Table(
+    LedgerTable(
         "quarantine",
         "Every row that was not let in: from where, which column and value, and why.",
         (
@@ -91,7 +93,7 @@ TABLES = (
             ("noted_at", "timestamp with time zone"),
         ),
     ),
-    Table(
+    LedgerTable(
         "runs",
         "Every build that is in this file. The newest `ended_at` says how fresh it is.",
         (
@@ -111,7 +113,7 @@ TABLES = (
 )
 
 
-class Writer(Protocol):
+class LedgerSession(Protocol):
     """The part of a session that the ledger needs."""
 
     def run(self, sql: str, parameters: Any = ()) -> None:
@@ -121,12 +123,12 @@ class Writer(Protocol):
         """Rows of a small result."""
 
 
-class Entry(Struct, frozen=True):
+class NodeEntry(Struct, frozen=True):
     """What is written of a node when its step has ended."""
 
     id: str
     kind: str
-    relation: Name | None
+    relation: RelationName | None
     state: NodeState
     run_id: str
     at: datetime
@@ -134,7 +136,7 @@ class Entry(Struct, frozen=True):
     expires: float | None = None
 
 
-class Part(Struct, frozen=True):
+class SourcePart(Struct, frozen=True):
     """One part of a source that was landed: a file, or a table up to a cursor."""
 
     name: str
@@ -143,7 +145,7 @@ class Part(Struct, frozen=True):
     cursor: str | None = None
 
 
-class Run(Struct, frozen=True):
+class RunEntry(Struct, frozen=True):
     """One run of the tool over this warehouse."""
 
     run_id: str
@@ -159,7 +161,7 @@ class Run(Struct, frozen=True):
     version: str
 
 
-def prepare(session: Writer) -> None:
+def prepare(session: LedgerSession) -> None:
     """Makes the ledger's tables where they are missing. Raises WarehouseError for a newer one."""
     for schema in (SCHEMA, FAILURES):
         session.run(f"create schema if not exists {schema}")
@@ -175,7 +177,7 @@ def prepare(session: Writer) -> None:
         )
 
 
-def exists(session: Writer) -> bool:
+def exists(session: LedgerSession) -> bool:
     """Whether the warehouse has a ledger."""
     try:
         session.rows("select 1 from _transform.nodes limit 0")  # a fifth of asking the catalog
@@ -184,7 +186,7 @@ def exists(session: Writer) -> bool:
     return True
 
 
-def nodes(session: Writer, ids: Collection[str] | None = None) -> dict[str, NodeState]:
+def nodes(session: LedgerSession, ids: Collection[str] | None = None) -> dict[str, NodeState]:
     """What is known of every node, or of these, by id."""
     if not exists(session):
         return {}
@@ -211,14 +213,14 @@ def _columns(text: str | None) -> Columns:
     return tuple((name, kind) for name, kind in json.loads(text or "[]"))
 
 
-def ended(session: Writer, statuses: Iterable[str]) -> list[str]:
+def ended(session: LedgerSession, statuses: Iterable[str]) -> list[str]:
     """The ids of nodes whose last attempt ended in one of these ways."""
     listed = ", ".join(map(literal, statuses))
     found = session.rows(f"select id from _transform.nodes where status in ({listed})")
     return [row[0] for row in found]
 
 
-def sizes(session: Writer) -> dict[str, int | None]:
+def sizes(session: LedgerSession) -> dict[str, int | None]:
     """The models that were made, and their rows."""
     return dict(
         session.rows(
@@ -228,16 +230,16 @@ def sizes(session: Writer) -> dict[str, int | None]:
     )
 
 
-def relations(session: Writer) -> dict[str, Name]:
+def relations(session: LedgerSession) -> dict[str, RelationName]:
     """What was made of models, seeds and snapshots, by id, whether they are still there or not."""
     found = session.rows(
         "select id, relation_schema, relation_name from _transform.nodes"
         " where kind in ('model', 'seed', 'snapshot') and relation_name is not null"
     )
-    return {row[0]: Name(row[1], row[2]) for row in found}
+    return {row[0]: RelationName(row[1], row[2]) for row in found}
 
 
-def expired(session: Writer, now: float) -> set[str]:
+def expired(session: LedgerSession, now: float) -> set[str]:
     """The nodes whose verdict would be another one now, since time has passed."""
     if not exists(session):
         return set()
@@ -246,21 +248,21 @@ def expired(session: Writer, now: float) -> set[str]:
     return {row[0] for row in found}
 
 
-def engine(session: Writer) -> str:
+def engine(session: LedgerSession) -> str:
     """The engine's version when all was last built; nothing where that was never noted."""
     query = "select value from _transform.meta where key = 'engine'"
     found = session.rows(query) if exists(session) else []
     return str(found[0][0]) if found else ""
 
 
-def note_engine(session: Writer, version: str) -> None:
+def note_engine(session: LedgerSession, version: str) -> None:
     """Notes that all is built by this version of the engine."""
     if engine(session) != version:
         session.run("delete from _transform.meta where key = 'engine'")
         session.run(f"insert into _transform.meta values ('engine', {literal(version)})")
 
 
-def expires(session: Writer) -> float | None:
+def expires(session: LedgerSession) -> float | None:
     """When the next verdict would be another one because time passes, in seconds since 1970."""
     if not exists(session):
         return None
@@ -268,7 +270,7 @@ def expires(session: Writer) -> float | None:
     return None if first is None else float(first)
 
 
-def record(session: Writer, entries: Iterable[Entry]) -> None:
+def record(session: LedgerSession, entries: Iterable[NodeEntry]) -> None:
     """Writes what is now true of the nodes, in the caller's transaction."""
     rows = [_row(entry) for entry in entries]
     if not rows:
@@ -278,7 +280,7 @@ def record(session: Writer, entries: Iterable[Entry]) -> None:
     _insert(session, "nodes", rows)
 
 
-def _insert(session: Writer, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _insert(session: LedgerSession, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """One statement for all rows: a statement costs more than a row."""
     shape = next({n: k.upper() for n, k in t.columns} for t in TABLES if t.name == table)
     session.run(
@@ -288,7 +290,7 @@ def _insert(session: Writer, table: str, rows: Sequence[Mapping[str, Any]]) -> N
     )
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: NodeEntry) -> dict[str, Any]:
     state, relation = entry.state, entry.relation
     return {
         "id": entry.id,
@@ -308,7 +310,7 @@ def _row(entry: Entry) -> dict[str, Any]:
     }
 
 
-def mark(session: Writer, node_id: str, status: str) -> None:
+def mark(session: LedgerSession, node_id: str, status: str) -> None:
     """Writes how the last attempt at a node ended, and leaves what it made before."""
     own, said = literal(node_id), literal(status)
     session.run(f"update _transform.nodes set status = {said} where id = {own}")
@@ -319,26 +321,26 @@ def mark(session: Writer, node_id: str, status: str) -> None:
         )
 
 
-def restate(session: Writer, node_id: str, inputs: Mapping[str, str]) -> None:
+def restate(session: LedgerSession, node_id: str, inputs: Mapping[str, str]) -> None:
     """Writes anew from which versions a node is made: nothing in them moved for it."""
     said = literal(json.dumps(dict(inputs)))
     session.run(f"update _transform.nodes set inputs = {said} where id = {literal(node_id)}")
 
 
-def forget(session: Writer, node_ids: Iterable[str]) -> None:
+def forget(session: LedgerSession, node_ids: Iterable[str]) -> None:
     """Forgets the nodes: their next build is their first."""
     for node_id in node_ids:
         session.run("delete from _transform.nodes where id = ?", [node_id])
 
 
-def contents(session: Writer, node_id: str) -> dict[str, Contents]:
+def contents(session: LedgerSession, node_id: str) -> dict[str, Contents]:
     """What is known of the columns of someone else's table, by version."""
     own = literal(node_id)
     found = session.rows(f"select version, columns from _transform.contents where node = {own}")
     return {row[0]: {n: (k, d) for n, (k, d) in json.loads(row[1]).items()} for row in found}
 
 
-def note_contents(session: Writer, node_id: str, version: str, held: Contents) -> None:
+def note_contents(session: LedgerSession, node_id: str, version: str, held: Contents) -> None:
     """Notes what someone else's table holds; of what it held before, what something stands on."""
     own, said = literal(node_id), literal(version)
     session.run(
@@ -349,20 +351,20 @@ def note_contents(session: Writer, node_id: str, version: str, held: Contents) -
     session.run(f"insert into _transform.contents values ({own}, {said}, {told})")
 
 
-def landed(session: Writer, node_id: str) -> dict[str, Part]:
+def landed(session: LedgerSession, node_id: str) -> dict[str, SourcePart]:
     """The parts of a source that were landed, by name."""
     if not exists(session):
         return {}
     found = session.rows(
         "select part, identity, digest, cursor from _transform.loads where node = ?", [node_id]
     )
-    return {row[0]: Part(row[0], row[1], row[2], row[3]) for row in found}
+    return {row[0]: SourcePart(row[0], row[1], row[2], row[3]) for row in found}
 
 
 def record_loads(
-    session: Writer,
+    session: LedgerSession,
     node_id: str,
-    parts: Sequence[Part],
+    parts: Sequence[SourcePart],
     counts: Mapping[str, int],
     batch: tuple[str, datetime],
 ) -> None:
@@ -391,18 +393,18 @@ def record_loads(
     _insert(session, "loads", rows)
 
 
-def forget_loads(session: Writer, node_id: str) -> None:
+def forget_loads(session: LedgerSession, node_id: str) -> None:
     """Forgets every part of a source."""
     session.run("delete from _transform.loads where node = ?", [node_id])
 
 
-def record_run(session: Writer, run: Run) -> None:
+def record_run(session: LedgerSession, run: RunEntry) -> None:
     """Writes that a run ended."""
-    values = [getattr(run, name) for name in Run.__struct_fields__]
+    values = [getattr(run, name) for name in RunEntry.__struct_fields__]
     session.run(f"insert into _transform.runs values ({', '.join('?' * len(values))})", values)
 
 
-def last_run(session: Writer) -> tuple[datetime, str] | None:
+def last_run(session: LedgerSession) -> tuple[datetime, str] | None:
     """When the last run that is in this file ended, and how."""
     if not exists(session):
         return None
@@ -411,7 +413,7 @@ def last_run(session: Writer) -> tuple[datetime, str] | None:
     return (found[0][0], found[0][1]) if found else None
 
 
-def quarantined(session: Writer) -> dict[str, int]:
+def quarantined(session: LedgerSession) -> dict[str, int]:
     """How many rows of each node are in quarantine."""
     if not exists(session):
         return {}

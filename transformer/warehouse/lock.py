@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from transformer.errors import WarehouseError
+from transformer.errors import WarehouseError, reason_of
 from transformer.permissions import beside, create, folder
-from transformer.warehouse.file import Warehouse
+from transformer.warehouse.file import WarehouseFiles
 
 
 @contextlib.contextmanager
 def building(
-    warehouse: Warehouse, command: str, now: datetime, wait: float = 0.0
+    warehouse: WarehouseFiles, command: str, now: datetime, wait: float = 0.0
 ) -> Iterator[None]:
     """Holds the warehouse for one builder. The lock goes with its process, however it ends.
 
@@ -29,7 +29,7 @@ def building(
         lock = _lock(warehouse)
     except OSError as error:
         raise WarehouseError(
-            f"`{warehouse.live.name}` cannot be built: {(error.strerror or str(error)).lower()}",
+            f"`{warehouse.live.name}` cannot be built: {reason_of(error)}",
             hint="a build works in the folder `.transform` beside the file: it must be writable",
         ) from None
     with lock as file:
@@ -41,7 +41,7 @@ def building(
         yield
 
 
-def _lock(warehouse: Warehouse) -> Any:
+def _lock(warehouse: WarehouseFiles) -> Any:
     path = warehouse.room / "lock"
     with contextlib.suppress(FileExistsError):
         os.close(create(path))
@@ -49,7 +49,7 @@ def _lock(warehouse: Warehouse) -> Any:
     return path.open("a+")
 
 
-def _take(file: Any, warehouse: Warehouse, until: float) -> None:
+def _take(file: Any, warehouse: WarehouseFiles, until: float) -> None:
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,7 +61,7 @@ def _take(file: Any, warehouse: Warehouse, until: float) -> None:
             return
 
 
-def _busy(file: Any, warehouse: Warehouse) -> WarehouseError:
+def _busy(file: Any, warehouse: WarehouseFiles) -> WarehouseError:
     file.seek(0)
     try:
         said = json.loads(file.read() or "{}")
@@ -75,7 +75,7 @@ def _busy(file: Any, warehouse: Warehouse) -> WarehouseError:
     )
 
 
-def refuse_removed(warehouse: Warehouse) -> None:
+def refuse_removed(warehouse: WarehouseFiles) -> None:
     """Refuses what is no longer this build's: where its folder was removed, the next builder takes
     a lock of its own, and works beside."""
     try:

@@ -14,15 +14,15 @@ from msgspec import Struct
 
 from transformer.compile.nodes import Graph
 from transformer.errors import TransformError, WarehouseError
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.permissions import folder, narrow
 from transformer.project.values import Target
 from transformer.steps import State
 from transformer.warehouse import ledger
 from transformer.warehouse.file import (
     Extract,
-    Identity,
-    Warehouse,
+    FileIdentity,
+    WarehouseFiles,
     base_is_current,
     changed_meanwhile,
     copy,
@@ -40,7 +40,7 @@ from transformer.warehouse.sparse_copy import logs, occupied
 _SOON = 2 << 30
 
 
-class Workplace(Struct, frozen=True):
+class Publication(Struct, frozen=True):
     """One target's warehouse and the engine's module that opens it.
 
     `shown` is the file that BI tools open. Where the target shows only some models it is an
@@ -55,16 +55,16 @@ class Workplace(Struct, frozen=True):
     packages: tuple[str, ...] = ()
 
     @property
-    def warehouse(self) -> Warehouse:
+    def warehouse(self) -> WarehouseFiles:
         """The whole warehouse."""
         if not self.target.publish.models:
-            return Warehouse(self.shown)
-        return Warehouse(self.shown.with_name(f"{self.shown.stem}.full{self.shown.suffix}"))
+            return WarehouseFiles(self.shown)
+        return WarehouseFiles(self.shown.with_name(f"{self.shown.stem}.full{self.shown.suffix}"))
 
     @property
     def synced(self) -> Path:
         """The sync ledger: what the outside world has received."""
-        return Warehouse(self.shown).synced
+        return WarehouseFiles(self.shown).synced
 
     @property
     def in_place(self) -> bool:
@@ -129,7 +129,7 @@ class Workplace(Struct, frozen=True):
         if not self.in_place:
             discard(self.warehouse)
 
-    def complete(self, shown: list[Name]) -> bool:
+    def complete(self, shown: list[RelationName]) -> bool:
         """Whether the files are there, and the extract holds just what it shall show."""
         if not self.warehouse.live.exists():
             return False
@@ -225,7 +225,7 @@ class Workplace(Struct, frozen=True):
         """Whether what was built becomes the file that is shown."""
         return self.target.publish.mode != "gated" or not failed
 
-    def extract(self, engine: Any, names: list[Name]) -> None:
+    def extract(self, engine: Any, names: list[RelationName]) -> None:
         """Writes the extract, where the target asks for one, beside the private copy."""
         if extract := self._extract:
             folder(extract.made.parent, self.shown)
@@ -238,7 +238,7 @@ class Workplace(Struct, frozen=True):
         room = self.warehouse.room
         return Extract(room / "extract" / self.shown.name, self.shown, room)
 
-    def publish(self, *, bloated: bool = True) -> Identity | None:
+    def publish(self, *, bloated: bool = True) -> FileIdentity | None:
         """Puts what was built in place, in one instant; what tells the warehouse as it was put
         there. A file that may be `bloated` is looked at first."""
         left = None
@@ -251,10 +251,10 @@ class Workplace(Struct, frozen=True):
             show(extract, self.engine)
         return left
 
-    def refuse_other(self, ground: Identity | None) -> None:
+    def refuse_other(self, ground: FileIdentity | None) -> None:
         """Refuses to go on with a copy of another state of the file than the one that was planned
         from. Raises WarehouseError."""
-        if not self.in_place and Identity.of(self.warehouse.live) != ground:
+        if not self.in_place and FileIdentity.of(self.warehouse.live) != ground:
             raise changed_meanwhile(self.warehouse.live)
 
     def last_good(self) -> datetime | None:

@@ -22,7 +22,7 @@ _KINDS = (
 _TABLES = (("nodes", "id"), ("contents", "node"), ("loads", "node"), ("quarantine", "node"))
 
 
-class Writer(Protocol):
+class RenamingSession(Protocol):
     """The part of a session that is needed here."""
 
     def run(self, sql: str, parameters: Any = ()) -> None:
@@ -32,7 +32,7 @@ class Writer(Protocol):
         """Rows of a small result."""
 
 
-def former(session: Writer, project: str, packages: Collection[str] = ()) -> str:
+def former(session: RenamingSession, project: str, packages: Collection[str] = ()) -> str:
     """The name that the project's ids have in the ledger, where that is another one."""
     try:
         noted = session.rows("select value from _transform.meta where key = 'project'")
@@ -42,7 +42,7 @@ def former(session: Writer, project: str, packages: Collection[str] = ()) -> str
     return "" if known == project or known in packages else known
 
 
-def _told(session: Writer, project: str) -> str:
+def _told(session: RenamingSession, project: str) -> str:
     """The name in ids that were written before it was noted: what stands between the kind and the
     name of most relations."""
     begins = " or ".join(f"starts_with(id, {literal(f'{kind}.{project}.')})" for kind in _KINDS)
@@ -59,7 +59,7 @@ def _told(session: Writer, project: str) -> str:
     return str(found[0][0]) if found else project
 
 
-def rename(session: Writer, project: str, packages: Collection[str] = ()) -> None:
+def rename(session: RenamingSession, project: str, packages: Collection[str] = ()) -> None:
     """Gives the ids of the ledger the project's name. What stands there under both is kept as it
     is under the new one."""
     if is_noted(session, project):
@@ -71,13 +71,13 @@ def rename(session: Writer, project: str, packages: Collection[str] = ()) -> Non
     session.run(f"insert into _transform.meta values ('project', {literal(project)})")
 
 
-def is_noted(session: Writer, project: str) -> bool:
+def is_noted(session: RenamingSession, project: str) -> bool:
     """Whether the ledger says that its ids have this name."""
     noted = session.rows("select value from _transform.meta where key = 'project'")
     return bool(noted) and noted[0][0] == project
 
 
-def _rename(session: Writer, before: str, project: str) -> None:
+def _rename(session: RenamingSession, before: str, project: str) -> None:
     for kind in _KINDS:
         old, new = f"{kind}.{before}.", f"{kind}.{project}."
         shown = f"{literal(new)} || substr({{0}}, {len(old) + 1})"

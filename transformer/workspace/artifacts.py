@@ -8,25 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from transformer.artifacts.documents import call_of, manifest, plain
-from transformer.artifacts.run_results import Done, run_results
+from transformer.artifacts.run_results import RunRecord, run_results
 from transformer.compile.dbt.facts import within
 from transformer.compile.dbt.graph import short_name
 from transformer.compile.nodes import Node
 from transformer.errors import UsageError
 from transformer.permissions import write
-from transformer.plan.select.selection import Earlier
+from transformer.plan.select.selection import EarlierRun
 from transformer.project.values import Project
 from transformer.redaction import redacted_value
-from transformer.request import Ask, Elsewhere, Outside
+from transformer.request import DeferredRelation, Environment, Request
 from transformer.steps import Results
 from transformer.workspace.open import Opened
 
 
 def leave(
     opened: Opened,
-    ask: Ask,
-    outside: Outside,
-    done: Done | None = None,
+    ask: Request,
+    outside: Environment,
+    done: RunRecord | None = None,
     compiled: Mapping[str, str] | None = None,
 ) -> None:
     """manifest.json, the queries, and run_results.json of what was done. `compiled` are queries
@@ -51,7 +51,7 @@ def target_folder(opened: Opened) -> Path:
     return Path(opened.project.root) / (opened.project.target_path or "target")
 
 
-def manifest_of(opened: Opened, ask: Ask, outside: Outside) -> dict[str, Any]:
+def manifest_of(opened: Opened, ask: Request, outside: Environment) -> dict[str, Any]:
     """The manifest of the project as it is now."""
     return manifest(opened.graph, opened.project, call_of(ask, outside))
 
@@ -84,9 +84,9 @@ def read_artifact(folder: Path, name: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def earlier(folder: Path, here: Path) -> Earlier:
+def earlier(folder: Path, here: Path) -> EarlierRun:
     """What an earlier run left in the folder; `here` is where this project leaves its own."""
-    return Earlier(
+    return EarlierRun(
         manifest=read_artifact(folder, "manifest.json"),
         results=read_artifact(folder, "run_results.json"),
         sources=read_artifact(folder, "sources.json"),
@@ -94,13 +94,13 @@ def earlier(folder: Path, here: Path) -> Earlier:
     )
 
 
-def deferred(folder: Path) -> dict[str, Elsewhere]:
+def deferred(folder: Path) -> dict[str, DeferredRelation]:
     """Where the nodes of an earlier manifest lie, by id. Raises UsageError when there is none."""
     made = read_artifact(folder, "manifest.json")
     if made is None:
         raise UsageError(f"there is no `manifest.json` in `{folder}`", hint="look at `--state`")
     return {
-        node_id: Elsewhere(
+        node_id: DeferredRelation(
             str(node.get("database") or ""),
             str(node.get("schema") or ""),
             str(node.get("alias") or node.get("name") or ""),

@@ -11,10 +11,10 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from transformer.compile.bind import Bound, bind, forgiven
+from transformer.compile.bind import BoundColumns, bind, forgiven
 from transformer.compile.nodes import ModelBody, Node, SeedBody, SourceBody
 from transformer.errors import Fault, GraphError, LoadError, Mistakes, TransformError
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.plan.fingerprint import fingerprint
 from transformer.run.probe import after_landing, peek, reader
 from transformer.run.seeds import seed_error, seed_query
@@ -22,7 +22,7 @@ from transformer.steps import Columns, State
 from transformer.workspace.open import Opened
 
 
-def bound(opened: Opened, state: State, arriving: Container[str] = frozenset()) -> Bound:
+def bound(opened: Opened, state: State, arriving: Container[str] = frozenset()) -> BoundColumns:
     """The graph, bound over the columns that sources, seeds and Python models have or will have.
 
     Of a source that was never loaded, or is about to be (`arriving`), the first rows are looked at.
@@ -46,7 +46,7 @@ class _Wide(Struct, frozen=True):
     whole: bool
 
 
-def bound_after(opened: Opened, state: State, before: Bound) -> Bound:
+def bound_after(opened: Opened, state: State, before: BoundColumns) -> BoundColumns:
     """The same after loads: bound anew only where a source has other columns than foreseen."""
     sources = [n for n in opened.graph if isinstance(n.body, SourceBody)]
     held = {n.id: state.relation(n.relation) for n in sources}
@@ -57,7 +57,7 @@ def bound_after(opened: Opened, state: State, before: Bound) -> Bound:
     return before if as_foreseen else bound(opened, state)
 
 
-def _bound(opened: Opened, state: State, wide: _Wide) -> Bound:
+def _bound(opened: Opened, state: State, wide: _Wide) -> BoundColumns:
     known: dict[str, Columns] = {}
     mistakes: list[TransformError] = []
     catalog = opened.engine.scratch(opened.project.target.catalog)
@@ -88,7 +88,7 @@ def _others(opened: Opened, state: State, catalog: Any) -> None:
     own = {node.relation.key() for node in opened.graph if node.relation}
     for (schema, table), held in state.relations.items():
         if (schema, table) not in own and not schema.startswith("_transform"):
-            catalog.create(Name(schema, table), held.columns)
+            catalog.create(RelationName(schema, table), held.columns)
 
 
 class _Look(Struct, frozen=True):

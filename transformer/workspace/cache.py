@@ -26,14 +26,14 @@ from transformer.compile.nodes import Graph
 from transformer.compile.world import SECRET_PREFIXES
 from transformer.permissions import write
 from transformer.project import inputs
-from transformer.project.inputs import Identity, Seen
+from transformer.project.inputs import Identity, InputsSeen
 from transformer.project.secrets import plain_secrets
 from transformer.project.values import Project
-from transformer.request import Ask
+from transformer.request import Request
 from transformer.workspace.codec import (
-    Nodes,
-    RememberedGraph,
-    StoredNode,
+    CachedGraph,
+    CachedNodes,
+    NodeHead,
     UnstorableError,
     decode,
     encode,
@@ -68,14 +68,14 @@ class _Head(msgspec.Struct, array_like=True):
 
 class _Body(msgspec.Struct, array_like=True):
     project: msgspec.Raw
-    nodes: list[StoredNode]
+    nodes: list[NodeHead]
     texts: dict[str, str]
     index: msgspec.Raw
     # Which nodes were made anew since the project had another mark.
     since: dict[str, list[str]]
 
 
-class Remembered(Struct, frozen=True):
+class CachedProject(Struct, frozen=True):
     """A project as it was compiled; `texts` are those of ephemeral models, `index` its names."""
 
     project: Project
@@ -88,17 +88,17 @@ class Remembered(Struct, frozen=True):
     called: str = ""
 
 
-class Nearly(Struct, frozen=True):
+class StaleProject(Struct, frozen=True):
     """A remembered project of which only some files have changed."""
 
-    known: Remembered
+    known: CachedProject
     files: tuple[str, ...]
-    seen: Seen
+    seen: InputsSeen
 
 
 def remembered(
-    ask: Ask, env: Mapping[str, str], say: Callable[[str], object] = str
-) -> Nearly | None:
+    ask: Request, env: Mapping[str, str], say: Callable[[str], object] = str
+) -> StaleProject | None:
     """The project that is asked for, with the files of it that have changed; None where more has
     changed than files, or where what was written down cannot be read, which it says."""
     path = place(ask)
@@ -114,14 +114,16 @@ def remembered(
             say(f"`{shown}` cannot be read and is ignored: the project is compiled anew")
         return None
     macros = {file.path: file.text for file in project.macros}
-    graph = RememberedGraph(Nodes(body.nodes, macros, {}))
-    known = Remembered(
+    graph = CachedGraph(CachedNodes(body.nodes, macros, {}))
+    known = CachedProject(
         project, graph, body.texts, bytes(body.index), head.mark, body.since, head.called
     )
-    return Nearly(known, tuple(_changed(head)), Seen(head.files, head.folders, head.env))
+    return StaleProject(
+        known, tuple(_changed(head)), InputsSeen(head.files, head.folders, head.env)
+    )
 
 
-def mark_of(ask: Ask, env: Mapping[str, str]) -> str:
+def mark_of(ask: Request, env: Mapping[str, str]) -> str:
     """What tells the remembered project from others, when nothing that it depends on has changed;
     nothing where it has."""
     try:
@@ -132,7 +134,9 @@ def mark_of(ask: Ask, env: Mapping[str, str]) -> str:
     return head.mark if as_it_was else ""
 
 
-def remember(ask: Ask, seen: Seen, made: Remembered, asked: frozenset[str]) -> Remembered | None:
+def remember(
+    ask: Request, seen: InputsSeen, made: CachedProject, asked: frozenset[str]
+) -> CachedProject | None:
     """Writes a project down, where that can be done exactly and tells no secret; as it is then
     remembered. `asked` are the names that templates asked for. What cannot be written is compiled
     each time."""
@@ -178,19 +182,19 @@ def _slim(project: Project) -> Project:
     )  # fmt: skip
 
 
-def _stored(graph: Graph) -> list[StoredNode]:
+def _stored(graph: Graph) -> list[NodeHead]:
     """The nodes as they are written; those that were only remembered are written as they were."""
     nodes = graph.nodes
-    if isinstance(nodes, Nodes):
+    if isinstance(nodes, CachedNodes):
         return [
             stored(nodes.made[i]) if i in nodes.made else head for i, head in nodes.heads.items()
         ]
     return [stored(node) for node in graph]
 
 
-def _since(made: Remembered) -> dict[str, list[str]]:
+def _since(made: CachedProject) -> dict[str, list[str]]:
     """What was made anew since the project had the marks before."""
-    anew = list(made.graph.nodes.made) if isinstance(made.graph.nodes, Nodes) else []
+    anew = list(made.graph.nodes.made) if isinstance(made.graph.nodes, CachedNodes) else []
     before = [*made.since.items(), (made.mark, ())] if made.mark else []
     return {mark: sorted({*ids, *anew}) for mark, ids in before[-_MOST:]}
 
@@ -202,12 +206,12 @@ def _has_secrets(project: Project) -> bool:
     return bool(target.secrets) or named or bool(plain_secrets(project))
 
 
-def place(ask: Ask) -> Path:
+def place(ask: Request) -> Path:
     """The file for this way of asking for the project."""
     return ask.root.resolve() / FOLDER / f"trace-{_key(ask)}.msgpack"
 
 
-def _key(ask: Ask) -> str:
+def _key(ask: Request) -> str:
     """What tells one way of asking for the project from another, and one tool from the next."""
     parts = (
         __version__,
@@ -244,7 +248,7 @@ def _engine() -> str:
     return str(inputs.identity(spec.origin)[:2]) if spec and spec.origin else ""
 
 
-def _called(ask: Ask) -> str:
+def _called(ask: Request) -> str:
     return repr((ask.command, ask.select, ask.exclude))
 
 
@@ -252,7 +256,7 @@ def _secret_names(env: Mapping[str, str]) -> list[str]:
     return sorted(name for name in env if name.startswith(SECRET_PREFIXES))
 
 
-def _is_asked_alike(head: _Head, ask: Ask, env: Mapping[str, str]) -> bool:
+def _is_asked_alike(head: _Head, ask: Request, env: Mapping[str, str]) -> bool:
     """Whether all that the project depends on beside the content of its files is as it was."""
     if head.called and head.called != _called(ask):
         return False

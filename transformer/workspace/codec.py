@@ -29,7 +29,7 @@ from transformer.compile.nodes import (
     SourceBody,
 )
 from transformer.errors import Where
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.values import NOTHING, Described
 
 _BODIES: Mapping[str, type] = {
@@ -51,7 +51,7 @@ class UnstorableError(Exception):
     """A value that would not be the same when it is read again."""
 
 
-class StoredNode(msgspec.Struct, array_like=True):
+class NodeHead(msgspec.Struct, array_like=True):
     """A node's head, which says what it is; the rest is read when it is asked for."""
 
     id: str
@@ -76,7 +76,7 @@ class _Rest(msgspec.Struct, array_like=True):
     where: Where | None
 
 
-def stored(node: Node) -> StoredNode:
+def stored(node: Node) -> NodeHead:
     """The node as it is written. Raises UnstorableError."""
     body: Any = node.body
     options: Any = node.options
@@ -92,7 +92,7 @@ def stored(node: Node) -> StoredNode:
     rest = _Rest(
         type(body).__name__, msgspec.Raw(encode(body)), _exact(options), described, node.where
     )
-    return StoredNode(
+    return NodeHead(
         node.id,
         node.kind,
         node.name,
@@ -120,7 +120,7 @@ def _slim(query: Compiled | None, template: str) -> Compiled | None:
     )
 
 
-class RememberedNode(Node):
+class CachedNode(Node):
     """A node whose head is there; what else it has is read when it is first asked for."""
 
     __slots__ = ("_head", "_texts")
@@ -149,15 +149,15 @@ _LATER = frozenset(("body", "options", "described", "where"))
 _set = object.__setattr__
 
 
-def restored(head: StoredNode, texts: Mapping[str, str]) -> Node:
+def restored(head: NodeHead, texts: Mapping[str, str]) -> Node:
     """The node again; `texts` are those of the files of macros."""
-    node = object.__new__(RememberedNode)
+    node = object.__new__(CachedNode)
     _set(node, "_head", head)
     _set(node, "_texts", texts)
     for name in ("id", "kind", "name", "path", "needs", "tags", "package", "fqn", "version",
                  "database"):  # fmt: skip
         _set(node, name, getattr(head, name))
-    _set(node, "relation", Name(*head.relation) if head.relation else None)
+    _set(node, "relation", RelationName(*head.relation) if head.relation else None)
     return node
 
 
@@ -272,12 +272,12 @@ def _key(key: Any) -> Any:
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
-class Nodes(Mapping[str, Node]):
+class CachedNodes(Mapping[str, Node]):
     """Nodes by id, each read when it is first asked for; `made` are those that were made anew,
     `read` those that there are by now."""
 
     def __init__(
-        self, heads: Iterable[StoredNode], texts: Mapping[str, str], made: Mapping[str, Node]
+        self, heads: Iterable[NodeHead], texts: Mapping[str, str], made: Mapping[str, Node]
     ) -> None:
         self.heads = {head.id: head for head in heads}
         self.texts, self.made, self.read = texts, made, dict(made)
@@ -297,10 +297,10 @@ class Nodes(Mapping[str, Node]):
         return len(self.heads)
 
 
-class RememberedGraph(Graph, frozen=True):
+class CachedGraph(Graph, frozen=True):
     """A graph of which only what is asked for is read."""
 
-    nodes: Nodes
+    nodes: CachedNodes
 
     def edges(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """As ever; no node is read for it."""

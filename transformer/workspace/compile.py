@@ -11,26 +11,26 @@ from transformer.compile.context import yaml_words
 from transformer.compile.dbt.words import WORDS
 from transformer.compile.graph import CompiledProject, compile_project
 from transformer.compile.jinja.rendering import render_text
-from transformer.compile.naming import Placed
+from transformer.compile.naming import PlacedRelation
 from transformer.compile.nodes import Graph
 from transformer.compile.sql.reader import Grammar
-from transformer.compile.world import CONNECTING_ONLY, World
+from transformer.compile.world import CONNECTING_ONLY, RenderWorld
 from transformer.engines import find
 from transformer.errors import UsageError
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.plan.check_kinds import CHECKS
 from transformer.plan.select.choose import chosen
 from transformer.project.dbt.load import DbtRequest, load_dbt_project
 from transformer.project.dbt.words import Render
 from transformer.project.form import is_dbt_project
-from transformer.project.load import Request, load_project
+from transformer.project.load import ProjectRequest, load_project
 from transformer.project.paths import places_of
 from transformer.project.schema import Vocabulary
 from transformer.project.secrets import plain_secrets
 from transformer.project.values import Project
 from transformer.redaction import SHORTEST, of_url
-from transformer.request import Ask, Outside
-from transformer.warehouse.publication import Workplace
+from transformer.request import Environment, Request
+from transformer.warehouse.publication import Publication
 
 
 def vocabulary() -> Vocabulary:
@@ -42,7 +42,7 @@ def vocabulary() -> Vocabulary:
     )
 
 
-def compiled(ask: Ask, outside: Outside) -> tuple[Project, CompiledProject]:
+def compiled(ask: Request, outside: Environment) -> tuple[Project, CompiledProject]:
     """Reads and compiles the project. Raises UsageError when there is none."""
     project = _read(ask.root.resolve(), ask, outside)
     _no_secret_in(project.vars, outside.secrets)
@@ -63,16 +63,18 @@ def _no_secret_in(variables: Mapping[str, Any], secrets: Collection[str]) -> Non
             raise UsageError(f"the variable `{name}` holds a secret", hint=CONNECTING_ONLY)
 
 
-def _far(project: Project, graph: Graph, ask: Ask) -> dict[str, Placed]:
+def _far(project: Project, graph: Graph, ask: Request) -> dict[str, PlacedRelation]:
     """Where references lead to what is not chosen and not there: where another run has put it
     (`--defer`)."""
     selected = chosen(graph, project, ask.selection)
     target = project.target
     places = places_of(ask.root.resolve(), project.allowed_paths)
     path = places.resolve(target.path, target.places.get("path"))
-    state = Workplace(path, target, find(target.type), project.name).state()
+    state = Publication(path, target, find(target.type), project.name).state()
     return {
-        node_id: Placed(Name(e.schema, e.table), e.database if e.database != target.catalog else "")
+        node_id: PlacedRelation(
+            RelationName(e.schema, e.table), e.database if e.database != target.catalog else ""
+        )
         for node_id, e in ask.deferred.items()
         if node_id in graph.nodes
         and node_id not in selected
@@ -80,7 +82,7 @@ def _far(project: Project, graph: Graph, ask: Ask) -> dict[str, Placed]:
     }
 
 
-def _read(root: Path, ask: Ask, outside: Outside) -> Project:
+def _read(root: Path, ask: Request, outside: Environment) -> Project:
     """The project in the folder, of whichever form it is."""
 
     def native(text: str, where: Any, variables: Mapping[str, Any]) -> str:
@@ -93,13 +95,13 @@ def _read(root: Path, ask: Ask, outside: Outside) -> Project:
         return _connecting(text, where, words, outside)
 
     if not is_dbt_project(root):
-        request = Request(root, ask.target, ask.vars)
+        request = ProjectRequest(root, ask.target, ask.vars)
         return load_project(request, vocabulary(), native, connecting)
     asked = DbtRequest(root, ask.target, ask.vars, ask.profiles_dir, ask.profile, outside.env)
     return load_dbt_project(asked, *dbt_renderers(outside))
 
 
-def dbt_renderers(outside: Outside) -> tuple[Render, Render]:
+def dbt_renderers(outside: Environment) -> tuple[Render, Render]:
     """What fills in the Jinja of a dbt project's YAML, and of its files that may name secrets."""
 
     def plain(text: str, where: Any, words: Mapping[str, Any]) -> str:
@@ -115,7 +117,7 @@ def dbt_renderers(outside: Outside) -> tuple[Render, Render]:
 
 
 def _connecting(
-    text: str, where: Any, words: Callable[[set[str]], Mapping[str, Any]], outside: Outside
+    text: str, where: Any, words: Callable[[set[str]], Mapping[str, Any]], outside: Environment
 ) -> str:
     """The rendered text; where it used a secret, all that came of it is secret from now on."""
     used: set[str] = set()
@@ -126,9 +128,9 @@ def _connecting(
     return made
 
 
-def world_of(ask: Ask, outside: Outside) -> World:
+def world_of(ask: Request, outside: Environment) -> RenderWorld:
     """The world as templates of this call see it."""
-    return World(
+    return RenderWorld(
         outside.env,
         outside.clock(),
         ask.full_refresh,

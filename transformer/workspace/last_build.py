@@ -19,14 +19,14 @@ from msgspec.structs import asdict, replace
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.permissions import narrow, write
 from transformer.project import inputs
-from transformer.request import Ask, How, Report
+from transformer.request import BuildOptions, Report, Request
 from transformer.steps import EVERYTHING, Plan, Results, Skip
-from transformer.warehouse.file import Identity, Warehouse, wal
+from transformer.warehouse.file import FileIdentity, WarehouseFiles, wal
 from transformer.workspace.cache import mark_of, place
 from transformer.workspace.open import Opened
 
 
-class Beginning(msgspec.Struct, frozen=True):
+class WarehouseInputs(msgspec.Struct, frozen=True):
     """The files that a warehouse is made of, beside the project's own, each with what tells
     whether it changed; None where there is more to look at than files."""
 
@@ -43,7 +43,7 @@ class _Standing(msgspec.Struct, array_like=True):
     skips: list[tuple[str, str]]
 
 
-def unchanged(ask: Ask, how: How, env: Mapping[str, str], now: float) -> Report | None:
+def unchanged(ask: Request, how: BuildOptions, env: Mapping[str, str], now: float) -> Report | None:
     """The report of a build that has nothing to do, when that is certain."""
     if not _is_plain(ask, how):
         return None
@@ -56,7 +56,7 @@ def unchanged(ask: Ask, how: How, env: Mapping[str, str], now: float) -> Report 
     return Report(Plan((), skips), Results(), path=found.path)
 
 
-def narrowed(ask: Ask, how: How, opened: Opened, now: float) -> Opened:
+def narrowed(ask: Request, how: BuildOptions, opened: Opened, now: float) -> Opened:
     """The project with a graph of only what may have to be done: all else stood when the last
     build ended, and nothing that it was made of has changed since. The project as it is, where
     that is not certain."""
@@ -91,25 +91,29 @@ def _is_through(node: Node) -> bool:
     return node.view or node.ephemeral
 
 
-def beginning(ask: Ask, how: How, opened: Opened) -> Beginning:
+def beginning(ask: Request, how: BuildOptions, opened: Opened) -> WarehouseInputs:
     """The files as a build finds them, before it looks at any of them. What comes, changes or goes
     while it runs is then something that it has not seen."""
     place_ = opened.workplace
     able = opened.mark and _is_plain(ask, how) and not opened.project.open
     if not able or place_.in_place or place_.target.publish.models:
-        return Beginning(None)
+        return WarehouseInputs(None)
     before = _read(ask) if opened.whole else None
     looked = [node for node in opened.graph if node.id not in opened.context]
     try:
         names = [name for node in looked for name in _names(node, opened)]
     except LookupError:
-        return Beginning(None)
+        return WarehouseInputs(None)
     found = {name: inputs.named(name) for name in names}
-    return Beginning({**(before.files if before else {}), **found})
+    return WarehouseInputs({**(before.files if before else {}), **found})
 
 
 def stands(
-    ask: Ask, opened: Opened, begun: Beginning, left: Identity | None, expires: float | None
+    ask: Request,
+    opened: Opened,
+    begun: WarehouseInputs,
+    left: FileIdentity | None,
+    expires: float | None,
 ) -> None:
     """Notes that a build of everything ended well, where the next can know it: `left` is the
     warehouse as that build left it."""
@@ -125,7 +129,7 @@ def stands(
     identities = {
         **dict.fromkeys(map(_key, _paths(live))),
         _key(live): asdict(left),
-        _key(synced): _plain(Identity.of(synced)),
+        _key(synced): _plain(FileIdentity.of(synced)),
     }
     made = _Standing(
         opened.mark, place_.target.path, str(live), identities, begun.files, expires, skips
@@ -134,7 +138,7 @@ def stands(
         write(_file(ask), msgspec.msgpack.encode(made), place_.shown)
 
 
-def _read(ask: Ask) -> _Standing | None:
+def _read(ask: Request) -> _Standing | None:
     try:
         return _DECODER.decode(_file(ask).read_bytes())
     except (OSError, msgspec.DecodeError):
@@ -150,7 +154,7 @@ def _stands(found: _Standing, now: float) -> bool:
     )
 
 
-def _is_plain(ask: Ask, how: How) -> bool:
+def _is_plain(ask: Request, how: BuildOptions) -> bool:
     """Whether a whole build is asked for, as most are."""
     everything = ask.selection.everything and how.actions == EVERYTHING
     more = how.always or how.retry_rejected or ask.full_refresh or ask.flags or ask.deferred
@@ -183,11 +187,11 @@ def _names(node: Node, opened: Opened) -> Iterator[str]:
 
 def _identities(live: Path) -> dict[str, Any]:
     """The files of a warehouse as they are: its own, its log, and what a build left unfinished."""
-    return {_key(path): _plain(Identity.of(path)) for path in _paths(live)}
+    return {_key(path): _plain(FileIdentity.of(path)) for path in _paths(live)}
 
 
 def _paths(live: Path) -> tuple[Path, ...]:
-    warehouse = Warehouse(live)
+    warehouse = WarehouseFiles(live)
     return live, wal(live), warehouse.private, warehouse.synced
 
 
@@ -195,11 +199,11 @@ def _key(path: Path) -> str:
     return path.name + path.parent.name
 
 
-def _plain(identity: Identity | None) -> Any:
+def _plain(identity: FileIdentity | None) -> Any:
     return asdict(identity) if identity else None
 
 
-def _file(ask: Ask) -> Path:
+def _file(ask: Request) -> Path:
     trace = place(ask)
     return trace.with_name(trace.name.replace("trace-", "standing-"))
 

@@ -19,21 +19,21 @@ from transformer.compile.nodes import Graph
 from transformer.compile.world import secrets_of
 from transformer.engines import find
 from transformer.errors import ConfigError, Mistakes, TransformError, UsageError
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.plan.select.choose import choose, chosen
 from transformer.plan.select.resources import dangling
 from transformer.project.dbt.dotenv import with_dotenv
 from transformer.project.form import is_dbt_project
-from transformer.project.inputs import Watched, watching
+from transformer.project.inputs import WatchedEnvironment, watching
 from transformer.project.paths import Places, places_of
 from transformer.project.values import Project
-from transformer.request import Ask, Outside
+from transformer.request import Environment, Request
 from transformer.steps import Skip
-from transformer.warehouse.publication import Workplace
-from transformer.workspace.cache import Nearly, Remembered, remember, remembered
+from transformer.warehouse.publication import Publication
+from transformer.workspace.cache import CachedProject, StaleProject, remember, remembered
 
 if TYPE_CHECKING:
-    from transformer.compile.assemble import Late
+    from transformer.compile.assemble import LateRendering
     from transformer.compile.scope import Scope
 
 
@@ -55,7 +55,7 @@ class Opened(Struct, frozen=True):
     # Which nodes were made anew since it had another mark.
     since: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # What was remembered of it, where only a part was compiled.
-    known: Remembered | None = None
+    known: CachedProject | None = None
     # All that is in the project, where the graph is only a part of it; and the nodes of that part
     # that are there only because others read them; and what is left alone.
     whole: Graph | None = None
@@ -67,14 +67,14 @@ class Opened(Struct, frozen=True):
         """All that is in the project, also where only a part is looked at."""
         return self.whole or self.graph
 
-    def memory(self) -> Remembered:
+    def memory(self) -> CachedProject:
         """What there is to remember of it."""
         if self.known is not None:
             return self.known
         from transformer.workspace.codec import encode
 
         index = encode(self.scope.index.listed())
-        return Remembered(self.project, self.graph, self.texts, index)
+        return CachedProject(self.project, self.graph, self.texts, index)
 
     @property
     def engine(self) -> Any:
@@ -87,24 +87,24 @@ class Opened(Struct, frozen=True):
         return self.rendering()
 
     @property
-    def late(self) -> Late:
+    def late(self) -> LateRendering:
         """What renders late nodes and hooks while the build goes on."""
         from transformer.artifacts.manifest import flat
-        from transformer.compile.assemble import Late
+        from transformer.compile.assemble import LateRendering
 
         facts = partial(flat, self.graph, self.project, self.scope.world.now.timestamp())
-        return Late(self.graph, self.scope, self.texts, cache(facts))
+        return LateRendering(self.graph, self.scope, self.texts, cache(facts))
 
     @property
-    def workplace(self) -> Workplace:
+    def workplace(self) -> Publication:
         """Where the target's warehouse is built."""
         target = self.project.target
         path = self.places.resolve(target.path, target.places.get("path"))
         project = self.project
-        return Workplace(path, target, self.engine, project.name, tuple(project.packages))
+        return Publication(path, target, self.engine, project.name, tuple(project.packages))
 
 
-def open_project(ask: Ask, outside: Outside) -> Opened:
+def open_project(ask: Request, outside: Environment) -> Opened:
     """The project, read and compiled, or as it is remembered. Raises UsageError when there is
     none."""
     root = ask.root.resolve()
@@ -115,7 +115,7 @@ def open_project(ask: Ask, outside: Outside) -> Opened:
     if known is not None and not known.files:
         return _again(ask, outside, known.known)
     with watching() as seen:
-        watched = dataclasses.replace(outside, env=Watched(outside.env))
+        watched = dataclasses.replace(outside, env=WatchedEnvironment(outside.env))
         made = _patched(ask, watched, known) if known else None
         opened = made or _compiled(ask, watched)
     if opened.mistakes or ask.deferred or not outside.secrets <= secrets_of(outside.env):
@@ -126,7 +126,7 @@ def open_project(ask: Ask, outside: Outside) -> Opened:
     return replace(opened, mark=kept.mark, since=kept.since) if kept else opened
 
 
-def _check_options(ask: Ask, root: Path) -> None:
+def _check_options(ask: Request, root: Path) -> None:
     """Raises UsageError for an option that would publish a part of the rows as if it were all."""
     if ask.narrows and not is_dbt_project(root):
         raise UsageError(
@@ -136,7 +136,7 @@ def _check_options(ask: Ask, root: Path) -> None:
         )
 
 
-def _again(ask: Ask, outside: Outside, known: Remembered) -> Opened:
+def _again(ask: Request, outside: Environment, known: CachedProject) -> Opened:
     """The project as it is remembered."""
     return Opened(
         known.project,
@@ -149,7 +149,7 @@ def _again(ask: Ask, outside: Outside, known: Remembered) -> Opened:
     )
 
 
-def _patched(ask: Ask, outside: Outside, nearly: Nearly) -> Opened | None:
+def _patched(ask: Request, outside: Environment, nearly: StaleProject) -> Opened | None:
     """The project as it is remembered but for some models, which are compiled anew."""
     from transformer.workspace.partial import patched
 
@@ -160,7 +160,7 @@ def _patched(ask: Ask, outside: Outside, nearly: Nearly) -> Opened | None:
     return replace(_again(ask, outside, known), rendering=lambda: scope, known=known)
 
 
-def _compiled(ask: Ask, outside: Outside) -> Opened:
+def _compiled(ask: Request, outside: Environment) -> Opened:
     """The project, read and compiled. What it takes is loaded only then."""
     from transformer.workspace.compile import compiled
 
@@ -170,7 +170,7 @@ def _compiled(ask: Ask, outside: Outside) -> Opened:
     return Opened(project, made.graph, places, lambda: made.scope, mistakes, made.texts)
 
 
-def chosen_of(opened: Opened, ask: Ask, outside: Outside) -> frozenset[str]:
+def chosen_of(opened: Opened, ask: Request, outside: Environment) -> frozenset[str]:
     """The ids of what is asked for. Raises UsageError."""
 
     def now() -> dict[str, Any]:
@@ -183,7 +183,7 @@ def chosen_of(opened: Opened, ask: Ask, outside: Outside) -> frozenset[str]:
     return chosen(opened.graph, opened.project, ask.selection, now=now, say=outside.say)
 
 
-def shown_of(opened: Opened) -> list[Name]:
+def shown_of(opened: Opened) -> list[RelationName]:
     """The relations that the shown file holds, where the target asks for some only."""
     graph, target = opened.graph, opened.workplace.target
     wanted = target.publish.models

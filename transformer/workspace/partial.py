@@ -8,26 +8,28 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from transformer.compile.graph import CompiledProject, remade, scope_of
-from transformer.compile.namespace import Index, Listed
+from transformer.compile.namespace import Namespace, NamespaceEntries
 from transformer.compile.nodes import Node
 from transformer.compile.scope import Scope
 from transformer.errors import TransformError
 from transformer.project.settings import read_file
-from transformer.request import Ask, Outside
-from transformer.workspace.cache import Nearly, Remembered
-from transformer.workspace.codec import Nodes, RememberedGraph, decode
+from transformer.request import Environment, Request
+from transformer.workspace.cache import CachedProject, StaleProject
+from transformer.workspace.codec import CachedGraph, CachedNodes, decode
 from transformer.workspace.compile import grammar_of, world_of
 
 # Where more have changed, compiling everything is as quick.
 _MOST = 40
 
 
-def patched(ask: Ask, outside: Outside, nearly: Nearly) -> tuple[Remembered, Scope] | None:
+def patched(
+    ask: Request, outside: Environment, nearly: StaleProject
+) -> tuple[CachedProject, Scope] | None:
     """The project with its changed models; None where something else has changed with them, or
     where one has a mistake: messages are told when all is compiled."""
     known = nearly.known
     nodes = known.graph.nodes
-    if len(nearly.files) > _MOST or not isinstance(nodes, Nodes):
+    if len(nearly.files) > _MOST or not isinstance(nodes, CachedNodes):
         return None
     scope = _scope(ask, outside, known)
     compiled = CompiledProject(known.graph, scope, (), known.texts)
@@ -39,16 +41,19 @@ def patched(ask: Ask, outside: Outside, nearly: Nearly) -> tuple[Remembered, Sco
         if node is None:
             return None
         made[node.id] = node
-    graph = RememberedGraph(Nodes(nodes.heads.values(), nodes.texts, made))
+    graph = CachedGraph(CachedNodes(nodes.heads.values(), nodes.texts, made))
     return replace(known, graph=graph), scope
 
 
-def _scope(ask: Ask, outside: Outside, known: Remembered) -> Scope:
+def _scope(ask: Request, outside: Environment, known: CachedProject) -> Scope:
     project = known.project
-    index = Index(project.name, open=project.open, packages=frozenset(project.packages))
+    index = Namespace(project.name, open=project.open, packages=frozenset(project.packages))
     grammar = grammar_of(project)
     return scope_of(
-        project, index.filled(decode(known.index, Listed)), world_of(ask, outside), grammar
+        project,
+        index.filled(decode(known.index, NamespaceEntries)),
+        world_of(ask, outside),
+        grammar,
     )[0]
 
 

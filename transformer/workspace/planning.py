@@ -13,16 +13,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from transformer.compile.bind import Bound
+from transformer.compile.bind import BoundColumns
 from transformer.compile.nodes import Graph
 from transformer.engines import Engine
 from transformer.errors import Mistakes, TransformError
 from transformer.plan.fingerprint import fingerprint, steadiness_of
 from transformer.plan.planner import plan
-from transformer.plan.work import Facts, Probe, Wish
+from transformer.plan.work import BuildRequest, Probe, WorldFacts
 from transformer.project import inputs
 from transformer.project.paths import Places
-from transformer.request import Ask, How, Outside
+from transformer.request import BuildOptions, Environment, Request
 from transformer.run.actions import lost
 from transformer.run.claims import taken
 from transformer.run.load import probe
@@ -36,27 +36,27 @@ from transformer.workspace.open import Opened, chosen_of, refuse_mistakes
 _UNKNOWN = NodeState("", "")
 
 
-class Foreseen(Struct, frozen=True):
+class PlannedBuild(Struct, frozen=True):
     """The plan, the columns in it and the state that it starts from. `expires` is when a verdict
     changes because time passes, in seconds since 1970."""
 
     plan: Plan
-    columns: Bound
+    columns: BoundColumns
     state: State
     expires: float | None
 
 
 @dataclass(frozen=True)
-class Foresight:
+class BuildPlanner:
     """Plans the builds of a project."""
 
     opened: Opened
-    ask: Ask
-    how: How
-    outside: Outside
+    ask: Request
+    how: BuildOptions
+    outside: Environment
     started: datetime
 
-    def of(self, engine: Any) -> Foreseen:
+    def of(self, engine: Any) -> PlannedBuild:
         """The plan of everything, loads too, from the warehouse as it is; `engine` is None where
         there is none. Raises Mistakes."""
         state, expires = self._state(engine) if engine else (State(), None)
@@ -66,9 +66,11 @@ class Foresight:
         refuse_mistakes([*mistakes, *columns.mistakes, *self._taken()])
         known = self._facts(engine, columns)
         known = replace(known, probes={**known.probes, **probes})
-        return Foreseen(self._planned(state, wish, known), columns, state, expires)
+        return PlannedBuild(self._planned(state, wish, known), columns, state, expires)
 
-    def _probes(self, engine: Any, wish: Wish) -> tuple[dict[str, Probe], list[TransformError]]:
+    def _probes(
+        self, engine: Any, wish: BuildRequest
+    ) -> tuple[dict[str, Probe], list[TransformError]]:
         """For each chosen source whether there is something new; mistakes beside."""
         if not engine or "load" not in wish.actions:
             return {}, []
@@ -91,7 +93,7 @@ class Foresight:
             or state.nodes.get(node_id, _UNKNOWN).fingerprint != fingerprint(graph[node_id])
         )
 
-    def after(self, engine: Any, loaded: Results, before: Foreseen) -> Plan:
+    def after(self, engine: Any, loaded: Results, before: PlannedBuild) -> Plan:
         """The plan of what comes after the loads, with the types that they really made. Raises
         Mistakes."""
         state, _ = self._state(engine)
@@ -137,17 +139,17 @@ class Foresight:
             held = state_of(engine, self.opened.graph if part else None)
             return with_external(session, self.opened.graph, held, stood=part), expires
 
-    def _planned(self, state: State, wish: Wish, known: Facts) -> Plan:
+    def _planned(self, state: State, wish: BuildRequest, known: WorldFacts) -> Plan:
         made, mistakes = plan(self.opened.graph, state, wish, known)
         refuse_mistakes(() if self.opened.project.open else mistakes)  # there each step fails alone
         return replace(made, skips=(*made.skips, *self.opened.left))
 
-    def _wish(self, actions: frozenset[Action]) -> Wish:
+    def _wish(self, actions: frozenset[Action]) -> BuildRequest:
         if self.opened.project.open:
             actions -= {"freshness"}  # dbt looks at it by `source freshness` only
         if not self.opened.project.target.activate:
             actions -= {"activate"}
-        return Wish(
+        return BuildRequest(
             self.chosen,
             self.started,
             actions,
@@ -157,17 +159,17 @@ class Foresight:
             strict=self.how.strict,
         )
 
-    def _facts(self, engine: Any, columns: Bound) -> Facts:
+    def _facts(self, engine: Any, columns: BoundColumns) -> WorldFacts:
         at = self.opened.places, self.opened.workplace.synced
         return facts(engine, self.opened.graph, columns, at, self.started)
 
 
 def facts(
-    engine: Engine | None, graph: Graph, bound: Bound, at: tuple[Places, Path], now: datetime
-) -> Facts:
+    engine: Engine | None, graph: Graph, bound: BoundColumns, at: tuple[Places, Path], now: datetime
+) -> WorldFacts:
     """Columns, what time has undone, which targets lost what was sent, which files are there.
     `at` is where targets lie, and the sync ledger. Without a warehouse nothing was ever sent."""
-    made = replace(Facts.of(bound), files=dict(files_of(graph)))
+    made = replace(WorldFacts.of(bound), files=dict(files_of(graph)))
     if engine is None:
         return made
     with engine.session() as session:

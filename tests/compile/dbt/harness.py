@@ -13,8 +13,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 
-from transformer.compile.dbt.adapter import Adapter, Here
-from transformer.compile.dbt.column import Column
+from transformer.compile.dbt.adapter import Adapter, AdapterSettings
+from transformer.compile.dbt.column import AdapterColumn
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.dbt.words import WORDS, exceptions
 
@@ -112,7 +112,7 @@ class Rendering:
     ) -> None:
         self.warned: list[str] = []
         self.templates = {**MACROS, **self._templates(own)}
-        self.adapter = Adapter(database, self.dispatch, Here(warn=self.warned.append))
+        self.adapter = Adapter(database, self.dispatch, AdapterSettings(warn=self.warned.append))
         self.results: dict[str, Any] = {}
         self.macros = {name: self._bound(name) for name in self.templates}
         self.execute = execute
@@ -120,7 +120,7 @@ class Rendering:
             **WORDS,
             "__macros": self.macros,
             "adapter": self.adapter,
-            "api": SimpleNamespace(Relation=Relation, Column=Column),
+            "api": SimpleNamespace(Relation=Relation, Column=AdapterColumn),
             "config": dict(config or {}),
             "dbt": SimpleNamespace(**self.macros),
             "exceptions": exceptions(self.warned.append),

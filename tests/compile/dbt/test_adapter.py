@@ -9,7 +9,7 @@ import pytest
 from jinja2.sandbox import SandboxedEnvironment
 
 from tests.compile.dbt.harness import Database
-from transformer.compile.dbt.adapter import Adapter, Here, NeedsWarehouse
+from transformer.compile.dbt.adapter import Adapter, AdapterSettings, NeedsWarehouse
 from transformer.compile.dbt.relation import Relation
 from transformer.errors import RenderError
 
@@ -78,7 +78,7 @@ def test_what_needs_a_warehouse_says_so_where_there_is_none(ask: Callable[..., A
     ],
 )
 def test_much_is_known_without_a_warehouse(expression: str, wanted: str) -> None:
-    adapter = Adapter(None, dispatch, Here(version="v1.9.1"))
+    adapter = Adapter(None, dispatch, AdapterSettings(version="v1.9.1"))
     text = SandboxedEnvironment().from_string("{{ " + expression + " }}").render(adapter=adapter)
     assert text == wanted
 

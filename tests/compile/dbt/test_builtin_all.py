@@ -6,7 +6,7 @@ from collections import Counter
 
 from jinja2 import nodes
 
-from transformer.compile.jinja.environment import Forgiving, environment
+from transformer.compile.jinja.environment import LenientUndefined, environment
 from transformer.compile.jinja.macros import BUILT_IN, read_library
 from transformer.project.dbt.load import BUILTIN
 from transformer.project.values import MacroFile
@@ -15,7 +15,7 @@ FILES = [MacroFile(f"dbt/{p.name}", p.read_text("utf-8"), BUILT_IN) for p in BUI
 
 
 def test_every_built_in_macro_compiles() -> None:
-    library, mistakes = read_library(FILES, undefined=Forgiving)
+    library, mistakes = read_library(FILES, undefined=LenientUndefined)
     assert not mistakes
     macros = library.packages[BUILT_IN]
     assert len(macros) > 300
@@ -24,10 +24,10 @@ def test_every_built_in_macro_compiles() -> None:
 
 
 def test_built_in_macros_stand_where_a_whole_reading_finds_them() -> None:
-    env = environment(Forgiving)
+    env = environment(LenientUndefined)
     trees = [(f.path, env.parse(f.text, f.path, f.path)) for f in FILES]
     whole = [(n.name, path, n.lineno) for path, tree in trees for n in tree.find_all(nodes.Macro)]
     assert [name for name, count in Counter(n for n, _, _ in whole).items() if count > 1] == []
-    library, _ = read_library(FILES, undefined=Forgiving)
+    library, _ = read_library(FILES, undefined=LenientUndefined)
     found = [(m.name, m.path, m.line) for m in library.packages[BUILT_IN].values()]
     assert sorted(found) == sorted(whole)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.compile.dbt.harness import Rendering, S, T, made
-from transformer.compile.dbt.column import Column
+from transformer.compile.dbt.column import AdapterColumn
 from transformer.errors import RenderError
 
-COLUMNS = [Column("k", "INTEGER"), Column("v", "VARCHAR")]
+COLUMNS = [AdapterColumn("k", "INTEGER"), AdapterColumn("v", "VARCHAR")]
 START = ("create table t as select 1 as k, 'a' as v union all select 2, 'b'",)
 NEW = "create table s as select 2 as k, 'B' as v union all select 3, 'c'"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.dbt.column import Column
+from transformer.compile.dbt.column import AdapterColumn
 from transformer.errors import RenderError
 
 
@@ -28,7 +28,7 @@ from transformer.errors import RenderError
 def test_types_are_taken_for_what_dbt_takes_them_for(
     dtype: str, kinds: str, data_type: str
 ) -> None:
-    column = Column("c", dtype)
+    column = AdapterColumn("c", dtype)
     asked = {
         "string": column.is_string(),
         "integer": column.is_integer(),
@@ -42,53 +42,55 @@ def test_types_are_taken_for_what_dbt_takes_them_for(
 
 
 def test_sizes_are_part_of_the_type() -> None:
-    assert Column("c", "varchar", 3).data_type == "character varying(3)"
-    assert Column("c", "numeric", None, 18, 3).data_type == "numeric(18,3)"
-    assert Column("c", "varchar", 3).can_expand_to(Column("d", "text"))
-    assert not Column("c", "text").can_expand_to(Column("d", "integer"))
+    assert AdapterColumn("c", "varchar", 3).data_type == "character varying(3)"
+    assert AdapterColumn("c", "numeric", None, 18, 3).data_type == "numeric(18,3)"
+    assert AdapterColumn("c", "varchar", 3).can_expand_to(AdapterColumn("d", "text"))
+    assert not AdapterColumn("c", "text").can_expand_to(AdapterColumn("d", "integer"))
     with pytest.raises(RenderError, match="string_size"):
-        Column("c", "integer").string_size()
+        AdapterColumn("c", "integer").string_size()
 
 
 def test_the_class_translates_types() -> None:
-    assert Column.translate_type("string") == "TEXT"
-    assert Column.translate_type("timestamp") == "timestamp"
-    assert Column.string_type(3) == "character varying(3)"
-    assert Column.numeric_type("numeric", 28, 6) == "numeric(28,6)"
-    assert Column.create("c", "string") == Column("c", "TEXT")
+    assert AdapterColumn.translate_type("string") == "TEXT"
+    assert AdapterColumn.translate_type("timestamp") == "timestamp"
+    assert AdapterColumn.string_type(3) == "character varying(3)"
+    assert AdapterColumn.numeric_type("numeric", 28, 6) == "numeric(28,6)"
+    assert AdapterColumn.create("c", "string") == AdapterColumn("c", "TEXT")
 
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("integer", Column("c", "integer")),
-        ("varchar(3)", Column("c", "varchar", 3)),
-        ("decimal(18, 3)", Column("c", "decimal", None, 18, 3)),
+        ("integer", AdapterColumn("c", "integer")),
+        ("varchar(3)", AdapterColumn("c", "varchar", 3)),
+        ("decimal(18, 3)", AdapterColumn("c", "decimal", None, 18, 3)),
     ],
 )
-def test_a_described_type_is_taken_apart(text: str, wanted: Column) -> None:
-    assert Column.from_description("c", text) == wanted
+def test_a_described_type_is_taken_apart(text: str, wanted: AdapterColumn) -> None:
+    assert AdapterColumn.from_description("c", text) == wanted
 
 
 def test_a_size_that_is_no_number_is_refused() -> None:
     for text in ("varchar(x)", ""):
         with pytest.raises(RenderError):
-            Column.from_description("c", text)
+            AdapterColumn.from_description("c", text)
 
 
 def test_a_name_is_quoted_and_a_value_cast() -> None:
-    column = Column('a"b', "INTEGER")
+    column = AdapterColumn('a"b', "INTEGER")
     assert (column.name, column.quoted) == ('a"b', '"a""b"')
     assert column.literal(1) == "1::INTEGER"
 
 
 def test_a_struct_is_flattened_to_its_innermost_fields() -> None:
     dtype = 'STRUCT(a INTEGER, "b, c" STRUCT(d DECIMAL(5,1), e VARCHAR[]))'
-    flat = Column("s", dtype).flatten()
+    flat = AdapterColumn("s", dtype).flatten()
     assert [(c.name, c.dtype) for c in flat] == [
         ("s.a", "INTEGER"),
         ("s.b, c.d", "DECIMAL(5,1)"),
         ("s.b, c.e", "VARCHAR[]"),
     ]
-    assert Column("i", "INTEGER").flatten() == [Column("i", "INTEGER")]
-    assert Column("l", "STRUCT(a INTEGER)[]").flatten() == [Column("l", "STRUCT(a INTEGER)[]")]
+    assert AdapterColumn("i", "INTEGER").flatten() == [AdapterColumn("i", "INTEGER")]
+    assert AdapterColumn("l", "STRUCT(a INTEGER)[]").flatten() == [
+        AdapterColumn("l", "STRUCT(a INTEGER)[]")
+    ]

@@ -13,7 +13,7 @@ import pytest
 
 from tests.test_dbt_build import project, run
 from transformer.compile.dbt.making import MAKING
-from transformer.compile.jinja.environment import _OF_DBT, Forgiving
+from transformer.compile.jinja.environment import _OF_DBT, LenientUndefined
 from transformer.compile.jinja.macros import BUILT_IN, read_library
 from transformer.project.dbt.load import BUILTIN
 from transformer.project.values import MacroFile
@@ -21,7 +21,7 @@ from transformer.project.values import MacroFile
 NAMES = set((Path(__file__).parent / "data" / "macros_of_dbt.txt").read_text().split())
 GUIDE = (Path(__file__).parents[3] / "docs" / "dbt" / "coming-from-dbt.md").read_text()
 FILES = [MacroFile(f"dbt/{p.name}", p.read_text("utf-8"), BUILT_IN) for p in BUILTIN.glob("*.sql")]
-LIBRARY, _ = read_library(FILES, undefined=Forgiving)
+LIBRARY, _ = read_library(FILES, undefined=LenientUndefined)
 ABSENT = NAMES - set(LIBRARY.packages[BUILT_IN]) - _OF_DBT
 
 

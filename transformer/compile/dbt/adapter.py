@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from transformer.compile.dbt import constraints, external
-from transformer.compile.dbt.column import Column
+from transformer.compile.dbt.column import AdapterColumn
 from transformer.compile.dbt.inert import Inert
 from transformer.compile.dbt.relation import Relation, folded
 from transformer.compile.dbt.results import (
@@ -20,7 +20,7 @@ from transformer.compile.dbt.results import (
     INTEGER,
     NUMBER,
     TEXT,
-    Kind,
+    ColumnKind,
     ResultTable,
     empty_table,
 )
@@ -34,7 +34,7 @@ _QUERY = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 STRATEGIES = ("append", "delete+insert", "merge", "microbatch")
-_TYPES: Mapping[Kind, str] = {
+_TYPES: Mapping[ColumnKind, str] = {
     INTEGER: "integer",
     NUMBER: "float8",
     BOOLEAN: "boolean",
@@ -48,7 +48,7 @@ class NeedsWarehouse(Exception):  # noqa: N818 - a reason to render later, not a
     """There is no warehouse now: the rendering is to be repeated when there is one."""
 
 
-class Warehouse(Protocol):
+class WarehouseConnection(Protocol):
     """What the adapter asks of a warehouse that is open."""
 
     def rows(self, sql: str) -> tuple[Sequence[str], Sequence[str], list[tuple[Any, ...]]]:
@@ -71,7 +71,7 @@ class Warehouse(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class AdapterSettings:
     """What the adapter knows of the place it works in. `tell` is given what is shown to the
     user, `warn` what he is warned of."""
 
@@ -83,7 +83,7 @@ class Here:
     config: Callable[[], Any] = field(default=dict, repr=False)
 
 
-class Response(Struct, frozen=True):
+class AdapterResponse(Struct, frozen=True):
     """What came of a statement."""
 
     message: str = "OK"
@@ -102,11 +102,11 @@ class Adapter(Inert):
 
     def __init__(
         self,
-        warehouse: Warehouse | None,
+        warehouse: WarehouseConnection | None,
         dispatch: Callable[..., Any],
-        here: Here | None = None,
+        here: AdapterSettings | None = None,
     ) -> None:
-        self._warehouse, self._dispatch, self._here = warehouse, dispatch, here or Here()
+        self._warehouse, self._dispatch, self._here = warehouse, dispatch, here or AdapterSettings()
         self._warned: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
@@ -115,7 +115,7 @@ class Adapter(Inert):
             raise AttributeError(name)
         raise RenderError(f"the adapter has no `{name}`", hint="see the adapter's methods in dbt")
 
-    def _open(self) -> Warehouse:
+    def _open(self) -> WarehouseConnection:
         if self._warehouse is None:
             raise NeedsWarehouse
         return self._warehouse
@@ -208,7 +208,7 @@ class Adapter(Inert):
         """Whether a relation of this name exists."""
         return self.get_relation(None, schema, name) is not None
 
-    def get_columns_in_relation(self, relation: Any) -> list[Column]:
+    def get_columns_in_relation(self, relation: Any) -> list[AdapterColumn]:
         """The columns of a relation; none when it does not exist."""
         if not isinstance(relation, Relation):
             raise RenderError(f"`{relation}` is no relation", hint="give what `ref` or `this` is")
@@ -217,15 +217,17 @@ class Adapter(Inert):
         if relation.identifier is None or relation.is_cte:
             return []
         found = self._open().columns(relation.database, relation.schema, relation.identifier)
-        return [Column(name, kind) for name, kind in found or ()]
+        return [AdapterColumn(name, kind) for name, kind in found or ()]
 
-    def get_column_schema_from_query(self, sql: str, *, flat: bool = True) -> list[Column]:
+    def get_column_schema_from_query(self, sql: str, *, flat: bool = True) -> list[AdapterColumn]:
         """The columns a query gives, structs taken apart."""
         names, kinds, _ = self._open().rows(f"select * from (\n{sql}\n) limit 0")
-        columns = [Column(name, kind) for name, kind in zip(names, kinds, strict=True)]
+        columns = [AdapterColumn(name, kind) for name, kind in zip(names, kinds, strict=True)]
         return [inner for one in columns for inner in one.flatten()] if flat else columns
 
-    def get_missing_columns(self, from_relation: Relation, to_relation: Relation) -> list[Column]:
+    def get_missing_columns(
+        self, from_relation: Relation, to_relation: Relation
+    ) -> list[AdapterColumn]:
         """The columns of the first relation that the second has not."""
         there = {one.name for one in self.get_columns_in_relation(to_relation)}
         return [c for c in self.get_columns_in_relation(from_relation) if c.name not in there]
@@ -247,20 +249,20 @@ class Adapter(Inert):
         auto_begin: bool = False,  # noqa: ARG002
         fetch: bool = False,
         limit: int | None = None,
-    ) -> tuple[Response, ResultTable]:
+    ) -> tuple[AdapterResponse, ResultTable]:
         """Runs SQL: what came of it, and its rows when they are wanted."""
         warehouse = self._open()
         if not fetch:
             warehouse.run(sql)
-            return Response(), empty_table()
+            return AdapterResponse(), empty_table()
         if not _QUERY.match(sql):
             warehouse.run(sql)
-            return Response(), empty_table()
+            return AdapterResponse(), empty_table()
         names, _, rows = warehouse.rows(sql)
         table = ResultTable.of(names, rows[:limit], self._here.tell)
-        return Response(rows_affected=len(table)), table
+        return AdapterResponse(rows_affected=len(table)), table
 
-    def add_query(self, sql: str, *_: Any, **__: Any) -> tuple[Response, ResultTable]:
+    def add_query(self, sql: str, *_: Any, **__: Any) -> tuple[AdapterResponse, ResultTable]:
         """Runs SQL for its effect."""
         return self.execute(sql)
 

@@ -22,7 +22,7 @@ _FIELD = re.compile(r'\s*(?:"((?:[^"]|"")*)"|(\S+))\s+(.+)\Z', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class AdapterColumn:
     """A column: `dtype` is the type as the engine says it, `data_type` as `cast` takes it.
 
     Which words are numbers and strings is what dbt-duckdb says, `DECIMAL(18,3)` included, which
@@ -44,12 +44,12 @@ class Column:
         return cls.TYPE_LABELS.get(dtype.upper(), dtype)
 
     @classmethod
-    def create(cls, name: str, label_or_dtype: str) -> Column:
+    def create(cls, name: str, label_or_dtype: str) -> AdapterColumn:
         """A column of a type that may be `string`."""
         return cls(name, cls.translate_type(label_or_dtype))
 
     @classmethod
-    def from_description(cls, name: str, raw_data_type: str) -> Column:
+    def from_description(cls, name: str, raw_data_type: str) -> AdapterColumn:
         """A column of a type with its size taken apart: `varchar(3)`, `decimal(18,3)`."""
         found = re.match(r"([^(]+)(?:\(([^)]*)\))?", raw_data_type)
         if not found:
@@ -128,7 +128,7 @@ class Column:
             raise RenderError(f"`string_size` of `{self.column}`, which is {self.dtype}")
         return _STRING_SIZE if self.char_size is None else int(self.char_size)
 
-    def can_expand_to(self, other_column: Column) -> bool:
+    def can_expand_to(self, other_column: AdapterColumn) -> bool:
         """Whether both hold text, and the other one longer text."""
         both = self.is_string() and other_column.is_string()
         return both and other_column.string_size() > self.string_size()
@@ -138,28 +138,28 @@ class Column:
         return f"{value}::{self.data_type}"
 
     @property
-    def fields(self) -> list[Column]:
+    def fields(self) -> list[AdapterColumn]:
         """The fields of a struct."""
         return list(_fields(self.dtype)) if self.is_struct() else []
 
-    def flatten(self) -> list[Column]:
+    def flatten(self) -> list[AdapterColumn]:
         """Its innermost fields, each named by its way: `a.b`; itself when it has none."""
         if not self.is_struct() or not self.fields:
             return [self]
         return [
-            Column(f"{self.column}.{inner.column}", inner.dtype)
+            AdapterColumn(f"{self.column}.{inner.column}", inner.dtype)
             for part in self.fields
             for inner in part.flatten()
         ]
 
 
-def _fields(dtype: str) -> Iterator[Column]:
+def _fields(dtype: str) -> Iterator[AdapterColumn]:
     inside = re.match(r"struct\s*\((.*)\)\Z", dtype, re.IGNORECASE | re.DOTALL)
     for part in _split(inside[1]) if inside else ():
         found = _FIELD.match(part)
         if found:
             name = found[2] if found[1] is None else found[1].replace('""', '"')
-            yield Column(name, found[3].strip())
+            yield AdapterColumn(name, found[3].strip())
 
 
 def _split(text: str) -> Iterator[str]:

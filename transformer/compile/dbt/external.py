@@ -20,7 +20,7 @@ _TEXTS = {"delimiter", "quote", "escape", "null"}
 _COMPRESSED = {"gz": "gzip", "zst": "zstd"}
 
 
-class File(Struct, frozen=True):
+class ExternalFile(Struct, frozen=True):
     """What an external model writes: the place, the options of `copy`, and what reads it back."""
 
     place: str
@@ -30,7 +30,7 @@ class File(Struct, frozen=True):
     needs_a_row: bool = False
 
 
-def file_of(written: Mapping[str, Any], name: str, root: str) -> File:
+def file_of(written: Mapping[str, Any], name: str, root: str) -> ExternalFile:
     """The file of a model with this configuration. Raises RenderError for a format that cannot
     be read back."""
     options = _given(written)
@@ -51,7 +51,9 @@ def file_of(written: Mapping[str, Any], name: str, root: str) -> File:
     arguments = [literal(read_location(place, full))]
     arguments += [f"{quoted(key)}={_constant(value)}" for key, value in found.items()]
     reading = f"read_{kind}({', '.join(arguments)})"
-    return File(place, _listed(full), reading, kind == "json" or bool(full.get("partition_by")))
+    return ExternalFile(
+        place, _listed(full), reading, kind == "json" or bool(full.get("partition_by"))
+    )
 
 
 def _given(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from transformer.compile.nodes import (
     SnapshotBody,
     SourceBody,
 )
-from transformer.names import Name
+from transformer.names import RelationName
 from transformer.project.values import Project
 
 # A name longer than this has a shorter form.
@@ -66,7 +66,7 @@ def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
     }
 
 
-def _schema(node: Node, relation: Name | None, project: Project) -> str:
+def _schema(node: Node, relation: RelationName | None, project: Project) -> str:
     """The schema of a node; of a check that of the rows it would keep."""
     body = node.body
     if relation is None and isinstance(body, CheckBody) and body.stored:
@@ -175,6 +175,6 @@ def source_facts(node: Node, project: Project) -> dict[str, Any]:
     }
 
 
-def full_name(node: Node, relation: Name, project: Project) -> str:
+def full_name(node: Node, relation: RelationName, project: Project) -> str:
     """A relation of the node with its catalog, in quotes."""
     return f'"{node.database or project.target.catalog}".{relation.sql()}'

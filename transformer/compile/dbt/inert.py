@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformer.compile.dbt.column import Column
+from transformer.compile.dbt.column import AdapterColumn
 from transformer.compile.dbt.relation import Relation
 
 
@@ -37,7 +37,7 @@ class Inert:
     """The adapter's methods without an effect. What templates print of them is empty."""
 
     Relation = Relation
-    Column = Column
+    AdapterColumn = AdapterColumn
     behavior = _Behavior()
 
     # A build commits what it did, and has no cache and no hooks of the adapter's own.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transformer.compile.jinja.macros import BUILT_IN, Library, Macro
+from transformer.compile.jinja.macros import BUILT_IN, Macro, MacroLibrary
 
 _FORMS = ("", "default__", "duckdb__")
 _MAKING = """
@@ -40,7 +40,7 @@ MAKING = frozenset(f"{form}{name}" for form in _FORMS for name in _MAKING.split(
 _STEPS = ("seed", "snapshot", "test", "unit", "clone")
 
 
-def without_effect(library: Library) -> Iterator[str]:
+def without_effect(library: MacroLibrary) -> Iterator[str]:
     """What is to be said of the project's macros that stand in the place of such ones."""
     searched = ("", *library.dispatch.get(BUILT_IN, ()))
     packages = dict.fromkeys(each for each in searched if each != BUILT_IN)

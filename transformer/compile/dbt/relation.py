@@ -14,7 +14,7 @@ _EPHEMERAL = "__dbt__cte__"
 
 
 @dataclass(frozen=True, slots=True)
-class Policy(Mapping[str, bool]):
+class RelationPolicy(Mapping[str, bool]):
     """Which of a relation's parts something is done with."""
 
     database: bool = True
@@ -30,13 +30,13 @@ class Policy(Mapping[str, bool]):
     def __len__(self) -> int:
         return len(_PARTS)
 
-    def changed(self, **parts: bool | None) -> Policy:
+    def changed(self, **parts: bool | None) -> RelationPolicy:
         """The same with these parts set; None leaves a part as it is."""
         return replace(self, **{k: v for k, v in parts.items() if v is not None})
 
 
 @dataclass(frozen=True, slots=True)
-class Path(Mapping[str, str | None]):
+class RelationPath(Mapping[str, str | None]):
     """The three parts of a relation's name."""
 
     database: str | None = None
@@ -73,8 +73,8 @@ class Relation(Mapping[str, Any]):
     identifier: str | None = None
     type: str | None = None
     text: str | None = None
-    quote_policy: Policy = field(default_factory=Policy)
-    include_policy: Policy = field(default_factory=Policy)
+    quote_policy: RelationPolicy = field(default_factory=RelationPolicy)
+    include_policy: RelationPolicy = field(default_factory=RelationPolicy)
 
     # What templates write for a type: `api.Relation.View`.
     Table = "table"
@@ -102,8 +102,8 @@ class Relation(Mapping[str, Any]):
             _text(identifier),
             _text(type),
             None,
-            Policy().changed(**_known(quote_policy)),
-            Policy().changed(**_known(include_policy)),
+            RelationPolicy().changed(**_known(quote_policy)),
+            RelationPolicy().changed(**_known(include_policy)),
         )
 
     @classmethod
@@ -112,7 +112,7 @@ class Relation(Mapping[str, Any]):
         return cls(
             identifier=cls.add_ephemeral_prefix(name),
             type=cls.CTE,
-            quote_policy=Policy(identifier=False),
+            quote_policy=RelationPolicy(identifier=False),
         )
 
     @classmethod
@@ -143,9 +143,9 @@ class Relation(Mapping[str, Any]):
         return self.identifier
 
     @property
-    def path(self) -> Path:
+    def path(self) -> RelationPath:
         """The three parts."""
-        return Path(self.database, self.schema, self.identifier)
+        return RelationPath(self.database, self.schema, self.identifier)
 
     @property
     def is_table(self) -> bool:

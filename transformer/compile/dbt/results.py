@@ -19,7 +19,7 @@ from msgspec import Struct
 from transformer.errors import RenderError, did_you_mean
 
 
-class Kind(Struct, frozen=True):
+class ColumnKind(Struct, frozen=True):
     """What a column's values are: Integer, Number, Boolean, Date, DateTime or Text."""
 
     name: str
@@ -28,8 +28,8 @@ class Kind(Struct, frozen=True):
         return self.name
 
 
-INTEGER, NUMBER, BOOLEAN = Kind("Integer"), Kind("Number"), Kind("Boolean")
-DATE, DATETIME, TEXT = Kind("Date"), Kind("DateTime"), Kind("Text")
+INTEGER, NUMBER, BOOLEAN = ColumnKind("Integer"), ColumnKind("Number"), ColumnKind("Boolean")
+DATE, DATETIME, TEXT = ColumnKind("Date"), ColumnKind("DateTime"), ColumnKind("Text")
 
 
 class Series:
@@ -86,14 +86,14 @@ class Series:
         return dict(self.items())
 
 
-class Row(Series):
+class ResultRow(Series):
     """One row: its values by column."""
 
 
 class ResultColumn(Series):
     """One column: its values by row."""
 
-    def __init__(self, index: int, name: str, kind: Kind, values: Iterable[Any]) -> None:
+    def __init__(self, index: int, name: str, kind: ColumnKind, values: Iterable[Any]) -> None:
         super().__init__(values)
         self.index, self.name, self.data_type = index, name, kind
 
@@ -116,7 +116,7 @@ class ResultTable:
     """The result of a query. `tell` is given what `print_table` shows."""
 
     column_names: tuple[str, ...]
-    column_types: tuple[Kind, ...]
+    column_types: tuple[ColumnKind, ...]
     rows: Series
     tell: Callable[[str], object] = field(default=str, repr=False)
 
@@ -132,7 +132,7 @@ class ResultTable:
         columns = [_column([row[at] for row in found]) for at in range(len(unique))]
         values = [tuple(column[n] for _, column in columns) for n in range(len(found))]
         kinds = tuple(kind for kind, _ in columns)
-        return ResultTable(unique, kinds, Series([Row(row, unique) for row in values]), tell)
+        return ResultTable(unique, kinds, Series([ResultRow(row, unique) for row in values]), tell)
 
     @property
     def columns(self) -> Series:
@@ -146,11 +146,11 @@ class ResultTable:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[ResultRow]:
         return iter(self.rows)
 
-    def __getitem__(self, at: int) -> Row:
-        row: Row = self.rows[at]
+    def __getitem__(self, at: int) -> ResultRow:
+        row: ResultRow = self.rows[at]
         return row
 
     def matrix(self) -> list[tuple[Any, ...]]:
@@ -177,10 +177,10 @@ class ResultTable:
             names = tuple(column_names.get(name, name) for name in self.column_names)
         else:
             names = tuple(column_names or self.column_names)
-        rows = Series([Row(row.values(), names) for row in self.rows])
+        rows = Series([ResultRow(row.values(), names) for row in self.rows])
         return ResultTable(names, self.column_types, rows, self.tell)
 
-    def where(self, test: Callable[[Row], Any]) -> ResultTable:
+    def where(self, test: Callable[[ResultRow], Any]) -> ResultTable:
         """Only the rows for which the test says yes."""
         return self._of_rows([row for row in self.rows if test(row)])
 
@@ -217,10 +217,10 @@ class ResultTable:
     def _of_columns(self, places: Sequence[int]) -> ResultTable:
         names = tuple(self.column_names[at] for at in places)
         kinds = tuple(self.column_types[at] for at in places)
-        rows = Series([Row([row[at] for at in places], names) for row in self.rows])
+        rows = Series([ResultRow([row[at] for at in places], names) for row in self.rows])
         return ResultTable(names, kinds, rows, self.tell)
 
-    def _of_rows(self, rows: Iterable[Row]) -> ResultTable:
+    def _of_rows(self, rows: Iterable[ResultRow]) -> ResultTable:
         return ResultTable(self.column_names, self.column_types, Series(rows), self.tell)
 
     # ------------------------------------------------------------ shown
@@ -271,7 +271,7 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(made)
 
 
-def _column(values: Sequence[Any]) -> tuple[Kind, list[Any]]:
+def _column(values: Sequence[Any]) -> tuple[ColumnKind, list[Any]]:
     known = [value for value in values if value is not None]
     for kind, fits, made in _KINDS:
         if all(fits(value) for value in known):
@@ -305,7 +305,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-_KINDS: tuple[tuple[Kind, Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+_KINDS: tuple[tuple[ColumnKind, Callable[[Any], bool], Callable[[Any], Any]], ...] = (
     (INTEGER, _is_whole, _same),
     (NUMBER, _is_number, _decimal),
     (DATE, _is_date, _same),

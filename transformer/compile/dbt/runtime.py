@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from transformer.compile.world import World
+from transformer.compile.world import RenderWorld
 from transformer.errors import RenderError, did_you_mean
 
 
-class Record(dict[str, Any]):
+class AttributeRecord(dict[str, Any]):
     """A mapping that has `to_dict`, as dbt's objects have: a result, its node."""
 
     def to_dict(self, omit_none: bool = False) -> dict[str, Any]:
@@ -21,11 +21,11 @@ class Builtin:
     """A word behind `builtins`: `builtins.ref(…)`, and `builtins.ref.config`, where packages look
     for the configuration of the run."""
 
-    def __init__(self, call: Callable[..., Any], config: Callable[[], Record]) -> None:
+    def __init__(self, call: Callable[..., Any], config: Callable[[], AttributeRecord]) -> None:
         self._call, self._config = call, config
 
     @property
-    def config(self) -> Record:
+    def config(self) -> AttributeRecord:
         """Put together when it is asked for: few templates do."""
         return self._config()
 
@@ -34,7 +34,7 @@ class Builtin:
         return self._call(*args, **kwargs)
 
 
-class Settings:
+class AttributeSettings:
     """Settings as attributes. What is not there fails by name, for nothing would be written."""
 
     def __init__(self, name: str, known: Mapping[str, Any]) -> None:
@@ -49,17 +49,19 @@ class Settings:
         return self._known[name]
 
 
-def run_settings(target: Mapping[str, Any], config: Callable[[], Record]) -> Settings:
+def run_settings(
+    target: Mapping[str, Any], config: Callable[[], AttributeRecord]
+) -> AttributeSettings:
     """`adapter.config`: what dbt's settings of a run say that is known here, without secrets."""
     quoting = {"database": True, "schema": True, "identifier": True, "column": None}
     project = config()
     credentials = {key: value for key, value in target.items() if key not in _OF_PROFILE}
-    return Settings(
+    return AttributeSettings(
         "adapter.config",
         {
             "args": project["args"],
             "cli_vars": project["args"]["vars"],
-            "credentials": Settings("adapter.config.credentials", credentials),
+            "credentials": AttributeSettings("adapter.config.credentials", credentials),
             "dependencies": project["dependencies"],
             "profile_name": target.get("profile_name"),
             "project_name": project["project_name"],
@@ -74,7 +76,7 @@ def run_settings(target: Mapping[str, Any], config: Callable[[], Record]) -> Set
 _OF_PROFILE = ("name", "target_name", "profile_name", "threads")
 
 
-def invocation(world: World) -> dict[str, Any]:
+def invocation(world: RenderWorld) -> dict[str, Any]:
     """`invocation_args_dict`: what this call of the tool was asked, in lower case."""
     given = {name.lower(): value for name, value in world.flags.items()}
     return {
@@ -89,13 +91,16 @@ def invocation(world: World) -> dict[str, Any]:
     }
 
 
-def config(world: World, project: str, variables: Mapping[str, Any], packages: Any) -> Record:
+def config(
+    world: RenderWorld, project: str, variables: Mapping[str, Any], packages: Any
+) -> AttributeRecord:
     """What stands behind `builtins.ref.config`."""
-    return Record(
+    return AttributeRecord(
         project_name=project,
-        args=Record(invocation(world)),
-        vars=Record(variables),
+        args=AttributeRecord(invocation(world)),
+        vars=AttributeRecord(variables),
         dependencies={
-            name: Record(project_name=name, version="") for name in (project, *sorted(packages))
+            name: AttributeRecord(project_name=name, version="")
+            for name in (project, *sorted(packages))
         },
     )

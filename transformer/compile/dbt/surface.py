@@ -13,12 +13,17 @@ from typing import Any
 from msgspec import Struct, field
 
 from transformer.compile.dbt import words
-from transformer.compile.dbt.adapter import Adapter, Here, NeedsWarehouse, Warehouse
-from transformer.compile.dbt.column import Column
+from transformer.compile.dbt.adapter import (
+    Adapter,
+    AdapterSettings,
+    NeedsWarehouse,
+    WarehouseConnection,
+)
+from transformer.compile.dbt.column import AdapterColumn
 from transformer.compile.dbt.relation import Relation
 from transformer.compile.dbt.results import ResultTable
-from transformer.compile.dbt.runtime import Builtin, Record, invocation, run_settings
-from transformer.compile.world import World
+from transformer.compile.dbt.runtime import AttributeRecord, Builtin, invocation, run_settings
+from transformer.compile.world import RenderWorld
 
 # What `graph` holds, by dbt's names.
 GRAPH = (
@@ -27,26 +32,26 @@ GRAPH = (
 )
 
 
-class Given(Struct, frozen=True):
+class SurfaceInputs(Struct, frozen=True):
     """What the surface of one rendering is made of. `own` are the words that stand behind
     `builtins`; `node` is what `model` says."""
 
     target: Mapping[str, Any]
-    world: World
+    world: RenderWorld
     node: Mapping[str, Any]
     execute: bool
-    warehouse: Warehouse | None
+    warehouse: WarehouseConnection | None
     graph: Callable[[], dict[str, Any]] | None
     dispatch: Callable[..., Any]
     say: Callable[[str], str]
     own: Mapping[str, Any] = field(default_factory=dict)
-    config: Callable[[], Record] = Record
+    config: Callable[[], AttributeRecord] = AttributeRecord
 
 
-def surface(given: Given) -> dict[str, Any]:
+def surface(given: SurfaceInputs) -> dict[str, Any]:
     """The names, with what they mean in this rendering."""
     root = str(given.target.get("external_root") or ".")
-    here = Here(
+    here = AdapterSettings(
         external_root=root,
         tell=given.say,
         warn=given.say,
@@ -80,7 +85,7 @@ def surface(given: Given) -> dict[str, Any]:
     }
 
 
-def flags(world: World) -> dict[str, Any]:
+def flags(world: RenderWorld) -> dict[str, Any]:
     """The flags of the command line, by dbt's names."""
     return {
         "FULL_REFRESH": world.full_refresh,
@@ -96,7 +101,7 @@ class _Api:
     """`api.Relation` and `api.Column`."""
 
     Relation = Relation
-    Column = Column
+    AdapterColumn = AdapterColumn
 
 
 class _Idle:

@@ -15,15 +15,15 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 from msgspec.structs import replace
 
-from transformer.compile.jinja.fast_path import Call, parts
-from transformer.compile.jinja.limits import Bounded
+from transformer.compile.jinja.fast_path import ConstantCall, parts
+from transformer.compile.jinja.limits import LimitedSandbox
 from transformer.errors import RenderError, Where, did_you_mean
 
 if TYPE_CHECKING:
-    from transformer.compile.jinja.rendering import Session
+    from transformer.compile.jinja.rendering import Rendering
 
 # The rendering that is going on. It is no variable of a template: templates could reach through it.
-CURRENT: ContextVar[Session | None] = ContextVar("rendering", default=None)
+CURRENT: ContextVar[Rendering | None] = ContextVar("rendering", default=None)
 _OPEN = re.compile(r"innermost block that needs to be closed is `(?P<block>\w+)`")
 Strict = StrictUndefined
 
@@ -85,12 +85,12 @@ class _MaterializationBlock(Extension):
 _OF_DBT = frozenset({"is_incremental", "run_query", "statement"})
 
 
-class Namespace:
+class PackageNamespace:
     """A package as templates see it: `dbt_utils.star`."""
 
     __slots__ = ("__name", "__session")
 
-    def __init__(self, session: Session, name: str) -> None:
+    def __init__(self, session: Rendering, name: str) -> None:
         self.__session, self.__name = session, name
 
     def __getattr__(self, name: str) -> Any:
@@ -102,7 +102,7 @@ class Namespace:
         return self.__session.bound(found)
 
 
-def no_macro(package: Namespace, name: str) -> RenderError:
+def no_macro(package: PackageNamespace, name: str) -> RenderError:
     """The error of a macro that a package does not have."""
     session, own = package._Namespace__session, package._Namespace__name
     known = session.library.packages.get("" if own == session.library.root else own, {})
@@ -114,16 +114,18 @@ def no_macro(package: Namespace, name: str) -> RenderError:
     )
 
 
-class _Sandbox(Bounded):
+class _Sandbox(LimitedSandbox):
     context_class = _LookupContext
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, Namespace):  # its macros, whatever they are called, and nothing else
+        if isinstance(
+            obj, PackageNamespace
+        ):  # its macros, whatever they are called, and nothing else
             return all(attr not in vars(kind) for kind in type(obj).__mro__)
         return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
 
 
-class Forgiving(Undefined):
+class LenientUndefined(Undefined):
     """What an open project's templates meet where there is nothing: empty in text, as in dbt.
 
     Where nothing is executed yet, whatever is asked of a missing part is missing too, and may be
@@ -133,7 +135,7 @@ class Forgiving(Undefined):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._fail() if _executes() else Forgiving(obj=self, name=name)
+        return self._fail() if _executes() else LenientUndefined(obj=self, name=name)
 
     def __getitem__(self, key: Any) -> Any:
         return self._fail() if _executes() else self
@@ -144,7 +146,7 @@ class Forgiving(Undefined):
 
     def _fail(self) -> Any:
         kind = type(self._undefined_obj)
-        if isinstance(self._undefined_obj, Namespace):
+        if isinstance(self._undefined_obj, PackageNamespace):
             raise no_macro(self._undefined_obj, str(self._undefined_name))
         if kind.__module__.startswith("transformer."):  # how templates call it, not its class
             shown = kind.__name__.strip("_").lower()
@@ -231,7 +233,7 @@ def constant_calls(env: Environment, text: str, name: str) -> list[dict[str, Any
     """
     plainly = parts(text)
     if plainly is not None:
-        calls = [each for each in plainly if isinstance(each, Call) and each.name == name]
+        calls = [each for each in plainly if isinstance(each, ConstantCall) and each.name == name]
         alone = all(call.called and not call.arguments for call in calls)
         return [dict(call.named or {}) for call in calls] if alone else None
     tree = env.parse(text)

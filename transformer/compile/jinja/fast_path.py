@@ -26,7 +26,7 @@ _NOT = frozenset({"print", "log", "return", "caller", "self", "super", "varargs"
 _WORDS = {"true": True, "false": False, "none": None}
 
 
-class Call(Struct, frozen=True):
+class ConstantCall(Struct, frozen=True):
     """`name(…)` with its constants, or `name` alone."""
 
     name: str
@@ -35,11 +35,11 @@ class Call(Struct, frozen=True):
     called: bool = True
 
 
-def parts(text: str) -> list[str | Call] | None:
+def parts(text: str) -> list[str | ConstantCall] | None:
     """The template's text and calls in turn; None where it is more than that."""
     if "{%" in text or "{#" in text or "\r" in text or "{{-" in text:
         return None
-    found: list[str | Call] = []
+    found: list[str | ConstantCall] = []
     at = 0
     body = text.removesuffix("\n")  # as Jinja does
     while (start := body.find("{{", at)) >= 0:
@@ -54,9 +54,9 @@ def parts(text: str) -> list[str | Call] | None:
     return [*found, body[at:]]
 
 
-def _call(match: re.Match[str]) -> Call | None:
+def _call(match: re.Match[str]) -> ConstantCall | None:
     if not match["call"]:
-        return Call(match["name"], called=False)
+        return ConstantCall(match["name"], called=False)
     arguments: list[Any] = []
     named: dict[str, Any] = {}
     for each in _ARGUMENTS.finditer(match["arguments"] or ""):
@@ -67,7 +67,7 @@ def _call(match: re.Match[str]) -> Call | None:
             return None  # a mistake, which Jinja tells of
         else:
             arguments.append(value)
-    return Call(match["name"], tuple(arguments), named)
+    return ConstantCall(match["name"], tuple(arguments), named)
 
 
 def _constant(text: str) -> Any:

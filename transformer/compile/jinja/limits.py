@@ -41,7 +41,7 @@ def end(begun: Token[_Rounds | None] | None) -> None:
         _GOING.reset(begun)
 
 
-class Bounded(SandboxedEnvironment):
+class LimitedSandbox(SandboxedEnvironment):
     """A sandbox whose templates come to an end."""
 
     intercepted_binops = frozenset(("+", "*", "**", "%"))

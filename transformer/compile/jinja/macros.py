@@ -11,7 +11,12 @@ from jinja2 import Environment, Template, Undefined, nodes
 from jinja2.exceptions import TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 
-from transformer.compile.jinja.environment import Forgiving, Strict, environment, syntax_error
+from transformer.compile.jinja.environment import (
+    LenientUndefined,
+    Strict,
+    environment,
+    syntax_error,
+)
 from transformer.errors import RenderError, TransformError, Where
 from transformer.project.dbt.blocks import macros_that
 from transformer.project.values import MacroFile
@@ -63,7 +68,7 @@ class Macro:
 
 
 @dataclass(frozen=True)
-class Library:
+class MacroLibrary:
     """The macros by package and name, and the texts of their files for messages.
 
     The project itself is the package without a name. Unqualified names are looked for in the
@@ -159,7 +164,7 @@ def read_library(
     undefined: type[Undefined] = Strict,
     root: str = "",
     dispatch: Mapping[str, tuple[str, ...]] | None = None,
-) -> tuple[Library, list[TransformError]]:
+) -> tuple[MacroLibrary, list[TransformError]]:
     """The macros of the files and the mistakes found in them."""
     files = tuple(files)
     env = environment(undefined)
@@ -170,7 +175,7 @@ def read_library(
         if file.package == BUILT_IN:
             packages.setdefault(BUILT_IN, {}).update(_unread(env, file))
             continue
-        trees, unread = _parsed(env, file, open_=issubclass(undefined, Forgiving))
+        trees, unread = _parsed(env, file, open_=issubclass(undefined, LenientUndefined))
         for text, error in unread:
             mistakes.append(error)
             broken |= {found["name"] for found in _HEAD.finditer(text)}
@@ -178,7 +183,7 @@ def read_library(
             _take_in(env, node, file, packages.setdefault(file.package, {}), mistakes)
     texts = {file.path: file.text for file in files}
     homes = {file.path: file.package for file in files}
-    made = Library(
+    made = MacroLibrary(
         env, packages, texts, frozenset(broken), root, homes=homes, dispatch=dispatch or {}
     )
     return made, mistakes

@@ -19,19 +19,19 @@ from msgspec import Struct, field
 from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.compile.jinja.environment import (
     CURRENT,
-    Namespace,
+    PackageNamespace,
     environment,
     marked,
     syntax_error,
     word_of,
 )
-from transformer.compile.jinja.fast_path import Call, parts
+from transformer.compile.jinja.fast_path import ConstantCall, parts
 from transformer.compile.jinja.limits import begin, end
-from transformer.compile.jinja.macros import Library, Macro
+from transformer.compile.jinja.macros import Macro, MacroLibrary
 from transformer.errors import RenderError, TransformError, Where, did_you_mean
 
 
-class Returned(Exception):  # noqa: N818 - a way out of a macro, not an error
+class MacroReturn(Exception):  # noqa: N818 - a way out of a macro, not an error
     """Carries a macro's native result through Jinja, which only knows text."""
 
     def __init__(self, value: Any) -> None:
@@ -39,10 +39,10 @@ class Returned(Exception):  # noqa: N818 - a way out of a macro, not an error
         self.value = value
 
 
-class Session(Struct):
+class Rendering(Struct):
     """One rendering: its context, and the macros it used (name -> path)."""
 
-    library: Library
+    library: MacroLibrary
     context: dict[str, Any]
     used: dict[str, str] = field(default_factory=dict)
     package: str = ""
@@ -60,7 +60,7 @@ class Session(Struct):
         if found is not None:
             return self.bound(found)
         if name in self.library.packages or (name and name == self.library.root):
-            return missing if name in self.context else Namespace(self, name)
+            return missing if name in self.context else PackageNamespace(self, name)
         return missing
 
     def bound(self, macro: Macro) -> Callable[..., Any]:
@@ -103,7 +103,7 @@ class Session(Struct):
         """A text that a template came upon, rendered in its place."""
         return self.render(str(string), "")
 
-    def _plainly(self, listed: Sequence[str | Call]) -> str | None:
+    def _plainly(self, listed: Sequence[str | ConstantCall]) -> str | None:
         """The rendering of text and plain calls; None where Jinja has to look at it."""
         token, begun = CURRENT.set(self), begin()
         try:
@@ -116,7 +116,7 @@ class Session(Struct):
             CURRENT.reset(token)
             end(begun)
 
-    def _said(self, call: Call) -> str:
+    def _said(self, call: ConstantCall) -> str:
         self.asked.add(call.name)
         self.library.asked.add(call.name)
         found = self.macro(call.name)
@@ -157,7 +157,7 @@ class Session(Struct):
         token, begun = CURRENT.set(self), begin()
         try:
             return work()
-        except Returned as returned:
+        except MacroReturn as returned:
             return returned.value
         except NeedsWarehouse:
             raise
@@ -217,7 +217,7 @@ class Session(Struct):
         return tuple(plain)
 
 
-def _bound(macro: Macro, session: Session) -> Callable[..., Any]:
+def _bound(macro: Macro, session: Rendering) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         session.used[macro.qualified] = macro.path
         context = macro.template.new_context(session.context)
@@ -225,7 +225,7 @@ def _bound(macro: Macro, session: Session) -> Callable[..., Any]:
             pass
         try:
             return context.vars[macro.name](*args, **kwargs)
-        except Returned as returned:
+        except MacroReturn as returned:
             return returned.value
 
     return call

@@ -12,7 +12,7 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-from transformer.compile.sql.tokens import Words, listed
+from transformer.compile.sql.tokens import Tokens, listed
 
 # Keywords that cannot be names, but behind `as` and a dot, or before `:=`: their case says
 # nothing.
@@ -23,7 +23,7 @@ _KEYWORDS = listed(
 )
 
 
-def said(words: Words, replaced: Sequence[tuple[int, int, str]] = ()) -> str:
+def said(words: Tokens, replaced: Sequence[tuple[int, int, str]] = ()) -> str:
     """The canonical form, as a short digest. In the text of the words `[start, end)` of each of
     `replaced` is other text."""
     tokens = _plain(words, replaced)
@@ -32,7 +32,7 @@ def said(words: Words, replaced: Sequence[tuple[int, int, str]] = ()) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _plain(words: Words, replaced: Sequence[tuple[int, int, str]]) -> list[str]:
+def _plain(words: Tokens, replaced: Sequence[tuple[int, int, str]]) -> list[str]:
     """The tokens with what stands in their place, and keywords in lower case."""
     tokens, lowered = list(words.texts), list(map(str.lower, words.texts))
     for at in [at for at, token in enumerate(tokens) if token != lowered[at]]:

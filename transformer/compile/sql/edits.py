@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 
-class Splice(Struct, frozen=True):
+class Edit(Struct, frozen=True):
     """`text` stands in place of `[start, end)` of the text before."""
 
     start: int
@@ -15,7 +15,7 @@ class Splice(Struct, frozen=True):
     text: str
 
 
-def spliced(text: str, splices: Sequence[Splice]) -> str:
+def spliced(text: str, splices: Sequence[Edit]) -> str:
     """The text with every splice made; they do not overlap."""
     made, at = [], 0
     for splice in sorted(splices, key=lambda s: s.start):
@@ -24,7 +24,7 @@ def spliced(text: str, splices: Sequence[Splice]) -> str:
     return "".join([*made, text[at:]])
 
 
-def unspliced(offset: int, splices: Sequence[Splice]) -> int:
+def unspliced(offset: int, splices: Sequence[Edit]) -> int:
     """The place in the text before the splices that the place `offset` after them came from."""
     shift = 0
     for splice in sorted(splices, key=lambda s: s.start):

@@ -14,13 +14,13 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 
 from transformer.compile.sql.table_refs import TableUse
-from transformer.compile.sql.tokens import Words
+from transformer.compile.sql.tokens import Tokens
 
 _SEVERAL = re.compile(r"\w+(\s+\w+)+")
 _SHORT = 4  # letters: a keyword of several words has more
 
 
-def words(text: str, dialect: str) -> Words | None:
+def words(text: str, dialect: str) -> Tokens | None:
     """The words of a text; None where it has none that could be told apart."""
     try:
         return _words(Dialect.get_or_raise(dialect).tokenize(text), text)
@@ -41,7 +41,7 @@ def parsed(text: str, dialect: str) -> list[TableUse] | None:
     return sorted(uses, key=lambda use: use.start)
 
 
-def _words(tokens: Sequence[Any], text: str) -> Words:
+def _words(tokens: Sequence[Any], text: str) -> Tokens:
     """The tokens. A keyword of several words (`group by`) is as many."""
     starts = [token.start for token in tokens]
     texts = [text[token.start : token.end + 1] for token in tokens]
@@ -54,7 +54,7 @@ def _words(tokens: Sequence[Any], text: str) -> Words:
         parts = list(re.finditer(r"\w+", texts[at]))
         texts[at : at + 1] = [part[0].lower() for part in parts]
         starts[at : at + 1] = [starts[at] + part.start() for part in parts]
-    return Words(starts, texts)
+    return Tokens(starts, texts)
 
 
 def _use(table: exp.Table, text: str) -> TableUse | None:

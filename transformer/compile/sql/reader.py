@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from transformer.compile.sql.canonical import said
 from transformer.compile.sql.edits import spliced
-from transformer.compile.sql.serialized import Unread, listed_pivots, named
+from transformer.compile.sql.serialized import UnreadTable, listed_pivots, named
 from transformer.compile.sql.table_refs import TableUse, tables
-from transformer.compile.sql.tokens import NO_WORDS, TOLD, Words
+from transformer.compile.sql.tokens import NO_WORDS, TOLD, Tokens
 
 # Statements that do something; a model, a check or `--inline` is a query.
 _STATEMENTS = (
@@ -24,7 +24,7 @@ _STATEMENTS = (
 )
 
 
-class Refused(Struct, frozen=True):
+class QueryRefusal(Struct, frozen=True):
     """Why a text is not one query, and at which character."""
 
     why: str
@@ -39,7 +39,7 @@ class Grammar(Struct, frozen=True):
     serialized: Callable[[str], str] | None = None
 
 
-class Reading(Struct, frozen=True):
+class QueryReading(Struct, frozen=True):
     """What is seen in a query. `parsed` is False where it could not be read: then there are no
     uses, and only `ref()` and `source()` make edges. `unread` are tables whose names are computed.
     """
@@ -47,22 +47,22 @@ class Reading(Struct, frozen=True):
     uses: tuple[TableUse, ...] = ()
     with_end: int | None = None
     parsed: bool = True
-    refused: Refused | None = None
-    words: Words = NO_WORDS
-    unread: tuple[Unread, ...] = ()
+    refused: QueryRefusal | None = None
+    words: Tokens = NO_WORDS
+    unread: tuple[UnreadTable, ...] = ()
 
 
-def read(text: str, grammar: Grammar) -> Reading:
+def read(text: str, grammar: Grammar) -> QueryReading:
     """The tables a query names, in the order of the text; or why it is no query.
 
     The tokens tell most; else the engine's own parser is asked, and last sqlglot.
     """
     words = words_of(text, grammar.dialect)
     if words is None:
-        return _by_engine(text, NO_WORDS, grammar) or Reading(parsed=False)
+        return _by_engine(text, NO_WORDS, grammar) or QueryReading(parsed=False)
     wrong = _refused(words)
     if wrong:
-        return Reading(refused=wrong)
+        return QueryReading(refused=wrong)
     found = tables(words)
     if found is None:
         told = _by_engine(text, words, grammar)
@@ -70,11 +70,11 @@ def read(text: str, grammar: Grammar) -> Reading:
             return told
         found = parsed(text, grammar.dialect)
     if found is None:
-        return Reading(parsed=False, with_end=_with_end(words), words=words)
-    return Reading(tuple(found), _with_end(words), words=words)
+        return QueryReading(parsed=False, with_end=_with_end(words), words=words)
+    return QueryReading(tuple(found), _with_end(words), words=words)
 
 
-def _by_engine(text: str, words: Words, grammar: Grammar) -> Reading | None:
+def _by_engine(text: str, words: Tokens, grammar: Grammar) -> QueryReading | None:
     """What the engine's own parser tells; None where it does not take the text for a query."""
     if grammar.serialized is None:
         return None
@@ -88,13 +88,13 @@ def _by_engine(text: str, words: Words, grammar: Grammar) -> Reading | None:
     for query, at in told.queries:  # a query that is written as a text
         inner = read(query, grammar)
         uses += [TableUse(u.parts, at, at, True, optional=True, within="query") for u in inner.uses]
-        unread += [Unread(each.function, at) for each in inner.unread]
+        unread += [UnreadTable(each.function, at) for each in inner.unread]
         if not inner.parsed:
-            unread.append(Unread("query", at))
-    return Reading(tuple(uses), _with_end(words), words=words, unread=tuple(unread))
+            unread.append(UnreadTable("query", at))
+    return QueryReading(tuple(uses), _with_end(words), words=words, unread=tuple(unread))
 
 
-def words_of(text: str, dialect: str) -> Words | None:
+def words_of(text: str, dialect: str) -> Tokens | None:
     """The words of a text; None where it has none that could be told apart. The parser's own
     tokenizer is much to load, and few texts need it."""
     told = TOLD[dialect](text) if dialect in TOLD else None
@@ -113,19 +113,19 @@ def parsed(text: str, dialect: str) -> list[TableUse] | None:
     return parser.parsed(text, dialect)
 
 
-def _refused(words: Words) -> Refused | None:
+def _refused(words: Tokens) -> QueryRefusal | None:
     if not words.texts:
-        return Refused("there is no query here", 0)
+        return QueryRefusal("there is no query here", 0)
     first = words.texts[0]
     if first.upper() in _STATEMENTS.split():
-        return Refused(f"`{first.lower()} …` is no query", words.starts[0])
+        return QueryRefusal(f"`{first.lower()} …` is no query", words.starts[0])
     if ";" in words.texts[:-1]:
         at = words.starts[words.texts.index(";")]
-        return Refused("there is more than one statement here", at)
+        return QueryRefusal("there is more than one statement here", at)
     return None
 
 
-def _with_end(words: Words) -> int | None:
+def _with_end(words: Tokens) -> int | None:
     if not words.texts:
         return None
     lowered = [word.lower() for word in words.texts[:2]]

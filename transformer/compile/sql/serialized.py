@@ -14,9 +14,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from transformer.compile.sql.edits import Splice, spliced, unspliced
+from transformer.compile.sql.edits import Edit, spliced, unspliced
 from transformer.compile.sql.table_refs import TAKES_TABLES, TableUse
-from transformer.compile.sql.tokens import Words
+from transformer.compile.sql.tokens import Tokens
 
 # The parts of a name, with blanks and comments around its dots.
 _IDENTIFIER = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
@@ -32,23 +32,23 @@ _AFTER_PIVOT = ("using", "group", "order", "limit", ")", ";")
 _LISTED = " __on in (1) "
 
 
-class Unread(Struct, frozen=True):
+class UnreadTable(Struct, frozen=True):
     """A table whose name is known only when the query runs, and where it is asked for."""
 
     function: str
     at: int
 
 
-class Named(Struct, frozen=True):
+class NamedTables(Struct, frozen=True):
     """The tables in the order of the text, those that cannot be told, and the queries that are
     written as texts (`query('from t')`), each with its place."""
 
     uses: tuple[TableUse, ...] = ()
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[UnreadTable, ...] = ()
     queries: tuple[tuple[str, int], ...] = ()
 
 
-def listed_pivots(words: Words) -> list[Splice]:
+def listed_pivots(words: Tokens) -> list[Edit]:
     """What makes every pivot without a list of values one statement: a list in its place."""
     lowered = list(map(str.lower, words.texts))
     made = []
@@ -59,7 +59,7 @@ def listed_pivots(words: Words) -> list[Splice]:
             if on < len(lowered) and "in" not in lowered[on:end]:
                 start = words.starts[on] + len(lowered[on])
                 last = words.starts[end - 1] + len(words.texts[end - 1])
-                made.append(Splice(start, last, _LISTED))
+                made.append(Edit(start, last, _LISTED))
     return made
 
 
@@ -74,7 +74,7 @@ def _next(lowered: Sequence[str], at: int, wanted: Sequence[str]) -> int:
     return at
 
 
-def named(tree: str, text: str, listed: Sequence[Splice] = ()) -> Named | None:
+def named(tree: str, text: str, listed: Sequence[Edit] = ()) -> NamedTables | None:
     """The tables of a serialized query; None where the engine could not serialize it. `listed`
     are the pieces that were put into the text before."""
     told = json.loads(tree)
@@ -83,14 +83,14 @@ def named(tree: str, text: str, listed: Sequence[Splice] = ()) -> Named | None:
     reader = _Reader(text, listed)
     reader.walk(told["statements"], frozenset())
     uses = sorted(reader.uses, key=lambda use: use.start)
-    return Named(tuple(uses), tuple(reader.unread), tuple(reader.queries))
+    return NamedTables(tuple(uses), tuple(reader.unread), tuple(reader.queries))
 
 
 class _Reader(Struct):
     text: str
-    listed: Sequence[Splice]
+    listed: Sequence[Edit]
     uses: list[TableUse] = field(default_factory=list)
-    unread: list[Unread] = field(default_factory=list)
+    unread: list[UnreadTable] = field(default_factory=list)
     queries: list[tuple[str, int]] = field(default_factory=list)
     encoded: bytes = b""
 
@@ -151,7 +151,7 @@ class _Reader(Struct):
             if end is not None and len(parts) <= _PARTS:
                 self.uses.append(TableUse(parts, at, end, aliased=True, optional=True))
         elif first is not None and _is_computed(first):
-            self.unread.append(Unread(name, self.place(function["query_location"])))
+            self.unread.append(UnreadTable(name, self.place(function["query_location"])))
 
     def said(self, function: str, said: str, at: int) -> None:
         """A text as an argument, which may be a table's name, or a query."""

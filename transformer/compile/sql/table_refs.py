@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from transformer.compile.sql.canonical import brackets, ctes
-from transformer.compile.sql.tokens import Words, listed
+from transformer.compile.sql.tokens import Tokens, listed
 from transformer.compile.sql.volatility import reads_files
 
 
@@ -69,7 +69,7 @@ class _UnsureError(Exception):
     """The query may say more than its words show."""
 
 
-def tables(words: Words) -> list[TableUse] | None:
+def tables(words: Tokens) -> list[TableUse] | None:
     """The tables in the order of the text; None where the tokens do not tell them."""
     lowered = list(map(str.lower, words.texts))
     withs = lowered.count("with")
@@ -82,7 +82,7 @@ def tables(words: Words) -> list[TableUse] | None:
 
 
 class _Reader:
-    def __init__(self, words: Words, lowered: list[str]) -> None:
+    def __init__(self, words: Tokens, lowered: list[str]) -> None:
         self.words, self.lowered = words, lowered
         self.closing = brackets(lowered)
         found = ctes(lowered)

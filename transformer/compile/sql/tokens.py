@@ -19,14 +19,14 @@ def listed(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-class Words(Struct, frozen=True):
+class Tokens(Struct, frozen=True):
     """The tokens of a text in their order: where each begins, and its text."""
 
     starts: Sequence[int] = ()
     texts: Sequence[str] = ()
 
 
-NO_WORDS = Words()
+NO_WORDS = Tokens()
 # Of these operators are made. A run of them is one that is known, or nothing is read.
 _SIGN = r"[-+*/%=<>!|&^~:@#?\\]"
 _PIECE = re.compile(
@@ -61,7 +61,7 @@ _PAIRS = {
 _COMMANDS = listed("call execute explain fetch optimize prepare rename reset vacuum")
 
 
-def duckdb_words(text: str) -> Words | None:
+def duckdb_words(text: str) -> Tokens | None:
     """The words of a text in DuckDB's SQL; None where this is not the place to tell them."""
     pieces = _PIECE.findall(text)
     ends = list(accumulate(map(len, pieces)))
@@ -76,7 +76,7 @@ def duckdb_words(text: str) -> Words | None:
         return None  # `begin` is followed by commands too, and `user-defined` is one word
     if lowered != texts:
         _fold(texts, lowered, ["".join(pieces[a + 1 : b]) for a, b in pairwise([-1, *kept])])
-    return Words([ends[at] - len(pieces[at]) for at in kept], texts)
+    return Tokens([ends[at] - len(pieces[at]) for at in kept], texts)
 
 
 def _fold(texts: list[str], lowered: list[str], before: list[str]) -> None:
@@ -87,4 +87,4 @@ def _fold(texts: list[str], lowered: list[str], before: list[str]) -> None:
 
 
 # The dialects whose words are told here.
-TOLD: Mapping[str, Callable[[str], Words | None]] = {"duckdb": duckdb_words}
+TOLD: Mapping[str, Callable[[str], Tokens | None]] = {"duckdb": duckdb_words}

@@ -50,7 +50,7 @@ _DOLLARS = re.compile(r"(\$\w*\$)(.*)\1", re.DOTALL)
 _FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet|xlsx?)(\.\w+)?\Z", re.IGNORECASE)
 
 
-class Steadiness(Struct, frozen=True):
+class Volatility(Struct, frozen=True):
     """What a query depends on beside the content of its tables: `time`, or chance; the `order` of
     their rows; `files` by the names the query gives them. With `shape` its columns are made of
     what it reads (`pivot`, files): over other rows they may be others."""
@@ -60,8 +60,8 @@ class Steadiness(Struct, frozen=True):
     files: tuple[str, ...] = ()
     shape: bool = False
 
-    def __or__(self, other: Steadiness) -> Steadiness:
-        return Steadiness(
+    def __or__(self, other: Volatility) -> Volatility:
+        return Volatility(
             self.time or other.time,
             self.order or other.order,
             tuple(dict.fromkeys((*self.files, *other.files))),
@@ -69,12 +69,12 @@ class Steadiness(Struct, frozen=True):
         )
 
 
-STEADY = Steadiness()
+STEADY = Volatility()
 # Of what cannot be read nothing is known.
-UNKNOWN = Steadiness(time=True, order=True, shape=True)
+UNKNOWN = Volatility(time=True, order=True, shape=True)
 
 
-def steadiness(words: Sequence[str]) -> Steadiness:
+def steadiness(words: Sequence[str]) -> Volatility:
     """What the query of these tokens depends on."""
     lowered = list(map(str.lower, words))
     pairs = set(pairwise(lowered))
@@ -90,7 +90,7 @@ def steadiness(words: Sequence[str]) -> Steadiness:
     files = tuple(dict.fromkeys(_files(words, lowered))) if named else ()
     time = time or any(_is_computed(lowered, at) for at in _calls(lowered, readers))
     shape = bool(files or readers or called & _QUERIES) or any("pivot" in word for word in there)
-    return Steadiness(time, order, files, shape)
+    return Volatility(time, order, files, shape)
 
 
 def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:

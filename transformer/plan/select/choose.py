@@ -12,9 +12,9 @@ from functools import cache
 
 from transformer.compile.nodes import Graph
 from transformer.errors import UsageError, did_you_mean
-from transformer.plan.select.methods import Ground, latest_versions, matcher
-from transformer.plan.select.resources import Things, things
-from transformer.plan.select.selection import Earlier, Selection
+from transformer.plan.select.methods import SelectionContext, latest_versions, matcher
+from transformer.plan.select.resources import Resources, things
+from transformer.plan.select.selection import EarlierRun, Selection
 from transformer.plan.select.selectors import (
     INDIRECT,
     Criterion,
@@ -23,7 +23,7 @@ from transformer.plan.select.selectors import (
     Spec,
     from_words,
 )
-from transformer.plan.select.state import Changes, Facts
+from transformer.plan.select.state import Facts, ManifestChanges
 from transformer.project.values import Project
 
 Say = Callable[[str], object]
@@ -57,12 +57,12 @@ def chosen(
 
 @dataclass(slots=True)
 class _Choosing:
-    things: Things
+    things: Resources
     definitions: Definitions = field(default_factory=lambda: Definitions({}))
     now: Callable[[], Facts] | None = None
     say: Say = str
     open: bool = False
-    ground: Ground = field(init=False)
+    ground: SelectionContext = field(init=False)
 
     def chosen(self, asked: Selection) -> frozenset[str]:
         if asked.indirect not in INDIRECT:
@@ -71,7 +71,7 @@ class _Choosing:
             )
         changes = self.changes(asked.earlier)
         latest = latest_versions(self.things)
-        self.ground = Ground(self.things, asked.earlier, changes, self.open, latest)
+        self.ground = SelectionContext(self.things, asked.earlier, changes, self.open, latest)
         spec = self.spec(asked)
         found = self.found(spec, missed=True)[0] if spec else set(self.things.by_id)
         if asked.exclude:
@@ -92,11 +92,11 @@ class _Choosing:
         usual = self.definitions.usual if not asked.exclude and asked.only is None else None
         return self.definitions.spec(usual) if usual else None
 
-    def changes(self, earlier: Earlier) -> Callable[[], Changes] | None:
+    def changes(self, earlier: EarlierRun) -> Callable[[], ManifestChanges] | None:
         manifest, now = earlier.manifest, self.now
         if manifest is None or now is None:
             return None
-        return cache(lambda: Changes(manifest, now()))
+        return cache(lambda: ManifestChanges(manifest, now()))
 
     def of_kinds(self, asked: Selection) -> set[str]:
         """The ids of the resource types that are asked for."""

@@ -15,11 +15,11 @@ from msgspec import Struct, field
 
 from transformer.compile.nodes import CheckBody, ModelBody
 from transformer.errors import UsageError, did_you_mean
-from transformer.plan.select.resources import Thing, Things
-from transformer.plan.select.selection import Earlier
-from transformer.plan.select.state import Changes
+from transformer.plan.select.resources import Resource, Resources
+from transformer.plan.select.selection import EarlierRun
+from transformer.plan.select.state import ManifestChanges
 
-Matches = Callable[[Thing], bool]
+Matches = Callable[[Resource], bool]
 _GLOB = re.compile(r"[*?\[\]]")
 # What goes by another name elsewhere.
 _KINDS = {"check": "test", "tests": "test", "models": "model", "seeds": "seed"}
@@ -27,17 +27,17 @@ _KINDS = {"check": "test", "tests": "test", "models": "model", "seeds": "seed"}
 _NAMED = ("model", "seed", "snapshot", "test", "unit_test", "analysis")
 
 
-class Ground(Struct, frozen=True):
+class SelectionContext(Struct, frozen=True):
     """What methods look at. In an `open` project they mean what dbt means by them."""
 
-    things: Things
-    earlier: Earlier = field(default_factory=Earlier)
-    changes: Callable[[], Changes] | None = None
+    things: Resources
+    earlier: EarlierRun = field(default_factory=EarlierRun)
+    changes: Callable[[], ManifestChanges] | None = None
     open: bool = False
     latest: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def matcher(method: str, value: str, ground: Ground) -> Matches:
+def matcher(method: str, value: str, ground: SelectionContext) -> Matches:
     """What the method means. Raises UsageError when there is no such method."""
     if method.startswith("config."):
         keys = method.removeprefix("config.").split(".")
@@ -50,7 +50,7 @@ def matcher(method: str, value: str, ground: Ground) -> Matches:
     return _METHODS[method](value, ground)
 
 
-def latest_versions(things: Things) -> dict[tuple[str, str], str]:
+def latest_versions(things: Resources) -> dict[tuple[str, str], str]:
     """The latest version of every model that has versions, by package and name."""
     return {
         (t.package, t.name): t.version
@@ -59,8 +59,8 @@ def latest_versions(things: Things) -> dict[tuple[str, str], str]:
     }
 
 
-def _fqn(value: str, ground: Ground) -> Matches:
-    def matches(thing: Thing) -> bool:
+def _fqn(value: str, ground: SelectionContext) -> Matches:
+    def matches(thing: Resource) -> bool:
         if ground.open and thing.kind not in _NAMED:
             return False
         if not ground.open and thing.node and fnmatchcase(thing.node.name, value):
@@ -90,14 +90,14 @@ def _is_at(fqn: tuple[str, ...], value: str, versioned: bool) -> bool:
     return True
 
 
-def _tag(value: str, _: Ground) -> Matches:
+def _tag(value: str, _: SelectionContext) -> Matches:
     return lambda thing: any(fnmatchcase(tag, value) for tag in thing.tags)
 
 
-def _path(value: str, _: Ground) -> Matches:
+def _path(value: str, _: SelectionContext) -> Matches:
     pattern = re.compile(_path_pattern(value.removeprefix("./").rstrip("/")))
 
-    def matches(thing: Thing) -> bool:
+    def matches(thing: Resource) -> bool:
         path = PurePosixPath(thing.path)
         return any(pattern.fullmatch(str(each)) for each in (path, *path.parents))
 
@@ -116,25 +116,25 @@ def _path_pattern(glob: str) -> str:
     return made + re.escape(glob[at:])
 
 
-def _file(value: str, _: Ground) -> Matches:
-    def matches(thing: Thing) -> bool:
+def _file(value: str, _: SelectionContext) -> Matches:
+    def matches(thing: Resource) -> bool:
         path = PurePosixPath(thing.path)
         return fnmatchcase(path.name, value) or fnmatchcase(path.stem, value)
 
     return matches
 
 
-def _package(value: str, ground: Ground) -> Matches:
+def _package(value: str, ground: SelectionContext) -> Matches:
     wanted = ground.things.root if value == "this" else value
     return lambda thing: fnmatchcase(thing.package, wanted)
 
 
-def _source(value: str, _: Ground) -> Matches:
+def _source(value: str, _: SelectionContext) -> Matches:
     parts = value.split(".", 2)
     forms = {1: ["*", *parts, "*"], 2: ["*", *parts], 3: parts}
     package, source, table = forms[len(parts)]
 
-    def matches(thing: Thing) -> bool:
+    def matches(thing: Resource) -> bool:
         if thing.kind != "source" or thing.node is None:
             return False
         own = thing.node.name.partition(".")[0]
@@ -144,10 +144,10 @@ def _source(value: str, _: Ground) -> Matches:
     return matches
 
 
-def _of_kind(kind: str) -> Callable[[str, Ground], Matches]:
+def _of_kind(kind: str) -> Callable[[str, SelectionContext], Matches]:
     """`exposure:name` or `exposure:package.name`."""
 
-    def method(value: str, _: Ground) -> Matches:
+    def method(value: str, _: SelectionContext) -> Matches:
         package, name = value.split(".", 1) if "." in value else ("*", value)
         return lambda t: (
             t.kind == kind and fnmatchcase(t.package, package) and fnmatchcase(t.name, name)
@@ -156,17 +156,17 @@ def _of_kind(kind: str) -> Callable[[str, Ground], Matches]:
     return method
 
 
-def _resource_type(value: str, _: Ground) -> Matches:
+def _resource_type(value: str, _: SelectionContext) -> Matches:
     wanted = _KINDS.get(value, value)
     return lambda thing: thing.kind == wanted
 
 
-def _check_body(thing: Thing) -> CheckBody | None:
+def _check_body(thing: Resource) -> CheckBody | None:
     body = thing.node.body if thing.node else None
     return body if isinstance(body, CheckBody) else None
 
 
-def _test_type(value: str, ground: Ground) -> Matches:
+def _test_type(value: str, ground: SelectionContext) -> Matches:
     means = {
         "generic": {"generic"},
         "schema": {"generic"},
@@ -175,7 +175,7 @@ def _test_type(value: str, ground: Ground) -> Matches:
         "unit": {"unit"},
     }
 
-    def matches(thing: Thing) -> bool:
+    def matches(thing: Resource) -> bool:
         body = _check_body(thing)
         if body is None:
             return False
@@ -185,8 +185,8 @@ def _test_type(value: str, ground: Ground) -> Matches:
     return matches
 
 
-def _test_name(value: str, ground: Ground) -> Matches:
-    def matches(thing: Thing) -> bool:
+def _test_name(value: str, ground: SelectionContext) -> Matches:
+    def matches(thing: Resource) -> bool:
         body = _check_body(thing)
         if thing.kind == "unit_test" and ground.open:
             return fnmatchcase(thing.name, value)
@@ -199,21 +199,21 @@ def _test_name(value: str, ground: Ground) -> Matches:
     return matches
 
 
-def _group(value: str, _: Ground) -> Matches:
+def _group(value: str, _: SelectionContext) -> Matches:
     return lambda thing: str(thing.config.get("group") or "") == value
 
 
-def _access(value: str, _: Ground) -> Matches:
+def _access(value: str, _: SelectionContext) -> Matches:
     return lambda thing: (
         thing.kind == "model" and str(thing.config.get("access") or "protected") == value
     )
 
 
-def _version(value: str, ground: Ground) -> Matches:
+def _version(value: str, ground: SelectionContext) -> Matches:
     if value not in ("latest", "old", "prerelease", "none"):
         raise UsageError(f"`version:{value}` means nothing", hint="latest, old, prerelease or none")
 
-    def matches(thing: Thing) -> bool:
+    def matches(thing: Resource) -> bool:
         if thing.kind != "model":
             return False
         latest = ground.latest.get((thing.package, thing.name))
@@ -244,7 +244,7 @@ def _configured(held: Any, keys: list[str], value: str) -> bool:
     return str(held).lower() == wanted
 
 
-def _result(value: str, ground: Ground) -> Matches:
+def _result(value: str, ground: SelectionContext) -> Matches:
     results = ground.earlier.results
     if results is None:
         raise _missing("run_results.json", f"result:{value}")
@@ -252,7 +252,7 @@ def _result(value: str, ground: Ground) -> Matches:
     return lambda thing: thing.id in found
 
 
-def _source_status(value: str, ground: Ground) -> Matches:
+def _source_status(value: str, ground: SelectionContext) -> Matches:
     before, now = ground.earlier.sources, ground.earlier.present
     if before is None:
         raise _missing("sources.json", f"source_status:{value}")
@@ -271,7 +271,7 @@ def _source_status(value: str, ground: Ground) -> Matches:
     return lambda thing: thing.id in fresher
 
 
-def _state(value: str, ground: Ground) -> Matches:
+def _state(value: str, ground: SelectionContext) -> Matches:
     if ground.earlier.manifest is None or ground.changes is None:
         raise _missing("manifest.json", f"state:{value}")
     changes = ground.changes()
@@ -285,7 +285,7 @@ def _missing(name: str, word: str) -> UsageError:
     )
 
 
-_METHODS: Mapping[str, Callable[[str, Ground], Matches]] = {
+_METHODS: Mapping[str, Callable[[str, SelectionContext], Matches]] = {
     "fqn": _fqn,
     "name": _fqn,
     "tag": _tag,

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from transformer.compile.dbt.facts import within
 from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
 from transformer.errors import GraphError
-from transformer.project.values import Kept, Project
+from transformer.project.values import ArtifactOnly, Project
 
 # Resource types that are taken in with what they stand on.
 TESTS = ("test", "unit_test", "freshness")
@@ -26,7 +26,7 @@ _WORD = re.compile(r"""['"]([^'"]*)['"]""")
 _VERSION = re.compile(r"\b(?:v|version)\s*=\s*['\"]?([\w.]+)")
 
 
-class Thing(Struct, frozen=True):
+class Resource(Struct, frozen=True):
     """One thing that can be selected. `fqn` begins with its package; `needs` are ids."""
 
     id: str
@@ -52,14 +52,14 @@ class Thing(Struct, frozen=True):
         return self.kind in TESTS
 
 
-class Things(Struct, frozen=True):
+class Resources(Struct, frozen=True):
     """All of them by id, with their edges both ways."""
 
-    by_id: Mapping[str, Thing]
+    by_id: Mapping[str, Resource]
     children: Mapping[str, Sequence[str]]
     root: str = ""
 
-    def __iter__(self) -> Iterator[Thing]:
+    def __iter__(self) -> Iterator[Resource]:
         return iter(self.by_id.values())
 
     def above(self, ids: Iterable[str], depth: int = -1) -> set[str]:
@@ -82,13 +82,13 @@ class Things(Struct, frozen=True):
         return found
 
 
-def listed_by_dbt(found: Iterable[Thing], project: Project) -> list[Thing]:
+def listed_by_dbt(found: Iterable[Resource], project: Project) -> list[Resource]:
     """The same as dbt lists them: by id, their files named from their package's own folder."""
     kept = sorted((t for t in found if t.kind != "freshness"), key=lambda t: t.id)
     return [replace(t, path=within(t.path, t.package, project)) for t in kept]
 
 
-def things(graph: Graph, project: Project | None = None) -> Things:
+def things(graph: Graph, project: Project | None = None) -> Resources:
     """What can be selected of a graph, and of what its project keeps."""
     root = project.name if project else ""
     made = {node.id: _of_node(node, root) for node in graph}
@@ -99,10 +99,10 @@ def things(graph: Graph, project: Project | None = None) -> Things:
     for thing in made.values():
         for need in thing.needs:
             children.setdefault(need, []).append(thing.id)
-    return Things(made, children, root)
+    return Resources(made, children, root)
 
 
-def _of_node(node: Node, root: str) -> Thing:
+def _of_node(node: Node, root: str) -> Resource:
     package = node.package or root
     kind = node.id.partition(".")[0] if node.kind in ("check", "model", "analysis") else node.kind
     needs, name = node.needs, node.name
@@ -111,7 +111,7 @@ def _of_node(node: Node, root: str) -> Thing:
         needs = (body.before,) if isinstance(body, CheckBody) and body.before else needs
     if kind == "source":
         name = node.name.partition(".")[2]
-    return Thing(
+    return Resource(
         id=node.id,
         kind=kind,
         name=name,
@@ -136,7 +136,7 @@ def _config(node: Node, kind: str) -> Mapping[str, Any]:
     return {**usual, "tags": node.tags, "meta": node.described.meta, **node.options}
 
 
-def _kept(project: Project, graph: Graph) -> Iterator[Thing]:
+def _kept(project: Project, graph: Graph) -> Iterator[Resource]:
     """Exposures, metrics, semantic models and saved queries, with what they stand on."""
     listed = [kept for kept in project.kept if kept.kind in _KEPT]
     if not listed:
@@ -146,19 +146,19 @@ def _kept(project: Project, graph: Graph) -> Iterator[Thing]:
         yield kept_thing(kept, project.name, names.needs(kept))
 
 
-def kept_id(kept: Kept, root: str) -> str:
+def kept_id(kept: ArtifactOnly, root: str) -> str:
     """The id of something that is kept."""
     name = f"{kept.content.get('model')}.{kept.name}" if kept.kind == "unit_test" else kept.name
     return f"{kept.kind}.{kept.package or root}.{name}"
 
 
-def kept_thing(kept: Kept, root: str, needs: tuple[str, ...]) -> Thing:
+def kept_thing(kept: ArtifactOnly, root: str, needs: tuple[str, ...]) -> Resource:
     """Something that is kept, as it can be selected."""
     config = kept.content.get("config") or {}
     tags = config.get("tags") or kept.content.get("tags") or ()
     package = kept.package or root
     folders = tuple(kept.where.path.split("/")[1:-1])
-    return Thing(
+    return Resource(
         id=kept_id(kept, root),
         kind=kept.kind,
         name=kept.name,
@@ -221,7 +221,7 @@ class _Names:
             for measure in _maps(k.content.get("measures"))
         }
 
-    def needs(self, kept: Kept) -> tuple[str, ...]:
+    def needs(self, kept: ArtifactOnly) -> tuple[str, ...]:
         """The ids of what it says that it stands on."""
         content = kept.content
         if kept.kind == "exposure":

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 
 
-class Earlier(Struct, frozen=True):
+class EarlierRun(Struct, frozen=True):
     """Artifacts of an earlier run (`--state`), and the present `sources.json`; None where there
     is none."""
 
@@ -27,7 +27,7 @@ class Selection(Struct, frozen=True):
     kinds: tuple[str, ...] = ()
     not_kinds: tuple[str, ...] = ()
     indirect: str = "eager"
-    earlier: Earlier = field(default_factory=Earlier)
+    earlier: EarlierRun = field(default_factory=EarlierRun)
     only: frozenset[str] | None = None
 
     @property

@@ -44,7 +44,7 @@ _USUAL: Facts = {
 _APART = ("database", "schema", "alias", "enabled")
 
 
-class Changes(Struct, frozen=True):
+class ManifestChanges(Struct, frozen=True):
     """Two manifests, before and now. A thing is modified when it is new, or any of its parts is:
     `body`, `configs`, `relation`, `persisted_descriptions`, `macros`, `contract`."""
 
@@ -81,7 +81,7 @@ def _found(side: Facts, node_id: str) -> Facts | None:
     return next((side[k][node_id] for k in _KINDS if node_id in (side.get(k) or {})), None)
 
 
-def _body(_: Changes, old: Facts, new: Facts) -> bool:
+def _body(_: ManifestChanges, old: Facts, new: Facts) -> bool:
     if old.get("resource_type") == "seed":
         sums = [(each.get("checksum") or {}) for each in (old, new)]
         alike = sums[0].get("name") == sums[1].get("name")
@@ -90,7 +90,7 @@ def _body(_: Changes, old: Facts, new: Facts) -> bool:
     return any(_text(old.get(k)) != _text(new.get(k)) for k in keys if k in new or k == "raw_code")
 
 
-def _configs(_: Changes, old: Facts, new: Facts) -> bool:
+def _configs(_: ManifestChanges, old: Facts, new: Facts) -> bool:
     one, other = _said(old), _said(new)
     return any(one.get(key) != other.get(key) for key in {*one, *other})
 
@@ -113,7 +113,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _relation(_: Changes, old: Facts, new: Facts) -> bool:
+def _relation(_: ManifestChanges, old: Facts, new: Facts) -> bool:
     """Whether its configuration leads elsewhere; the target's own schema is no difference."""
     for key in ("database", "schema", "alias"):
         one, other = ((each.get("config") or {}).get(key) for each in (old, new))
@@ -122,7 +122,7 @@ def _relation(_: Changes, old: Facts, new: Facts) -> bool:
     return False
 
 
-def _descriptions(_: Changes, old: Facts, new: Facts) -> bool:
+def _descriptions(_: ManifestChanges, old: Facts, new: Facts) -> bool:
     kept = (new.get("config") or {}).get("persist_docs") or {}
     if kept.get("relation") and _text(old.get("description")) != _text(new.get("description")):
         return True
@@ -135,7 +135,7 @@ def _descriptions(_: Changes, old: Facts, new: Facts) -> bool:
     return one != other
 
 
-def _macros(changes: Changes, old: Facts, new: Facts) -> bool:
+def _macros(changes: ManifestChanges, old: Facts, new: Facts) -> bool:
     used = [set((each.get("depends_on") or {}).get("macros") or ()) for each in (old, new)]
     return any(
         list(changes.macro(changes.before, each)) != list(changes.macro(changes.now, each))
@@ -144,7 +144,7 @@ def _macros(changes: Changes, old: Facts, new: Facts) -> bool:
     )
 
 
-def _contract(_: Changes, old: Facts, new: Facts) -> bool:
+def _contract(_: ManifestChanges, old: Facts, new: Facts) -> bool:
     if not ((new.get("config") or {}).get("contract") or {}).get("enforced"):
         return bool(((old.get("config") or {}).get("contract") or {}).get("enforced"))
     one, other = (
@@ -162,7 +162,7 @@ def _text(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else _plain(value)
 
 
-_PARTS: Mapping[str, Callable[[Changes, Facts, Facts], bool]] = {
+_PARTS: Mapping[str, Callable[[ManifestChanges, Facts, Facts], bool]] = {
     "body": _body,
     "configs": _configs,
     "relation": _relation,

@@ -11,7 +11,7 @@ _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _MACRO = re.compile(r"{%[-+]?\s*(?:macro|test)\s+(?P<name>\w+)")
 
 
-class Block(Struct, frozen=True):
+class JinjaBlock(Struct, frozen=True):
     """A named block: its body, and the line on which it begins."""
 
     name: str
@@ -24,14 +24,14 @@ class Block(Struct, frozen=True):
         return "\n" * (self.line - 1) + self.body
 
 
-def blocks(text: str, word: str) -> Iterator[Block]:
+def blocks(text: str, word: str) -> Iterator[JinjaBlock]:
     """The blocks `{% word name %}…{% endword %}` of a text; not those in comments."""
     if f"end{word}" not in text:
         return
     bare = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
     pattern = rf"\{{%-?\s*{word}\s+(\w+)\s*-?%\}}(.*?)\{{%-?\s*end{word}\s*-?%\}}"
     for found in re.finditer(pattern, bare, re.DOTALL):
-        yield Block(found[1], text[found.start(2) : found.end(2)],
+        yield JinjaBlock(found[1], text[found.start(2) : found.end(2)],
                     text.count("\n", 0, found.start(2)) + 1)  # fmt: skip
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from msgspec import Struct
 
 from transformer.project.dbt.configs import cleaned, options, united
-from transformer.project.dbt.files import File
+from transformer.project.dbt.files import PackageFile
 from transformer.project.dbt.projectfile import ProjectFile
-from transformer.project.dbt.words import LATER, Words, child, texts, truth
-from transformer.project.tree import Item
+from transformer.project.dbt.words import LATER, YamlRenderer, child, texts, truth
+from transformer.project.tree import YamlItem
 from transformer.project.values import CheckConfig, CheckSpec
 
 _WORDS = (
@@ -26,7 +26,7 @@ _KIND = re.compile(r"(?:(?P<package>[A-Za-z_]\w*)\.)?(?P<name>[A-Za-z_]\w*)\Z")
 _LONGEST = 63
 
 
-class Subject(Struct, frozen=True):
+class TestSubject(Struct, frozen=True):
     """What checks are attached to: its name in theirs, and how their `model` calls it."""
 
     name: str
@@ -34,19 +34,19 @@ class Subject(Struct, frozen=True):
     prefix: str = ""
 
 
-def model_subject(name: str, version: str | None = None) -> Subject:
+def model_subject(name: str, version: str | None = None) -> TestSubject:
     """A model, seed or snapshot, or one version of a model."""
     if version:
-        return Subject(f"{name}_v{version}", f"ref('{name}', version='{version}')")
-    return Subject(name, f"ref('{name}')")
+        return TestSubject(f"{name}_v{version}", f"ref('{name}', version='{version}')")
+    return TestSubject(name, f"ref('{name}')")
 
 
-def source_subject(source: str, table: str) -> Subject:
+def source_subject(source: str, table: str) -> TestSubject:
     """A table of a source."""
-    return Subject(f"{source}_{table}", f"source('{source}', '{table}')", "source_")
+    return TestSubject(f"{source}_{table}", f"source('{source}', '{table}')", "source_")
 
 
-class Written(Struct, frozen=True):
+class WrittenTest(Struct, frozen=True):
     """A test as it is written, its parts told apart."""
 
     kind: str
@@ -57,18 +57,18 @@ class Written(Struct, frozen=True):
     description: str = ""
 
 
-class CheckReader(Struct, frozen=True):
+class DbtCheckReader(Struct, frozen=True):
     """Reads the test lists of one package's files."""
 
     project: ProjectFile
     root: ProjectFile
-    words: Words
+    words: YamlRenderer
 
     def read(
         self,
-        item: Item | None,
-        subject: Subject,
-        file: File,
+        item: YamlItem | None,
+        subject: TestSubject,
+        file: PackageFile,
         column: tuple[str, str, tuple[str, ...]] | None = None,
         tags: tuple[str, ...] = (),
     ) -> tuple[CheckSpec, ...]:
@@ -84,9 +84,9 @@ class CheckReader(Struct, frozen=True):
 
     def _one(
         self,
-        item: Item,
-        subject: Subject,
-        file: File,
+        item: YamlItem,
+        subject: TestSubject,
+        file: PackageFile,
         column: tuple[str, str, tuple[str, ...]] | None,
         tags: tuple[str, ...],
     ) -> CheckSpec | None:
@@ -116,7 +116,7 @@ class CheckReader(Struct, frozen=True):
         )
 
     def _config(
-        self, written: Written, fqn: tuple[str, ...], tags: tuple[str, ...]
+        self, written: WrittenTest, fqn: tuple[str, ...], tags: tuple[str, ...]
     ) -> dict[str, Any]:
         below = options(self.project.tree("tests"), (self.project.name, *fqn))
         return united(below, {"tags": tags}, cleaned(written.config), self._over(fqn))
@@ -127,7 +127,7 @@ class CheckReader(Struct, frozen=True):
             return {}
         return options(self.root.tree("tests"), (self.project.name, *fqn))
 
-    def _written(self, item: Item, column: str | None) -> Written | None:
+    def _written(self, item: YamlItem, column: str | None) -> WrittenTest | None:
         kind, body = _kind_and_body(item)
         found = _KIND.match(kind) if kind else None
         if found is None or body is None:
@@ -139,7 +139,7 @@ class CheckReader(Struct, frozen=True):
             return None
         return self._parts(found, body, column)
 
-    def _parts(self, kind: re.Match[str], body: Item, column: str | None) -> Written:
+    def _parts(self, kind: re.Match[str], body: YamlItem, column: str | None) -> WrittenTest:
         entries = dict(body.value)
         arguments = entries.get("arguments")
         if arguments and (arguments[1].is_map or arguments[1].value is None):
@@ -157,7 +157,7 @@ class CheckReader(Struct, frozen=True):
         args = {key: value.plain() for key, (_, value) in entries.items()}
         if column is not None:
             args["column_name"] = column
-        return Written(
+        return WrittenTest(
             kind=kind["name"],
             package=kind["package"],
             name=str(name[1].value) if name and name[1].value else None,
@@ -167,24 +167,24 @@ class CheckReader(Struct, frozen=True):
         )
 
 
-def _kind_and_body(item: Item) -> tuple[str | None, Item | None]:
+def _kind_and_body(item: YamlItem) -> tuple[str | None, YamlItem | None]:
     """The kind of a test and what stands with it, in every spelling."""
     if isinstance(item.value, str):
-        return item.value, Item({}, item.where)
+        return item.value, YamlItem({}, item.where)
     if not item.is_map or not item.value:
         return None, None
     flat = child(item, "test_name")
     if flat is not None:
         rest = {key: each for key, each in item.value.items() if key != "test_name"}
-        return str(flat.value), Item(rest, item.where)
+        return str(flat.value), YamlItem(rest, item.where)
     (kind, _, body), *more = item.entries()
     if body.value is None:  # its keys may stand on the same level
         rest = {key: item.value[key] for key, _, _ in more}
-        return kind, Item(rest, item.where)
+        return kind, YamlItem(rest, item.where)
     return (kind, body) if body.is_map and not more else (None, None)
 
 
-def names(written: Written, subject: Subject) -> tuple[str, str]:
+def names(written: WrittenTest, subject: TestSubject) -> tuple[str, str]:
     """The name of a test, and the shorter one of its table."""
     if written.name:
         return written.name, written.name
@@ -201,7 +201,7 @@ def names(written: Written, subject: Subject) -> tuple[str, str]:
     return full, f"{base[:30]}_{_md5(full)}" if len(full) > _LONGEST else full
 
 
-def suffix(name: str, written: Written, subject: Subject) -> str:
+def suffix(name: str, written: WrittenTest, subject: TestSubject) -> str:
     """What follows the name in the test's id: a hash of all that it was made of."""
     model = f"{{{{ get_where_subquery({subject.call}) }}}}"
     made_of = {
@@ -222,7 +222,7 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _yaml_folders(file: File) -> tuple[str, ...]:
+def _yaml_folders(file: PackageFile) -> tuple[str, ...]:
     return tuple(file.local.split("/")[1:-1])
 
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from transformer.project.dbt.words import Notes, mapping, texts
+from transformer.project.dbt.words import ReadingNotes, mapping, texts
 
 _UNITED = ("meta", "docs", "column_types", "persist_docs", "quoting", "grants")
 _HOOKS = {"pre-hook": "pre_hook", "post-hook": "post_hook"}
@@ -112,7 +112,7 @@ def tree_keys(tree: Mapping[str, Any]) -> Iterator[str]:
             yield from tree_keys(value)
 
 
-def watch_spelling(keys: Iterator[str] | Sequence[str], place: str, notes: Notes) -> None:
+def watch_spelling(keys: Iterator[str] | Sequence[str], place: str, notes: ReadingNotes) -> None:
     """Says which keys look like a known one and are none, and which have no effect here; others
     belong to other adapters."""
     for key in keys:

@@ -23,9 +23,16 @@ from typing import Any
 from msgspec import Struct, field
 
 from transformer.errors import ConfigError, DataError
-from transformer.project.dbt.packages import INSTALLED, Entry, entries
+from transformer.project.dbt.packages import INSTALLED, PackageEntry, entries
 from transformer.project.dbt.projectfile import FILE, VARS, read_raw, read_vars
-from transformer.project.dbt.words import Notes, Render, Var, Words, child, texts
+from transformer.project.dbt.words import (
+    ReadingNotes,
+    Render,
+    VarLookup,
+    YamlRenderer,
+    child,
+    texts,
+)
 
 LOCK = "package-lock.yml"
 HUB = "https://hub.getdbt.com/api/v1"
@@ -42,7 +49,7 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
 Say = Callable[[str], None]
 
 
-class Installed(Struct, frozen=True):
+class InstalledPackage(Struct, frozen=True):
     """A package that was installed: its name, and what it was taken from."""
 
     name: str
@@ -53,22 +60,22 @@ class _Work(Struct):
     """One installation: where to, and what is there already."""
 
     folder: Path
-    words: Words
+    words: YamlRenderer
     say: Say
-    done: dict[str, Installed] = field(default_factory=dict)
+    done: dict[str, InstalledPackage] = field(default_factory=dict)
 
 
 def install(
     root: Path, variables: Mapping[str, Any], render: Render, say: Say | None = None
-) -> tuple[Installed, ...]:
+) -> tuple[InstalledPackage, ...]:
     """Installs every package, and those that they ask for, and writes `package-lock.yml`.
 
     Raises ConfigError or DataError for the first one that cannot be installed, and Mistakes when
     the project file cannot be read.
     """
-    notes = Notes()
+    notes = ReadingNotes()
     known = {**read_vars(root, VARS, notes), **variables}
-    words = Words(render, notes, {"var": Var(known)})
+    words = YamlRenderer(render, notes, {"var": VarLookup(known)})
     written = child(read_raw(root, FILE), "packages-install-path")
     folder = root / str((words.scalar(written) if written else None) or INSTALLED)
     asked = entries(root, "", words)
@@ -83,7 +90,7 @@ def install(
     return made
 
 
-def _install_all(asked: list[Entry], home: Path, work: _Work) -> None:
+def _install_all(asked: list[PackageEntry], home: Path, work: _Work) -> None:
     for entry in asked:
         with tempfile.TemporaryDirectory(dir=work.folder, prefix=".new-") as space:
             fetched, source = _fetch(entry, home, Path(space))
@@ -96,13 +103,13 @@ def _install_all(asked: list[Entry], home: Path, work: _Work) -> None:
                 there.symlink_to(os.path.relpath(fetched, work.folder), target_is_directory=True)
             else:
                 shutil.move(fetched, there)
-        work.done[name] = Installed(name, source)
+        work.done[name] = InstalledPackage(name, source)
         work.say(f"installed `{name}`")
         nested = there.resolve() if entry.local else there
         _install_all(entries(nested, name, work.words), nested, work)
 
 
-def _package_name(folder: Path, entry: Entry) -> str:
+def _package_name(folder: Path, entry: PackageEntry) -> str:
     if not (folder / FILE).is_file():
         raise ConfigError(
             f"the package `{entry.title}` has no `{FILE}`",
@@ -124,7 +131,7 @@ def _clear(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _fetch(entry: Entry, home: Path, space: Path) -> tuple[Path, dict[str, Any]]:
+def _fetch(entry: PackageEntry, home: Path, space: Path) -> tuple[Path, dict[str, Any]]:
     """The package's folder, fetched where it has to be, and what stands in the lock."""
     written = entry.written
     if entry.local:
@@ -143,14 +150,14 @@ def _fetch(entry: Entry, home: Path, space: Path) -> tuple[Path, dict[str, Any]]
     )
 
 
-def _local(entry: Entry, home: Path) -> Path:
+def _local(entry: PackageEntry, home: Path) -> Path:
     folder = Path(os.path.normpath(home / entry.local))
     if not folder.is_dir():
         raise ConfigError(f"there is no folder `{entry.local}`", entry.where)
     return folder
 
 
-def _git(entry: Entry, home: Path, space: Path) -> tuple[Path, dict[str, Any]]:
+def _git(entry: PackageEntry, home: Path, space: Path) -> tuple[Path, dict[str, Any]]:
     url = _address(str(entry.written["git"]), home)
     revision = str(entry.written.get("revision") or "HEAD")
     clone = space / "clone"
@@ -176,7 +183,7 @@ def _address(written: str, home: Path) -> str:
     return str(folder) if "://" not in written and folder.is_dir() else written
 
 
-def _run_git(folder: Path, entry: Entry, *words: str) -> str:
+def _run_git(folder: Path, entry: PackageEntry, *words: str) -> str:
     git = shutil.which("git")
     if git is None:
         raise DataError(f"`git` is not installed; the package `{entry.title}` needs it")
@@ -203,7 +210,7 @@ def _open(text: str) -> str:
     return re.sub(r"://[^/@\s]+@", "://…@", text)
 
 
-def _tarball(url: str, entry: Entry, space: Path) -> Path:
+def _tarball(url: str, entry: PackageEntry, space: Path) -> Path:
     packed, folder = space / "packed.tar.gz", space / "unpacked"
     packed.write_bytes(_download(url, entry))
     try:
@@ -245,7 +252,7 @@ def _refuse_cut(packed: Path) -> None:
             pass
 
 
-def _download(url: str, entry: Entry) -> bytes:
+def _download(url: str, entry: PackageEntry) -> bytes:
     if not url.startswith(("https://", "http://")):
         raise ConfigError("an archive is fetched from `https://…`", entry.where)
     try:
@@ -259,7 +266,7 @@ def _download(url: str, entry: Entry) -> bytes:
         ) from None
 
 
-def _hub(entry: Entry, space: Path) -> tuple[Path, dict[str, Any]]:
+def _hub(entry: PackageEntry, space: Path) -> tuple[Path, dict[str, Any]]:
     """A package of dbt's hub: the newest version that is allowed."""
     package = str(entry.written["package"])
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", package):
@@ -294,12 +301,12 @@ def _fits(version: str, wanted: list[str], *, early: bool) -> bool:
     return True
 
 
-def _lock(made: tuple[Installed, ...], asked: list[Entry]) -> str:
+def _lock(made: tuple[InstalledPackage, ...], asked: list[PackageEntry]) -> str:
     """The lock file: what was installed, and a hash of what was asked for."""
     return "\n".join(["packages:", *_lock_lines(made), f"sha1_hash: {_asked_hash(asked)}", ""])
 
 
-def _lock_lines(made: tuple[Installed, ...]) -> Iterator[str]:
+def _lock_lines(made: tuple[InstalledPackage, ...]) -> Iterator[str]:
     for each in made:
         mark = "-"
         for key, value in each.source.items():
@@ -307,6 +314,6 @@ def _lock_lines(made: tuple[Installed, ...]) -> Iterator[str]:
             mark = " "
 
 
-def _asked_hash(asked: list[Entry]) -> str:
+def _asked_hash(asked: list[PackageEntry]) -> str:
     written = sorted(json.dumps(dict(each.written), sort_keys=True, default=str) for each in asked)
     return hashlib.sha1("\n".join(written).encode(), usedforsecurity=False).hexdigest()

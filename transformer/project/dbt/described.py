@@ -9,28 +9,28 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from transformer.project.dbt.checks import CheckReader, Subject
+from transformer.project.dbt.checks import DbtCheckReader, TestSubject
 from transformer.project.dbt.configs import with_top_level
-from transformer.project.dbt.docs import Docs
-from transformer.project.dbt.files import File
-from transformer.project.dbt.words import Words, child, mapping, texts, truth
-from transformer.project.tree import Item
+from transformer.project.dbt.docs import DocBlocks
+from transformer.project.dbt.files import PackageFile
+from transformer.project.dbt.words import YamlRenderer, child, mapping, texts, truth
+from transformer.project.tree import YamlItem
 from transformer.project.values import CheckSpec, Column, Described
 
 _TESTS = ("data_tests", "tests")
 _FACTS = ("deprecation_date", "time_spine", "version", "latest_version")
 
 
-class Describer(Struct, frozen=True):
+class DescriptionReader(Struct, frozen=True):
     """Reads what is said of nodes in the files of one package. `package` is its name."""
 
-    words: Words
-    docs: Docs
-    checks: CheckReader
+    words: YamlRenderer
+    docs: DocBlocks
+    checks: DbtCheckReader
     package: str
 
     def described(
-        self, item: Item, subject: Subject, file: File, tags: tuple[str, ...] = ()
+        self, item: YamlItem, subject: TestSubject, file: PackageFile, tags: tuple[str, ...] = ()
     ) -> Described:
         """What an entry says. `tags` are those its tests have from above."""
         config = self.config(item)
@@ -49,14 +49,14 @@ class Describer(Struct, frozen=True):
             facts=self._facts(item),
         )
 
-    def _facts(self, item: Item) -> dict[str, Any]:
+    def _facts(self, item: YamlItem) -> dict[str, Any]:
         """What an entry says of itself beside what is built of it."""
         found = {key: self._plain(item, key) for key in _FACTS if child(item, key)}
         if found.get("deprecation_date") is not None:
             found["deprecation_date"] = moment_text(found["deprecation_date"])
         return found
 
-    def config(self, item: Item) -> dict[str, Any]:
+    def config(self, item: YamlItem) -> dict[str, Any]:
         """The configuration of an entry: its `config:`, and what may stand beside it."""
         block = child(item, "config")
         beside = {
@@ -66,7 +66,11 @@ class Describer(Struct, frozen=True):
         return with_top_level(beside, mapping(self.words.value(block) if block else None))
 
     def _column(
-        self, item: Item, subject: Subject, file: File, above: tuple[bool, tuple[str, ...]]
+        self,
+        item: YamlItem,
+        subject: TestSubject,
+        file: PackageFile,
+        above: tuple[bool, tuple[str, ...]],
     ) -> Column:
         name = str(self._plain(item, "name") or "")
         config = self.config(item)
@@ -91,11 +95,11 @@ class Describer(Struct, frozen=True):
             granularity=self._plain(item, "granularity"),
         )
 
-    def _constraints(self, item: Item) -> tuple[dict[str, Any], ...]:
+    def _constraints(self, item: YamlItem) -> tuple[dict[str, Any], ...]:
         found = self._plain(item, "constraints")
         return tuple(each for each in found or () if isinstance(each, dict))
 
-    def _plain(self, item: Item, key: str) -> Any:
+    def _plain(self, item: YamlItem, key: str) -> Any:
         found = child(item, key)
         return self.words.under(key, found) if found else None
 
@@ -121,7 +125,7 @@ def with_checks(described: Described, more: tuple[CheckSpec, ...]) -> Described:
     return replace(described, checks=(*described.checks, *more)) if more else described
 
 
-def _blocks(item: Item, key: str) -> Iterator[Item]:
+def _blocks(item: YamlItem, key: str) -> Iterator[YamlItem]:
     found = child(item, key)
     for each in found.value if found is not None and found.is_list else ():
         if each.is_map and "name" in each.value:

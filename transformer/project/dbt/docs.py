@@ -10,11 +10,11 @@ from transformer.errors import TransformError
 from transformer.project.dbt.blocks import blocks
 from transformer.project.dbt.files import read_text
 from transformer.project.dbt.projectfile import ProjectFile
-from transformer.project.dbt.words import Words
-from transformer.project.tree import Item
+from transformer.project.dbt.words import YamlRenderer
+from transformer.project.tree import YamlItem
 
 
-class Docs(Struct):
+class DocBlocks(Struct):
     """Blocks of text by package and name. The project itself goes by its name here."""
 
     root: str
@@ -39,7 +39,7 @@ class Docs(Struct):
         others = (text for (_, each), text in self.texts.items() if each == name and not named)
         return next(others, None)
 
-    def describe(self, item: Item | None, words: Words, package: str) -> str:
+    def describe(self, item: YamlItem | None, words: YamlRenderer, package: str) -> str:
         """A description with the blocks it quotes. One that cannot be filled in stays as it is."""
         if item is None or item.value is None:
             return ""

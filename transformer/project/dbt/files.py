@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
-from transformer.errors import ConfigError, Where
-from transformer.project.dbt.words import Notes
+from transformer.errors import ConfigError, Where, reason_of
+from transformer.project.dbt.words import ReadingNotes
 from transformer.project.digests import dbt_digest
 from transformer.project.inputs import saw, saw_folder
 from transformer.project.paths import not_a_file, path_shown, unusable
@@ -19,7 +19,7 @@ from transformer.project.settings import read_file
 IGNORE = ".dbtignore"
 
 
-class File(Struct, frozen=True):
+class PackageFile(Struct, frozen=True):
     """A file: where it lies, how it is shown, and where it stands in its package.
 
     `local` is its path in the package, `inner` its path in the folder that was searched.
@@ -41,28 +41,28 @@ class File(Struct, frozen=True):
         return PurePosixPath(self.inner).parent.parts
 
 
-class Home(Struct, frozen=True):
+class PackageHome(Struct, frozen=True):
     """The folder of a project or package, and how paths in it are shown."""
 
     root: Path
     shown: str
-    notes: Notes
+    notes: ReadingNotes
 
     def show(self, local: str) -> str:
         """The path as messages name it: relative to the root project."""
         return f"{self.shown}/{local}" if self.shown else local
 
-    def find(self, folders: tuple[str, ...], *endings: str) -> list[File]:
+    def find(self, folders: tuple[str, ...], *endings: str) -> list[PackageFile]:
         """The files with one of the endings under the folders, each once, in order."""
         ignored = _ignored(self.root)
-        found: dict[str, File] = {}
+        found: dict[str, PackageFile] = {}
         for folder in folders:
             home = Path(os.path.normpath(self.root / folder))
             for path in self._walked(home, endings):
                 local = Path(os.path.relpath(path, self.root)).as_posix()
                 if not ignored.search(local):
                     inner = path.relative_to(home).as_posix()
-                    found.setdefault(local, File(path, self.show(local), local, inner))
+                    found.setdefault(local, PackageFile(path, self.show(local), local, inner))
         return list(found.values())
 
     def _walked(self, home: Path, endings: tuple[str, ...]) -> Iterator[Path]:
@@ -78,12 +78,12 @@ class Home(Struct, frozen=True):
             else:
                 yield path
 
-    def read(self, file: File) -> str:
+    def read(self, file: PackageFile) -> str:
         """The file's text; one that cannot be read is a mistake, and empty."""
         return read_text(file.path, file.shown, self.notes)
 
 
-def read_text(path: Path, shown: str, notes: Notes) -> str:
+def read_text(path: Path, shown: str, notes: ReadingNotes) -> str:
     """The text of a file; one that cannot be read is a mistake, and empty."""
     try:
         return read_file(path, shown)
@@ -93,13 +93,13 @@ def read_text(path: Path, shown: str, notes: Notes) -> str:
         return ""
 
 
-def digest(file: File, notes: Notes) -> str:
+def digest(file: PackageFile, notes: ReadingNotes) -> str:
     """A hash of what the file holds, as dbt's manifest has it."""
     saw(file.path)
     try:
         return dbt_digest(file.path.read_bytes())
     except OSError as error:
-        what = f"this file cannot be read: {(error.strerror or str(error)).lower()}"
+        what = f"this file cannot be read: {reason_of(error)}"
         notes.mistake(what, Where(file.shown, 1), hint="look at its permissions")
         return ""
 

@@ -7,13 +7,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from transformer.errors import Where
-from transformer.project.dbt.files import File
+from transformer.project.dbt.files import PackageFile
 from transformer.project.dbt.projectfile import ProjectFile
 from transformer.project.dbt.words import child
-from transformer.project.tree import Item
+from transformer.project.tree import YamlItem
 
 
-def misshapen(item: Item) -> Iterator[tuple[str, Where]]:
+def misshapen(item: YamlItem) -> Iterator[tuple[str, Where]]:
     """What of a unit test has another form than dbt asks for, and where."""
     given = child(item, "given")
     if given and given.value is not None and not given.is_list:
@@ -31,7 +31,7 @@ def misshapen(item: Item) -> Iterator[tuple[str, Where]]:
             yield "`overrides`, and what is below it, must be a mapping", each.where
 
 
-def _misshapen_rows(rows: Item | None) -> Iterator[tuple[str, Where]]:
+def _misshapen_rows(rows: YamlItem | None) -> Iterator[tuple[str, Where]]:
     for row in rows.value if rows and rows.is_list else ():
         if not row.is_map:
             yield "a row must be a mapping of columns and values", row.where
@@ -60,7 +60,7 @@ def with_fixtures(content: Mapping[str, Any], project: ProjectFile, where: Where
     return made
 
 
-def _found(name: str, form: str, project: ProjectFile) -> File | None:
+def _found(name: str, form: str, project: ProjectFile) -> PackageFile | None:
     files = project.home.find(project.paths["tests"], f".{form}")
     named = (f for f in files if PurePosixPath(f.local).name == f"{name}.{form}")
     return next((f for f in named if "fixtures" in PurePosixPath(f.local).parts), None)

@@ -8,19 +8,19 @@ from typing import Any
 
 from transformer.errors import ConfigError, TransformError, Where
 from transformer.names import quoted
-from transformer.project.dbt.files import File
+from transformer.project.dbt.files import PackageFile
 from transformer.project.dbt.words import mapping
-from transformer.project.tree import Item
+from transformer.project.tree import YamlItem
 
 ENDINGS = (".sql", ".py", ".js")
 
 
-def is_sql(file: File) -> bool:
+def is_sql(file: PackageFile) -> bool:
     """Whether DuckDB can have the function."""
     return file.shown.endswith(".sql")
 
 
-def mistake(file: File) -> TransformError:
+def mistake(file: PackageFile) -> TransformError:
     """What is said of a function that cannot be made."""
     if not is_sql(file):
         return ConfigError(
@@ -35,7 +35,7 @@ def mistake(file: File) -> TransformError:
     )
 
 
-def signature(item: Item) -> dict[str, Any]:
+def signature(item: YamlItem) -> dict[str, Any]:
     """The arguments and the type of a function, as its macro is made of them."""
     written = mapping(item.plain())
     listed = [each for each in written.get("arguments") or () if isinstance(each, Mapping)]

@@ -13,34 +13,34 @@ from msgspec.structs import replace
 from transformer.errors import TransformError, UsageError
 from transformer.project.dbt import profile, projectfile
 from transformer.project.dbt.blocks import macros_that, sets_enabled
-from transformer.project.dbt.checks import CheckReader, model_subject
+from transformer.project.dbt.checks import DbtCheckReader, model_subject
 from transformer.project.dbt.configs import cleaned, options, united
-from transformer.project.dbt.described import Describer, every_check, with_checks
-from transformer.project.dbt.docs import Docs
-from transformer.project.dbt.files import Home, read_text
+from transformer.project.dbt.described import DescriptionReader, every_check, with_checks
+from transformer.project.dbt.docs import DocBlocks
+from transformer.project.dbt.files import PackageHome, read_text
 from transformer.project.dbt.fixtures import misshapen, with_fixtures
-from transformer.project.dbt.nodes import NodeReader, Nodes, macro_files
+from transformer.project.dbt.nodes import NodeReader, PackageNodes, macro_files
 from transformer.project.dbt.packages import INSTALLED, find_packages
 from transformer.project.dbt.projectfile import FILE, ProjectFile, read_project, visible
-from transformer.project.dbt.properties import Entry, Properties, read_properties
+from transformer.project.dbt.properties import PackageProperties, PropertyEntry, read_properties
 from transformer.project.dbt.sources import SourceReader
 from transformer.project.dbt.words import (
     LATER,
-    Notes,
+    ReadingNotes,
     Render,
-    Var,
-    Words,
+    VarLookup,
+    YamlRenderer,
     child,
     mapping,
     texts,
     truth,
 )
 from transformer.project.inputs import saw
-from transformer.project.tree import Item, parse
+from transformer.project.tree import YamlItem, parse
 from transformer.project.values import (
     NOTHING,
+    ArtifactOnly,
     Described,
-    Kept,
     MacroFile,
     Package,
     Project,
@@ -85,14 +85,14 @@ def load_dbt_project(request: DbtRequest, render: Render, connecting: Render) ->
     Raises UsageError when there is no such profile, target or adapter, Mistakes when
     `dbt_project.yml` cannot be read at all.
     """
-    notes = Notes()
+    notes = ReadingNotes()
     root = request.root
     raw = projectfile.read_raw(root, FILE)
     given = {**projectfile.read_vars(root, projectfile.VARS, notes), **request.vars}
-    words = Words(render, notes, connecting=connecting).with_filled(given)
+    words = YamlRenderer(render, notes, connecting=connecting).with_filled(given)
     target = _target(request, raw, words)
     words = words.with_filled(given, target=dict(target.words))
-    project = read_project(raw, Home(root, "", notes), words, is_package=False)
+    project = read_project(raw, PackageHome(root, "", notes), words, is_package=False)
     folder = str(project.settings["packages-install-path"] or INSTALLED)
     packages = [
         read_project(item, home, words, is_package=True)
@@ -102,7 +102,7 @@ def load_dbt_project(request: DbtRequest, render: Render, connecting: Render) ->
     return _Assembly(request, target, project, tuple(named.values()), words).project()
 
 
-def _target(request: DbtRequest, raw: Item, words: Words) -> Target:
+def _target(request: DbtRequest, raw: YamlItem, words: YamlRenderer) -> Target:
     env = request.env
     written = child(raw, "profile")
     name = request.profile or env.get("DBT_PROFILE") or (words.scalar(written) if written else None)
@@ -112,11 +112,13 @@ def _target(request: DbtRequest, raw: Item, words: Words) -> Target:
         )
     folders = profile.folders(request.root, request.profiles_dir, env)
     target = request.target or env.get("DBT_TARGET") or None
-    wanted = profile.Wanted(folders, str(name), target, request.threads, _target_path(env, raw))
+    wanted = profile.ProfileRequest(
+        folders, str(name), target, request.threads, _target_path(env, raw)
+    )
     return profile.read_target(wanted, words)
 
 
-def _target_path(env: Mapping[str, str], raw: Item) -> str:
+def _target_path(env: Mapping[str, str], raw: YamlItem) -> str:
     written = child(raw, "target-path")
     plain = str(written.value) if written and written.value else "target"
     return env.get("DBT_TARGET_PATH") or (plain if "{" not in plain else "target")
@@ -126,11 +128,11 @@ class _Part(Struct):
     """A package while it is read."""
 
     file: ProjectFile
-    words: Words
-    describer: Describer
-    properties: Properties
+    words: YamlRenderer
+    describer: DescriptionReader
+    properties: PackageProperties
     nodes: NodeReader
-    made: Nodes
+    made: PackageNodes
 
 
 class _Assembly(Struct):
@@ -140,11 +142,11 @@ class _Assembly(Struct):
     target: Target
     root: ProjectFile
     packages: tuple[ProjectFile, ...]
-    words: Words
+    words: YamlRenderer
     off: list[str] = []
 
     def project(self) -> Project:
-        docs = Docs(self.root.name)
+        docs = DocBlocks(self.root.name)
         for each in (self.root, *self.packages):
             docs.read(each)
         every = (self.root, *self.packages)
@@ -222,9 +224,11 @@ class _Assembly(Struct):
             file.name, file.home.shown, file.version, visible(file, self.root, self._given)
         )
 
-    def _part(self, file: ProjectFile, docs: Docs, switches: frozenset[str]) -> _Part:
-        words = self.words.knowing(var=Var(visible(file, self.root, self._given)))
-        describer = Describer(words, docs, CheckReader(file, self.root, words), file.name)
+    def _part(self, file: ProjectFile, docs: DocBlocks, switches: frozenset[str]) -> _Part:
+        words = self.words.knowing(var=VarLookup(visible(file, self.root, self._given)))
+        describer = DescriptionReader(
+            words, docs, DbtCheckReader(file, self.root, words), file.name
+        )
         properties = read_properties(file)
         nodes = NodeReader(file, self.root, describer, properties, switches)
         return _Part(file, words, describer, properties, nodes, nodes.read())
@@ -247,7 +251,7 @@ class _Assembly(Struct):
                     self.off.append(f"{table.source}.{table.name}")
 
 
-def _overrides(entry: Entry) -> str:
+def _overrides(entry: PropertyEntry) -> str:
     found = entry.get("overrides")
     return str(found.value) if found else ""
 
@@ -312,7 +316,7 @@ def _configured(kind: str, node: Any, patch: _Patch, files: tuple[ProjectFile, P
     return replace(node, config=config, over=over, described=patch.described)
 
 
-def _attach_entry(part: _Part, entry: Entry, parts: list[_Part], more: _Patches) -> None:
+def _attach_entry(part: _Part, entry: PropertyEntry, parts: list[_Part], more: _Patches) -> None:
     others = (each for each in parts if each is not part)
     home = next((each for each in (part, *others) if _holds(each.made, entry.name)), None)
     if home is None:
@@ -329,7 +333,7 @@ def _attach_entry(part: _Part, entry: Entry, parts: list[_Part], more: _Patches)
     more.setdefault((home.file.name, entry.name), []).append(patch)
 
 
-def _holds(made: Nodes, name: str) -> bool:
+def _holds(made: PackageNodes, name: str) -> bool:
     return any(node.name == name for nodes in (made.models, made.seeds, made.snapshots)
                for node in nodes)  # fmt: skip
 
@@ -337,7 +341,7 @@ def _holds(made: Nodes, name: str) -> bool:
 _UNIT_TEST = "write `given: [{input: ref('x'), rows: [{column: value}]}]`, and `expect: {rows: …}`"
 
 
-def _kept(part: _Part) -> Iterator[Kept]:
+def _kept(part: _Part) -> Iterator[ArtifactOnly]:
     for kind in _KEPT:
         for entry in part.properties.of(kind):
             fqn = (part.file.name, *entry.file.folders, entry.name)
@@ -353,10 +357,10 @@ def _kept(part: _Part) -> Iterator[Kept]:
                 content = _content(kind, entry.item, part.words)
                 if kind == "unit_test":
                     content = with_fixtures(content, part.file, entry.where)
-                yield Kept(kind, entry.name, content, entry.where, part.file.package)
+                yield ArtifactOnly(kind, entry.name, content, entry.where, part.file.package)
 
 
-def _content(kind: str, item: Item, words: Words) -> dict[str, Any]:
+def _content(kind: str, item: YamlItem, words: YamlRenderer) -> dict[str, Any]:
     """What is written of something that is kept, its Jinja filled in where dbt does so too. All
     of a unit test but its description is: any other key may be the name of a column."""
     if kind != "unit_test":
@@ -373,7 +377,7 @@ def _builtin() -> Iterator[MacroFile]:
         yield MacroFile(f"dbt/{path.name}", path.read_text("utf-8"), "dbt")
 
 
-def _selectors(root: Path, notes: Notes) -> dict[str, Any]:
+def _selectors(root: Path, notes: ReadingNotes) -> dict[str, Any]:
     path = root / SELECTORS
     saw(path)
     if not path.is_file():

@@ -10,15 +10,15 @@ from msgspec import Struct, field
 
 from transformer.errors import Where
 from transformer.project.dbt import functions
-from transformer.project.dbt.blocks import Block, blocks, calls, sets_enabled
+from transformer.project.dbt.blocks import JinjaBlock, blocks, calls, sets_enabled
 from transformer.project.dbt.checks import check_config, model_subject
 from transformer.project.dbt.configs import options, united, watch_spelling
-from transformer.project.dbt.described import Describer
-from transformer.project.dbt.files import File, digest
+from transformer.project.dbt.described import DescriptionReader
+from transformer.project.dbt.files import PackageFile, digest
 from transformer.project.dbt.projectfile import ProjectFile
-from transformer.project.dbt.properties import Entry, Properties
-from transformer.project.dbt.versions import Version, by_stem
-from transformer.project.dbt.words import Notes, truth
+from transformer.project.dbt.properties import PackageProperties, PropertyEntry
+from transformer.project.dbt.versions import ModelVersion, by_stem
+from transformer.project.dbt.words import ReadingNotes, truth
 from transformer.project.values import (
     NOTHING,
     Described,
@@ -32,7 +32,7 @@ from transformer.project.values import (
 _APART = ("generic", "fixtures")
 
 
-class Nodes(Struct):
+class PackageNodes(Struct):
     """What a package holds. `off` are the names of nodes that are switched off, by kind."""
 
     models: list[Model] = field(default_factory=list)
@@ -74,19 +74,19 @@ class NodeReader(Struct, frozen=True):
 
     project: ProjectFile
     root: ProjectFile
-    describer: Describer
-    properties: Properties
+    describer: DescriptionReader
+    properties: PackageProperties
     # The macros that may switch a node on or off.
     switches: frozenset[str] = frozenset()
 
     @property
-    def notes(self) -> Notes:
+    def notes(self) -> ReadingNotes:
         """Where mistakes go."""
         return self.project.home.notes
 
-    def read(self) -> Nodes:
+    def read(self) -> PackageNodes:
         """Every node of the package."""
-        made = Nodes()
+        made = PackageNodes()
         self._models(made)
         self._functions(made)
         self._seeds(made)
@@ -95,7 +95,7 @@ class NodeReader(Struct, frozen=True):
         self._analyses(made)
         return made
 
-    def _models(self, made: Nodes) -> None:
+    def _models(self, made: PackageNodes) -> None:
         entries = self.properties.by_name("model")
         files = self._find("models", ".sql", ".py")
         versioned = by_stem(entries, frozenset(file.stem for file in files))
@@ -108,10 +108,10 @@ class NodeReader(Struct, frozen=True):
 
     def _model(
         self,
-        made: Nodes,
-        found: tuple[File, str],
-        entry: Entry | None,
-        version: Version | None = None,
+        made: PackageNodes,
+        found: tuple[PackageFile, str],
+        entry: PropertyEntry | None,
+        version: ModelVersion | None = None,
     ) -> None:
         file, text = found
         name = version.name if version else file.stem
@@ -138,12 +138,14 @@ class NodeReader(Struct, frozen=True):
             )
         )
 
-    def _of_python(self, config: Mapping[str, Any], entry: Entry | None) -> Mapping[str, Any]:
+    def _of_python(
+        self, config: Mapping[str, Any], entry: PropertyEntry | None
+    ) -> Mapping[str, Any]:
         """The configuration of a Python model: folders do not say how it is materialized."""
         written = self.describer.config(entry.item) if entry else {}
         return {**config, "materialized": written.get("materialized") or "table"}
 
-    def _functions(self, made: Nodes) -> None:
+    def _functions(self, made: PackageNodes) -> None:
         entries = self.properties.by_name("function")
         for file in self._find("functions", *functions.ENDINGS):
             entry = entries.get(file.stem)
@@ -172,9 +174,9 @@ class NodeReader(Struct, frozen=True):
         self,
         tree: str,
         fqn: tuple[str, ...],
-        entry: Entry | None,
+        entry: PropertyEntry | None,
         text: str = "",
-        version: Version | None = None,
+        version: ModelVersion | None = None,
     ) -> _Said:
         """Configuration by folder, then by property file; the root's own beats all of it.
 
@@ -201,11 +203,11 @@ class NodeReader(Struct, frozen=True):
     def _switches(self, text: str) -> bool:
         return sets_enabled(text) or calls(text, self.switches)
 
-    def _watch(self, config: Mapping[str, Any], entry: Entry) -> None:
+    def _watch(self, config: Mapping[str, Any], entry: PropertyEntry) -> None:
         if not self.project.package:
             watch_spelling(list(config), f"`{entry.file.shown}`", self.notes)
 
-    def _seeds(self, made: Nodes) -> None:
+    def _seeds(self, made: PackageNodes) -> None:
         entries = self.properties.by_name("seed")
         for file in self._find("seeds", ".csv"):
             fqn = (*file.folders, file.stem)
@@ -227,7 +229,7 @@ class NodeReader(Struct, frozen=True):
                 )
             )
 
-    def _snapshots(self, made: Nodes) -> None:
+    def _snapshots(self, made: PackageNodes) -> None:
         for file in self._find("snapshots", ".sql"):
             self._blocks(made, file, self.project.home.read(file))
         for entry in self.properties.of("snapshot"):
@@ -237,7 +239,7 @@ class NodeReader(Struct, frozen=True):
                 rest = {"relation": str(relation.value), "where": entry.where, "fqn": fqn}
                 self._snapshot(made, entry.name, self._said("snapshots", fqn, entry), rest)
 
-    def _blocks(self, made: Nodes, file: File, text: str) -> bool:
+    def _blocks(self, made: PackageNodes, file: PackageFile, text: str) -> bool:
         """Takes in the snapshots of a file; whether there are any."""
         found = list(blocks(text, "snapshot"))
         entries = self.properties.by_name("snapshot")
@@ -249,7 +251,9 @@ class NodeReader(Struct, frozen=True):
             self._snapshot(made, block.name, said, rest)
         return bool(found)
 
-    def _snapshot(self, made: Nodes, name: str, said: _Said, rest: Mapping[str, Any]) -> None:
+    def _snapshot(
+        self, made: PackageNodes, name: str, said: _Said, rest: Mapping[str, Any]
+    ) -> None:
         if not said.stays:
             made.off.append(("snapshot", name))
             return
@@ -264,7 +268,7 @@ class NodeReader(Struct, frozen=True):
             )
         )
 
-    def _sql_checks(self, made: Nodes) -> None:
+    def _sql_checks(self, made: PackageNodes) -> None:
         entries = self.properties.by_name("test")
         for file in self._find("tests", ".sql"):
             if file.folders[:1] and file.folders[0] in _APART:
@@ -288,7 +292,7 @@ class NodeReader(Struct, frozen=True):
                 )
             )
 
-    def _analyses(self, made: Nodes) -> None:
+    def _analyses(self, made: PackageNodes) -> None:
         entries = self.properties.by_name("analysis")
         for file in self._find("analyses", ".sql"):
             fqn = ("analysis", *file.folders, file.stem)
@@ -307,11 +311,11 @@ class NodeReader(Struct, frozen=True):
                     )
                 )
 
-    def _find(self, kind: str, *endings: str) -> list[File]:
+    def _find(self, kind: str, *endings: str) -> list[PackageFile]:
         return self.project.home.find(self.project.paths[kind], *endings)
 
 
-def _block_place(file: File, text: str, block: Block) -> Where:
+def _block_place(file: PackageFile, text: str, block: JinjaBlock) -> Where:
     found = re.search(rf"snapshot\s+({re.escape(block.name)})\b", text)
     if found is None:
         return Where(file.shown, block.line)

@@ -11,17 +11,17 @@ from typing import Any
 from msgspec import Struct, field
 
 from transformer.errors import TransformError, Where
-from transformer.project.dbt.files import Home, read_text
+from transformer.project.dbt.files import PackageHome, read_text
 from transformer.project.dbt.projectfile import FILE, read_raw
-from transformer.project.dbt.words import Notes, Words, child
+from transformer.project.dbt.words import ReadingNotes, YamlRenderer, child
 from transformer.project.inputs import saw, saw_folder
-from transformer.project.tree import Item, parse
+from transformer.project.tree import YamlItem, parse
 
 FILES = ("packages.yml", "dependencies.yml")
 INSTALLED = "dbt_packages"
 
 
-class Entry(Struct, frozen=True):
+class PackageEntry(Struct, frozen=True):
     """One package that a project asks for, as written and filled in."""
 
     written: Mapping[str, Any]
@@ -43,12 +43,12 @@ class Entry(Struct, frozen=True):
         return tail.removesuffix(".git")
 
 
-class Found(Struct):
+class FoundPackages(Struct):
     """Packages by the folder they really lie in, in the order they were found."""
 
-    homes: dict[str, tuple[Home, Item]] = field(default_factory=dict)
+    homes: dict[str, tuple[PackageHome, YamlItem]] = field(default_factory=dict)
 
-    def take(self, root: Path, shown: str, notes: Notes) -> bool:
+    def take(self, root: Path, shown: str, notes: ReadingNotes) -> bool:
         """Takes in the package in a folder, unless it is none or there already."""
         real = os.path.realpath(root)
         if real in self.homes:
@@ -58,13 +58,13 @@ class Found(Struct):
         except TransformError as error:
             notes.mistakes.append(error)
             return False
-        self.homes[real] = (Home(root, shown, notes), item)
+        self.homes[real] = (PackageHome(root, shown, notes), item)
         return True
 
 
-def entries(root: Path, shown: str, words: Words) -> list[Entry]:
+def entries(root: Path, shown: str, words: YamlRenderer) -> list[PackageEntry]:
     """What the project in a folder asks for in `packages.yml` and `dependencies.yml`."""
-    found: list[Entry] = []
+    found: list[PackageEntry] = []
     for name in FILES:
         saw(root / name)
         if not (root / name).is_file():
@@ -78,15 +78,17 @@ def entries(root: Path, shown: str, words: Words) -> list[Entry]:
         listed = child(tree, "packages")
         for item in listed.value if listed is not None and listed.is_list else ():
             if item.is_map:
-                found.append(Entry(words.value(item, later=()), item.where))
+                found.append(PackageEntry(words.value(item, later=()), item.where))
         if child(tree, "projects") is not None:
             words.notes.say(f"`projects` in `{name}` is passed over: other projects are not read")
     return found
 
 
-def find_packages(root: Path, installed: str, words: Words) -> list[tuple[Home, Item]]:
+def find_packages(
+    root: Path, installed: str, words: YamlRenderer
+) -> list[tuple[PackageHome, YamlItem]]:
     """Every package, once. One that is asked for and not there is a mistake."""
-    found = Found()
+    found = FoundPackages()
     folder = root / installed
     saw_folder(folder)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -103,7 +105,9 @@ def find_packages(root: Path, installed: str, words: Words) -> list[tuple[Home, 
     return list(found.homes.values())
 
 
-def _take_local(top: Path, home: Path, asked: list[Entry], words: Words, found: Found) -> None:
+def _take_local(
+    top: Path, home: Path, asked: list[PackageEntry], words: YamlRenderer, found: FoundPackages
+) -> None:
     """Local packages that are not installed are read where they lie, and theirs as well."""
     for entry in asked:
         there = Path(os.path.normpath(home / entry.local)) if entry.local else None
@@ -116,7 +120,7 @@ def _take_local(top: Path, home: Path, asked: list[Entry], words: Words, found: 
             _take_local(top, there, entries(there, shown, words), words, found)
 
 
-def _missing(asked: list[Entry], found: Found, root: Path) -> Iterator[Entry]:
+def _missing(asked: list[PackageEntry], found: FoundPackages, root: Path) -> Iterator[PackageEntry]:
     """Entries for which no package is there, by name; a repository may have another name than
     its package, so one of those is missed only when there are fewer packages than entries."""
     names = {_bare(str(item.value["name"][1].value))

@@ -10,10 +10,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.errors import TransformError, UsageError, Where, did_you_mean
-from transformer.project.dbt.words import Words, child, mapping
+from transformer.project.dbt.words import YamlRenderer, child, mapping
 from transformer.project.inputs import saw
 from transformer.project.settings import read_file
-from transformer.project.tree import Item, parse
+from transformer.project.tree import YamlItem, parse
 from transformer.project.values import Publish, Target
 
 FILE = "profiles.yml"
@@ -29,14 +29,14 @@ _NAMES = frozenset(("type", "path", "schema", "database", "threads", "extensions
 _CLOSED = ("secret", "password", "pass", "token", "key", "credential", "remote", "plugins")
 
 
-class Veiled(dict[str, Any]):
+class SecretMapping(dict[str, Any]):
     """A mapping whose values are not shown: there may be passwords among them."""
 
     def __repr__(self) -> str:
         return f"{{{', '.join(f'{key}: …' for key in self)}}}"
 
 
-class Wanted(Struct, frozen=True):
+class ProfileRequest(Struct, frozen=True):
     """What is asked for: where profiles may lie, which profile, which of its targets."""
 
     folders: tuple[Path, ...]
@@ -55,7 +55,7 @@ def folders(root: Path, given: Path | None, env: Mapping[str, str]) -> tuple[Pat
     return (root, home / ".dbt")
 
 
-def read_target(wanted: Wanted, words: Words) -> Target:
+def read_target(wanted: ProfileRequest, words: YamlRenderer) -> Target:
     """The target. Raises UsageError when there is no such profile, target or adapter."""
     path = _find(wanted.folders)
     try:
@@ -75,15 +75,15 @@ def read_target(wanted: Wanted, words: Words) -> Target:
     return _target(name, output, wanted, words)
 
 
-def _closed(item: Item) -> Item:
+def _closed(item: YamlItem) -> YamlItem:
     """The same without the lines it stands on: there may be passwords on them."""
     where = replace(item.where, text="")
     if item.is_map:
         entries = item.entries()
-        return Item({k: (replace(at, text=""), _closed(v)) for k, at, v in entries}, where)
+        return YamlItem({k: (replace(at, text=""), _closed(v)) for k, at, v in entries}, where)
     if item.is_list:
-        return Item(tuple(_closed(each) for each in item.value), where)
-    return Item(item.value, where)
+        return YamlItem(tuple(_closed(each) for each in item.value), where)
+    return YamlItem(item.value, where)
 
 
 def _find(places: tuple[Path, ...]) -> Path:
@@ -98,7 +98,7 @@ def _find(places: tuple[Path, ...]) -> Path:
     )
 
 
-def _output(profile: Item, wanted: Wanted, words: Words) -> tuple[str, Item]:
+def _output(profile: YamlItem, wanted: ProfileRequest, words: YamlRenderer) -> tuple[str, YamlItem]:
     written = child(profile, "target")
     name = wanted.target or (words.scalar(written) if written else None) or "default"
     outputs = child(profile, "outputs")
@@ -113,7 +113,7 @@ def _output(profile: Item, wanted: Wanted, words: Words) -> tuple[str, Item]:
     return str(name), output
 
 
-def _target(name: str, output: Item, wanted: Wanted, words: Words) -> Target:
+def _target(name: str, output: YamlItem, wanted: ProfileRequest, words: YamlRenderer) -> Target:
     connecting = words.for_secrets()
     written = {
         key: (words if key in _NAMES else connecting).under(key, each, later=())
@@ -145,20 +145,22 @@ def _target(name: str, output: Item, wanted: Wanted, words: Words) -> Target:
         schema=schema,
         threads=threads,
         publish=Publish("always", keep_failed=True),
-        settings=Veiled(mapping(written.get("settings"))),
+        settings=SecretMapping(mapping(written.get("settings"))),
         catalog=catalog,
         profile=wanted.profile,
         extensions=tuple(_extensions(written.get("extensions"))),
-        attach=tuple(Veiled(each) for each in _maps(written.get("attach"))),
+        attach=tuple(SecretMapping(each) for each in _maps(written.get("attach"))),
         words=_open(written)
         | {"profile_name": wanted.profile, "target_name": name, "name": name, "schema": schema}
         | {"database": catalog, "type": str(kind), "threads": threads, "path": path},
         places={key: (child(output, key) or output).where for key in ("path", "settings")},
-        secrets=tuple(Veiled(each) for each in _maps(written.get("secrets"))),
+        secrets=tuple(SecretMapping(each) for each in _maps(written.get("secrets"))),
     )
 
 
-def _path(path: str, name: str, output: Item, wanted: Wanted, words: Words) -> tuple[str, str]:
+def _path(
+    path: str, name: str, output: YamlItem, wanted: ProfileRequest, words: YamlRenderer
+) -> tuple[str, str]:
     """The file, and the name that queries give it."""
     if path == MEMORY:
         words.notes.say(
@@ -211,7 +213,7 @@ def _open(written: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _say_unread(written: Mapping[str, Any], words: Words) -> None:
+def _say_unread(written: Mapping[str, Any], words: YamlRenderer) -> None:
     for key, value in written.items():
         if key not in _READ and key not in _SILENT and isinstance(value, list | dict) and value:
             words.notes.say(f"`{key}` in `{FILE}` is passed over")

@@ -12,12 +12,12 @@ from msgspec import Struct, field
 from transformer.errors import ConfigError, Mistakes, TransformError
 from transformer.names import slug
 from transformer.project.dbt.configs import tree_keys, watch_spelling
-from transformer.project.dbt.files import Home
-from transformer.project.dbt.words import HOOKS, Notes, Words, child, mapping, texts
+from transformer.project.dbt.files import PackageHome
+from transformer.project.dbt.words import HOOKS, ReadingNotes, YamlRenderer, child, mapping, texts
 from transformer.project.inputs import saw
 from transformer.project.paths import unusable
 from transformer.project.settings import read_file
-from transformer.project.tree import Item, parse
+from transformer.project.tree import YamlItem, parse
 from transformer.project.values import Hook
 
 FILE = "dbt_project.yml"
@@ -56,7 +56,7 @@ class ProjectFile(Struct, frozen=True):
 
     name: str
     package: str
-    home: Home
+    home: PackageHome
     version: str
     paths: Mapping[str, tuple[str, ...]]
     docs: tuple[str, ...]
@@ -77,7 +77,7 @@ class ProjectFile(Struct, frozen=True):
         return self.trees.get(kind, {})
 
 
-def read_raw(root: Path, shown: str) -> Item:
+def read_raw(root: Path, shown: str) -> YamlItem:
     """The file as it is written. Raises Mistakes when it is no mapping in YAML."""
     try:
         item = parse(read_file(root / FILE, shown), shown, lambda _: None)
@@ -88,7 +88,9 @@ def read_raw(root: Path, shown: str) -> Item:
     return item
 
 
-def read_project(item: Item, home: Home, words: Words, *, is_package: bool) -> ProjectFile:
+def read_project(
+    item: YamlItem, home: PackageHome, words: YamlRenderer, *, is_package: bool
+) -> ProjectFile:
     """The project that the file describes."""
     notes = words.notes
     raw = child(item, "name")
@@ -121,7 +123,7 @@ def read_project(item: Item, home: Home, words: Words, *, is_package: bool) -> P
     )
 
 
-def read_vars(root: Path, shown: str, notes: Notes) -> dict[str, Any]:
+def read_vars(root: Path, shown: str, notes: ReadingNotes) -> dict[str, Any]:
     """The variables of `vars.yml`, which may stand beside the project file."""
     saw(root / VARS)
     if not (root / VARS).is_file():
@@ -131,10 +133,10 @@ def read_vars(root: Path, shown: str, notes: Notes) -> dict[str, Any]:
     except TransformError as error:
         notes.mistakes.append(error)
         return {}
-    return mapping((child(found, "vars") or Item({}, found.where)).plain())
+    return mapping((child(found, "vars") or YamlItem({}, found.where)).plain())
 
 
-def _value(item: Item, words: Words, key: str) -> Any:
+def _value(item: YamlItem, words: YamlRenderer, key: str) -> Any:
     found = child(item, key)
     value = words.value(found) if found else None
     if found and key.endswith("path") and (why := unusable(str(value or ""))):
@@ -144,13 +146,13 @@ def _value(item: Item, words: Words, key: str) -> Any:
 
 
 def _folders(
-    item: Item, words: Words, keys: tuple[str, ...], default: tuple[str, ...]
+    item: YamlItem, words: YamlRenderer, keys: tuple[str, ...], default: tuple[str, ...]
 ) -> tuple[str, ...]:
     found = child(item, *keys)
     return texts(words.value(found)) if found and found.value is not None else default
 
 
-def _tree(item: Item, keys: tuple[str, ...], words: Words) -> Mapping[str, Any]:
+def _tree(item: YamlItem, keys: tuple[str, ...], words: YamlRenderer) -> Mapping[str, Any]:
     found = [child(item, key) for key in keys]
     merged: dict[str, Any] = {}
     for each in reversed(found):
@@ -159,7 +161,7 @@ def _tree(item: Item, keys: tuple[str, ...], words: Words) -> Mapping[str, Any]:
     return merged
 
 
-def _vars(item: Item, home: Home, words: Words) -> dict[str, Any]:
+def _vars(item: YamlItem, home: PackageHome, words: YamlRenderer) -> dict[str, Any]:
     found = child(item, "vars")
     return {
         **read_vars(home.root, home.show(VARS), words.notes),
@@ -167,7 +169,7 @@ def _vars(item: Item, home: Home, words: Words) -> dict[str, Any]:
     }
 
 
-def _hooks(item: Item, moment: str, package: str) -> tuple[Hook, ...]:
+def _hooks(item: YamlItem, moment: str, package: str) -> tuple[Hook, ...]:
     written = child(item, moment)
     if written is None or written.value is None:
         return ()
@@ -180,7 +182,7 @@ def _hooks(item: Item, moment: str, package: str) -> tuple[Hook, ...]:
     )
 
 
-def _dispatch(item: Item | None, words: Words) -> dict[str, tuple[str, ...]]:
+def _dispatch(item: YamlItem | None, words: YamlRenderer) -> dict[str, tuple[str, ...]]:
     entries = words.value(item) if item is not None and item.is_list else []
     return {
         str(entry["macro_namespace"]): texts(entry.get("search_order"))
@@ -189,7 +191,7 @@ def _dispatch(item: Item | None, words: Words) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _check_version(item: Item, words: Words, name: str) -> None:
+def _check_version(item: YamlItem, words: YamlRenderer, name: str) -> None:
     wanted = texts(_value(item, words, "require-dbt-version"))
     parts = [part.strip() for text in wanted for part in text.split(",") if part.strip()]
     if not all(_allows(part) for part in parts):

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct, field
 
 from transformer.errors import TransformError, Where, did_you_mean
-from transformer.project.dbt.files import File
+from transformer.project.dbt.files import PackageFile
 from transformer.project.dbt.projectfile import ProjectFile
-from transformer.project.dbt.words import Notes, child
-from transformer.project.tree import Item, parse
+from transformer.project.dbt.words import ReadingNotes, child
+from transformer.project.tree import YamlItem, parse
 
 KINDS: Mapping[str, str] = {
     "models": "model",
@@ -34,35 +34,35 @@ _FILES = ("model", "seed", "snapshot", "analysis", "test")
 _NAMELESS = ("saved_query", "metric", "semantic_model")
 
 
-class Entry(Struct, frozen=True):
+class PropertyEntry(Struct, frozen=True):
     """One entry of a property file: a kind, a name, and what is written below."""
 
     kind: str
     name: str
-    item: Item
+    item: YamlItem
     where: Where
-    file: File
+    file: PackageFile
 
-    def get(self, *keys: str) -> Item | None:
+    def get(self, *keys: str) -> YamlItem | None:
         """What stands under the first of the keys that is there."""
         return child(self.item, *keys)
 
 
-class Properties(Struct):
+class PackageProperties(Struct):
     """All entries of a package's property files, in the order of the files."""
 
-    entries: dict[str, list[Entry]] = field(default_factory=dict)
-    named: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    entries: dict[str, list[PropertyEntry]] = field(default_factory=dict)
+    named: dict[str, dict[str, PropertyEntry]] = field(default_factory=dict)
 
-    def of(self, kind: str) -> list[Entry]:
+    def of(self, kind: str) -> list[PropertyEntry]:
         """The entries of a kind."""
         return self.entries.get(kind, [])
 
-    def by_name(self, kind: str) -> dict[str, Entry]:
+    def by_name(self, kind: str) -> dict[str, PropertyEntry]:
         """The entries of a kind that belong to files, by name."""
         return self.named.get(kind, {})
 
-    def take(self, entry: Entry, notes: Notes) -> None:
+    def take(self, entry: PropertyEntry, notes: ReadingNotes) -> None:
         """Takes in an entry; a file that is described twice is a mistake."""
         self.entries.setdefault(entry.kind, []).append(entry)
         first = self.named.setdefault(entry.kind, {}).setdefault(entry.name, entry)
@@ -74,9 +74,9 @@ class Properties(Struct):
             )
 
 
-def read_properties(project: ProjectFile) -> Properties:
+def read_properties(project: ProjectFile) -> PackageProperties:
     """Everything in the property files of a project or package."""
-    made = Properties()
+    made = PackageProperties()
     notes = project.home.notes
     for file in project.home.find(project.every_folder, ".yml", ".yaml"):
         try:
@@ -89,7 +89,7 @@ def read_properties(project: ProjectFile) -> Properties:
     return made
 
 
-def _entries(tree: Item, file: File, notes: Notes) -> Iterator[Entry]:
+def _entries(tree: YamlItem, file: PackageFile, notes: ReadingNotes) -> Iterator[PropertyEntry]:
     if not tree.is_map:
         if tree.value is not None:
             notes.mistake("a property file is a mapping", tree.where, "begin with `models:`")
@@ -103,7 +103,9 @@ def _entries(tree: Item, file: File, notes: Notes) -> Iterator[Entry]:
             notes.say(f"{said}; {near}" if near else said, about=key)
 
 
-def _listed(kind: str, key: str, listed: Item, file: File, notes: Notes) -> Iterator[Entry]:
+def _listed(
+    kind: str, key: str, listed: YamlItem, file: PackageFile, notes: ReadingNotes
+) -> Iterator[PropertyEntry]:
     if listed.value is None:
         return
     if not listed.is_list:
@@ -115,4 +117,4 @@ def _listed(kind: str, key: str, listed: Item, file: File, notes: Notes) -> Iter
             if item.value is not None and kind not in _NAMELESS:
                 notes.mistake(f"an entry of `{key}` has no `name`", item.where, "add `name:`")
             continue
-        yield Entry(kind, str(name.value), item, name.where, file)
+        yield PropertyEntry(kind, str(name.value), item, name.where, file)

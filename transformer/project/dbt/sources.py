@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from transformer.project.dbt.checks import source_subject
 from transformer.project.dbt.configs import cleaned, options, united
-from transformer.project.dbt.described import Describer
+from transformer.project.dbt.described import DescriptionReader
 from transformer.project.dbt.projectfile import ProjectFile
-from transformer.project.dbt.properties import Entry
-from transformer.project.dbt.words import LATER, Words, child, mapping, texts, truth
-from transformer.project.tree import Item
+from transformer.project.dbt.properties import PropertyEntry
+from transformer.project.dbt.words import LATER, YamlRenderer, child, mapping, texts, truth
+from transformer.project.tree import YamlItem
 from transformer.project.values import Freshness, SourceTable
 
 _PERIODS = {"minute": 60, "hour": 3600, "day": 86400, "second": 1, "week": 604800}
@@ -28,15 +28,17 @@ class SourceReader(Struct, frozen=True):
 
     project: ProjectFile
     root: ProjectFile
-    describer: Describer
+    describer: DescriptionReader
     catalog: str
 
     @property
-    def words(self) -> Words:
+    def words(self) -> YamlRenderer:
         """The Jinja of this package's files."""
         return self.describer.words
 
-    def read(self, entry: Entry, patch: Entry | None = None) -> Iterator[tuple[SourceTable, bool]]:
+    def read(
+        self, entry: PropertyEntry, patch: PropertyEntry | None = None
+    ) -> Iterator[tuple[SourceTable, bool]]:
         """The tables of a source, and whether each is switched on. `patch` is what another
         package says instead."""
         source = _patched(entry.item, patch.item, ("tables", "overrides")) if patch else entry.item
@@ -46,7 +48,9 @@ class SourceReader(Struct, frozen=True):
             table = _patched(item, other[name]) if name in other else item
             yield self._table(entry, source, table)
 
-    def _table(self, entry: Entry, source: Item, table: Item) -> tuple[SourceTable, bool]:
+    def _table(
+        self, entry: PropertyEntry, source: YamlItem, table: YamlItem
+    ) -> tuple[SourceTable, bool]:
         head, own = self._plain(source), self._plain(table)
         source_name, name = str(head.get("name") or entry.name), str(own.get("name") or "")
         fqn = (*entry.file.folders, source_name, name)
@@ -80,7 +84,7 @@ class SourceReader(Struct, frozen=True):
         return made, truth(config.get("enabled"))
 
     def _facts(
-        self, source: Item, head: Mapping[str, Any], own: Mapping[str, Any]
+        self, source: YamlItem, head: Mapping[str, Any], own: Mapping[str, Any]
     ) -> dict[str, Any]:
         """What is said of the source, and how its names are quoted, by dbt's names."""
         describe, words = self.describer.docs.describe, self.words
@@ -94,7 +98,7 @@ class SourceReader(Struct, frozen=True):
             "quoting": {part: quoting.get(part) for part in parts},
         }
 
-    def _plain(self, item: Item) -> dict[str, Any]:
+    def _plain(self, item: YamlItem) -> dict[str, Any]:
         """What an entry says, Jinja filled in; not what is below it."""
         return {
             key: each.plain() if key in LATER else self.words.under(key, each)
@@ -164,7 +168,7 @@ def _seconds(rule: Any) -> int | None:
         return None
 
 
-def _reads(names: Mapping[str, str], config: Mapping[str, Any], words: Words) -> str:
+def _reads(names: Mapping[str, str], config: Mapping[str, Any], words: YamlRenderer) -> str:
     """How DuckDB reads a table that is a file: a call as it is written, or a path in quotes."""
     meta = mapping(config.get("meta"))
     said = {**meta, **config}
@@ -185,18 +189,18 @@ def _formatted(text: str, style: str, names: Mapping[str, Any]) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: str(names.get(found[1], found[0])), text)
 
 
-def _tables(source: Item) -> Iterator[Item]:
+def _tables(source: YamlItem) -> Iterator[YamlItem]:
     found = child(source, "tables")
     for each in found.value if found is not None and found.is_list else ():
         if each.is_map and "name" in each.value:
             yield each
 
 
-def _name(item: Item) -> Any:
+def _name(item: YamlItem) -> Any:
     found = child(item, "name")
     return found.value if found else None
 
 
-def _patched(item: Item, patch: Item, without: tuple[str, ...] = ()) -> Item:
+def _patched(item: YamlItem, patch: YamlItem, without: tuple[str, ...] = ()) -> YamlItem:
     more = {key: each for key, each in patch.value.items() if key not in without}
-    return Item({**item.value, **more}, item.where)
+    return YamlItem({**item.value, **more}, item.where)

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from transformer.project.dbt.properties import Entry
+from transformer.project.dbt.properties import PropertyEntry
 from transformer.project.dbt.words import child
-from transformer.project.tree import Item
+from transformer.project.tree import YamlItem
 
 _OWN = ("description", "data_tests", "tests", "constraints", "docs", "access")
 
 
-class Version(Struct, frozen=True):
+class ModelVersion(Struct, frozen=True):
     """One version of a model: its entry as it holds for this version, and its file's name."""
 
     name: str
     version: str
     latest: bool
-    entry: Entry
+    entry: PropertyEntry
     stems: tuple[str, ...]
 
     @property
@@ -28,7 +28,7 @@ class Version(Struct, frozen=True):
         return f"{self.name}_v{self.version.replace('.', '_')}"
 
 
-def versions(entry: Entry) -> Iterator[Version]:
+def versions(entry: PropertyEntry) -> Iterator[ModelVersion]:
     """The versions that an entry lists; none where it lists none."""
     listed = entry.get("versions")
     items = [each for each in (listed.value if listed and listed.is_list else ()) if each.is_map]
@@ -38,7 +38,7 @@ def versions(entry: Entry) -> Iterator[Version]:
     written = entry.get("latest_version")
     latest = str(written.value) if written else max((v for v, _ in named), key=_order)
     for version, item in named:
-        yield Version(
+        yield ModelVersion(
             name=entry.name,
             version=version,
             latest=version == latest,
@@ -47,9 +47,9 @@ def versions(entry: Entry) -> Iterator[Version]:
         )
 
 
-def by_stem(entries: Mapping[str, Entry], stems: frozenset[str]) -> dict[str, Version]:
+def by_stem(entries: Mapping[str, PropertyEntry], stems: frozenset[str]) -> dict[str, ModelVersion]:
     """Which of the files, by their names, hold a version of a model."""
-    found: dict[str, Version] = {}
+    found: dict[str, ModelVersion] = {}
     for entry in entries.values():
         for version in versions(entry):
             stem = next((each for each in version.stems if each in stems), None)
@@ -58,7 +58,7 @@ def by_stem(entries: Mapping[str, Entry], stems: frozenset[str]) -> dict[str, Ve
     return found
 
 
-def _stems(name: str, version: str, item: Item, *, latest: bool) -> tuple[str, ...]:
+def _stems(name: str, version: str, item: YamlItem, *, latest: bool) -> tuple[str, ...]:
     written = child(item, "defined_in")
     defined = str(written.value) if written else ""
     stems = (defined, defined.removesuffix(".sql").removesuffix(".py"))
@@ -73,12 +73,12 @@ def _order(version: str) -> tuple[int, float, str]:
         return (0, 0.0, version)
 
 
-def _written(named: Sequence[tuple[str, Item]], version: str) -> Item | None:
+def _written(named: Sequence[tuple[str, YamlItem]], version: str) -> YamlItem | None:
     """A version's number as it is written: a number, or text."""
     return next((each.value["v"][1] for name, each in named if name == version), None)
 
 
-def _entry(entry: Entry, item: Item, latest: Item | None) -> Entry:
+def _entry(entry: PropertyEntry, item: YamlItem, latest: YamlItem | None) -> PropertyEntry:
     """The entry with what the version says of itself laid over it."""
     merged = {key: each for key, each in entry.item.value.items() if key != "versions"}
     merged["version"] = item.value["v"]
@@ -96,21 +96,23 @@ def _entry(entry: Entry, item: Item, latest: Item | None) -> Entry:
     columns = child(item, "columns")
     if columns is not None and columns.is_list:
         merged["columns"] = (columns.where, _columns(child(entry.item, "columns"), columns))
-    return Entry(entry.kind, entry.name, Item(merged, entry.item.where), entry.where, entry.file)
+    return PropertyEntry(
+        entry.kind, entry.name, YamlItem(merged, entry.item.where), entry.where, entry.file
+    )
 
 
-def _united(lower: Item | None, upper: Item | None) -> Item | None:
+def _united(lower: YamlItem | None, upper: YamlItem | None) -> YamlItem | None:
     if lower is None or upper is None or not lower.is_map or not upper.is_map:
         return upper or lower
-    return Item({**lower.value, **upper.value}, upper.where)
+    return YamlItem({**lower.value, **upper.value}, upper.where)
 
 
-def _columns(shared: Item | None, own: Item) -> Item:
+def _columns(shared: YamlItem | None, own: YamlItem) -> YamlItem:
     """The version's columns: `include` takes in the model's, without those of `exclude`."""
     named = [each for each in own.value if each.is_map and "include" not in each.value]
     rule = next((each for each in own.value if each.is_map and "include" in each.value), None)
     if rule is None:
-        return Item(tuple(named), own.where)
+        return YamlItem(tuple(named), own.where)
     include, exclude = (child(rule, key) for key in ("include", "exclude"))
     wanted = include.plain() if include else []
     left = {str(each) for each in (exclude.plain() if exclude else None) or ()}
@@ -122,4 +124,4 @@ def _columns(shared: Item | None, own: Item) -> Item:
         and (wanted in ("all", "*") or str(each.value["name"][1].value) in wanted)
         and str(each.value["name"][1].value) not in left
     ]  # fmt: skip
-    return Item((*taken, *named), own.where)
+    return YamlItem((*taken, *named), own.where)

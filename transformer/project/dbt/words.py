@@ -17,7 +17,7 @@ from transformer.errors import (
     Where,
     did_you_mean,
 )
-from transformer.project.tree import Item
+from transformer.project.tree import YamlItem
 
 # Fills in the Jinja of one string: (text, place, words it may use beside `env_var`) -> text.
 Render = Callable[[str, Where, Mapping[str, Any]], str]
@@ -36,7 +36,7 @@ _JINJA = re.compile(r"\{\{|\{%|\{#")
 _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
-class Notes(Struct):
+class ReadingNotes(Struct):
     """What reading comes upon: mistakes, things to be said once, files that cannot be read."""
 
     mistakes: list[TransformError] = []
@@ -61,7 +61,7 @@ class Notes(Struct):
         self.said.setdefault(about or text, text)
 
 
-class Var:
+class VarLookup:
     """`var('name', default)` over the variables that a package sees."""
 
     def __init__(self, known: Mapping[str, Any], fill: Callable[[str], str] | None = None) -> None:
@@ -95,34 +95,34 @@ class Var:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class YamlRenderer:
     """Fills in the Jinja of YAML values with `var`, `target` and what the caller adds."""
 
     render: Render
-    notes: Notes
+    notes: ReadingNotes
     known: Mapping[str, Any] = field(default_factory=dict)
     # What renders values that may hold a secret.
     connecting: Render | None = None
     # What texts came to: the same ones stand in many files.
     held: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def for_secrets(self) -> Words:
+    def for_secrets(self) -> YamlRenderer:
         """The same for values that may hold a secret: they enter no SQL and no name."""
         return dataclasses.replace(self, render=self.connecting or self.render, held={})
 
-    def knowing(self, **more: Any) -> Words:
+    def knowing(self, **more: Any) -> YamlRenderer:
         """The same with further words."""
         return dataclasses.replace(self, known={**self.known, **more}, held={})
 
-    def with_filled(self, variables: Mapping[str, Any], **more: Any) -> Words:
+    def with_filled(self, variables: Mapping[str, Any], **more: Any) -> YamlRenderer:
         """The same with further words and with variables whose own Jinja is filled in: the
         command line's are, where the project file asks for them; where other YAML does, not."""
         known = {**self.known, **more}
         made = dataclasses.replace(self, known=known, held={})
-        known["var"] = Var(variables, lambda text: made.text(text, Where("--vars")))
+        known["var"] = VarLookup(variables, lambda text: made.text(text, Where("--vars")))
         return made
 
-    def value(self, item: Item, later: Iterable[str] = LATER) -> Any:
+    def value(self, item: YamlItem, later: Iterable[str] = LATER) -> Any:
         """The value without places, Jinja filled in except under the keys of `later`."""
         if item.is_map:
             return {
@@ -135,7 +135,7 @@ class Words:
             return [self.value(each, later) for each in item.value]
         return self.scalar(item)
 
-    def under(self, key: str, item: Item, later: Iterable[str] = LATER) -> Any:
+    def under(self, key: str, item: YamlItem, later: Iterable[str] = LATER) -> Any:
         """The value of a key; one that has to be a mapping or a list and is none is a mistake."""
         if key in _MAPPINGS and not item.is_map and item.value is not None:
             self.notes.mistake(f"`{key}` must be a mapping", item.where, "write `key: value`")
@@ -152,7 +152,7 @@ class Words:
                     return {}
         return self.value(item, () if key == _BY_COLUMN else later)
 
-    def _tags(self, item: Item) -> Any:
+    def _tags(self, item: YamlItem) -> Any:
         tags = None if item.is_map else self.value(item)
         if item.is_map or not isinstance(tags, str | list | None):
             hint = "write `tags: nightly`, or `tags: [nightly, finance]`"
@@ -160,7 +160,7 @@ class Words:
             return []
         return tags
 
-    def scalar(self, item: Item) -> Any:
+    def scalar(self, item: YamlItem) -> Any:
         """One value; what cannot be filled in is a mistake, and None."""
         if not isinstance(item.value, str):
             return item.value
@@ -218,7 +218,7 @@ def mapping(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def child(item: Item | None, *keys: str) -> Item | None:
+def child(item: YamlItem | None, *keys: str) -> YamlItem | None:
     """What stands under the first of the keys that is there."""
     if item is None or not item.is_map:
         return None
