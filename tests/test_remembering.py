@@ -62,7 +62,7 @@ def told(root: Path) -> list[str]:
 
 
 def is_remembered(made: Opened) -> bool:
-    return type(made.graph.nodes).__name__ == "Nodes"
+    return isinstance(made.graph.nodes, CachedNodes)
 
 
 def facts(made: Opened) -> dict[str, dict[str, Any]]:

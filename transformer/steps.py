@@ -41,6 +41,44 @@ class NodeState(Struct, frozen=True):
     rows: int | None = None
 
 
+class SourcePart(Struct, frozen=True):
+    """A file or table of a source. `identity` changes when it changes; an empty one says nothing.
+    `cursor` is how far a table was read."""
+
+    name: str
+    identity: str
+    digest: str = ""
+    cursor: str | None = None
+
+
+class Arrivals(Struct, frozen=True):
+    """The parts of a source: all of them, those never `landed`, those that changed since, the
+    names of those that are gone, and those that were touched and are the `same`."""
+
+    parts: tuple[SourcePart, ...] = ()
+    new: tuple[SourcePart, ...] = ()
+    changed: tuple[SourcePart, ...] = ()
+    gone: tuple[str, ...] = ()
+    same: tuple[SourcePart, ...] = ()
+    landed: Mapping[str, SourcePart] = {}
+
+    def reason(self, *, mirrors: bool) -> str:
+        """Why the source has to be loaded, or nothing. A load that `mirrors` its source drops what
+        is gone there."""
+        changed = [part for part in self.changed if part.identity]
+        reasons = {
+            "new file": len(self.new),
+            "changed file": len(changed),
+            "may have changed": len(self.changed) > len(changed),
+            "vanished file": len(self.gone) if mirrors else 0,
+        }
+        return ", ".join(
+            what if count is True else f"{count} {what}{'' if count == 1 else 's'}"
+            for what, count in reasons.items()
+            if count
+        )
+
+
 # The type of each column, and a digest of its values in the order of the rows.
 Contents = Mapping[str, tuple[str, str]]
 

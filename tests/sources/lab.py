@@ -20,10 +20,11 @@ from transformer.plan.fingerprint import fingerprint
 from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Column, Described, Load, Project, SourceTable, Target
+from transformer.run.arrivals import Sources, reader
 from transformer.run.context import RunContext
-from transformer.run.load import load, probe
-from transformer.run.probe import peek, reader
-from transformer.steps import Columns, Outcome, Step
+from transformer.run.load import load
+from transformer.run.probe import peek
+from transformer.steps import Arrivals, Columns, Outcome, Step
 from transformer.warehouse import ledger
 from transformer.warehouse.publication import state_of
 
@@ -43,6 +44,7 @@ class Lab:
     runs: int = 0
 
     def __post_init__(self) -> None:
+        self.opened = Sources(self.places, engine.load_extension)
         self.engine = engine.connect(self.folder / "warehouse.duckdb")
         with self.engine.session() as session:
             ledger.prepare(session)
@@ -91,22 +93,34 @@ class Lab:
 
     def reason(self) -> str:
         """Why it would be loaded now, as far as the source itself says. Raises its mistakes."""
+        load = self.table.load
+        return self.arrivals().reason(mirrors=load is not None and load.mode == "replace")
+
+    def arrivals(self) -> Arrivals:
+        """What is there now, as a plan sees it. Raises the source's mistakes."""
         graph = Graph({self.node.id: self.node})
+        self.opened = Sources(self.places, engine.load_extension)
         with self.engine.session() as session:
-            probes, mistakes = probe(
-                session, graph, [self.node.id], self.places, engine.load_extension
-            )
+            arrivals, mistakes = self.opened.probe(session, graph, [self.node.id])
         if mistakes:
             raise mistakes[0]
-        return probes[self.node.id].reason
+        return arrivals[self.node.id]
 
     def peek(self) -> Columns:
         made = reader(self.table, self.places, engine.load_extension)
         with engine.loose() as session, closing(made) as way:
-            return peek(session, self.table, way, whole=False)
+            return peek(session, self.table, (way, way.parts(session)), whole=False)
 
-    def load(self, *, full_refresh: bool = False, retry: bool = False, checks: Any = ()) -> Outcome:
-        """Loads once, and looks whether every row is where it should be."""
+    def load(
+        self,
+        *,
+        full_refresh: bool = False,
+        retry: bool = False,
+        checks: Any = (),
+        arrivals: Arrivals | None = None,
+    ) -> Outcome:
+        """Loads once, and looks whether every row is where it should be. Without `arrivals`, what
+        is there now."""
         self.runs += 1
         state = state_of(self.engine)
         tools = RunContext(
@@ -116,7 +130,7 @@ class Lab:
             run_id=f"run{self.runs}",
             clock=lambda: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=self.runs),
             on_event=lambda _: None,
-            extension=engine.load_extension,
+            sources=self.opened if arrivals else Sources(self.places, engine.load_extension),
             synced=self.folder / "synced",
             shown=self.folder / "shown",
             state=state,
@@ -127,7 +141,7 @@ class Lab:
         work = Work(
             node, fingerprint(node), rows=RelationName("raw", "things").sql(), checks=checks
         )
-        work = replace(work, full_refresh=full_refresh)
+        work = replace(work, full_refresh=full_refresh, arrivals=arrivals)
         outcome = load(tools, Step(node.id, "load", node.name, "", work))
         facts = outcome.facts
         assert facts["read"] == facts["landed"] + facts["quarantined"]

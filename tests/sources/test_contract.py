@@ -13,7 +13,7 @@ from transformer import sources
 from transformer.engines import duckdb as engine
 from transformer.errors import TransformError
 from transformer.landing.staged import PART, ROW, SURE
-from transformer.run.probe import reader
+from transformer.run.arrivals import reader
 
 KINDS = tuple(sources.kinds())
 GOOD: list[tuple[Any, Any]] = [(1, "a"), (2, "b"), (2, "b"), (3, None)]

@@ -29,7 +29,7 @@ from transformer.engines import duckdb as engine
 from transformer.errors import LoadError
 from transformer.landing.source_file import SourceFile
 from transformer.landing.whole import unpacked
-from transformer.run.probe import reader
+from transformer.run.arrivals import reader
 
 ROWS = 400
 

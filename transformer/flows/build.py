@@ -19,9 +19,9 @@ from transformer.plan.fingerprint import current_versions
 from transformer.redaction import Secrets
 from transformer.request import BuildOptions, Environment, Report, Request
 from transformer.run.actions import PERFORM
+from transformer.run.arrivals import note_touched
 from transformer.run.context import Event, RunContext
 from transformer.run.hooks import run_hooks
-from transformer.run.load import touch
 from transformer.run.raw_tables import follow_external
 from transformer.run.schedule import Pace, follow
 from transformer.run.staging import sweep, unplaced
@@ -173,7 +173,7 @@ class _Build:
 
     def work(self, engine: Any, seen: PlannedBuild) -> Report:
         """Loads first, since they may change types; then all the rest."""
-        self.prepare(engine, seen.state)
+        self.prepare(engine, seen)
         made = seen.plan
         self.notice(views_as_tables(made))
         loads, tools = Plan(made.of("load")), self.tools(engine, seen.state)
@@ -191,18 +191,18 @@ class _Build:
         after = run_hooks(tools, project.on_run_end, words)
         return self.report(engine, whole, Results((*results.outcomes, *after)))
 
-    def prepare(self, engine: Any, state: State) -> None:
+    def prepare(self, engine: Any, seen: PlannedBuild) -> None:
         with engine.session() as session:
             with session.transaction():
                 ledger.prepare(session)
                 if self.place.project:
                     rename(session, self.place.project, self.place.packages)
-                sweep(session, state)
+                sweep(session, seen.state)
                 ledger.forget(session, replaced(self.opened.graph, ledger.relations(session)))
                 for name in sorted(self.opened.graph.schemas()):
                     session.run(f"create schema if not exists {quoted(name)}")
             if "load" in self.how.actions:
-                touch(session, self.opened.graph, *self.foresight.way)
+                note_touched(session, seen.arrivals)
 
     def tools(self, engine: Any, state: State) -> RunContext:
         rows = {i: known.rows for i, known in state.nodes.items()}
@@ -214,7 +214,7 @@ class _Build:
             run_id=self.run_id,
             clock=self.outside.clock,
             on_event=self.on_event,
-            extension=self.opened.engine.load_extension,
+            sources=self.foresight.sources,
             synced=self.place.synced,
             shown=self.place.shown,
             state=state,

@@ -282,6 +282,7 @@ class _Planner:
             full_refresh=self.refreshes(node),
             readers=self.waiting(node),
             files=self.facts.files.get(node.id, {}),
+            arrivals=self.facts.probes.get(node.id, Probe()).arrivals,
             only_if_changed=only and node.kind in ("model", "snapshot", "check", "activation"),
             as_made=only and self.is_as_made(node.id),
         )

@@ -14,13 +14,15 @@ from transformer.names import RelationName
 from transformer.plan.check_kinds import ReadyCheck
 from transformer.plan.materialize import ModelInputs, Statement
 from transformer.plan.snapshots import SnapshotInputs
-from transformer.steps import EVERYTHING, Action, Columns
+from transformer.steps import EVERYTHING, Action, Arrivals, Columns
 
 
 class Probe(Struct, frozen=True):
-    """What is known of a node's input from outside: a reason to do it now, or none."""
+    """What is known of a node's input from outside: a reason to do it now, or none; of a source,
+    what arrived."""
 
     reason: str = ""
+    arrivals: Arrivals | None = None
 
 
 class BuildRequest(Struct, frozen=True):
@@ -97,3 +99,5 @@ class Work(Struct, frozen=True):
     readers: tuple[Node, ...] = ()
     # The files that its query names, each with what tells whether it changed.
     files: Mapping[str, str] = field(default_factory=dict)
+    # What a load has to land.
+    arrivals: Arrivals | None = None

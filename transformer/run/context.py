@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct, field
 
@@ -19,6 +18,7 @@ from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
 from transformer.redaction import Secrets
+from transformer.run.arrivals import Sources
 from transformer.run.transactions import SharedTransactions
 from transformer.steps import Columns, NodeState, Outcome, State, Status
 from transformer.warehouse.ledger import NodeEntry
@@ -45,7 +45,7 @@ class RunContext(Struct, frozen=True):
     run_id: str
     clock: Callable[[], datetime]
     on_event: Callable[[Event], None]
-    extension: Callable[[Any, str], None]
+    sources: Sources
     synced: Path
     # The published file: who may read it may read what is left beside it.
     shown: Path

@@ -1,33 +1,30 @@
-"""Loads sources: probes what is there, stages what is new, lands it in one transaction."""
+"""Loads sources: stages what arrived, lands it in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
-from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from transformer.compile.nodes import Graph, Node, SourceBody
+from transformer.compile.nodes import Node, SourceBody
 from transformer.engines import EngineSession
-from transformer.errors import Fault, LoadError, TransformError
+from transformer.errors import Fault, LoadError
 from transformer.landing.fit import BeyondSample, Landing
 from transformer.landing.land import LandingResult, Relearn, land
 from transformer.landing.staged import Cursor, Staged
 from transformer.names import fold, quoted
-from transformer.plan.work import Probe, Work
-from transformer.project.paths import Places
+from transformer.plan.work import Work
 from transformer.project.values import Load, SourceTable
 from transformer.redaction import without_passwords
 from transformer.run.check import NOTHING, MeasuredChecks, keep_failures, measure
 from transformer.run.content_diff import raw_content, tell, unmoved
 from transformer.run.context import RunContext, StepProduct
-from transformer.run.probe import declared_types, reader
+from transformer.run.probe import declared_types
 from transformer.sources import Reader
-from transformer.steps import Columns, NodeState, Outcome, Step
+from transformer.steps import Arrivals, Columns, NodeState, Outcome, SourcePart, Step
 from transformer.warehouse import ledger
-from transformer.warehouse.ledger import SourcePart
 
 # A column's type rises at most from whole numbers to text, and new columns may come on the way.
 _ATTEMPTS = 8
@@ -38,88 +35,13 @@ class _Kept(Exception):  # noqa: N818 - a way out of a transaction, not an error
     """Leaves the transaction so that the old table stays."""
 
 
-class NewParts(Struct, frozen=True):
-    """What is new at a source: parts that were never landed, or have changed since."""
-
-    parts: tuple[SourcePart, ...]
-    new: tuple[SourcePart, ...]
-    changed: tuple[SourcePart, ...]
-    gone: tuple[str, ...] = ()
-    same: tuple[SourcePart, ...] = ()
-
-    @property
-    def reason(self) -> str:
-        """Why the source has to be loaded, or nothing."""
-        said = []
-        if self.new:
-            said.append(_counted(len(self.new), "new file"))
-        changed = [part for part in self.changed if part.identity]
-        if changed:
-            said.append(_counted(len(changed), "changed file"))
-        if len(self.changed) > len(changed):
-            said.append("may have changed")
-        if self.gone:
-            said.append(_counted(len(self.gone), "vanished file"))
-        return ", ".join(said)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def arrivals(session: EngineSession, way: Reader, node_id: str) -> NewParts:
-    """What is there and was not landed yet. A file that was only touched counts as landed."""
-    known = ledger.landed(session, node_id)
-    parts = tuple(way.parts(session))
-    new = [p for p in parts if p.name not in known]
-    moved = [
-        p
-        for p in parts
-        if p.name in known and (not p.identity or p.identity != known[p.name].identity)
-    ]
-    changed: list[SourcePart] = []
-    same: list[SourcePart] = []
-    for part in moved:
-        digest = way.digest(part)
-        (same if digest and digest == known[part.name].digest else changed).append(part)
-    here = {p.name for p in parts}
-    gone = tuple(name for name in known if name not in here)
-    return NewParts(parts, tuple(new), tuple(changed), gone, tuple(same))
-
-
-def probe(
-    session: EngineSession, graph: Graph, chosen: Iterable[str], places: Places, extension: Any
-) -> tuple[dict[str, Probe], list[TransformError]]:
-    """For every chosen source that is loaded: whether there is something new. Mistakes beside."""
-    probes: dict[str, Probe] = {}
-    mistakes: list[TransformError] = []
-    wanted = set(chosen)
-    for node in graph:
-        body = node.body
-        if not isinstance(body, SourceBody) or body.table.load is None or node.id not in wanted:
-            continue
-        try:
-            found = arrivals(session, reader(body.table, places, extension), node.id)
-        except TransformError as error:
-            mistakes.append(error.at(body.table.where))
-            continue
-        except Fault as fault:
-            mistakes.append(
-                LoadError(without_passwords(fault.message.splitlines()[0]), body.table.where)
-            )
-            continue
-        gone = found.gone if body.table.load.mode == "replace" else ()
-        probes[node.id] = Probe(replace(found, gone=gone).reason)
-    return probes, mistakes
-
-
 class _Attempt(Struct):
-    """What one attempt at a load has come to. `said` is what the summary should not keep back."""
+    """What one attempt at a load has come to. `notes` belong into the summary."""
 
     landed: LandingResult | None = None
     made: StepProduct | None = None
     measured: MeasuredChecks = NOTHING
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     # The readers of the table, for whom nothing moved.
     unmoved: list[str] = field(default_factory=list)
 
@@ -163,8 +85,17 @@ def load(tools: RunContext, step: Step) -> Outcome:
 def _attempt(
     tools: RunContext, session: EngineSession, work: Work, attempt: _Attempt, table: SourceTable
 ) -> None:
-    with closing(reader(table, tools.places, tools.extension)) as way:
-        _read(tools, session, work, attempt, (table, way))
+    sources, node = tools.sources, work.node
+    arrivals = work.arrivals or sources.arrivals(session, node)
+    with closing(sources.reader(node)) as way:
+        try:
+            _read(tools, session, work, attempt, (table, way, arrivals))
+        except LoadError:
+            # What was listed before the build began may have been replaced or removed since.
+            now = sources.listed_again(session, node)
+            if now.parts == arrivals.parts:
+                raise
+            _read(tools, session, work, attempt, (table, way, now))
 
 
 def _read(
@@ -172,22 +103,21 @@ def _read(
     session: EngineSession,
     work: Work,
     attempt: _Attempt,
-    source: tuple[SourceTable, Reader],
+    source: tuple[SourceTable, Reader, Arrivals],
 ) -> None:
-    table, way = source
-    found = arrivals(session, way, work.node.id)
-    held = _held(tools, work)
-    choice = _choice(tools, session, work, (way, found), held)
+    table, way, arrivals = source
+    existing = _existing(tools, work)
+    choice = _choice(tools, session, work, (way, arrivals), existing)
     # Before anything is read: what is changed from here on is refused.
     parts = [_with_digest(way, part) for part in choice.parts]
-    attempt.said += _renamed(session, work, found, parts)
-    if not parts and held:
-        attempt.landed = LandingResult(0, 0, 0, 0, held)
+    attempt.notes = _renamed(work, arrivals, parts)
+    if not parts and existing:
+        attempt.landed = LandingResult(0, 0, 0, 0, existing)
         with suppress(_Kept), session.transaction():
             _settle(tools, session, work, attempt, parts)
         return
     staged = way.stage(session, choice.parts, choice.since, None)
-    landing = _landing(tools, work, declared_types(session, table), choice, held)
+    landing = _landing(tools, work, declared_types(session, table), choice, existing)
     learned = BeyondSample()
     # Rows of text are numbered as they are read, by one thread: a second one only costs.
     with tools.sparing() if staged.text else nullcontext():
@@ -229,33 +159,33 @@ def _landed(
     return None
 
 
-def _held(tools: RunContext, work: Work) -> Columns:
+def _existing(tools: RunContext, work: Work) -> Columns:
     """The columns that the table has."""
-    existing = tools.state.relation(work.node.relation)
-    return existing.columns if existing and existing.kind == "table" else ()
+    relation = tools.state.relation(work.node.relation)
+    return relation.columns if relation and relation.kind == "table" else ()
 
 
 def _choice(
     tools: RunContext,
     session: EngineSession,
     work: Work,
-    way: tuple[Reader, NewParts],
-    held: Columns,
+    source: tuple[Reader, Arrivals],
+    existing: Columns,
 ) -> _Choice:
     """What is read this time: all, or only what is new or has changed, or waits in quarantine."""
-    reading, found = way
-    new = {p.name for p in found.new}
-    if _rules(work).mode == "replace" or work.full_refresh or not held:
-        return _Choice(found.parts)
+    way, arrivals = source
+    new = {part.name for part in arrivals.new}
+    if _rules(work).mode == "replace" or work.full_refresh or not existing:
+        return _Choice(arrivals.parts)
     if tools.state.nodes.get(work.node.id, _UNKNOWN).fingerprint != work.fingerprint:
-        return _Choice(found.parts, tuple(p.name for p in found.parts if p.name not in new))
-    waiting = _waiting(session, work) if tools.retry_rejected else set()
-    changed = {p.name for p in found.changed}
-    parts = tuple(p for p in found.parts if p.name in new | changed | waiting)
-    if not reading.repeats:
-        retried = tuple(p.name for p in parts if p.name not in new | changed)
+        return _Choice(arrivals.parts, tuple(p.name for p in arrivals.parts if p.name not in new))
+    waiting = ledger.quarantined_parts(session, work.node.id) if tools.retry_rejected else set()
+    changed = {part.name for part in arrivals.changed}
+    parts = tuple(part for part in arrivals.parts if part.name in new | changed | waiting)
+    if not way.repeats:
+        retried = tuple(part.name for part in parts if part.name not in new | changed)
         return _Choice(parts, tuple(p.name for p in parts if p.name in changed), retried)
-    since = None if waiting else _since(session, work, parts, held)
+    since = None if waiting else _since(work, arrivals, existing)
     return _Choice(parts, () if since else tuple(p.name for p in parts), since=since)
 
 
@@ -266,27 +196,17 @@ def _rules(work: Work) -> Load:
     return body.table.load
 
 
-def _waiting(session: EngineSession, work: Work) -> set[str]:
-    """The parts of which rows are in quarantine."""
-    found = session.rows(
-        "select distinct source from _transform.quarantine where node = ?", [work.node.id]
-    )
-    return {row[0] for row in found}
-
-
-def _since(
-    session: EngineSession, work: Work, parts: Sequence[SourcePart], held: Columns
-) -> Cursor | None:
+def _since(work: Work, arrivals: Arrivals, existing: Columns) -> Cursor | None:
     """How far the table was read; None reads everything."""
-    name = fold(_rules(work).cursor or "")
-    kind = next((k for n, k in held if fold(n) == name), None)
-    known = ledger.landed(session, work.node.id)
-    value = next((known[p.name].cursor for p in parts if p.name in known), None)
+    column = fold(_rules(work).cursor or "")
+    kind = next((kind for name, kind in existing if fold(name) == column), None)
+    known = [arrivals.landed[p.name] for p in arrivals.parts if p.name in arrivals.landed]
+    value = known[0].cursor if known else None
     return Cursor(value, kind) if value is not None and kind else None
 
 
 def _landing(
-    tools: RunContext, work: Work, declared: Mapping[str, str], choice: _Choice, held: Columns
+    tools: RunContext, work: Work, declared: Mapping[str, str], choice: _Choice, existing: Columns
 ) -> Landing:
     relation = work.node.relation
     if relation is None:
@@ -298,7 +218,7 @@ def _landing(
         batch=tools.run_id,
         now=tools.clock(),
         declared=declared,
-        existing=() if work.full_refresh else held,
+        existing=() if work.full_refresh else existing,
         relanded=choice.relanded,
         retried=choice.retried,
         order=tuple(p.name for p in choice.parts),
@@ -310,20 +230,18 @@ def _with_digest(way: Reader, part: SourcePart) -> SourcePart:
     return replace(part, digest=way.digest(part))
 
 
-def _renamed(
-    session: EngineSession, work: Work, found: NewParts, parts: Sequence[SourcePart]
-) -> list[str]:
-    """New files that hold what a vanished one held. They land: nobody can tell a file that was
-    given another name from a second one that says the same."""
+def _renamed(work: Work, arrivals: Arrivals, parts: Sequence[SourcePart]) -> list[str]:
+    """Notes on new files with the content of a vanished one. They are landed: a renamed file cannot
+    be told from a second one with the same content."""
     if _rules(work).mode != "append":
         return []
-    known = ledger.landed(session, work.node.id)
-    gone = {known[name].digest: name for name in found.gone if known[name].digest}
-    new = {p.name for p in found.new}
+    landed = arrivals.landed
+    gone = {landed[name].digest: name for name in arrivals.gone if landed[name].digest}
+    new = {part.name for part in arrivals.new}
     return [
-        f"`{p.name}` holds what `{gone[p.digest]}` held, which is gone"
-        for p in parts
-        if p.name in new and p.digest in gone
+        f"`{part.name}` holds what `{gone[part.digest]}` held, which is gone"
+        for part in parts
+        if part.name in new and part.digest in gone
     ]
 
 
@@ -389,28 +307,10 @@ def _outcome(step: Step, attempt: _Attempt) -> Outcome:
         step.label,
         "fail" if attempt.measured.failed else "success",
         rows=landed.landed if landed else None,
-        message="; ".join((*landed.changes, *attempt.said)) if landed and attempt.made else "kept",
+        message="; ".join((*landed.changes, *attempt.notes)) if landed and attempt.made else "kept",
         facts=facts,
         parts=attempt.measured.outcomes,
     )
-
-
-def touch(session: EngineSession, graph: Graph, places: Places, extension: Any) -> None:
-    """Notes the new identity of files that were touched but hold what they held."""
-    for node in graph:
-        body = node.body
-        if isinstance(body, SourceBody) and body.table.load and ledger.landed(session, node.id):
-            with suppress(TransformError, Fault):  # whoever loads it will say what is wrong
-                found = arrivals(session, reader(body.table, places, extension), node.id)
-                _note(session, node.id, found.same)
-
-
-def _note(session: EngineSession, node_id: str, parts: Sequence[SourcePart]) -> None:
-    for part in parts:
-        session.run(
-            "update _transform.loads set identity = ? where node = ? and part = ?",
-            [part.identity, node_id, part.name],
-        )
 
 
 def _first_line(fault: Fault) -> str:

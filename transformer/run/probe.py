@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from os import environ
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -13,28 +12,25 @@ from transformer.landing.fit import guess, united
 from transformer.landing.staged import OWN, PART, UNSAID, Staged
 from transformer.landing.types import SAMPLE, widens
 from transformer.names import fold
-from transformer.project.paths import Places
 from transformer.project.values import SourceTable
-from transformer.sources import Reader, ReaderRequest, find
-from transformer.steps import Columns
+from transformer.sources import Reader
+from transformer.steps import Columns, SourcePart
 
 # Rows of each file that are looked at when only the types are wanted, before the first load.
 _LOOK = 500
 
 
-def reader(table: SourceTable, places: Places, extension: Any) -> Reader:
-    """The way in to a source table. Raises LoadError."""
-    load = table.load
-    if load is None:
-        raise LoadError(f"`{table.source}.{table.name}` says no `load:`", table.where)
-    made: Reader = find(load.kind).connect(ReaderRequest(table, places, extension, environ))
-    return made
-
-
-def peek(session: EngineSession, table: SourceTable, way: Reader, *, whole: bool) -> Columns:
-    """The columns that a first load would make, from a look at the first rows, or at all of them.
-    Raises LoadError."""
-    staged = way.stage(session, way.parts(session), None, None if whole else _LOOK)
+def peek(
+    session: EngineSession,
+    table: SourceTable,
+    source: tuple[Reader, Sequence[SourcePart]],
+    *,
+    whole: bool,
+) -> Columns:
+    """The columns that a first load would make of these parts, from a look at the first rows, or at
+    all of them. Raises LoadError."""
+    way, parts = source
+    staged = way.stage(session, parts, None, None if whole else _LOOK)
     if whole:
         staged = _with_every_key(session, staged)
     declared = declared_types(session, table)

@@ -18,7 +18,7 @@ from transformer.project.paths import Places
 from transformer.project.schema import Fields
 from transformer.project.values import SourceTable
 from transformer.redaction import without_passwords
-from transformer.warehouse.ledger import SourcePart
+from transformer.steps import SourcePart
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,7 @@ from transformer.redaction import UNCLEAR_LOGIN, unclear_login
 from transformer.sources import ReaderRequest
 from transformer.sources._postgres import PostgresTable as PostgresTable
 from transformer.sources._postgres import relation as called
-from transformer.steps import Columns
-from transformer.warehouse.ledger import SourcePart
+from transformer.steps import Columns, SourcePart
 
 FIELDS: Fields = (
     Field(

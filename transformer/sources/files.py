@@ -37,7 +37,7 @@ from transformer.project.schema import Field, Fields
 from transformer.redaction import without_passwords
 from transformer.sources import ReaderRequest
 from transformer.sources._s3 import secret
-from transformer.warehouse.ledger import SourcePart
+from transformer.steps import SourcePart
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from transformer.errors import Fault, WarehouseError
 from transformer.names import RelationName, literal
-from transformer.steps import Columns, Contents, NodeState
+from transformer.steps import Columns, Contents, NodeState, SourcePart
 
 SCHEMA = "_transform"
 FAILURES = "_transform_failures"
@@ -134,15 +134,6 @@ class NodeEntry(Struct, frozen=True):
     at: datetime
     failures: int | None = None
     expires: float | None = None
-
-
-class SourcePart(Struct, frozen=True):
-    """One part of a source that was landed: a file, or a table up to a cursor."""
-
-    name: str
-    identity: str
-    digest: str = ""
-    cursor: str | None = None
 
 
 class RunEntry(Struct, frozen=True):
@@ -393,6 +384,15 @@ def record_loads(
     _insert(session, "loads", rows)
 
 
+def note_identities(session: LedgerSession, node_id: str, parts: Sequence[SourcePart]) -> None:
+    """Writes the identities of parts that were landed before."""
+    for part in parts:
+        session.run(
+            "update _transform.loads set identity = ? where node = ? and part = ?",
+            [part.identity, node_id, part.name],
+        )
+
+
 def forget_loads(session: LedgerSession, node_id: str) -> None:
     """Forgets every part of a source."""
     session.run("delete from _transform.loads where node = ?", [node_id])
@@ -411,6 +411,12 @@ def last_run(session: LedgerSession) -> tuple[datetime, str] | None:
     last = "select ended_at, status from _transform.runs order by ended_at desc limit 1"
     found = session.rows(last)
     return (found[0][0], found[0][1]) if found else None
+
+
+def quarantined_parts(session: LedgerSession, node_id: str) -> set[str]:
+    """The parts of a source of which rows are in quarantine."""
+    query = "select distinct source from _transform.quarantine where node = ?"
+    return {row[0] for row in session.rows(query, [node_id])}
 
 
 def quarantined(session: LedgerSession) -> dict[str, int]:

@@ -16,32 +16,45 @@ from transformer.compile.nodes import ModelBody, Node, SeedBody, SourceBody
 from transformer.errors import Fault, GraphError, LoadError, Mistakes, TransformError
 from transformer.names import RelationName
 from transformer.plan.fingerprint import fingerprint
-from transformer.run.probe import after_landing, peek, reader
+from transformer.run.arrivals import Sources
+from transformer.run.probe import after_landing, peek
 from transformer.run.seeds import seed_error, seed_query
 from transformer.steps import Columns, State
 from transformer.workspace.open import Opened
 
 
-def bound(opened: Opened, state: State, arriving: Container[str] = frozenset()) -> BoundColumns:
+def bound(
+    opened: Opened,
+    state: State,
+    arriving: Container[str] = frozenset(),
+    sources: Sources | None = None,
+) -> BoundColumns:
     """The graph, bound over the columns that sources, seeds and Python models have or will have.
 
     Of a source that was never loaded, or is about to be (`arriving`), the first rows are looked at.
     When that leaves mistakes they may lie in rows that were not: then all of it is looked at
     before anyone is blamed.
     """
-    made = _bound(opened, state, _Wide(arriving, whole=False))
+    wide = _Wide(sources or sources_of(opened), arriving, whole=False)
+    made = _bound(opened, state, wide)
     looked = any(
         isinstance(n.body, SourceBody)
         and n.body.table.load
         and (n.id in arriving or not state.relation(n.relation))
         for n in opened.graph
     )
-    return _bound(opened, state, _Wide(arriving, whole=True)) if made.mistakes and looked else made
+    return _bound(opened, state, replace(wide, whole=True)) if made.mistakes and looked else made
+
+
+def sources_of(opened: Opened) -> Sources:
+    """The project's sources, none of them opened yet."""
+    return Sources(opened.places, opened.engine.load_extension)
 
 
 class _Wide(Struct, frozen=True):
     """Which sources are looked at although they are there, and whether all their rows are."""
 
+    sources: Sources
     arriving: Container[str]
     whole: bool
 
@@ -66,7 +79,7 @@ def _bound(opened: Opened, state: State, wide: _Wide) -> BoundColumns:
     with opened.engine.loose() if _looks(opened) else nullcontext() as session:
         for node in opened.graph:
             try:
-                columns = _known(opened, node, state, _Look(session, wide.whole, wide.arriving))
+                columns = _known(opened, node, state, _Look(session, wide))
             except TransformError as error:
                 mistakes.append(error)
                 continue
@@ -92,11 +105,10 @@ def _others(opened: Opened, state: State, catalog: Any) -> None:
 
 
 class _Look(Struct, frozen=True):
-    """How sources and seeds are looked at: by which session, and whether at all their rows."""
+    """How sources and seeds are looked at, and by which session."""
 
     session: Any
-    whole: bool
-    arriving: Container[str]
+    wide: _Wide
 
 
 def _known(opened: Opened, node: Node, state: State, look: _Look) -> Columns | None:
@@ -105,9 +117,9 @@ def _known(opened: Opened, node: Node, state: State, look: _Look) -> Columns | N
         return held.columns if held else None
     body = node.body
     if isinstance(body, SourceBody):
-        if held and node.id not in look.arriving:
+        if held and node.id not in look.wide.arriving:
             return held.columns
-        offered = _offered(opened, node, body, look)
+        offered = _offered(node, body, look)
         return after_landing(body.table, held.columns, offered) if held and offered else offered
     if isinstance(body, SeedBody):
         return _seed(opened, node, body, look.session)
@@ -118,7 +130,7 @@ def _known(opened: Opened, node: Node, state: State, look: _Look) -> Columns | N
     return None
 
 
-def _offered(opened: Opened, node: Node, body: SourceBody, look: _Look) -> Columns | None:
+def _offered(node: Node, body: SourceBody, look: _Look) -> Columns | None:
     table = body.table
     if table.load is None:
         raise GraphError(
@@ -129,8 +141,9 @@ def _offered(opened: Opened, node: Node, body: SourceBody, look: _Look) -> Colum
     if table.load.broken:
         return None
     try:
-        with closing(reader(table, opened.places, opened.engine.load_extension)) as way:
-            return peek(look.session, table, way, whole=look.whole)
+        with closing(look.wide.sources.reader(node)) as way:
+            parts = look.wide.sources.parts(look.session, node)
+            return peek(look.session, table, (way, parts), whole=look.wide.whole)
     except Fault as fault:
         raise LoadError(fault.message.splitlines()[0], table.load.where) from None
 

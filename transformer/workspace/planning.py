@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.compile.bind import BoundColumns
-from transformer.compile.nodes import Graph
+from transformer.compile.nodes import Graph, SourceBody
 from transformer.engines import Engine
 from transformer.errors import Mistakes, TransformError
 from transformer.plan.fingerprint import fingerprint, steadiness_of
@@ -24,13 +24,13 @@ from transformer.project import inputs
 from transformer.project.paths import Places
 from transformer.request import BuildOptions, Environment, Request
 from transformer.run.actions import lost
+from transformer.run.arrivals import Sources
 from transformer.run.claims import taken
-from transformer.run.load import probe
 from transformer.run.raw_tables import with_external
-from transformer.steps import Action, NodeState, Plan, Results, State
+from transformer.steps import Action, Arrivals, NodeState, Plan, Results, State
 from transformer.warehouse import ledger
 from transformer.warehouse.publication import state_of
-from transformer.workspace.bind import bound, bound_after
+from transformer.workspace.bind import bound, bound_after, sources_of
 from transformer.workspace.open import Opened, chosen_of, refuse_mistakes
 
 _UNKNOWN = NodeState("", "")
@@ -44,6 +44,8 @@ class PlannedBuild(Struct, frozen=True):
     columns: BoundColumns
     state: State
     expires: float | None
+    # What arrived at the chosen sources, by node id.
+    arrivals: Mapping[str, Arrivals] = {}
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,12 @@ class BuildPlanner:
         state, expires = self._state(engine) if engine else (State(), None)
         wish = self._wish(self.how.actions)
         probes, mistakes = self._probes(engine, wish)
-        columns = bound(self.opened, state, self._arriving(state, probes))
+        columns = bound(self.opened, state, self._arriving(state, probes), self.sources)
         refuse_mistakes([*mistakes, *columns.mistakes, *self._taken()])
         known = self._facts(engine, columns)
         known = replace(known, probes={**known.probes, **probes})
-        return PlannedBuild(self._planned(state, wish, known), columns, state, expires)
+        arrived = {i: probe.arrivals for i, probe in probes.items() if probe.arrivals}
+        return PlannedBuild(self._planned(state, wish, known), columns, state, expires, arrived)
 
     def _probes(
         self, engine: Any, wish: BuildRequest
@@ -75,7 +78,14 @@ class BuildPlanner:
         if not engine or "load" not in wish.actions:
             return {}, []
         with engine.session() as session:
-            return probe(session, self.opened.graph, wish.chosen, *self.way)
+            arrived, mistakes = self.sources.probe(session, self.opened.graph, wish.chosen)
+        return {node_id: self._probe(node_id, each) for node_id, each in arrived.items()}, mistakes
+
+    def _probe(self, node_id: str, arrivals: Arrivals) -> Probe:
+        body = self.opened.graph[node_id].body
+        load = body.table.load if isinstance(body, SourceBody) else None
+        mirrors = load is not None and load.mode == "replace"
+        return Probe(arrivals.reason(mirrors=mirrors), arrivals)
 
     def _taken(self) -> list[TransformError]:
         """The activations that would write where the project reads or builds."""
@@ -107,10 +117,10 @@ class BuildPlanner:
         known = replace(self._facts(engine, columns), failed=failed, made=made)
         return self._planned(state, self._wish(self.how.actions - {"load"}), known)
 
-    @property
-    def way(self) -> tuple[Any, Any]:
-        """What opens sources: their places, and what loads an extension."""
-        return self.opened.places, self.opened.engine.load_extension
+    @cached_property
+    def sources(self) -> Sources:
+        """The sources of this build: opened once, listed once."""
+        return sources_of(self.opened)
 
     @property
     def unsent(self) -> str:
