@@ -64,6 +64,7 @@ LAZY_DOORS = (
     "landing/parquet.py",
     "landing/whole.py",
     "__main__.py",
+    "workspace/last_build.py",
     "workspace/open.py",
     "project/tree.py",
     "run/build.py",

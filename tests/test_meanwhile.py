@@ -71,7 +71,7 @@ def built(root: Path, edit: Edit | None = None, at: tuple[str, str] = ("end", "l
             edit(root)
 
     ask, how, outside = Request(root), BuildOptions(), Environment({})
-    report = unchanged(ask, how, outside.env, time.time()) or build(ask, how, outside, hear)
+    report = unchanged(ask, how, outside) or build(ask, how, outside, hear)
     assert done or not edit, "the edit was never made"
     return report
 

@@ -344,16 +344,18 @@ def test_a_changed_model_with_a_mistake_is_told_of_with_all_others(bench: Bench)
     ]
 
 
+def outside_of(bench: Bench) -> Environment:
+    return Environment(dict(bench.env), clock=lambda: bench.now)
+
+
 def certain(bench: Bench) -> bool:
     """Whether the files alone say that there is nothing to do."""
-    return (
-        unchanged(Request(bench.root), BuildOptions(), bench.env, bench.now.timestamp()) is not None
-    )
+    return unchanged(Request(bench.root), BuildOptions(), outside_of(bench)) is not None
 
 
 def test_a_build_with_nothing_to_do_says_what_one_that_plans_says(bench: Bench) -> None:
     bench.build()
-    known = unchanged(Request(bench.root), BuildOptions(), bench.env, bench.now.timestamp())
+    known = unchanged(Request(bench.root), BuildOptions(), outside_of(bench))
     assert known is not None
     planned = bench.build()
     assert not planned.plan.steps
@@ -391,10 +393,7 @@ def test_who_asks_for_more_or_less_than_a_whole_build_is_not_told_that_nothing_i
 ) -> None:
     bench.build()
     assert certain(bench)
-    assert (
-        unchanged(Request(bench.root, **said), BuildOptions(), bench.env, bench.now.timestamp())
-        is None
-    )
+    assert unchanged(Request(bench.root, **said), BuildOptions(), outside_of(bench)) is None
 
 
 @pytest.mark.parametrize(
@@ -404,7 +403,7 @@ def test_who_asks_for_work_is_not_told_that_nothing_is_to_do(
     bench: Bench, how: BuildOptions
 ) -> None:
     bench.build()
-    assert unchanged(Request(bench.root), how, bench.env, bench.now.timestamp()) is None
+    assert unchanged(Request(bench.root), how, outside_of(bench)) is None
 
 
 def test_a_verdict_that_time_changes_is_looked_at_when_its_time_has_come(bench: Bench) -> None:
@@ -510,7 +509,10 @@ def test_an_edit_that_needs_no_build_leaves_the_file_and_no_copy(bench: Bench) -
     assert report.published is None
     assert (live.stat().st_ino, live.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert unfinished(bench) == ["lock"]
-    assert unchanged(Request(bench.root), BuildOptions(), {}, bench.now.timestamp()) is not None
+    assert (
+        unchanged(Request(bench.root), BuildOptions(), Environment({}, clock=lambda: bench.now))
+        is not None
+    )
 
 
 def test_a_mistake_in_a_changed_model_leaves_the_file_and_no_copy(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from transformer.run.arrivals import Sources, reader
 from transformer.run.context import RunContext
 from transformer.run.load import load
 from transformer.run.probe import peek
+from transformer.sources import ReaderRequest
 from transformer.steps import Arrivals, Columns, Outcome, Step
 from transformer.warehouse import ledger
 from transformer.warehouse.publication import state_of
@@ -44,7 +46,7 @@ class Lab:
     runs: int = 0
 
     def __post_init__(self) -> None:
-        self.opened = Sources(self.places, engine.load_extension)
+        self.opened = Sources(self.places, engine.load_extension, os.environ)
         self.engine = engine.connect(self.folder / "warehouse.duckdb")
         with self.engine.session() as session:
             ledger.prepare(session)
@@ -74,6 +76,10 @@ class Lab:
         )
 
     @property
+    def request(self) -> ReaderRequest:
+        return ReaderRequest(self.table, self.places, engine.load_extension, os.environ)
+
+    @property
     def node(self) -> Node:
         body = SourceBody(self.table)
         relation = RelationName("raw", "things")
@@ -99,7 +105,7 @@ class Lab:
     def arrivals(self) -> Arrivals:
         """What is there now, as a plan sees it. Raises the source's mistakes."""
         graph = Graph({self.node.id: self.node})
-        self.opened = Sources(self.places, engine.load_extension)
+        self.opened = Sources(self.places, engine.load_extension, os.environ)
         with self.engine.session() as session:
             arrivals, mistakes = self.opened.probe(session, graph, [self.node.id])
         if mistakes:
@@ -107,7 +113,7 @@ class Lab:
         return arrivals[self.node.id]
 
     def peek(self) -> Columns:
-        made = reader(self.table, self.places, engine.load_extension)
+        made = reader(self.request)
         with engine.loose() as session, closing(made) as way:
             return peek(session, self.table, (way, way.parts(session)), whole=False)
 
@@ -130,7 +136,9 @@ class Lab:
             run_id=f"run{self.runs}",
             clock=lambda: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=self.runs),
             on_event=lambda _: None,
-            sources=self.opened if arrivals else Sources(self.places, engine.load_extension),
+            sources=self.opened
+            if arrivals
+            else Sources(self.places, engine.load_extension, os.environ),
             synced=self.folder / "synced",
             shown=self.folder / "shown",
             state=state,

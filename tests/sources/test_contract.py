@@ -32,7 +32,7 @@ def made(folder: Path, case: tuple[str, Case], **options: Any) -> Any:
 
 
 def way(here: Lab) -> Any:
-    return reader(here.table, here.places, engine.load_extension)
+    return reader(here.request)
 
 
 def test_every_kind_says_what_it_understands(case: tuple[str, Case]) -> None:

@@ -275,7 +275,7 @@ def test_a_file_that_changes_behind_its_digest_is_noticed(tmp_path: Path, change
     )
     with lab(tmp_path, path="a.csv") as here, engine.loose() as session:
         file = here.write("a.csv", _csv())
-        way = reader(here.table, here.places, engine.load_extension)
+        way = reader(here.request)
         parts = way.parts(session)
         assert way.digest(parts[0])
         way.confirm(session, parts)
@@ -289,7 +289,7 @@ def test_a_remote_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) 
     there.mkdir()
     (there / "a.csv").write_bytes(_csv())
     with web(there) as host, lab(tmp_path, path=f"http://{host}/a.csv") as here:
-        way = reader(here.table, here.places, engine.load_extension)
+        way = reader(here.request)
         with engine.loose() as session:
             parts = way.parts(session)
             way.confirm(session, parts)

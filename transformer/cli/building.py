@@ -64,7 +64,9 @@ def build_as(
         strict=bool(said.get("warn_error")),
         wait=said.get("wait") or 0.0,
     )
-    report = unchanged(ask, how, outside.env, outside.clock().timestamp())
+    report = unchanged(ask, how, outside)
+    for text in report.plan.notices if report else ():
+        console.say(text)
     if report is None:
         report = _built(ask, how, outside, console)
     show_report(report, console, ask.command)

@@ -35,9 +35,10 @@ from transformer.warehouse.publication import Publication
 from transformer.warehouse.renaming import rename
 from transformer.workspace.artifacts import leave
 from transformer.workspace.bind import no_mistakes
-from transformer.workspace.last_build import beginning, narrowed, stands
+from transformer.workspace.last_build import Left, beginning, narrowed, stands
 from transformer.workspace.open import Opened, open_project, shown_of
 from transformer.workspace.planning import BuildPlanner, PlannedBuild
+from transformer.workspace.renewal import left_artifacts
 
 
 def build(
@@ -45,7 +46,7 @@ def build(
 ) -> Report:
     """Builds what is asked for. Raises Mistakes before anything is touched."""
     opened = open_project(ask, outside)
-    no_mistakes(opened)
+    no_mistakes(opened, outside.env)
     for text in filter(None, (opened.project.heading, *opened.project.notices)):
         on_event(Event("notice", text, ""))
     place = opened.workplace
@@ -56,7 +57,8 @@ def build(
         report = work.run()
         leave(opened, ask, outside, RunRecord(report.plan, report.results, work.foresight.narrowed))
         if report.well and (report.published or not report.plan.steps):
-            stands(ask, part, begun, work.left, report.expires)
+            artifacts = left_artifacts(part, ask, outside)
+            stands(ask, part, begun, Left(work.left, report.expires, artifacts))
     return report
 
 

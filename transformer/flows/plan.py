@@ -12,7 +12,7 @@ from transformer.workspace.planning import BuildPlanner
 def preview(ask: Request, outside: Environment) -> tuple[Opened, Plan]:
     """The project, and the plan of a build of it. Raises Mistakes."""
     opened = open_project(ask, outside)
-    no_mistakes(opened)
+    no_mistakes(opened, outside.env)
     with opened.workplace.looking() as engine:
         planner = BuildPlanner(opened, ask, BuildOptions(), outside, outside.clock())
         return opened, planner.of(engine).plan

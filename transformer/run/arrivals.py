@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from os import environ
 from typing import Any
 
 from transformer.compile.nodes import Graph, Node, SourceBody
@@ -19,33 +18,35 @@ from transformer.steps import Arrivals, SourcePart
 from transformer.warehouse import ledger
 
 
-def reader(table: SourceTable, places: Places, extension: Any) -> Reader:
+def reader(request: ReaderRequest) -> Reader:
     """The way in to a source table. Raises LoadError."""
-    load = table.load
-    if load is None:
+    table = request.table
+    if table.load is None:
         raise LoadError(f"`{table.source}.{table.name}` says no `load:`", table.where)
-    opened: Reader = find(load.kind).connect(ReaderRequest(table, places, extension, environ))
+    opened: Reader = find(table.load.kind).connect(request)
     return opened
 
 
 @dataclass(frozen=True)
 class Sources:
     """The sources of one build, by node id. `extension` loads one of the engine's extensions into
-    a session, by name.
+    a session, by name; `env` holds the keys of servers.
 
-        sources = Sources(places, engine.load_extension)
+        sources = Sources(places, engine.load_extension, env)
         arrivals, mistakes = sources.probe(session, graph, chosen)
     """
 
     places: Places
     extension: Any = field(repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     _readers: dict[str, Reader] = field(default_factory=dict, repr=False)
     _parts: dict[str, tuple[SourcePart, ...]] = field(default_factory=dict, repr=False)
 
     def reader(self, node: Node) -> Reader:
         """The source's reader. Raises LoadError."""
         if node.id not in self._readers:
-            self._readers[node.id] = reader(_table(node), self.places, self.extension)
+            request = ReaderRequest(_table(node), self.places, self.extension, self.env)
+            self._readers[node.id] = reader(request)
         return self._readers[node.id]
 
     def parts(self, session: EngineSession, node: Node) -> tuple[SourcePart, ...]:

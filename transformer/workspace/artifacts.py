@@ -13,7 +13,7 @@ from transformer.compile.dbt.facts import within
 from transformer.compile.dbt.graph import short_name
 from transformer.compile.nodes import Node
 from transformer.errors import UsageError
-from transformer.permissions import write
+from transformer.permissions import beside, write
 from transformer.plan.select.selection import EarlierRun
 from transformer.project.values import Project
 from transformer.redaction import redacted_value
@@ -67,9 +67,22 @@ def write_artifact(
 
 def put(opened: Opened, path: Path, text: str) -> Path:
     """Writes a text of a project, which may tell what the warehouse holds, for its readers."""
+    warehouse = Path(opened.project.root) / opened.project.target.path
+    data = text.encode()
+    if _holds(path, data):
+        beside(path, warehouse)
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, text.encode(), Path(opened.project.root) / opened.project.target.path)
+    write(path, data, warehouse)
     return path
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether the file is there and holds just that: to replace it costs five times as much."""
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
 
 
 def read_artifact(folder: Path, name: str) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@ of every query over them."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from transformer.workspace.open import Opened
 def bound(
     opened: Opened,
     state: State,
+    sources: Sources,
     arriving: Container[str] = frozenset(),
-    sources: Sources | None = None,
 ) -> BoundColumns:
     """The graph, bound over the columns that sources, seeds and Python models have or will have.
 
@@ -35,7 +35,7 @@ def bound(
     When that leaves mistakes they may lie in rows that were not: then all of it is looked at
     before anyone is blamed.
     """
-    wide = _Wide(sources or sources_of(opened), arriving, whole=False)
+    wide = _Wide(sources, arriving, whole=False)
     made = _bound(opened, state, wide)
     looked = any(
         isinstance(n.body, SourceBody)
@@ -46,9 +46,9 @@ def bound(
     return _bound(opened, state, replace(wide, whole=True)) if made.mistakes and looked else made
 
 
-def sources_of(opened: Opened) -> Sources:
+def sources_of(opened: Opened, env: Mapping[str, str]) -> Sources:
     """The project's sources, none of them opened yet."""
-    return Sources(opened.places, opened.engine.load_extension)
+    return Sources(opened.places, opened.engine.load_extension, env)
 
 
 class _Wide(Struct, frozen=True):
@@ -59,15 +59,17 @@ class _Wide(Struct, frozen=True):
     whole: bool
 
 
-def bound_after(opened: Opened, state: State, before: BoundColumns) -> BoundColumns:
+def bound_after(
+    opened: Opened, state: State, sources: Sources, before: BoundColumns
+) -> BoundColumns:
     """The same after loads: bound anew only where a source has other columns than foreseen."""
-    sources = [n for n in opened.graph if isinstance(n.body, SourceBody)]
-    held = {n.id: state.relation(n.relation) for n in sources}
+    nodes = [n for n in opened.graph if isinstance(n.body, SourceBody)]
+    held = {n.id: state.relation(n.relation) for n in nodes}
     as_foreseen = all(
         there is not None and there.columns == before.columns.get(node_id)
         for node_id, there in held.items()
     )
-    return before if as_foreseen else bound(opened, state)
+    return before if as_foreseen else bound(opened, state, sources)
 
 
 def _bound(opened: Opened, state: State, wide: _Wide) -> BoundColumns:
@@ -162,14 +164,15 @@ def _seed(opened: Opened, node: Node, body: SeedBody, session: Any) -> Columns |
     return columns
 
 
-def no_mistakes(opened: Opened) -> None:
+def no_mistakes(opened: Opened, env: Mapping[str, str]) -> None:
     """Refuses a project with mistakes; what binding finds comes with them."""
     if not opened.mistakes:
         return
     found: list[TransformError] = []
     if opened.graph.nodes:
         with suppress(TransformError):
-            found = bound(opened, opened.workplace.state()).mistakes
+            sources = sources_of(opened, env)
+            found = bound(opened, opened.workplace.state(), sources).mistakes
     known = {(str(e.where), e.what) for e in opened.mistakes}
     extra = [e for e in found if (str(e.where), e.what) not in known]
     raise Mistakes([*opened.mistakes, *extra])

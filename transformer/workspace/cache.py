@@ -135,7 +135,11 @@ def mark_of(ask: Request, env: Mapping[str, str]) -> str:
 
 
 def remember(
-    ask: Request, seen: InputsSeen, made: CachedProject, asked: frozenset[str]
+    ask: Request,
+    env: Mapping[str, str],
+    seen: InputsSeen,
+    made: CachedProject,
+    asked: frozenset[str],
 ) -> CachedProject | None:
     """Writes a project down, where that can be done exactly and tells no secret; as it is then
     remembered. `asked` are the names that templates asked for. What cannot be written is compiled
@@ -146,7 +150,7 @@ def remember(
         return None
     called = made.called or (_called(ask) if asked & _CALLED else "")
     kept = replace(made, mark=token_hex(8), since=_since(made), called=called)
-    head = _Head(kept.mark, seen.files, seen.folders, seen.env, _secret_names(os.environ), called)
+    head = _Head(kept.mark, seen.files, seen.folders, seen.env, _secret_names(env), called)
     try:
         project = encode(_slim(made.project))
         if _PASSWORD.search(project):

@@ -9,6 +9,7 @@ What cannot be told so cheaply (databases, targets, queries that ask for the tim
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from msgspec.structs import asdict, replace
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.permissions import narrow, write
 from transformer.project import inputs
-from transformer.request import BuildOptions, Report, Request
+from transformer.project.dbt.dotenv import with_dotenv
+from transformer.project.form import is_dbt_project
+from transformer.request import BuildOptions, Environment, Report, Request
 from transformer.steps import EVERYTHING, Plan, Results, Skip
 from transformer.warehouse.file import FileIdentity, WarehouseFiles, wal
 from transformer.workspace.cache import mark_of, place
@@ -41,19 +44,32 @@ class _Standing(msgspec.Struct, array_like=True):
     files: dict[str, str]
     expires: float | None
     skips: list[tuple[str, str]]
+    notices: list[str]
+    artifacts: dict[str, str] | None
 
 
-def unchanged(ask: Request, how: BuildOptions, env: Mapping[str, str], now: float) -> Report | None:
-    """The report of a build that has nothing to do, when that is certain."""
+def unchanged(ask: Request, how: BuildOptions, outside: Environment) -> Report | None:
+    """The report of a build that has nothing to do, when that is certain; artifacts are written.
+    The notices of its plan are those of the project."""
     if not _is_plain(ask, how):
         return None
     found = _read(ask)
-    if found is None or not _stands(found, now) or found.mark != mark_of(ask, env):
+    if found is None or not _stands(found, outside.clock().timestamp()):
         return None
+    root = ask.root.resolve()
+    env = with_dotenv(root, outside.env) if is_dbt_project(root) else outside.env
+    live = Path(found.live)
+    if found.mark != mark_of(ask, env):
+        return None
+    if found.artifacts:
+        from transformer.workspace.renewal import renew  # noqa: PLC0415 - where there are artifacts
+
+        if not renew(found.artifacts, ask, dataclasses.replace(outside, env=env), live):
+            return None
     for path in (place(ask), _file(ask)):
-        narrow(path, Path(found.live))
+        narrow(path, live)
     skips = tuple(Skip(node_id, name, "unchanged") for node_id, name in found.skips)
-    return Report(Plan((), skips), Results(), path=found.path)
+    return Report(Plan((), skips, tuple(found.notices)), Results(), path=found.path)
 
 
 def narrowed(ask: Request, how: BuildOptions, opened: Opened, now: float) -> Opened:
@@ -95,7 +111,7 @@ def beginning(ask: Request, how: BuildOptions, opened: Opened) -> WarehouseInput
     """The files as a build finds them, before it looks at any of them. What comes, changes or goes
     while it runs is then something that it has not seen."""
     place_ = opened.workplace
-    able = opened.mark and _is_plain(ask, how) and not opened.project.open
+    able = opened.mark and _is_plain(ask, how)
     if not able or place_.in_place or place_.target.publish.models:
         return WarehouseInputs(None)
     before = _read(ask) if opened.whole else None
@@ -108,16 +124,18 @@ def beginning(ask: Request, how: BuildOptions, opened: Opened) -> WarehouseInput
     return WarehouseInputs({**(before.files if before else {}), **found})
 
 
-def stands(
-    ask: Request,
-    opened: Opened,
-    begun: WarehouseInputs,
-    left: FileIdentity | None,
-    expires: float | None,
-) -> None:
-    """Notes that a build of everything ended well, where the next can know it: `left` is the
-    warehouse as that build left it."""
-    if begun.files is None or left is None:
+class Left(msgspec.Struct, frozen=True):
+    """What a build of everything left: the warehouse, the moment when a verdict changes, and dbt's
+    artifacts as `renewal.left_artifacts` describes them."""
+
+    warehouse: FileIdentity | None
+    expires: float | None
+    artifacts: Mapping[str, str]
+
+
+def stands(ask: Request, opened: Opened, begun: WarehouseInputs, left: Left) -> None:
+    """Notes that a build of everything ended well, where the next can know it."""
+    if begun.files is None or left.warehouse is None:
         _file(ask).unlink(missing_ok=True)
         return
     part = [n for n in opened.graph if n.id not in opened.context and _is_work(n)]
@@ -128,11 +146,20 @@ def stands(
     synced = place_.warehouse.synced
     identities = {
         **dict.fromkeys(map(_key, _paths(live))),
-        _key(live): asdict(left),
+        _key(live): asdict(left.warehouse),
         _key(synced): _plain(FileIdentity.of(synced)),
     }
+    project = opened.project
     made = _Standing(
-        opened.mark, place_.target.path, str(live), identities, begun.files, expires, skips
+        opened.mark,
+        place_.target.path,
+        str(live),
+        identities,
+        begun.files,
+        left.expires,
+        skips,
+        [text for text in (project.heading, *project.notices) if text],
+        dict(left.artifacts) or None,
     )
     with contextlib.suppress(OSError):
         write(_file(ask), msgspec.msgpack.encode(made), place_.shown)

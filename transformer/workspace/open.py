@@ -122,7 +122,8 @@ def open_project(ask: Request, outside: Environment) -> Opened:
         return opened
     if made is not None and known is not None:
         seen = known.seen.and_then(seen)
-    kept = remember(ask, seen, opened.memory(), frozenset(opened.scope.library.asked))
+    asked = frozenset(opened.scope.library.asked)
+    kept = remember(ask, outside.env, seen, opened.memory(), asked)
     return replace(opened, mark=kept.mark, since=kept.since) if kept else opened
 
 

@@ -64,7 +64,7 @@ class BuildPlanner:
         state, expires = self._state(engine) if engine else (State(), None)
         wish = self._wish(self.how.actions)
         probes, mistakes = self._probes(engine, wish)
-        columns = bound(self.opened, state, self._arriving(state, probes), self.sources)
+        columns = bound(self.opened, state, self.sources, self._arriving(state, probes))
         refuse_mistakes([*mistakes, *columns.mistakes, *self._taken()])
         known = self._facts(engine, columns)
         known = replace(known, probes={**known.probes, **probes})
@@ -107,7 +107,7 @@ class BuildPlanner:
         """The plan of what comes after the loads, with the types that they really made. Raises
         Mistakes."""
         state, _ = self._state(engine)
-        columns = bound_after(self.opened, state, before.columns)
+        columns = bound_after(self.opened, state, self.sources, before.columns)
         if columns.mistakes:
             count = loaded.count("load", "success")
             verb = "source was" if count == 1 else "sources were"
@@ -120,7 +120,7 @@ class BuildPlanner:
     @cached_property
     def sources(self) -> Sources:
         """The sources of this build: opened once, listed once."""
-        return sources_of(self.opened)
+        return sources_of(self.opened, self.outside.env)
 
     @property
     def unsent(self) -> str:

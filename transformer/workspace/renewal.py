@@ -1,0 +1,88 @@
+"""dbt's artifacts of a build that has nothing to do: those of the build before, dated anew.
+
+Only what tells one call from another differs between the two: the metadata, and the moments of
+results. Rendering the whole manifest again would cost more than all else that such a build does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformer.artifacts.documents import Invocation, call_of, moment_of, plain
+from transformer.artifacts.run_results import RunRecord, run_results
+from transformer.permissions import write
+from transformer.project.inputs import digest
+from transformer.redaction import redacted_value
+from transformer.request import Environment, Request
+from transformer.workspace.open import Opened
+
+_HEAD = '{"metadata": '
+
+
+def left_artifacts(opened: Opened, ask: Request, outside: Environment) -> dict[str, str]:
+    """What tells the artifacts that a build has just written: their `folder`, a digest of the
+    `manifest` without its metadata, the `results` of a build that does nothing as JSON, and the
+    `moment` in them. Empty where the project has none."""
+    project = opened.project
+    if not project.target_path:
+        return {}
+    folder = Path(project.root) / project.target_path
+    call = call_of(ask, outside)
+    results = run_results(RunRecord(), opened.everything, project, call)["results"]
+    tail = _split(_text(folder))[1]
+    text = json.dumps(redacted_value(results, outside.secrets, plain), default=plain)
+    return {
+        "folder": str(folder),
+        "manifest": digest(tail.encode()),
+        "results": text,
+        "moment": moment_of(call.at),
+    }
+
+
+def renew(left: Mapping[str, str], ask: Request, outside: Environment, warehouse: Path) -> bool:
+    """Writes the artifacts as of this call, for the readers of the warehouse; whether that could be
+    done: not where the manifest is no longer the one that the build left."""
+    folder, call = Path(left["folder"]), call_of(ask, outside)
+    metadata, tail = _split(_text(folder))
+    if metadata is None or digest(tail.encode()) != left["manifest"]:
+        return False
+    dated = {**metadata, **call.metadata("manifest/v12")}
+    results = _run_results(left, call)
+    secrets = outside.secrets
+    manifest = f"{_HEAD}{json.dumps(redacted_value(dated, secrets, plain))}{tail}"
+    write(folder / "manifest.json", manifest.encode(), warehouse)
+    clean = redacted_value(results, secrets, plain) if secrets else results
+    write(folder / "run_results.json", json.dumps(clean, default=plain).encode(), warehouse)
+    return True
+
+
+def _run_results(left: Mapping[str, str], call: Invocation) -> dict[str, Any]:
+    """`run_results.json` of a build that does nothing."""
+    dated = left["results"].replace(left["moment"], moment_of(call.at))
+    return {
+        "metadata": call.metadata("run-results/v6"),
+        "results": json.loads(dated),
+        "elapsed_time": 0.0,
+        "args": {"which": call.command, "invocation_command": f"dbt {call.command}", **call.args},
+    }
+
+
+def _text(folder: Path) -> str:
+    try:
+        return (folder / "manifest.json").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _split(manifest: str) -> tuple[dict[str, Any] | None, str]:
+    """The metadata of a manifest, and the text behind them."""
+    if not manifest.startswith(_HEAD):
+        return None, ""
+    try:
+        metadata, end = json.JSONDecoder().raw_decode(manifest, len(_HEAD))
+    except ValueError:
+        return None, ""
+    return (metadata, manifest[end:]) if isinstance(metadata, dict) else (None, "")
