@@ -28,7 +28,7 @@ from tests.sources.test_remote import web
 from transformer.engines import duckdb as engine
 from transformer.errors import LoadError
 from transformer.landing.source_file import SourceFile
-from transformer.landing.whole import unpacked
+from transformer.landing.whole import decompress
 from transformer.run.probe import reader
 
 ROWS = 400
@@ -197,13 +197,13 @@ def test_packed_text_without_room_for_a_copy_is_read_to_its_end_all_the_same(
     file, copy = tmp_path / f"a.csv.{ending}", tmp_path / "copy"
     given = SourceFile(0, "a", str(file), {})
     file.write_bytes(whole)
-    assert unpacked(given, copy, 100) == given
+    assert decompress(given, copy, 100) == given
     assert not copy.exists()
-    made = unpacked(given, copy, 1 << 20)
+    made = decompress(given, copy, 1 << 20)
     assert (made.path, copy.read_bytes()) == (str(copy), _csv())
     file.write_bytes(whole[:-9])
     with pytest.raises(LoadError, match="not a whole file"):
-        unpacked(given, copy, 100)
+        decompress(given, copy, 100)
 
 
 def test_copies_of_packed_files_are_gone_afterwards(

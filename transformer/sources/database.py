@@ -18,9 +18,9 @@ from transformer.landing.staged import (
     Cursor,
     ReaderSession,
     Staged,
-    distinct,
-    fixed,
-    picked,
+    constant_reading,
+    renamed_columns,
+    unique_names,
 )
 from transformer.names import fold, literal, quoted, slug
 from transformer.project.schema import Field, Fields
@@ -196,18 +196,21 @@ class DatabaseReader(Struct):
             if asked.texts or (bound and bound[1].kind == "VARCHAR"):
                 relation, columns, texts = f"({asked.query})", asked.columns, asked.texts
         narrowed = self._narrowed(relation, columns, since, texts)
-        listed, named = picked(columns)
+        listed, named = renamed_columns(columns)
         own = f"{literal(self.name)} as {PART}, null::bigint as {ROW}"
         rows = f"select {listed}, {own} from {narrowed}" + (f" limit {limit}" if limit else "")
         if self.path is None:
             pairs = zip(columns, named, strict=True)
             texts = frozenset(new for (old, _), (new, _) in pairs if old in texts)
-            return Staged(fixed(rows), named, texts=texts, repeats=True)
+            return Staged(constant_reading(rows), named, texts=texts, repeats=True)
         # A file is let go of at once: nobody else could open it meanwhile.
         stage = quoted("__stage_table")
         session.run(f"create or replace temp table {stage} as {rows}")
         return Staged(
-            fixed(f"select * from {stage}"), named, text=self.scheme == "sqlite", repeats=True
+            constant_reading(f"select * from {stage}"),
+            named,
+            text=self.scheme == "sqlite",
+            repeats=True,
         )
 
     def _postgres(self, session: ReaderSession, columns: Columns) -> PostgresTable:
@@ -243,7 +246,7 @@ class DatabaseReader(Struct):
         are declared there. An undeclared one (BLOB to DuckDB) and an expression's are unknown."""
         query = self.request.options.get("query")
         holding = set() if query else self._holding_bytes(session)
-        names = distinct(n for n, _ in columns)
+        names = unique_names(n for n, _ in columns)
         values = ", ".join(
             f"{_AS_TEXT.format(quoted(old))} as {quoted(new)}"
             for (old, _), new in zip(columns, names, strict=True)

@@ -30,7 +30,7 @@ from transformer.landing.small import SmallFile
 from transformer.landing.source_file import FRESH_REJECTS, SourceFile
 from transformer.landing.staged import Cursor, ReaderSession, Staged
 from transformer.landing.union import united
-from transformer.landing.whole import fetched, not_whole, packing, unpacked
+from transformer.landing.whole import compression_of, decompress, download, not_whole
 from transformer.names import literal
 from transformer.project.paths import is_remote, not_a_file, path_shown
 from transformer.project.schema import Field, Fields
@@ -355,18 +355,18 @@ class FileReader(Struct):
     def _whole(self, session: ReaderSession, given: SourceFile, kind: str) -> SourceFile:
         """The file as all of it is read: unpacked, and fetched where only that tells its end.
         A mere look reads it as it lies, unless it is one of many small ones."""
-        packed = kind not in _OWN_PACKING and bool(packing(given.path, given.options))
+        packed = kind not in _OWN_PACKING and bool(compression_of(given.path, given.options))
         look = given.limit and (given.remote or Path(given.path).stat().st_size > _LITTLE)
         text = kind == "json" or (kind in _LINES and self._sizes.get(given.name, 0) <= _FETCHED)
         if look or not (packed or (given.remote and text)):
             return given
         folder = self._folder()
         if given.remote:
-            given = fetched(session, given, folder / f"{given.number}.fetched")
+            given = download(session, given, folder / f"{given.number}.fetched")
         if not packed:
             return given
         room = shutil.disk_usage(folder).free // 2
-        return unpacked(given, folder / f"{given.number}.unpacked", room)
+        return decompress(given, folder / f"{given.number}.unpacked", room)
 
     def _folder(self) -> Path:
         """Where copies lie that only their owner can read."""
