@@ -1,4 +1,4 @@
-"""`transform build` and its parts (`run`, `load`, `seed`, `test` …): plan, do, publish."""
+"""`transform build` and its parts (`run`, `load`, `seed`, `test` …): plan, run, publish."""
 
 from __future__ import annotations
 
@@ -41,47 +41,64 @@ from transformer.workspace.planning import BuildPlanner, PlannedBuild
 
 
 def build(
-    ask: Request, how: BuildOptions, outside: Environment, on_event: Callable[[Event], None]
+    request: Request,
+    options: BuildOptions,
+    environment: Environment,
+    on_event: Callable[[Event], None],
 ) -> Report:
-    """Builds what is asked for. Raises Mistakes before anything is touched."""
-    opened = open_project(ask, outside)
+    """Builds what is requested. Raises Mistakes before anything is changed."""
+    opened = open_project(request, environment)
     no_mistakes(opened)
     for text in filter(None, (opened.project.heading, *opened.project.notices)):
         on_event(Event("notice", text, ""))
     place = opened.workplace
-    with building(place.warehouse, f"transform {ask.command}", outside.clock(), how.wait):
+    with building(
+        place.warehouse, f"transform {request.command}", environment.clock(), options.wait
+    ):
         place.recover()
-        part = narrowed(ask, how, opened, outside.clock().timestamp())
-        begun, work = beginning(ask, how, part), _Build(part, ask, how, outside, on_event)
+        part = narrowed(request, options, opened, environment.clock().timestamp())
+        begun, work = (
+            beginning(request, options, part),
+            _Build(part, request, options, environment, on_event),
+        )
         report = work.run()
-        leave(opened, ask, outside, RunRecord(report.plan, report.results, work.foresight.narrowed))
+        leave(
+            opened,
+            request,
+            environment,
+            RunRecord(report.plan, report.results, work.planner.narrowed),
+        )
         if report.well and (report.published or not report.plan.steps):
-            stands(ask, part, begun, work.left, report.expires)
+            stands(request, part, begun, work.identity, report.expires)
     return report
 
 
 @dataclass
 class _Build:
     opened: Opened
-    ask: Request
-    how: BuildOptions
-    outside: Environment
+    request: Request
+    options: BuildOptions
+    environment: Environment
     on_event: Callable[[Event], None]
     started: datetime = field(init=False)
     run_id: str = field(init=False)
-    foresight: BuildPlanner = field(init=False)
-    # The warehouse as it is planned from, then as it was published.
-    left: FileIdentity | None = field(init=False)
+    planner: BuildPlanner = field(init=False)
+    # The warehouse file that the plan is based on, then the published one.
+    identity: FileIdentity | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.started = self.outside.clock()
-        self.left = FileIdentity.of(self.place.warehouse.live)
+        self.started = self.environment.clock()
+        self.identity = FileIdentity.of(self.place.warehouse.live)
         self.run_id = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self.foresight = BuildPlanner(self.opened, self.ask, self.how, self.outside, self.started)
+        self.planner = BuildPlanner(
+            self.opened, self.request, self.options, self.environment, self.started
+        )
 
     @property
     def begun(self) -> summary.RunStart:
-        return summary.RunStart(self.run_id, self.ask.command, self.place.target.name, self.started)
+        return summary.RunStart(
+            self.run_id, self.request.command, self.place.target.name, self.started
+        )
 
     @property
     def place(self) -> Publication:
@@ -92,104 +109,104 @@ class _Build:
             self.on_event(Event("notice", text, ""))
 
     def run(self) -> Report:
-        self.notice(filter(None, [self.foresight.unsent]))
+        self.notice(filter(None, [self.planner.unsent]))
         if self.partial:
-            # What a build of everything left half done is no ground for a part of it.
+            # A partial build must not start from what a failed full build left.
             self.place.forget_unfinished()
         if self.opened.whole is not None and self.place.is_soon_copied:
             return self.at_once()
         resumes = self.place.resumes
         with self.place.looking() as engine:
-            seen = self.foresight.of(engine)
+            planned = self.planner.of(engine)
             upkeep = self.upkeep(engine)
-        settled = not (resumes or upkeep or unplaced(seen.state) or seen.plan.steps)
+        settled = not (resumes or upkeep or unplaced(planned.state) or planned.plan.steps)
         if settled and self.place.complete(shown_of(self.opened)) and not self.place.is_renamed:
-            return self.nothing(seen)
+            return self.nothing(planned)
         with self.place.working() as engine:
-            self.place.refuse_other(self.left)
-            report = self.done(engine, seen)
+            self.place.refuse_other(self.identity)
+            report = self.done(engine, planned)
         return self.ended(replace(report, resumed=resumes), bloated=engine.bloated)
 
     def at_once(self) -> Report:
-        """Of a project that changed since it was built, so there is work most likely: it is planned
-        on the copy in which it is then done."""
+        """Plans on the working copy itself: the project has changed since it was built, so there is
+        probably work to do."""
         due = False
         try:
             with self.place.working() as engine:
-                seen = self.foresight.of(engine)
-                due = bool(seen.plan.steps or self.upkeep(engine))
-                report = self.done(engine, seen) if due else self.nothing(seen)
+                planned = self.planner.of(engine)
+                due = bool(planned.plan.steps or self.upkeep(engine))
+                report = self.done(engine, planned) if due else self.nothing(planned)
         finally:
             if not due:
                 self.place.forget_unfinished()
         return self.ended(report, bloated=engine.bloated) if due else report
 
     def upkeep(self, engine: Any) -> Upkeep:
-        """What there is to do beside the plan, where everything is looked at."""
+        """Maintenance beside the plan, in a build of everything."""
         if self.partial:
             return Upkeep()
         opened = self.opened
         return upkeep(engine, opened.project, opened.graph, opened.everything)
 
-    def nothing(self, seen: PlannedBuild) -> Report:
+    def nothing(self, planned: PlannedBuild) -> Report:
         """The report of a build that has nothing to do."""
         return Report(
-            seen.plan,
+            planned.plan,
             Results(),
             path=self.place.target.path,
-            expires=seen.expires,
-            standing=summary.warnings(seen.state, self.opened.everything, self.warned),
-            strict=self.how.strict,
+            expires=planned.expires,
+            standing=summary.warnings(planned.state, self.opened.everything, self.warned),
+            strict=self.options.strict,
         )
 
     @property
     def warned(self) -> Container[str]:
-        """The nodes whose warning is a failure until they are done again. dbt looks at what this
-        run has done only."""
-        strict = self.how.strict and not self.opened.project.open
-        return self.foresight.chosen if strict else ()
+        """The nodes whose warning counts as a failure until they run again. In dbt projects only
+        this run's nodes count."""
+        strict = self.options.strict and not self.opened.project.open
+        return self.planner.chosen if strict else ()
 
-    def done(self, engine: Any, seen: PlannedBuild) -> Report:
-        """Does it, and gets ready what is shown."""
-        report = self.work(engine, seen)
-        standing = summary.standing(engine, self.opened.everything, self.warned)
-        clean = summary.is_clean(report.results, strict=self.how.strict) and not standing
+    def done(self, engine: Any, planned: PlannedBuild) -> Report:
+        """Runs the plan and prepares what is published."""
+        report = self.work(engine, planned)
+        standing = summary.still_failing(engine, self.opened.everything, self.warned)
+        clean = summary.is_clean(report.results, strict=self.options.strict) and not standing
         if self.place.may_publish(failed=not clean):
-            counted = summary.counted(engine, self.opened.everything, self.place.target.path)
+            counted = summary.published(engine, self.opened.everything, self.place.target.path)
             report = replace(report, published=counted)
             self.place.extract(engine, [n for n in shown_of(self.opened) if engine.relation(n)])
         return replace(report, standing=standing)
 
     @property
     def partial(self) -> bool:
-        return not self.ask.selection.everything or self.how.actions != EVERYTHING
+        return not self.request.selection.everything or self.options.actions != EVERYTHING
 
     def ended(self, report: Report, *, bloated: bool) -> Report:
         if report.published is None:
             return replace(report, since=self.place.last_good())
-        self.left = self.place.publish(bloated=bloated)
+        self.identity = self.place.publish(bloated=bloated)
         size = self.place.shown.stat().st_size
         return replace(report, published=replace(report.published, size=size))
 
-    def work(self, engine: Any, seen: PlannedBuild) -> Report:
-        """Loads first, since they may change types; then all the rest."""
-        self.prepare(engine, seen.state)
-        made = seen.plan
-        self.notice(views_as_tables(made))
-        loads, tools = Plan(made.of("load")), self.tools(engine, seen.state)
-        follow_external(tools, self.opened.graph, made)
+    def work(self, engine: Any, planned: PlannedBuild) -> Report:
+        """Runs loads first, since they may change types, then everything else."""
+        self.prepare(engine, planned.state)
+        plan = planned.plan
+        self.notice(views_as_tables(plan))
+        loads, tools = Plan(plan.of("load")), self.tools(engine, planned.state)
+        follow_external(tools, self.opened.graph, plan)
         project = self.opened.project
         first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
-        rest = self.foresight.after(engine, first, seen) if loads.steps else made
+        rest = self.planner.after(engine, first, planned) if loads.steps else plan
         self.notice(rest.notices)
         results = self.follow(rest, tools, first)
         keep_up(engine, self.upkeep(engine))
-        whole = Plan((*loads.steps, *rest.steps), made.skips, rest.notices)
-        call = Invocation(self.ask.command, self.started, self.outside.invocation)
-        done = RunRecord(whole, results, self.foresight.narrowed)
-        words = partial(end_words, done, self.opened.graph, project, call)
-        after = run_hooks(tools, project.on_run_end, words)
-        return self.report(engine, whole, Results((*results.outcomes, *after)))
+        full_plan = Plan((*loads.steps, *rest.steps), plan.skips, rest.notices)
+        call = Invocation(self.request.command, self.started, self.environment.invocation)
+        done = RunRecord(full_plan, results, self.planner.narrowed)
+        variables = partial(end_words, done, self.opened.graph, project, call)
+        after = run_hooks(tools, project.on_run_end, variables)
+        return self.report(engine, full_plan, Results((*results.outcomes, *after)))
 
     def prepare(self, engine: Any, state: State) -> None:
         with engine.session() as session:
@@ -201,60 +218,61 @@ class _Build:
                 ledger.forget(session, replaced(self.opened.graph, ledger.relations(session)))
                 for name in sorted(self.opened.graph.schemas()):
                     session.run(f"create schema if not exists {quoted(name)}")
-            if "load" in self.how.actions:
-                touch(session, self.opened.graph, *self.foresight.way)
+            if "load" in self.options.actions:
+                touch(session, self.opened.graph, *self.planner.way)
 
     def tools(self, engine: Any, state: State) -> RunContext:
-        rows = {i: known.rows for i, known in state.nodes.items()}
+        rows = {i: node_state.rows for i, node_state in state.nodes.items()}
         return RunContext(
             engine=SharedTransactions(engine, rows) if self.threads == 1 else engine,
             sizes=rows,
             project=self.opened.project,
             places=self.opened.places,
             run_id=self.run_id,
-            clock=self.outside.clock,
+            clock=self.environment.clock,
             on_event=self.on_event,
             extension=self.opened.engine.load_extension,
             synced=self.place.synced,
             shown=self.place.shown,
             state=state,
             versions=current_versions(self.opened.graph, state),
-            late=self.opened.late.of(self.foresight.chosen),
-            keep_failed=self.how.keep_failed or self.place.target.publish.keep_failed,
-            retry_rejected=self.how.retry_rejected,
-            secrets=Secrets(known=self.outside.secrets),
+            late=self.opened.late.of(self.planner.chosen),
+            keep_failed=self.options.keep_failed or self.place.target.publish.keep_failed,
+            retry_rejected=self.options.retry_rejected,
+            secrets=Secrets(known=self.environment.secrets),
         )
 
-    def follow(self, made: Plan, tools: RunContext, before: Results) -> Results:
+    def follow(self, plan: Plan, tools: RunContext, earlier: Results) -> Results:
         return follow(
-            made,
-            {action: partial(do, tools) for action, do in PERFORM.items()},
+            plan,
+            {action: partial(action_runner, tools) for action, action_runner in PERFORM.items()},
             self.on_event,
-            before,
-            Pace(self.threads, self.how.fail_fast, tools.together, tools.sparing),
+            earlier,
+            Pace(self.threads, self.options.fail_fast, tools.together, tools.sparing),
         )
 
     @property
     def threads(self) -> int:
-        """Steps at the same time; a profile's are dbt's: here each query is on all cores."""
+        """The number of parallel steps. A dbt profile's `threads` is ignored, since every query
+        uses all cores here."""
         is_dbt = self.opened.project.open
-        return max(1, self.how.threads or (1 if is_dbt else self.place.target.threads))
+        return max(1, self.options.threads or (1 if is_dbt else self.place.target.threads))
 
-    def report(self, engine: Any, made: Plan, results: Results) -> Report:
-        now = self.outside.clock()
+    def report(self, engine: Any, plan: Plan, results: Results) -> Report:
+        now = self.environment.clock()
         with engine.session() as session, session.transaction():
-            ledger.record_run(session, summary.entry(results, self.begun, now))
-            held = ledger.quarantined(session)
+            ledger.record_run(session, summary.run_entry(results, self.begun, now))
+            quarantined = ledger.quarantined(session)
             expires = ledger.expires(session)
             if not (self.partial or results.bad):
                 ledger.note_engine(session, engine.version)
-        graph, took = self.opened.everything, (now - self.started).total_seconds()
+        graph, seconds = self.opened.everything, (now - self.started).total_seconds()
         return Report(
-            made,
-            replace(results, seconds=took),
-            quarantine={graph[i].name: n for i, n in held.items() if i in graph.nodes},
+            plan,
+            replace(results, seconds=seconds),
+            quarantine={graph[i].name: n for i, n in quarantined.items() if i in graph.nodes},
             path=self.place.target.path,
-            left_over=summary.left_over(engine, graph),
+            left_over=summary.orphaned(engine, graph),
             expires=expires,
-            strict=self.how.strict,
+            strict=self.options.strict,
         )

@@ -80,10 +80,10 @@ def refuse_lost(name: str, expected: ExpectedRows, read: int, where: Where | Non
     """Raises LoadError if the number of rows read is not the number in the file."""
     if lost := expected.misses(read):
         raise LoadError(
-            f"{read:,} rows of `{name}` were read, but it holds {lost:,} more or fewer",
+            f"{read:,} rows of `{name}` were read, which is {lost:,} too few or too many",
             where,
-            hint="nothing was landed and the table is as it was; look for a line that is very long,"
-            " and for a quote that is never closed",
+            hint="nothing was loaded and the table is unchanged; look for a very long line"
+            " or an unclosed quote",
         )
 
 

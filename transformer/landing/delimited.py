@@ -330,7 +330,8 @@ def _names(file: SourceFile, cells: list[str], *, header: bool) -> tuple[str, ..
     if header:
         if not any(cell.strip() for cell in cells):
             raise LoadError(
-                f"`{file.name}` has no header", hint="set `header: false` if it has none"
+                f"`{file.name}` has no header",
+                hint="set `header: false` if the file has no header row",
             )
         return unique_names(cells)
     count = max(len(file.declared), len(cells))
@@ -376,8 +377,8 @@ def refuse_open_quote(session: ReaderSession, broken: str, where: Where) -> None
     )
     for part, row in open_quotes:
         raise LoadError(
-            f"a quote in row {row} of `{part}` is never closed, and all that follows is"
-            " taken for its text",
+            f"a quote in row {row} of `{part}` is never closed, so everything after it is"
+            " read as its text",
             where,
-            hint="repair the line, or set `quote: ''` when quotes mean nothing there",
+            hint="fix the line, or set `quote: ''` if the file does not use quotes",
         )

@@ -244,7 +244,7 @@ def _cells(file: SourceFile, content: bytes, area: _Area) -> tuple[str, list[lis
         rows = book.get_sheet_by_name(sheet).to_python(skip_empty_area=False, nrows=most)
     except (python_calamine.CalamineError, zipfile.BadZipFile) as error:
         hint = "open it in a spreadsheet program and save it again"
-        raise LoadError(f"`{file.name}` is no Excel workbook: {error}", hint=hint) from None
+        raise LoadError(f"`{file.name}` is not an Excel workbook: {error}", hint=hint) from None
     return sheet, rows
 
 
@@ -264,7 +264,7 @@ def _area(file: SourceFile) -> _Area:
         return _Area(top, 0, _LAST_ROW, None)
     match = re.fullmatch(r"\s*([A-Za-z]+)(\d+):([A-Za-z]+)(\d*)\s*", str(area))
     if not match:
-        raise LoadError(f"`{area}` is no range of cells", hint="write it like `A3:F200`")
+        raise LoadError(f"`{area}` is not a cell range", hint="write it like `A3:F200`")
     left, first, right, last = match.groups()
     return _Area(
         int(first) - 1, column_index(left), int(last or _LAST_ROW), column_index(right) + 1
@@ -294,8 +294,8 @@ def _names(
         names = [declared[n] if n < len(declared) else "" for n in range(wide)]
     if not any(used) or (header and not any(names)):
         raise LoadError(
-            f"`{file.name}` has no names in row {area.top + 1}",
-            hint="set `header_row` to the row that has them",
+            f"`{file.name}` has no column names in row {area.top + 1}",
+            hint="set `header_row` to the row with the column names",
         )
     used_columns = [c for c in range(wide) if used[c]]
     return dict(zip(used_columns, unique_names(names[c] for c in used_columns), strict=True))

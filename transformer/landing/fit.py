@@ -280,7 +280,7 @@ def _frozen(landing: Landing, wanted: _Wanted, changed: Columns) -> None:
     raise LoadError(
         f"the columns of `{landing.target}` changed: {', '.join(listed)}",
         landing.load.place("on_schema_change"),
-        hint="the table is as it was; `on_schema_change: evolve` takes new columns in",
+        hint="the table is unchanged; `on_schema_change: evolve` adds new columns",
     )
 
 

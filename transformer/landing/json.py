@@ -297,9 +297,9 @@ def _reason(line: str) -> str:
     return (
         f"case when not json_valid({line}) then 'not JSON'"
         f" when json_type({line}::json) <> 'OBJECT' then 'not a JSON object'"
-        f" when len(list_distinct({keys})) <> len({keys}) then 'a key stands twice'"
+        f" when len(list_distinct({keys})) <> len({keys}) then 'a key occurs twice'"
         f" when contains({line}, {literal(_MARK)}) and regexp_matches({line}, {literal(_LONG)})"
-        f" then 'a control character beside a long number' end"
+        f" then 'a control character next to a long number' end"
     )
 
 

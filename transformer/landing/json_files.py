@@ -139,7 +139,7 @@ def _records(
         name = next(candidate.part for candidate in files if candidate.path == path_without_list)
         raise LoadError(
             f"`{name}` has no list at `{path}`",
-            hint="`records` names the keys down to the list of objects, such as `data.items`",
+            hint="set `records` to the path of the list of objects, such as `data.items`",
         )
     return (
         f"select {FILE}, case when m then {unmarked('r')} else r end as {LINE} from"

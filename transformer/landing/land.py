@@ -96,7 +96,7 @@ def land(
         raise LoadError(
             f"{read} rows were read, but {landed} landed and {quarantined} are in quarantine",
             landing.load.where,
-            hint="was the source written to meanwhile? Try again",
+            hint="the source may have changed during the load; run it again",
         )
     if staged.count and not landing.retried:
         refuse_lost(str(landing.target), staged.count, read, landing.load.where)
@@ -148,8 +148,8 @@ def _refuse_mass_removal(landing: Landing, before: int, landed: int) -> None:
         f"`{landing.target}` would lose {before - landed:,} of its {before:,} rows"
         f" (`max_removed` is {100 * most:g} %)",
         landing.load.place("max_removed"),
-        hint="nothing was landed and the table is as it was; if it is right, allow more or use"
-        " `--full-refresh`",
+        hint="nothing was loaded and the table is unchanged; if this is intended, raise the limit"
+        " or use `--full-refresh`",
     )
 
 
@@ -157,7 +157,7 @@ def _quarantine_warning(landing: Landing, read: int, quarantined: int) -> tuple[
     """A warning about a large quarantine, where that is not an error."""
     if landing.load.max_quarantined is not None or quarantined <= _HIGH_SHARE * read:
         return ()
-    return (f"{100 * quarantined / read:.0f} % of the rows that were read are in quarantine",)
+    return (f"{100 * quarantined / read:.0f} % of the rows read are in quarantine",)
 
 
 def _refuse_much_quarantine(
@@ -177,7 +177,7 @@ def _refuse_much_quarantine(
         f"{quarantined:,} of {read:,} rows of `{landing.target}` do not fit"
         f" (`max_quarantined` is {100 * allowed:g} %){_examples(session, landing)}",
         load.place("max_quarantined"),
-        hint="nothing was landed and the table is as it was; repair the source, or set"
+        hint="nothing was loaded and the table is unchanged; fix the source, or set"
         " `data_type`, a format or `max_quarantined`",
     )
 
@@ -185,9 +185,9 @@ def _refuse_much_quarantine(
 def _refuse_no_columns(landing: Landing, fitted: FittedColumns) -> None:
     if landing.fresh and not fitted.slots:
         raise LoadError(
-            f"the source of `{landing.target}` has no columns: it holds no object with a key",
+            f"the source of `{landing.target}` has no columns: none of its objects has a key",
             landing.load.where,
-            hint="nothing was landed and the table is as it was; was the export empty?",
+            hint="nothing was loaded and the table is unchanged; was the export empty?",
         )
 
 
@@ -227,10 +227,10 @@ def _refuse_text_cursor(landing: Landing, fitted: FittedColumns) -> None:
     if slot and slot.kind == "VARCHAR" and cursor not in {fold(n) for n in landing.declared}:
         raise LoadError(
             f"the cursor `{landing.load.cursor}` of `{landing.target}` is text, which does not sort"
-            " as it grows: `10` comes before `9`",
+            " numerically: `10` comes before `9`",
             landing.load.place("cursor"),
-            hint="declare its `data_type` (`bigint`, `timestamp`; `text` where it does sort by its"
-            " letters, as ULIDs do), or name another cursor",
+            hint="declare its `data_type` (`bigint`, `timestamp`; `text` if its alphabetical order"
+            " is right, as with ULIDs), or use another cursor",
         )
 
 
@@ -289,9 +289,9 @@ def _refuse_lossy_cast(
     fits = slot.fits(quoted(name), f"({slot.value(quoted(name))})")
     if fits and session.rows(f"select 1 from {landing.target.sql()} where not {fits} limit 1"):
         raise LoadError(
-            f"`{landing.target}` holds values in `{name}` that are no {slot.kind}",
+            f"`{landing.target}` has values in `{name}` that are not valid as {slot.kind}",
             landing.load.where,
-            hint="`--full-refresh` lands everything anew",
+            hint="`--full-refresh` reloads everything",
         )
 
 

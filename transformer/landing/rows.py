@@ -73,13 +73,13 @@ class TypedRows(Struct, frozen=True):
         for name, (n, slot) in self._numbered.items():
             shown = unquoted(f"t{n}") if slot.offered == "JSON" else f"t{n}::varchar"
             if name in extra:
-                yield RowRefusal(f"t{n} is not null", name, "a column that is not known", shown)
+                yield RowRefusal(f"t{n} is not null", name, "is not a known column", shown)
                 continue
             if name in grouped and fold(name) not in keys:
                 continue
             fits = slot.fits(f"t{n}", f"v{n}")
             if fits and name not in grouped:
-                yield RowRefusal(f"not {fits}", name, f"is no {slot.kind}", shown)
+                yield RowRefusal(f"not {fits}", name, f"is not a valid {slot.kind}", shown)
             if fold(name) in keys:
                 condition = f"({value[name]}) is null"
                 if fits:

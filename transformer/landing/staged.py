@@ -32,7 +32,7 @@ RESERVED = frozenset(
 
 
 class ReaderSession(Protocol):
-    """The part of an engine's session that readers use. Its methods raise EngineError."""
+    """The part of an engine's session that readers use. Its methods raise `errors.Fault`."""
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Runs a statement."""
@@ -71,14 +71,15 @@ def rejected_lines(files: Sequence[TextLines]) -> str:
         for field in ("error_type::varchar", "column_name", "error_message")
     )
     missing = (
-        f"case when {kind} = 'MISSING COLUMNS' then ' (nothing stands for ' || string_agg("
+        f"case when {kind} = 'MISSING COLUMNS' then ' (no value for ' || string_agg("
         "'`' || column_name || '`', ', ' order by column_idx) || ')' else '' end"
     )
     encoding = (
         f"case when {kind} = 'INVALID ENCODING'"
-        " then 'invalid encoding: the line is not UTF-8; `encoding:` under `load:` names another'"
+        " then 'invalid encoding: the line is not UTF-8; set `encoding:` under `load:` if the file"
+        " has another'"
         f" else lower({kind}) || ': ' || regexp_replace({message},"
-        " 'Expected Number of Columns: ([0-9]+) Found: ([0-9]+)', '\\2 where \\1 are expected') end"
+        " 'Expected Number of Columns: ([0-9]+) Found: ([0-9]+)', 'found \\2, expected \\1') end"
     )
     return (
         f"select f.part, e.line - f.before as row_number,"

@@ -103,7 +103,7 @@ def in_utf8(file: SourceFile, encoding: str) -> Iterator[str | None]:
                     raise LoadError(
                         f"`{file.name}` is not {encoding}: byte {place:,} is 0x"
                         f"{error.object[error.start]:02X}",
-                        hint="`encoding:` under `load:` names the encoding of the file",
+                        hint="set `encoding:` under `load:` to the encoding of the file",
                     ) from None
                 copy.write(text.lstrip("\ufeff").encode() if not done else text.encode())
                 done += len(block)
@@ -123,7 +123,7 @@ def lines_of(file: SourceFile, quote: str = "", skip: int = 0) -> LineCount:
     if counts.longest > LONGEST_QUARANTINED:
         raise LoadError(
             f"line {counts.where + skip:,} of `{file.name}` is {counts.longest >> 20:,} MiB long",
-            hint="nothing of it was landed; is it all in one line, or packed?",
+            hint="nothing was loaded; is the whole file a single line, or compressed?",
         )
     return counts
 

@@ -31,7 +31,7 @@ _ENDINGS = {".gz": _GZIP, ".zst": _ZSTD}
 _LOOKED_AT = (".xml", ".rels", ".bin")
 # A remote or compressed document is read as one value up to this size.
 _LONGEST_DOCUMENT = 128 << 20
-_HINT = "nothing of it was landed; fetch or export the file again"
+_HINT = "nothing was loaded; download or export the file again"
 
 
 def compression_of(path: str, options: Mapping[str, Any]) -> str:
@@ -60,7 +60,7 @@ def not_whole(name: str, error: Exception) -> LoadError | None:
     if isinstance(error, OSError) and error.errno is not None:
         return None
     cause = "it ends too early" if isinstance(error, EOFError) else str(error).rstrip(".")
-    return LoadError(f"`{name}` is not a whole file: {cause}", hint=_HINT)
+    return LoadError(f"`{name}` is incomplete or damaged: {cause}", hint=_HINT)
 
 
 def download(session: ReaderSession, file: SourceFile, copy: Path) -> SourceFile:
@@ -101,7 +101,7 @@ def refuse_damaged_book(name: str, content: bytes) -> None:
                 if part.filename.lower().endswith(_LOOKED_AT):
                     _read_to_end(book, part)
     except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
-        raise LoadError(f"`{name}` is not a whole file: {error}", hint=_HINT) from None
+        raise LoadError(f"`{name}` is incomplete or damaged: {error}", hint=_HINT) from None
 
 
 def _read_to_end(book: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
@@ -117,7 +117,9 @@ def refuse_open_array(file: SourceFile) -> None:
     with Path(file.path).open("rb") as stream:
         if _first_byte(stream) != b"[" or _last_byte(stream) == b"]":
             return
-    raise LoadError(f"`{file.name}` cannot be read as json: its list has no end (`]`)", hint=_HINT)
+    raise LoadError(
+        f"`{file.name}` cannot be read as json: the list is not closed (`]` is missing)", hint=_HINT
+    )
 
 
 def _first_byte(stream: IO[bytes]) -> bytes:

@@ -83,11 +83,11 @@ class RunContext(Struct, frozen=True):
     def sparing(self) -> Iterator[None]:
         """For a step that ran out of memory: by itself, and with one thread."""
         with self.alone():
-            self.engine.hurry(False)
+            self.engine.use_all_threads(False)
             try:
                 yield
             finally:
-                self.engine.hurry(True)
+                self.engine.use_all_threads(True)
 
     def inputs(self, work: Work) -> dict[str, str]:
         """The versions of what the step reads."""
