@@ -55,6 +55,9 @@ def run(free: Servers, argv: list[str], cwd: Path, env: Mapping[str, str]) -> tu
 
 
 def _serve() -> None:
+    import transformer.cli.app
+    import transformer.cli.report
+    import transformer.flows.execution  # noqa: F401 - imported for its time
 
     for line in sys.stdin:
         request = json.loads(line)

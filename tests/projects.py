@@ -15,8 +15,7 @@ from typing import Any
 import duckdb
 
 from transformer.flows.build import build
-from transformer.request import BuildOptions, Environment, Report, Request
-from transformer.run.context import Event
+from transformer.request import BuildOptions, Environment, Event, Report, Request
 
 COMMAND = (sys.executable, "-m", "transformer")
 # What says when and how a row came: it differs between two runs that did the same.

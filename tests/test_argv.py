@@ -6,7 +6,7 @@ import pytest
 import typer.main
 
 from transformer.cli.app import app
-from transformer.cli.argv import arranged
+from transformer.cli.argv import normalized
 
 GROUP = typer.main.get_command(app)
 
@@ -44,4 +44,4 @@ GROUP = typer.main.get_command(app)
     ],
 )  # fmt: skip
 def test_words(written: str, read: str) -> None:
-    assert arranged(written.split(), GROUP) == read.split()
+    assert normalized(written.split(), GROUP) == read.split()

@@ -134,7 +134,7 @@ def test_clean_removes_what_a_failed_build_left(tmp_path: Path) -> None:
     copy = root / ".transform" / "warehouse.duckdb" / "warehouse.duckdb"
     assert copy.exists()
     told = transform(root, "clean").stderr
-    assert told == "removed .transform/warehouse.duckdb, what was remembered of the project\n"
+    assert told == "removed .transform/warehouse.duckdb, the project cache\n"
     assert not copy.exists()
     assert (root / "warehouse.duckdb").exists()
     left = [path.name for path in (root / ".transform").rglob("*") if path.is_file()]

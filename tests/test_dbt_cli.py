@@ -354,7 +354,7 @@ def test_compile_changes_nothing_and_says_what_would(shop: Path) -> None:
     asks = "{% do run_query('drop table countries') %} select 1 as n"
     write(shop, {"models/drops.sql": asks})
     said = transform(shop, "compile").stderr
-    assert "`drops` changes the warehouse as it is rendered: see it after a run" in said
+    assert "`drops` changes the warehouse while it renders: view it after a run" in said
     assert query(shop / "shop.duckdb", "select count(*) from countries") == [(2,)]
 
 

@@ -101,14 +101,14 @@ def test_a_last_hook_that_cannot_be_rendered_keeps_the_results(tmp_path: Path, h
 
 
 def test_a_retry_leaves_hooks_alone(tmp_path: Path) -> None:
-    from transformer.flows.retry import again
+    from transformer.flows.retry import retry_request
     from transformer.request import Environment, Request
 
     settings = SETTINGS + "    on-run-end: select nofunc()\n"
     files = {"dbt_project.yml": settings, "models/wrong.sql": "select nothing_here"}
     root = project(tmp_path, **files)
     run(root, "build", ok=False)
-    asked = again(Request(root), Environment({"HOME": str(root)}))
+    asked = retry_request(Request(root), Environment({"HOME": str(root)}))
     assert asked.only.only == frozenset({"model.shop.wrong"})
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.test_dbt_build import project, run
-from transformer.flows.listing import listed
+from transformer.flows.listing import selected_resources
 from transformer.request import Environment, Request
 
 LONG = "a_word_that_is_so_long_that_the_name_of_the_test_is_too_long_for_a_table"
@@ -51,7 +51,9 @@ def test_files_of_packages_are_listed_from_the_packages_folder(tmp_path: Path) -
         "dbt_packages/q/models/deep/x.sql": "select 1 as a",
     }
     root = project(tmp_path, **more)
-    found, _ = listed(Request(root, select=("package:q",), command="list"), Environment({}))
+    found, _ = selected_resources(
+        Request(root, select=("package:q",), command="list"), Environment({})
+    )
     assert [thing.path for thing in found] == ["models/deep/x.sql"]
 
 

@@ -48,7 +48,7 @@ def test_every_raw_row_is_landed_or_quarantined(built: Path) -> None:
 def test_the_two_bad_contacts_say_what_is_wrong_with_them(built: Path) -> None:
     said = transform(built, "quarantine", "show", "crm.contacts").stdout
     assert "too many columns" in said
-    assert "is no BIGINT" in said
+    assert "is not a valid BIGINT" in said
 
 
 def test_one_person_is_one_customer_whatever_the_silo(built: Path) -> None:

@@ -163,4 +163,4 @@ def test_quarantine_shows_the_rows_of_a_build_that_was_not_published(root: Path)
     failed = transform(root, "build", "--vars", "{without: 2}", check=False)
     assert failed.returncode == 1
     assert "transform quarantine show w.raw" in failed.stdout + failed.stderr
-    assert "is no BIGINT" in transform(root, "quarantine", "show", "w.raw").stdout
+    assert "is not a valid BIGINT" in transform(root, "quarantine", "show", "w.raw").stdout

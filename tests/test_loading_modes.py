@@ -128,7 +128,7 @@ def test_a_declared_type_that_held_values_are_not_is_refused(tmp_path: Path) -> 
         here.load()
         gone.unlink()
         here.types = {"a": "int"}
-        with pytest.raises(LoadError, match="holds values in `a` that are no INTEGER"):
+        with pytest.raises(LoadError, match="has values in `a` that are not valid as INTEGER"):
             here.load()
         assert here.rows() == [("1",), ("x",)]
         here.load(full_refresh=True)
@@ -225,8 +225,8 @@ def test_what_no_longer_fits_waits_with_its_reason(tmp_path: Path) -> None:
         here.write("2.csv", "id,at\n2,soon\nx,2024-01-02\n3,2024-01-03\n")
         assert facts(here.load()) == (3, 1, 2, 1)
         assert here.quarantine() == [
-            ("2.csv", 1, "at", "soon", "is no DATE"),
-            ("2.csv", 2, "id", "x", "is no BIGINT"),
+            ("2.csv", 1, "at", "soon", "is not a valid DATE"),
+            ("2.csv", 2, "id", "x", "is not a valid BIGINT"),
         ]
         assert here.ask("select record from _transform.quarantine order by 1") == [
             ('{"id":"2","at":"soon"}',), ('{"id":"x","at":"2024-01-02"}',),
@@ -279,8 +279,8 @@ def test_quarantine_keeps_rows_with_unknown_columns_or_wider_types(tmp_path: Pat
         assert facts(here.load()) == (3, 1, 2, 1)
         assert here.columns() == {"a": "BIGINT"}
         assert here.quarantine() == [
-            ("2.csv", 2, "b", "x", "a column that is not known"),
-            ("2.csv", 3, "a", "4.5", "is no BIGINT"),
+            ("2.csv", 2, "b", "x", "is not a known column"),
+            ("2.csv", 3, "a", "4.5", "is not a valid BIGINT"),
         ]
 
 
@@ -415,4 +415,4 @@ def test_the_command_retries_what_waits(tmp_path: Path) -> None:
     rows = query(tmp_path / "warehouse.duckdb", "select a, b from main.all_things order by a")
     assert rows == [(1, None), (2, None), (3, "x")]
     again = transform(tmp_path, "quarantine", "retry", "raw.things")
-    assert "nothing is in quarantine" in again.stdout + again.stderr
+    assert "no rows in quarantine" in again.stdout + again.stderr

@@ -19,8 +19,7 @@ from tests.projects import contents, query, start, transform, write
 from transformer.errors import TransformError
 from transformer.flows.build import build
 from transformer.flows.plan import preview
-from transformer.request import BuildOptions, Environment, Report, Request
-from transformer.run.context import Event
+from transformer.request import BuildOptions, Environment, Event, Report, Request
 from transformer.workspace.last_build import unchanged
 
 Edit = Callable[[Path], object]

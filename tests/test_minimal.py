@@ -29,8 +29,7 @@ from tests.projects import Bench
 from transformer.errors import Mistakes, TransformError
 from transformer.flows.build import build
 from transformer.flows.plan import preview
-from transformer.request import BuildOptions, Environment, Report, Request
-from transformer.run.context import Event
+from transformer.request import BuildOptions, Environment, Event, Report, Request
 from transformer.steps import EVERYTHING, Action
 
 EDITS = int(os.environ.get("MINIMAL_EDITS", "10000"))

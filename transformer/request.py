@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from transformer.compile.world import secrets_of
 from transformer.plan.select.selection import Selection
-from transformer.steps import EVERYTHING, Action, Plan, Results
+from transformer.steps import EVERYTHING, Action, Outcome, Plan, Results
 
 # Flags of options that build from a part of the rows.
 _NARROWING = {
@@ -101,6 +101,17 @@ class BuildOptions(Struct, frozen=True):
     # A warning is a failure.
     strict: bool = False
     wait: float = 0.0
+
+
+class Event(Struct, frozen=True):
+    """Something a watcher may want to show: a step begins, moves on, or has ended."""
+
+    kind: str
+    label: str
+    action: str
+    done: int = 0
+    total: int = 0
+    outcome: Outcome | None = None
 
 
 class Published(Struct, frozen=True):

@@ -147,7 +147,7 @@ def test_a_file_is_no_relation(engine: Any, tmp_path: Path, monkeypatch: Any) ->
 def test_names_from_outside_are_only_names(engine: Any, name: str) -> None:
     relation = RelationName("main", name)
     with engine.session() as session:
-        assert session.take(relation, pl.DataFrame({"x": [1, 2]})) == 2
+        assert session.create_table(relation, pl.DataFrame({"x": [1, 2]})) == 2
         assert session.frame(relation).to_dict(as_series=False) == {"x": [1, 2]}
     assert engine.relation(relation) is not None
 
@@ -215,7 +215,7 @@ def test_sessions_of_several_threads_do_not_disturb_each_other(engine: Any) -> N
 def test_a_file_of_another_kind_is_refused(module: Any, tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     path.write_text("this is no database" * 1000)
-    with pytest.raises(WarehouseError, match="is no DuckDB file"):
+    with pytest.raises(WarehouseError, match="is not a DuckDB file"):
         module.connect(path)
 
 

@@ -67,7 +67,7 @@ def test_what_would_be_rounded_or_lost_waits(tmp_path: Path, kind: str, text: st
         here.load()
         assert here.rows() == [(None,)]
         ((_, _, column, value, reason),) = here.quarantine()
-        assert (column, reason) == ("v", f"is no {kind}")
+        assert (column, reason) == ("v", f"is not a valid {kind}")
         assert json.loads(value) == json.loads(text)
 
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from tests.landing.test_values import LONG, QUICK
 from tests.sources.lab import Lab, lab
 from transformer.errors import LoadError
-from transformer.landing.nested import castable, woven
-from transformer.landing.types import grown, joined
+from transformer.landing.nested import castable, merge_nested
+from transformer.landing.types import common_type, with_new_fields
 
 
 def parquet(here: Lab, name: str, query: str) -> None:
@@ -162,15 +162,16 @@ def test_a_struct_is_frozen_where_columns_are(tmp_path: Path) -> None:
     ],
 )
 def test_the_type_that_holds_both(old: str, new: str, both: str | None) -> None:
-    assert joined(old, new) == both
+    assert common_type(old, new) == both
 
 
 def test_what_grows_keeps_the_types_that_it_has() -> None:
     assert (
-        grown("STRUCT(a INTEGER)", "STRUCT(a VARCHAR, b DATE)") == 'STRUCT("a" INTEGER, "b" DATE)'
+        with_new_fields("STRUCT(a INTEGER)", "STRUCT(a VARCHAR, b DATE)")
+        == 'STRUCT("a" INTEGER, "b" DATE)'
     )
-    assert grown("INTEGER", "VARCHAR") is None
-    assert woven("INTEGER[]", "VARCHAR[]", lambda *_: None) is None
+    assert with_new_fields("INTEGER", "VARCHAR") is None
+    assert merge_nested("INTEGER[]", "VARCHAR[]", lambda *_: None) is None
 
 
 NESTED = [

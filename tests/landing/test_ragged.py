@@ -20,7 +20,7 @@ def test_every_missing_field_is_named(tmp_path: Path, row: str, missing: str, pl
         here.write("a.csv", "\n".join(["a,b b,É,d", *rows, ""]))
         here.load()
         found = len(row.split(","))
-        reason = f"missing columns: {found} where 4 are expected (nothing stands for {missing})"
+        reason = f"missing columns: found {found}, expected 4 (no value for {missing})"
         column = missing.split("`")[1]
         assert here.quarantine() == [("a.csv", place, column, row, reason)]
         assert len(here.rows()) == 2

@@ -123,7 +123,7 @@ def test_a_key_that_stands_twice_is_not_chosen_in_silence(tmp_path: Path) -> Non
         here.write("a.ndjson", '{"a": 1}\n{"a": 2, "a": 3}\n')
         here.load()
         assert here.rows() == [(1,)]
-        assert [q[4] for q in here.quarantine()] == ["a key stands twice"]
+        assert [q[4] for q in here.quarantine()] == ["a key occurs twice"]
 
 
 def test_rows_at_a_path_of_the_document(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_too_much_in_quarantine_keeps_the_old_table(tmp_path: Path) -> None:
         here.write("a.csv", "id,v\n" + bad + "".join(f"{n},{n}.5\n" for n in range(5, 20)))
         with pytest.raises(LoadError, match=r"5 of 20 rows .* do not fit") as caught:
             here.load()
-        assert "a.csv#1: `v`: is no DOUBLE ('x0')" in str(caught.value)
+        assert "a.csv#1: `v`: is not a valid DOUBLE ('x0')" in str(caught.value)
         assert (len(here.rows()), here.quarantine()) == (20, [])
         here.change(max_quarantined=0.25).load()
         assert (len(here.rows()), len(here.quarantine())) == (15, 5)
@@ -302,8 +302,8 @@ def test_all_faults_of_a_row_are_named(tmp_path: Path) -> None:
         here.write("a.csv", "a,b\n1,2024-01-01\nx,y\n2\n")
         here.load()
         reasons = [q[4] for q in here.quarantine()]
-        assert reasons[0] == "`a` is no INTEGER; `b` is no DATE"
-        assert "nothing stands for `b`" in reasons[1]
+        assert reasons[0] == "`a` is not a valid INTEGER; `b` is not a valid DATE"
+        assert "no value for `b`" in reasons[1]
 
 
 def test_a_table_that_would_lose_too_many_rows_stays(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_much_quarantine_in_append_is_said(tmp_path: Path) -> None:
     with lab(tmp_path, path="a.csv", mode="append", max_quarantined=None) as here:
         here.types["v"] = "int"
         here.write("a.csv", "id,v\n1,1\n2,x\n")
-        assert here.load().message == "50 % of the rows that were read are in quarantine"
+        assert here.load().message == "50 % of the rows read are in quarantine"
 
 
 def test_bytes_that_are_no_text_are_shown_as_they_are(tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from tests.projects import write
 from transformer.flows.build import build
-from transformer.request import BuildOptions, Environment, Request
-from transformer.run.context import Event
+from transformer.request import BuildOptions, Environment, Event, Request
 
 TABLE = "{{ config(materialized='table') }} "
 

@@ -101,7 +101,7 @@ def test_what_does_not_fit_waits_and_is_counted(
         for _ in range(2):
             here.load()
             held = here.quarantine()
-            assert [(q[2], q[3], q[4]) for q in held] == [("id", "nope", "is no INTEGER")]
+            assert [(q[2], q[3], q[4]) for q in held] == [("id", "nope", "is not a valid INTEGER")]
         case[1].write(tmp_path, [*GOOD, (9, "z")])
         here.load(retry=True)
         assert here.quarantine() == []

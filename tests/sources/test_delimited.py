@@ -183,7 +183,7 @@ def test_names_of_columns(tmp_path: Path, header: str, names: list[str]) -> None
         assert here.rows() == [(1, 2, 3)]
         here.write("a.csv", f"{header}\n1,2,3\nx,5,6\n")
         here.load()
-        assert [q[2:] for q in here.quarantine()] == [(names[0], "x", "is no BIGINT")]
+        assert [q[2:] for q in here.quarantine()] == [(names[0], "x", "is not a valid BIGINT")]
 
 
 def test_names_without_header_come_from_yaml(tmp_path: Path) -> None:

@@ -219,10 +219,10 @@ def test_excel_ranges_sheets_and_no_names(tmp_path: Path) -> None:
 
 
 def test_excel_that_is_none(tmp_path: Path) -> None:
-    assert "`a.xlsx` is no Excel workbook" in str(refused(tmp_path, "a,b\n", "a.xlsx"))
+    assert "`a.xlsx` is not an Excel workbook" in str(refused(tmp_path, "a,b\n", "a.xlsx"))
     with lab(tmp_path, path="a.xlsx", range="oops") as here:
         sheet(here, [["a"], [1]])
-        with pytest.raises(LoadError, match="`oops` is no range of cells"):
+        with pytest.raises(LoadError, match="`oops` is not a cell range"):
             here.load()
 
 

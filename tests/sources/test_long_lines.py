@@ -13,7 +13,7 @@ import pytest
 from tests.projects import query, transform, write
 from tests.sources.lab import lab
 from transformer.errors import LoadError
-from transformer.landing.counting import ExpectedRows, count, expected, rows_again
+from transformer.landing.counting import ExpectedRows, count_lines, expected_rows, rows_again
 
 MIB = 1 << 20
 
@@ -121,14 +121,14 @@ def test_the_count_of_records_is_that_of_pythons_reader(kind: str, end: str) -> 
         text = io.StringIO()
         csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator=end).writerows(rows)
         content = text.getvalue().removesuffix(end if chance.random() < 0.5 else "")
-        found = count(io.BytesIO(content.encode()), '"')
+        found = count_lines(io.BytesIO(content.encode()), '"')
         if not found.alike:
             continue  # it is counted as it is copied, all line ends alike
         assert found.records == len(rows), content
         assert found.longest <= found.size
-        assert expected(found, 0, 2).misses(len(rows)) == 0
+        assert expected_rows(found, 0, 2).misses(len(rows)) == 0
         if not found.blank:
-            assert expected(found, 0, 2).misses(len(rows) - 1) == 1
+            assert expected_rows(found, 0, 2).misses(len(rows) - 1) == 1
 
 
 @pytest.mark.parametrize(
@@ -136,14 +136,14 @@ def test_the_count_of_records_is_that_of_pythons_reader(kind: str, end: str) -> 
 )
 def test_blank_lines_may_be_rows_or_not(content: str) -> None:
     lines = content.split("\n")[: -1 if content.endswith("\n") or not content else None]
-    made = expected(count(io.BytesIO(content.encode())), 0, 2)
+    made = expected_rows(count_lines(io.BytesIO(content.encode())), 0, 2)
     assert (made.most, made.least) == (len(lines), sum(bool(line.strip(" ")) for line in lines))
 
 
 def test_the_longest_line_is_found_in_whatever_block_it_lies() -> None:
     for before, length in [(0, 100_000), (4_194_000, 70_000), (4_194_304, 9_000_000), (9, 65_600)]:
         content = b"y\n" * (before // 2) + b"x" * length + b"\n" + b"y\n" * 3_000_000
-        found = count(io.BytesIO(content))
+        found = count_lines(io.BytesIO(content))
         assert (found.longest, found.where) == (length, before // 2 + 1)
         assert found.records == content.count(b"\n")
 

@@ -28,7 +28,7 @@ from tests.sources.test_remote import web
 from transformer.engines import duckdb as engine
 from transformer.errors import LoadError
 from transformer.landing.source_file import SourceFile
-from transformer.landing.whole import unpacked
+from transformer.landing.whole import decompress
 from transformer.run.arrivals import reader
 
 ROWS = 400
@@ -141,9 +141,9 @@ def test_gzip_with_a_wrong_check_sum_or_length_keeps_the_old_table(tmp_path: Pat
         for place in (-8, -5, -4, -1):  # of its check sum and its length
             wrong = bytearray(whole)
             wrong[place] ^= 1
-            assert "`a.csv.gz` is not a whole file" in _kept(here, "a.csv.gz", bytes(wrong))
-        assert "not a whole file" in _kept(here, "a.csv.gz", whole + b"more that is not gzip")
-        assert "not a whole file" in _kept(here, "a.csv.gz", whole + whole[: len(whole) // 2])
+            assert "`a.csv.gz` is incomplete or damaged" in _kept(here, "a.csv.gz", bytes(wrong))
+        assert "incomplete or damaged" in _kept(here, "a.csv.gz", whole + b"more that is not gzip")
+        assert "incomplete or damaged" in _kept(here, "a.csv.gz", whole + whole[: len(whole) // 2])
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_several_frames_of_zstd_land_whole(tmp_path: Path) -> None:
         here.write("a.csv.zst", _zstd(b"a\n1\n") + _zstd(b"2\n3\n"))
         here.load()
         assert here.rows() == [(1,), (2,), (3,)]
-        assert "not a whole file" in _kept(here, "a.csv.zst", _zstd(b"a\n1\n") + b"no frame")
+        assert "incomplete or damaged" in _kept(here, "a.csv.zst", _zstd(b"a\n1\n") + b"no frame")
 
 
 @pytest.mark.parametrize("ending", ["gz", "zst"])
@@ -197,13 +197,13 @@ def test_packed_text_without_room_for_a_copy_is_read_to_its_end_all_the_same(
     file, copy = tmp_path / f"a.csv.{ending}", tmp_path / "copy"
     given = SourceFile(0, "a", str(file), {})
     file.write_bytes(whole)
-    assert unpacked(given, copy, 100) == given
+    assert decompress(given, copy, 100) == given
     assert not copy.exists()
-    made = unpacked(given, copy, 1 << 20)
+    made = decompress(given, copy, 1 << 20)
     assert (made.path, copy.read_bytes()) == (str(copy), _csv())
     file.write_bytes(whole[:-9])
-    with pytest.raises(LoadError, match="not a whole file"):
-        unpacked(given, copy, 100)
+    with pytest.raises(LoadError, match="incomplete or damaged"):
+        decompress(given, copy, 100)
 
 
 def test_copies_of_packed_files_are_gone_afterwards(

@@ -132,7 +132,7 @@ BOMB = gzip.compress(bytes(64 * 1024 * 1024), mtime=0)
 TWICE_PACKED = gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0)
 SEVEN = [{"status": 200}] * (ROWS - 1)
 
-# What stops the sync: nothing counts, nothing is in quarantine, and the message holds this.
+# What stops the sync: nothing counts, no rows in quarantine, and the message holds this.
 STOPS: dict[str, tuple[Says, str]] = {
     "a page of HTML": (text(whole(HTML, Content_Type="text/html")), "page of HTML"),
     "a page that says it is JSON": (
@@ -218,19 +218,19 @@ STOPS: dict[str, tuple[Says, str]] = {
     ),
     "headers drop by drop": (
         for_ever(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.1),
-        "no whole answer within 0.5 s",
+        "no complete answer within 0.5 s",
     ),
     "100 without end": (
         for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.05),
-        "no whole answer within 0.5 s",
+        "no complete answer within 0.5 s",
     ),
     "a body drop by drop": (
         for_ever(head(Content_Length="100000"), b"x", 0.1),
-        "no whole answer within 0.5 s",
+        "no complete answer within 0.5 s",
     ),
     "a body drop by drop that only its end ends": (
         for_ever(head(), b" ", 0.1),
-        "no whole answer within 0.5 s",
+        "no complete answer within 0.5 s",
     ),
     "nothing at all": (silent, "gave up after 1 attempt"),
     "an end at once": (text(b""), "gave up after 1 attempt"),
@@ -254,7 +254,7 @@ STOPS: dict[str, tuple[Says, str]] = {
     ),
     "a redirect to no port": (
         text(head("307 Go", Location="http://127.0.0.1:99999999/x")),
-        "an address that is not valid",
+        "an invalid URL",
     ),
     "a redirect to a port of words": (
         text(head("308 Go", Location="http://127.0.0.1:web/x")),
@@ -408,18 +408,18 @@ def test_accept_says_which_answers_count(
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    *(({"url": url}, "the host or the port of `url`") for url in (
+    *(({"url": url}, "the host or port of `url`") for url in (
         "http://127.0.0.1:99999999/x", "http://127.0.0.1:web/", "http://127.0.0.1:-1/",
         "http://127.0.0.1:²/", "http://[::1/x",
     )),
     ({"url": "http://exa mple.com/"}, "`url`"),
     ({"url": "http://example.com/\x00"}, "`url`"),
-    ({"body": "single", "removed_url": "http://127.0.0.1:65536/{id}"}, "the host or the port"),
+    ({"body": "single", "removed_url": "http://127.0.0.1:65536/{id}"}, "the host or port"),
     *(({"headers": {name: "9"}}, f"must not set `{name}`") for name in (
         "Content-Length", "content-length", "Transfer-Encoding", "Connection", "Expect",
     )),
-    ({"headers": {"": "x"}}, "which is not a name"),
-    ({"headers": {"X Y": "x"}}, "which is not a name"),
+    ({"headers": {"": "x"}}, "is not a valid header name"),
+    ({"headers": {"X Y": "x"}}, "is not a valid header name"),
     ({"headers": {"X": "a\r\nb: c"}}, "line break"),
     ({"headers": {"X": "a\x00b"}}, "control character"),
     ({"method": "PO ST"}, "`method` cannot be"),
@@ -481,7 +481,7 @@ def test_a_build_says_why_an_answer_does_not_count(tmp_path: Path) -> None:
         assert "fault of" not in done.stderr
         assert "activated" not in done.stderr
     bad = transform(root, "build", env={"CRM_URL": "http://h:99999999/x"}, check=False)
-    assert (bad.returncode, "the host or the port of `url`" in bad.stderr) == (1, True)
+    assert (bad.returncode, "the host or port of `url`" in bad.stderr) == (1, True)
     assert "_people.yml" in bad.stderr
     with hostile(text(says_json({"done": True}))) as url:
         done = transform(root, "build", "--full-refresh", env={"CRM_URL": url})

@@ -106,8 +106,8 @@ def test_the_reason_names_column_type_and_value(tmp_path: Path) -> None:
         home.change(mode="mirror", max_removed=1.0)
         assert home.sync().sent == 5
         assert [each["reason"] for each in home.quarantine()] == [
-            "`price` is numeric(8,2) there, which would change 3.125",
-            "`price` is numeric(8,2) there, which would change 6.125",
+            "column `price` is numeric(8,2) in Postgres, which would change 3.125",
+            "column `price` is numeric(8,2) in Postgres, which would change 6.125",
         ]
         # A row that is removed in the same batch does not shift the others.
         home.con.execute("delete from people where id = 1")

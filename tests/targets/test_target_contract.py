@@ -231,8 +231,8 @@ def test_progress_counts_what_was_sent_up_to_the_total(case: Case) -> None:
 @pytest.mark.parametrize(
     ("change", "what", "hint"),
     [
-        ({"key": ("idd",)}, "names column `idd`, which `people` does not have", "`id`"),
-        ({"fields": {"x": "scor"}}, "names column `scor`", "`score`"),
+        ({"key": ("idd",)}, "uses column `idd`, which `people` does not have", "`id`"),
+        ({"fields": {"x": "scor"}}, "uses column `scor`", "`score`"),
         ({"fields": {"id": "score"}}, "sends two columns as `id`", ""),
     ],
 )

@@ -1,4 +1,4 @@
-"""The command line: each command parses its words, calls one flow, and shows what came of it.
+"""The command line: each command parses its arguments, calls one flow, and prints the result.
 
-Heavy modules load when a command runs, so that `--help` is quick.
+Heavy modules are imported when a command runs, so that `--help` is fast.
 """

@@ -1,4 +1,4 @@
-"""The command `transform`: all commands, in the order in which people meet them."""
+"""The command `transform`: all commands, in the order of their use."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COMMANDS = (
 _GROUPS = {
     "source": (
         """
-        Looks at sources.
+        Inspects sources.
 
         Example: transform source freshness
         """,
@@ -45,7 +45,7 @@ _GROUPS = {
     ),
     "docs": (
         """
-        Writes what documentation is made of, and serves it.
+        Writes and serves documentation files.
 
         Example: transform docs generate
         """,
@@ -53,7 +53,7 @@ _GROUPS = {
     ),
     "quarantine": (
         """
-        Shows quarantined rows, tries them again.
+        Shows and retries quarantined rows.
 
         Example: transform quarantine show crm.contacts
         """,
@@ -65,7 +65,7 @@ _GROUPS = {
 def _main(
     version: Annotated[bool, typer.Option("--version", help="Show the version")] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", "-d", help="Show where in the tool an error comes from")
+        bool, typer.Option("--debug", "-d", help="Show the traceback of an error")
     ] = False,
 ) -> None:
     GlobalOptions.debug = debug
@@ -74,8 +74,8 @@ def _main(
         raise typer.Exit
 
 
-def _made(*commands: Callable[..., None], groups: bool) -> typer.Typer:
-    made = typer.Typer(
+def _application(*commands: Callable[..., None], groups: bool) -> typer.Typer:
+    application = typer.Typer(
         help="""
         Organizes raw data into one DuckDB file, transforms it with SQL models, and activates it.
 
@@ -87,22 +87,25 @@ def _made(*commands: Callable[..., None], groups: bool) -> typer.Typer:
         rich_markup_mode=None,  # rich's help costs a third of a second at every start
         pretty_exceptions_enable=False,
     )
-    made.callback(invoke_without_command=True)(_main)
-    for each in commands:
-        made.command()(each)
+    application.callback(invoke_without_command=True)(_main)
+    for command in commands:
+        application.command()(command)
     for name, (text, members) in _GROUPS.items() if groups else ():
         group = typer.Typer(help=cleandoc(text), no_args_is_help=True, rich_markup_mode=None)
-        for each in members:
-            group.command()(each)
-        made.add_typer(group, name=name)
-    return made
+        for command in members:
+            group.command()(command)
+        application.add_typer(group, name=name)
+    return application
 
 
-app = _made(*_COMMANDS, groups=True)
+app = _application(*_COMMANDS, groups=True)
 
 
-def line(words: Sequence[str]) -> typer.Typer:
-    """The command line for these words. Where the first names a command, that is all that is made
-    ready: the rest would take longer than many a command does."""
-    named = next((each for each in _COMMANDS if words and each.__name__ == words[0]), None)
-    return _made(named, groups=False) if named else app
+def line(arguments: Sequence[str]) -> typer.Typer:
+    """The command line for these arguments. If the first one is a command, only that is set up:
+    setting up all of them takes longer than many commands."""
+    command = next(
+        (candidate for candidate in _COMMANDS if arguments and candidate.__name__ == arguments[0]),
+        None,
+    )
+    return _application(command, groups=False) if command else app

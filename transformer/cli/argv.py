@@ -1,7 +1,7 @@
-"""The words of a call as the commands read them.
+"""Normalizes command line arguments.
 
-People write them as dbt reads them: options before or after the command, several words behind
-one `--select`, and options that mean something to dbt only. This is the one place that knows.
+Users write them as for dbt: options before or after the command, several values after one
+`--select`, and options that only dbt supports. This is the only place that handles this.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-# Options that take words until the next option begins.
+# Options that take values until the next option.
 MANY = frozenset(
     {"--select", "-s", "--exclude", "--resource-type", "--exclude-resource-type", "--output-keys"}
 )
@@ -27,7 +27,7 @@ SAME: Mapping[str, str] = {
     "-h": "--help",
 }
 _COMMANDS = {"list": "ls"}
-# Options that mean nothing here: those that stand alone, and those that a word follows.
+# dbt options that are ignored: flags, and options with a value.
 _ALONE = (
     *("partial-parse", "static-parser", "version-check", "cache-selected-only", "introspect"),
     *(
@@ -67,31 +67,39 @@ SILENT: Mapping[str, bool] = {
 
 
 class CommandGroup(TyperGroup):
-    """The group of all commands, which reads its words in dbt's way too."""
+    """The group of all commands, which also accepts arguments in dbt's style."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts the words in order first."""
-        return super().parse_args(ctx, arranged(args, self))
+        """Normalizes the arguments before parsing them."""
+        return super().parse_args(ctx, normalized(args, self))
 
 
-def arranged(args: Sequence[str], group: Any) -> list[str]:
-    """The command, then its options, one word each; without those that mean nothing here."""
+def normalized(args: Sequence[str], group: Any) -> list[str]:
+    """The arguments as: group options, command, its options with one value each; without ignored
+    options."""
     takes = _takes(group)
     early, path, rest = _divided(list(args), group, takes)
-    command = _at(group, path)
-    own, known = _options(group), _options(command)
-    front = [each for option in early if option[0] in own for each in option]
+    command = _command_at(group, path)
+    group_options, command_options = _options(group), _options(command)
+    front = [word for option in early if option[0] in group_options for word in option]
     if command is group:
-        return [*front, *(each for option in early if option[0] not in own for each in option)]
-    moved = [o for o in early if o[0] not in own and (o[0] in known or o[0] not in takes)]
-    behind = [*moved, *_read(rest, {**takes, **known})]
-    return [*front, *path, *(each for option in behind for each in option)]
+        return [
+            *front,
+            *(word for option in early if option[0] not in group_options for word in option),
+        ]
+    moved = [
+        o
+        for o in early
+        if o[0] not in group_options and (o[0] in command_options or o[0] not in takes)
+    ]
+    behind = [*moved, *_read(rest, {**takes, **command_options})]
+    return [*front, *path, *(word for option in behind for word in option)]
 
 
 def _divided(
     args: list[str], group: Any, takes: Mapping[str, bool]
 ) -> tuple[list[list[str]], list[str], list[str]]:
-    """The options before the command, the command's words, and what stands behind it."""
+    """The options before the command, the command's words, and the arguments after it."""
     early: list[list[str]] = []
     path: list[str] = []
     at: Any = group
@@ -115,7 +123,7 @@ def _length(args: Sequence[str], takes: Mapping[str, bool]) -> int:
 
 
 def _read(args: Sequence[str], takes: Mapping[str, bool]) -> Iterator[list[str]]:
-    """Option by option, each with its word, and words that belong to none."""
+    """Yields each option with its value, and arguments that belong to no option."""
     rest = list(args)
     while rest:
         word = rest.pop(0)
@@ -129,10 +137,10 @@ def _read(args: Sequence[str], takes: Mapping[str, bool]) -> Iterator[list[str]]
         elif name in SILENT and name not in takes:
             rest = rest[1:] if SILENT[name] and not equals else rest
         elif name in MANY:
-            words = [value] if equals else []
+            values = [value] if equals else []
             while rest and not rest[0].startswith("-"):
-                words.append(rest.pop(0))
-            yield from ([name, each] for each in words) if words else ([name],)
+                values.append(rest.pop(0))
+            yield from ([name, each] for each in values) if values else ([name],)
         elif equals and name.startswith("--"):
             yield [name, value] if takes.get(name, True) else [name]
         elif takes.get(name) and rest:
@@ -141,7 +149,7 @@ def _read(args: Sequence[str], takes: Mapping[str, bool]) -> Iterator[list[str]]
             yield [name]
 
 
-def _at(group: Any, path: Sequence[str]) -> Any:
+def _command_at(group: Any, path: Sequence[str]) -> Any:
     at = group
     for word in path:
         at = getattr(at, "commands", {}).get(word)
@@ -149,17 +157,19 @@ def _at(group: Any, path: Sequence[str]) -> Any:
 
 
 def _options(command: Any) -> dict[str, bool]:
-    """The options of a command, and whether a word follows each."""
-    found: dict[str, bool] = {}
-    for each in getattr(command, "params", ()):
-        if each.param_type_name == "option":
-            found |= dict.fromkeys((*each.opts, *each.secondary_opts), not each.is_flag)
-    return found
+    """The options of a command, and whether each takes a value."""
+    options: dict[str, bool] = {}
+    for parameter in getattr(command, "params", ()):
+        if parameter.param_type_name == "option":
+            options |= dict.fromkeys(
+                (*parameter.opts, *parameter.secondary_opts), not parameter.is_flag
+            )
+    return options
 
 
 def _takes(group: Any) -> dict[str, bool]:
-    """The same of all commands together."""
-    found: dict[str, bool] = {}
-    for each in group.commands.values():
-        found |= _takes(each) if hasattr(each, "commands") else _options(each)
-    return found
+    """The options of all commands together."""
+    options: dict[str, bool] = {}
+    for command in group.commands.values():
+        options |= _takes(command) if hasattr(command, "commands") else _options(command)
+    return options

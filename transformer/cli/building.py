@@ -1,4 +1,4 @@
-"""Commands that do something to a warehouse."""
+"""Commands that change the warehouse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transformer.cli.guard import GlobalOptions, asked, guarded, state_is_target
+from transformer.cli.guard import GlobalOptions, guarded, request_of, state_is_target
 from transformer.cli.options import (
     DryRun,
     Exclude,
@@ -23,9 +23,9 @@ from transformer.errors import UsageError
 
 if TYPE_CHECKING:
     from transformer.cli.console import Console
-    from transformer.request import BuildOptions, Environment, Report, Request
+    from transformer.request import Environment, Request
 
-# What each command does of all that a build does.
+# The actions of a build that each command performs.
 ACTIONS = {
     "build": "*",
     "run": "build",
@@ -37,47 +37,41 @@ ACTIONS = {
 }
 
 
-def built(command: str, actions: str, console: Console, words: dict[str, Any]) -> int:
-    """The one body of build, run, load, seed, snapshot, test and activate."""
-    ask, outside = asked(command, console, words)
-    return build_as(ask, outside, actions, console, words)
+def run_build(command: str, actions: str, console: Console, words: dict[str, Any]) -> int:
+    """The common body of build, run, load, seed, snapshot, test and activate: the exit code."""
+    request, environment = request_of(command, console, words)
+    return build_as(request, environment, actions, console, words)
 
 
 def build_as(
-    ask: Request, outside: Environment, actions: str, console: Console, words: dict[str, Any]
+    request: Request,
+    environment: Environment,
+    actions: str,
+    console: Console,
+    arguments: dict[str, Any],
 ) -> int:
-    """Builds what is asked for, and tells what came of it."""
+    """Builds what is requested and prints the report; returns the exit code."""
     from transformer.cli.report import show_report
+    from transformer.flows.build import build as build_flow
     from transformer.request import BuildOptions
     from transformer.steps import EVERYTHING
-    from transformer.workspace.last_build import unchanged
 
-    said = {**GlobalOptions.common, **words}
+    options = {**GlobalOptions.common, **arguments}
     wanted = EVERYTHING if actions == "*" else frozenset(actions.split())
-    how = BuildOptions(
+    build_options = BuildOptions(
         actions=wanted,  # type: ignore[arg-type]
         always=actions != "*",
-        threads=said.get("threads"),
-        fail_fast=bool(said.get("fail_fast")),
-        keep_failed=bool(said.get("keep_failed")),
-        retry_rejected=bool(said.get("retry_rejected")),
-        strict=bool(said.get("warn_error")),
-        wait=said.get("wait") or 0.0,
+        threads=options.get("threads"),
+        fail_fast=bool(options.get("fail_fast")),
+        keep_failed=bool(options.get("keep_failed")),
+        retry_rejected=bool(options.get("retry_rejected")),
+        strict=bool(options.get("warn_error")),
+        wait=options.get("wait") or 0.0,
     )
-    report = unchanged(ask, how, outside)
-    for text in report.plan.notices if report else ():
-        console.say(text)
-    if report is None:
-        report = _built(ask, how, outside, console)
-    show_report(report, console, ask.command)
+    with console.watch() as printer:
+        report = build_flow(request, build_options, environment, printer)
+    show_report(report, console, request.command)
     return 0 if report.ok else 1
-
-
-def _built(ask: Request, how: BuildOptions, outside: Environment, console: Console) -> Report:
-    from transformer.flows.build import build
-
-    with console.watch() as watcher:
-        return build(ask, how, outside, watcher)
 
 
 @guarded
@@ -95,12 +89,12 @@ def build(
     """
     Loads, builds, checks, activates and publishes.
 
-    What is unchanged is left alone. Nobody sees a half-built warehouse: the file is replaced at
-    the end, when every check has passed.
+    Unchanged nodes are skipped. Nobody ever sees a half-built warehouse: the file is replaced at
+    the end, once every check has passed.
 
     Example: `transform build --select +daily_revenue`
     """
-    return built("build", ACTIONS["build"], console, locals())
+    return run_build("build", ACTIONS["build"], console, locals())
 
 
 @guarded
@@ -115,13 +109,13 @@ def run(
     console: Any = None,
 ) -> int:
     """
-    Builds models, changed or not; nothing is loaded.
+    Builds models, whether changed or not; loads nothing.
 
-    Where the target publishes in mode `gated`, the checks of what is built are measured.
+    If the target publishes in mode `gated`, the checks of the built models are run.
 
     Example: `transform run --select orders+`
     """
-    return built("run", ACTIONS["run"], console, locals())
+    return run_build("run", ACTIONS["run"], console, locals())
 
 
 @guarded
@@ -138,11 +132,11 @@ def load(
     """
     Loads sources into raw tables.
 
-    Sources are files and tables of other databases; only what is new is read.
+    Sources are files and tables of other databases; only new data is read.
 
     Example: `transform load --select source:crm`
     """
-    return built("load", ACTIONS["load"], console, locals())
+    return run_build("load", ACTIONS["load"], console, locals())
 
 
 @guarded
@@ -162,20 +156,20 @@ def seed(
 
     Example: `transform seed --select countries`
     """
-    words = {**locals()}
-    code = built("seed", ACTIONS["seed"], console, words)
+    arguments = {**locals()}
+    code = run_build("seed", ACTIONS["seed"], console, arguments)
     if show and not code:
-        show_selected(console, words, ("seed",))
+        show_selected(console, arguments, ("seed",))
     return code
 
 
-def show_selected(console: Console, words: dict[str, Any], kinds: tuple[str, ...]) -> None:
-    """Shows the first rows of what is chosen."""
+def show_selected(console: Console, arguments: dict[str, Any], kinds: tuple[str, ...]) -> None:
+    """Shows the first rows of the selected nodes."""
     from transformer.cli.report import show_found
-    from transformer.flows.look import ShowRequest, selected
+    from transformer.flows.look import ShowRequest, selected_rows
 
-    ask, outside = asked("show", console, words)
-    show_found(selected(ask, outside, ShowRequest(limit=5), kinds), console)
+    request, environment = request_of("show", console, arguments)
+    show_found(selected_rows(request, environment, ShowRequest(limit=5), kinds), console)
 
 
 @guarded
@@ -189,11 +183,11 @@ def snapshot(
     console: Any = None,
 ) -> int:
     """
-    Records how rows have changed since the last time.
+    Records how rows have changed since the last snapshot.
 
     Example: `transform snapshot`
     """
-    return built("snapshot", ACTIONS["snapshot"], console, locals())
+    return run_build("snapshot", ACTIONS["snapshot"], console, locals())
 
 
 @guarded
@@ -207,11 +201,11 @@ def test(
     console: Any = None,
 ) -> int:
     """
-    Measures the checks on the warehouse as it is.
+    Runs the checks on the current warehouse.
 
     Example: `transform test --select customers`
     """
-    return built("test", ACTIONS["test"], console, locals())
+    return run_build("test", ACTIONS["test"], console, locals())
 
 
 @guarded
@@ -225,17 +219,17 @@ def activate(
     console: Any = None,
 ) -> int:
     """
-    Sends to the places outside what changed.
+    Sends changes to external targets.
 
     Example: `transform activate --dry-run`
     """
     if not dry_run:
-        return built("activate", ACTIONS["activate"], console, locals())
+        return run_build("activate", ACTIONS["activate"], console, locals())
     from transformer.cli.report import show_preview
     from transformer.flows.activate import previews
 
-    ask, outside = asked("activate", console, locals())
-    for node, preview in previews(ask, outside):
+    request, environment = request_of("activate", console, locals())
+    for node, preview in previews(request, environment):
         show_preview(node.name, preview, console)
     return 0
 
@@ -249,20 +243,21 @@ def retry(
     console: Any = None,
 ) -> int:
     """
-    Does again what failed in a dbt project, and what was skipped for it.
+    Reruns the failed and skipped nodes of the last command in a dbt project.
 
-    `run_results.json` tells which command that was, and what came of it.
+    The command and its results are read from `run_results.json`.
 
     Example: `transform retry`
     """
-    from transformer.flows.retry import again
 
-    ask, outside = asked("retry", console, locals())
-    ask = again(ask, outside)
-    if not ask.only.only:
-        console.say("nothing to do: nothing failed the last time")
+    from transformer.flows.retry import retry_request
+
+    request, environment = request_of("retry", console, locals())
+    request = retry_request(request, environment)
+    if not request.only.only:
+        console.say("nothing to do: the last command had no failures")
         return 0
-    return build_as(ask, outside, ACTIONS[ask.command], console, locals())
+    return build_as(request, environment, ACTIONS[request.command], console, locals())
 
 
 @guarded
@@ -275,19 +270,20 @@ def clone(
     console: Any = None,
 ) -> None:
     """
-    Shows relations of an earlier run in the target's own schemas.
+    Clones relations of an earlier run into the target's schemas.
 
-    Each is a view that reads the other relation. `--state` says where the run's `manifest.json`
-    lies. They must be in the same file, or in one that is attached. What is there already stays,
-    without `--full-refresh`.
+    Each clone is a view of the other relation. `--state` is the folder with that run's
+    `manifest.json`. The relations must be in the same file, or in an attached one. Existing
+    relations are kept, unless `--full-refresh` is given.
 
     Example: `transform clone --state prod-artifacts --select +orders`
     """
-    from transformer.flows.clone import cloned
 
-    ask, outside = asked("clone", console, {**locals(), "defer": True})
-    said = {**GlobalOptions.common, "project_dir": project_dir}
-    if state_is_target(said, ask.root, outside.env):
-        raise UsageError("nothing can be cloned to itself", hint="name another folder: `--state`")
-    made = cloned(ask, outside, wait)
-    console.say(f"cloned {', '.join(made)}" if made else "nothing to clone")
+    from transformer.flows.clone import clone_relations
+
+    request, environment = request_of("clone", console, {**locals(), "defer": True})
+    arguments = {**GlobalOptions.common, "project_dir": project_dir}
+    if state_is_target(arguments, request.root, environment.env):
+        raise UsageError("a run cannot be cloned to itself", hint="use another folder in `--state`")
+    cloned_names = clone_relations(request, environment, wait)
+    console.say(f"cloned {', '.join(cloned_names)}" if cloned_names else "nothing to clone")

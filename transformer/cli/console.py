@@ -1,5 +1,5 @@
-"""How values look in a terminal. The only printer: everything that is shown passes here, and no
-secret passes with it."""
+"""How values look in a terminal. The only printer: everything shown passes through here, with
+secrets masked."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _DOING = {
     "hook": "running",
 }
 _STYLES = {"success": "green", "warn": "yellow", "fail": "red", "error": "red", "skipped": "dim"}
-# What a terminal would obey: escapes in data, file names or answers are shown, not sent.
+# Control characters: escapes in data, file names or answers are displayed, not executed.
 _CONTROL = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class Console(Struct):
-    """Prints data to `out` and all else to `err`. `secrets` are values that never appear."""
+    """Prints data to `out` and everything else to `err`. `secrets` never appear in either."""
 
     out: TextIO
     err: TextIO
@@ -61,8 +61,8 @@ class Console(Struct):
 
     @property
     def terminal(self) -> Terminal | None:
-        """rich's view of `err`, where that draws anything: without a terminal there is only text,
-        and rich takes as long to load as many a command takes to run."""
+        """rich's view of `err`, if that is a terminal; otherwise None, since loading rich takes as
+        long as many commands."""
         if self._terminal is None and self._draws:
             from rich.console import Console as Terminal
 
@@ -79,25 +79,25 @@ class Console(Struct):
 
     @property
     def lively(self) -> bool:
-        """Whether someone watches: a line for every step, and a bar."""
+        """Whether to show a line per step and a progress bar."""
         terminal = self.terminal
         return self.verbose or (terminal is not None and terminal.is_terminal)
 
     def redact(self, text: str) -> str:
-        """The text without secrets, and without characters that a terminal would obey."""
+        """The text without secrets and control characters."""
         return _CONTROL.sub(_shown, redacted(text, self.secrets))
 
     def data(self, text: str) -> None:
-        """A line of data, to stdout."""
+        """Prints a line of data to stdout."""
         _write(self.out, self.redact(text) + "\n")
 
     def json_data(self, value: Any, indent: int | None = None) -> None:
-        """A value as JSON, to stdout. Secrets are taken out before it is encoded."""
+        """Prints a value as JSON to stdout. Secrets are masked before it is encoded."""
         clean = redacted_value(value, self.secrets, str)
         _write(self.out, json.dumps(clean, indent=indent) + "\n")
 
     def say(self, text: str | Line = "", style: str = "") -> None:
-        """A line of anything else, to stderr; never two blank ones after each other."""
+        """Prints a message line to stderr; never two blank lines in a row."""
         shown = text if isinstance(text, Line) else Line(text, style=style)
         if self._blank and not shown.plain:
             return
@@ -113,14 +113,14 @@ class Console(Struct):
         terminal.print(drawn)
 
     def event(self, kind: str, **facts: Any) -> None:
-        """One JSON object on a line of its own, to stdout."""
+        """Prints a JSON object on one line to stdout."""
         self.json_data({"event": kind, **facts})
 
     def error(self, error: BaseException) -> None:
-        """An error, or all of several, each with its place."""
+        """Prints an error, or every one of several, with its place."""
         if isinstance(error, Mistakes):
-            for each in error.errors:
-                self.error(each)
+            for mistake in error.errors:
+                self.error(mistake)
                 if not self.json:
                     self.say()
             count = plural(len(error.errors), "error")
@@ -150,7 +150,7 @@ class Console(Struct):
             self.say(Line.of("  ", ("hint", "cyan"), f": {self.redact(error.hint)}"))
 
     def outcome(self, outcome: Outcome) -> None:
-        """A step that has ended, on one line; a failure with what there is to see of it."""
+        """Prints a finished step on one line."""
         verb = {"fail": "failed", "error": "failed", "skipped": "skipped"}.get(
             outcome.status, _VERBS[outcome.action]
         )
@@ -162,7 +162,7 @@ class Console(Struct):
         self.say(line)
 
     def failure(self, outcome: Outcome) -> None:
-        """A failed or warning check with its rows, or a step's error."""
+        """Prints a failed or warning check with its rows, or a step's error."""
         if outcome.error is not None:
             self.say()
             self.error(outcome.error)
@@ -177,13 +177,13 @@ class Console(Struct):
             self.say(row)
 
     def watch(self) -> StepPrinter:
-        """Shows events as they come."""
+        """A printer of build events."""
         return StepPrinter(self)
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Writes as much of the text as the stream can show. A reader who has gone away misses it,
-    and the work goes on."""
+    """Writes text, escaping what the stream cannot encode. A closed pipe is ignored, so that the
+    work continues."""
     with suppress(BrokenPipeError):
         encoding = stream.encoding or "utf-8"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -194,28 +194,16 @@ def _shown(control: re.Match[str]) -> str:
 
 
 class StepPrinter:
-    """Prints a line for every step that ends, and keeps a bar at the bottom while work goes on."""
+    """Prints a line for every finished step, with a progress bar at the bottom."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.bar: Progress | None = None
         self.task: Any = None
-        # Steps end on several threads.
+        # Steps finish on several threads.
         self.guard = threading.Lock()
 
     def __enter__(self) -> StepPrinter:
-        terminal = self.console.terminal
-        if terminal is not None and terminal.is_terminal and not self.console.json:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=40),
-                MofNCompleteColumn(),
-                console=terminal,
-                transient=True,
-            )
-            self.bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -223,15 +211,32 @@ class StepPrinter:
             self.bar.stop()
 
     def __call__(self, event: Any) -> None:
-        """Takes one event."""
+        """Prints one event."""
         with self.guard:
             if event.kind == "notice":
                 self.console.say(event.label)
                 return
-            if self.bar and event.total > 1:
-                self._move(self.bar, event)
+            if event.total > 1 and (bar := self._started()):
+                self._move(bar, event)
             if event.outcome is not None:
                 self._ended(event)
+
+    def _started(self) -> Progress | None:
+        """The bar, from the first step on; None where there is no terminal."""
+        terminal = self.console.terminal
+        if self.bar or terminal is None or not terminal.is_terminal or self.console.json:
+            return self.bar
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=40),
+            MofNCompleteColumn(),
+            console=terminal,
+            transient=True,
+        )
+        self.bar.start()
+        return self.bar
 
     def _move(self, bar: Progress, event: Any) -> None:
         text = f"{_DOING[event.action]:<11}{event.label[:36]:<36}"
@@ -241,15 +246,15 @@ class StepPrinter:
 
     def _ended(self, event: Any) -> None:
         if self.console.json:
-            for each in (event.outcome, *event.outcome.parts):
-                self.console.event("step", **as_json(each))
+            for outcome in (event.outcome, *event.outcome.parts):
+                self.console.event("step", **as_json(outcome))
         elif self.console.lively and event.outcome.action != "check":
             self.console.outcome(event.outcome)
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
-    """An outcome for machines."""
-    made: dict[str, Any] = {
+    """An outcome as JSON."""
+    facts: dict[str, Any] = {
         "id": outcome.id,
         "action": outcome.action,
         "name": outcome.label,
@@ -257,41 +262,43 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
     }
     if outcome.rows is not None:
-        made["rows"] = outcome.rows
-    made |= dict(outcome.facts)
+        facts["rows"] = outcome.rows
+    facts |= dict(outcome.facts)
     if outcome.message:
-        made["message"] = outcome.message
+        facts["message"] = outcome.message
     if isinstance(outcome.error, TransformError):
-        made["error"] = str(outcome.error)
-    return made
+        facts["error"] = str(outcome.error)
+    return facts
 
 
 def facts_of(outcome: Outcome) -> list[str]:
-    """The figures of a step, as words."""
+    """The figures of a step, formatted."""
     facts = outcome.facts
-    said = []
+    parts = []
     if outcome.action == "activate" and facts:
-        said.append(f"→ {outcome.message}")
-        said.append(f"+{facts['added']:,} ~{facts['changed']:,} −{facts['removed']:,}")
+        parts.append(f"→ {outcome.message}")
+        parts.append(f"+{facts['added']:,} ~{facts['changed']:,} −{facts['removed']:,}")
         if facts.get("rejected"):
-            said.append(f"{facts['rejected']:,} rejected")
-        return said
+            parts.append(f"{facts['rejected']:,} rejected")
+        return parts
     if outcome.rows is not None:
-        said.append(plural(outcome.rows, "row"))
+        parts.append(plural(outcome.rows, "row"))
     if facts.get("quarantined"):
-        said.append(f"{facts['quarantined']:,} quarantined")
+        parts.append(f"{facts['quarantined']:,} quarantined")
     if outcome.action == "freshness" and "age" in facts:
-        said.append(f"newest row {age(facts['age'])} old")
+        parts.append(f"newest row {age(facts['age'])} old")
     if outcome.message and outcome.message != "kept":
-        said.append(outcome.message)
-    return said
+        parts.append(outcome.message)
+    return parts
 
 
 def counted(outcome: Outcome) -> str:
-    """`3 of 1,190 rows`, for a check."""
+    """The result of a check, such as `3 of 1,190 rows`."""
     failures = outcome.facts.get("failures", 0)
     if outcome.action == "freshness":
-        return f"newest row {age(outcome.facts['age'])} old" if outcome.facts else "there is no row"
+        return (
+            f"newest row {age(outcome.facts['age'])} old" if outcome.facts else "there are no rows"
+        )
     if outcome.rows:
         return f"{failures:,} of {plural(outcome.rows, 'row')}"
     return plural(failures, "row")
@@ -314,7 +321,7 @@ def plural(number: int, what: str) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes as people say them."""
+    """A number of bytes in its largest fitting unit."""
     value = float(number)
     for unit in ("B", "kB", "MB"):
         if value < 1000:
@@ -324,7 +331,7 @@ def size(number: int) -> str:
 
 
 def place_lines(where: Where | None, detail: Sequence[str]) -> list[Line]:
-    """The place of an error: path, the line itself, a caret, and what there is to add."""
+    """The place of an error: path, source line, a caret, and details."""
     lines: list[Line] = []
     extra = list(detail)
     if where is not None:
@@ -342,7 +349,7 @@ def place_lines(where: Where | None, detail: Sequence[str]) -> list[Line]:
 
 
 def table_lines(sample: Sample, indent: int = 0, most: int = 6) -> list[Line]:
-    """A few rows as an aligned table; long values are cut, columns beyond `most` left out."""
+    """Rows as an aligned table; long values are truncated, columns beyond `most` omitted."""
     if not sample.rows:
         return []
     names = sample.columns[:most]

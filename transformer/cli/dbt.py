@@ -1,4 +1,4 @@
-"""Commands that dbt projects know beside those of a warehouse."""
+"""Commands that exist for dbt projects."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from transformer.cli.guard import asked, guarded, mapped
+from transformer.cli.guard import guarded, request_of, yaml_mapping
 from transformer.cli.options import Exclude, ProjectDir, Select
 
 
 @guarded
 def deps(project_dir: ProjectDir = Path(), console: Any = None) -> None:
     """
-    Fetches the packages that a dbt project asks for.
+    Installs a dbt project's packages.
 
     Example: `transform deps`
     """
-    from transformer.flows.deps import installed
 
-    ask, outside = asked("deps", console, locals())
-    if not installed(ask, outside, console.say):
+    from transformer.flows.deps import install_packages
+
+    request, environment = request_of("deps", console, locals())
+    if not install_packages(request, environment, console.say):
         console.say("no packages to install")
 
 
@@ -32,55 +33,59 @@ def parse(project_dir: ProjectDir = Path(), console: Any = None) -> None:
 
     Example: `transform parse`
     """
-    from transformer.flows.docs import parsed
 
-    ask, outside = asked("parse", console, locals())
-    console.say(f"wrote {parsed(ask, outside)}")
+    from transformer.flows.docs import write_manifest
+
+    request, environment = request_of("parse", console, locals())
+    console.say(f"wrote {write_manifest(request, environment)}")
 
 
 @guarded
 def generate(
     select: Select = None,
     exclude: Exclude = None,
-    bare: Annotated[
-        bool, typer.Option("--empty-catalog", help="Do not look at the warehouse")
+    empty_catalog: Annotated[
+        bool, typer.Option("--empty-catalog", help="Do not read the warehouse")
     ] = False,
-    compiles: Annotated[
-        bool, typer.Option("--compile/--no-compile", help="Write the manifest and queries too")
+    compile_too: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Also write the manifest and queries")
     ] = True,
     project_dir: ProjectDir = Path(),
     console: Any = None,
 ) -> None:
     """
-    Writes `manifest.json` and `catalog.json`, as dbt's own documentation reads them.
+    Writes `manifest.json` and `catalog.json` for dbt's documentation site.
 
     Example: `transform docs generate`
     """
-    from transformer.flows.docs import generated
 
-    ask, outside = asked("generate", console, locals())
-    console.say(f"wrote {generated(ask, outside, bare=bare, compiles=compiles)}")
+    from transformer.flows.docs import generate_docs
+
+    request, environment = request_of("generate", console, locals())
+    path = generate_docs(request, environment, empty_catalog=empty_catalog, compile_too=compile_too)
+    console.say(f"wrote {path}")
 
 
 @guarded
 def serve(
     port: Annotated[int, typer.Option("--port", help="The port to listen on")] = 8080,
     host: Annotated[str, typer.Option("--host", help="The address to listen on")] = "127.0.0.1",
-    browser: Annotated[bool, typer.Option("--browser", help="Nothing is opened here")] = False,
+    browser: Annotated[bool, typer.Option("--browser", help="Has no effect")] = False,
     project_dir: ProjectDir = Path(),
     console: Any = None,
 ) -> None:
     """
-    Serves the folder `target/`: the pages of documentation, where some tool has put them there.
+    Serves the folder `target/`, including documentation pages that another tool put there.
 
     Example: `transform docs serve --port 8001`
     """
-    from transformer.flows.serve import serving
 
-    ask, outside = asked("serve", console, locals())
-    with serving(ask, outside, (host, port)) as (server, has_pages):
+    from transformer.flows.serve import server_on
+
+    request, environment = request_of("serve", console, locals())
+    with server_on(request, environment, (host, port)) as (server, has_pages):
         if not has_pages:
-            console.say("there is no `index.html`: only the JSON files are there to be read")
+            console.say("there is no `index.html`: only the JSON files can be read")
         console.say(f"serving http://{host}:{server.server_address[1]} until Ctrl-C")
         server.serve_forever()
 
@@ -90,31 +95,32 @@ def freshness(
     select: Select = None,
     exclude: Exclude = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file instead of `sources.json`")
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write; default `sources.json`"),
     ] = None,
     project_dir: ProjectDir = Path(),
     console: Any = None,
 ) -> int:
     """
-    Says how old sources are, and writes `target/sources.json`.
+    Shows how old sources are, and writes `target/sources.json`.
 
     Example: `transform source freshness --select source:crm`
     """
     from transformer.cli.report import show_ages
-    from transformer.flows.freshness import looked
+    from transformer.flows.freshness import source_ages
 
-    ask, outside = asked("freshness", console, locals())
-    found, where = looked(ask, outside, output)
-    show_ages(found, console)
-    console.say(f"wrote {where}")
-    return int(any(each.status in ("error", "runtime error") for each in found))
+    request, environment = request_of("freshness", console, locals())
+    ages, path = source_ages(request, environment, output)
+    show_ages(ages, console)
+    console.say(f"wrote {path}")
+    return int(any(source.status in ("error", "runtime error") for source in ages))
 
 
 @guarded
 def run_operation(
     macro: Annotated[str, typer.Argument(help="The macro: `name` or `package.name`")],
     args: Annotated[
-        str | None, typer.Option("--args", help="What it is called with, as YAML: `{name: value}`")
+        str | None, typer.Option("--args", help="The macro's arguments, as YAML: `{name: value}`")
     ] = None,
     project_dir: ProjectDir = Path(),
     console: Any = None,
@@ -122,12 +128,13 @@ def run_operation(
     """
     Calls a macro, with the warehouse open.
 
-    What it did is published when it ends well. What it logs goes to the terminal.
+    Its changes are published if it succeeds. Its log is printed to the terminal.
 
     Example: `transform run-operation grant_select --args '{role: reporter}'`
     """
-    from transformer.flows.operation import operated
 
-    ask, outside = asked("run-operation", console, locals())
-    for line in operated(ask, outside, macro, mapped(args, "--args")):
+    from transformer.flows.operation import run_macro
+
+    request, environment = request_of("run-operation", console, locals())
+    for line in run_macro(request, environment, macro, yaml_mapping(args, "--args")):
         console.data(line)

@@ -1,4 +1,4 @@
-"""Around every command: errors become messages and exit codes."""
+"""Wraps every command: turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 
 class GlobalOptions:
-    """What the words before the command say."""
+    """Options given before the command."""
 
     debug = False
-    # What every command takes that works on a project.
-    common: dict[str, Any] = {}  # noqa: RUF012 - the words of this one call
+    # Options shared by all commands that work on a project.
+    common: dict[str, Any] = {}  # noqa: RUF012 - those of the current call
 
 
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Every error becomes a message and an exit code: 1 handled, 2 usage or our own fault."""
+    """Turns every error into a message and an exit code: 1 for a failure, 2 for usage or a bug."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -47,9 +47,9 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
         GlobalOptions.common = {name: kwargs.pop(name) for name in shared if name in kwargs}
         GlobalOptions.debug = GlobalOptions.debug or bool(GlobalOptions.common.get("trace"))
         console = _console(as_json=bool(kwargs.get("as_json")))
-        raise typer.Exit(_ended(lambda: command(*args, **kwargs, console=console), console))
+        raise typer.Exit(_exit_code(lambda: command(*args, **kwargs, console=console), console))
 
-    # typer reads the signature; the console is not one of the user's words.
+    # typer reads the signature; the console is not an option.
     del run.__wrapped__
     run.__name__ = command.__name__.replace("_", "-")
     run.__signature__ = signature = _without_console(command)  # type: ignore[attr-defined]
@@ -61,15 +61,15 @@ def _console(*, as_json: bool) -> Console:
     from transformer.cli.console import Console
 
     class Quiet(Console):
-        """Says errors and failures only."""
+        """Prints only errors and failures."""
 
         def error(self, error: BaseException) -> None:
-            """Loud."""
+            """Prints to the real stderr."""
             self.err, self._terminal = sys.stderr, None
             super().error(error)
 
         def failure(self, outcome: Any) -> None:
-            """Loud too."""
+            """Prints to the real stderr too."""
             loud = Console(sys.stdout, sys.stderr, self.secrets, color=self.color)
             if outcome.bad:
                 loud.failure(outcome)
@@ -80,8 +80,8 @@ def _console(*, as_json: bool) -> Console:
     return Console(sys.stdout, sys.stderr, json=as_json, color=color)
 
 
-def _ended(work: Callable[[], int | None], console: Console) -> int:
-    """The exit code of the work; what it raised is told."""
+def _exit_code(work: Callable[[], int | None], console: Console) -> int:
+    """The exit code of the work; prints what it raised."""
     try:
         return work() or 0
     except KeyboardInterrupt:
@@ -89,45 +89,45 @@ def _ended(work: Callable[[], int | None], console: Console) -> int:
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):
             raise
-        if known := _known(error):
-            console.error(known)
+        if expected := _user_error(error):
+            console.error(expected)
             _trace(console)
-            return known.exit_code
-        # DuckDB answers Ctrl-C in the middle of a query with an error of its own.
+            return expected.exit_code
+        # DuckDB turns Ctrl-C during a query into its own error.
         if "interrupted" in str(error).lower():
             return _stopped(console)
         console.error(error)
-        console.say("  this is the tool's own fault: run it again with `transform --debug …`")
+        console.say("  this is a bug in the tool: run it again with `transform --debug …`")
         _trace(console)
         return 2
 
 
-def _known(error: BaseException) -> TransformError | None:
-    """The error as users see it; None for one that nobody expected."""
+def _user_error(error: BaseException) -> TransformError | None:
+    """The error as users see it; None for an unexpected one."""
     if isinstance(error, TransformError):
         return error
     return refusal(error) if isinstance(error, Fault) else refused_by_machine(error)
 
 
 def _stopped(console: Console) -> int:
-    console.say("stopped; the next build goes on from here")
+    console.say("stopped; the next build continues from here")
     return 130
 
 
 def _trace(console: Console) -> None:
-    """With --debug, where in the tool the error comes from; secrets are hidden in it too."""
+    """With --debug, prints the traceback, with secrets masked."""
     if GlobalOptions.debug:
         console.say(traceback.format_exc())
 
 
 def _without_console(command: Callable[..., Any]) -> inspect.Signature:
-    given = inspect.signature(command, eval_str=True)
-    kept = [p for p in given.parameters.values() if p.name != "console"]
-    shared = dict(COMMON) if "project_dir" in given.parameters else {}
-    shared |= SELECTING if "select" in given.parameters else {}
+    signature = inspect.signature(command, eval_str=True)
+    parameters = [p for p in signature.parameters.values() if p.name != "console"]
+    shared = dict(COMMON) if "project_dir" in signature.parameters else {}
+    shared |= SELECTING if "select" in signature.parameters else {}
     for name, kind in shared.items():
         flag = str(kind.__origin__) == str(bool)
-        kept.append(
+        parameters.append(
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
@@ -135,96 +135,98 @@ def _without_console(command: Callable[..., Any]) -> inspect.Signature:
                 annotation=kind,
             )
         )
-    return given.replace(parameters=kept, return_annotation=None)
+    return signature.replace(parameters=parameters, return_annotation=None)
 
 
-def asked(command: str, console: Console, words: dict[str, Any]) -> tuple[Request, Environment]:
-    """What the words of a command ask for, and the outside they are asked in."""
+def request_of(
+    command: str, console: Console, arguments: dict[str, Any]
+) -> tuple[Request, Environment]:
+    """The request and environment of a command with these arguments. Raises UsageError."""
     from transformer.project.form import is_dbt_project
     from transformer.request import Environment, Request
 
-    said = {**GlobalOptions.common, **words}
-    root = (said.get("project_dir") or Path()).resolve()
-    profiles = said.get("profiles_dir")
+    options = {**GlobalOptions.common, **arguments}
+    root = (options.get("project_dir") or Path()).resolve()
+    profiles = options.get("profiles_dir")
     env = dict(os.environ)
-    if said.get("target_path"):
-        env["DBT_TARGET_PATH"] = str(said["target_path"])
-    elsewhere = _folder(root, said.get("defer_state") or said.get("state"))
-    if state_is_target(said, root, env):
-        console.say(SAME_FOLDER.format(said["state"]))
-    if said.get("defer") and elsewhere is None:
+    if options.get("target_path"):
+        env["DBT_TARGET_PATH"] = str(options["target_path"])
+    elsewhere = _folder(root, options.get("defer_state") or options.get("state"))
+    if state_is_target(options, root, env):
+        console.say(SAME_FOLDER.format(options["state"]))
+    if options.get("defer") and elsewhere is None:
         raise UsageError("`--defer` needs `--state FOLDER`")
-    ask = Request(
+    request = Request(
         root=root,
-        target=said.get("target"),
-        vars=mapped(said.get("variables"), "--vars"),
-        select=_words(said.get("select")),
-        exclude=_words(said.get("exclude")),
-        full_refresh=bool(said.get("full_refresh")),
+        target=options.get("target"),
+        vars=yaml_mapping(options.get("variables"), "--vars"),
+        select=_non_blank(options.get("select")),
+        exclude=_non_blank(options.get("exclude")),
+        full_refresh=bool(options.get("full_refresh")),
         command=command,
         profiles_dir=Path(profiles).resolve() if profiles else None,
-        profile=said.get("profile"),
-        flags=_flags(said),
-        only=_only(said, root, env),
-        deferred=_deferred(elsewhere) if said.get("defer") and elsewhere else {},
-        favors=bool(said.get("favor_state")),
+        profile=options.get("profile"),
+        flags=_flags(options),
+        only=_only(options, root, env),
+        deferred=_deferred(elsewhere) if options.get("defer") and elsewhere else {},
+        favors=bool(options.get("favor_state")),
     )
     if is_dbt_project(root):
-        os.chdir(root)  # files that its SQL names are named from there, as with dbt
-    told: set[str] = set()
+        os.chdir(root)  # paths in its SQL are relative to the project, as with dbt
+    printed: set[str] = set()
 
     def say(text: str) -> None:
-        if text not in told:
-            told.add(text)
+        if text not in printed:
+            printed.add(text)
             console.say(text)
 
-    return ask, Environment(env, secrets=console.secrets, say=say)
+    return request, Environment(env, secrets=console.secrets, say=say)
 
 
 SAME_FOLDER = (
-    "The state and target directories are the same: '{}'. This call writes where it compares with:"
-    " keep what an earlier run left in a folder of its own"
+    "The state and target directories are the same: '{}'. This command overwrites what it compares"
+    " with: copy the earlier run's artifacts to another folder"
 )
 
 
-def state_is_target(said: dict[str, Any], root: Path, env: Mapping[str, str]) -> bool:
-    """Whether `--state` is the folder that this call writes to."""
-    if not said.get("state"):
+def state_is_target(options: dict[str, Any], root: Path, env: Mapping[str, str]) -> bool:
+    """Whether `--state` is the folder that this command writes to."""
+    if not options.get("state"):
         return False
-    given = Path(said["state"])
-    here = _target(root, env)
-    return here.resolve() in (given.resolve(), (root / given).resolve())
+    state = Path(options["state"])
+    target = _target(root, env)
+    return target.resolve() in (state.resolve(), (root / state).resolve())
 
 
 def _target(root: Path, env: Mapping[str, str]) -> Path:
     return root / (env.get("DBT_TARGET_PATH") or "target")
 
 
-def _words(given: list[str] | None) -> tuple[str, ...]:
-    return tuple(each for each in given or () if each.strip())
+def _non_blank(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(value for value in values or () if value.strip())
 
 
-def _folder(root: Path, given: Path | None) -> Path | None:
-    """A folder as it is named from here, or from the project."""
-    if given is None or given.is_dir():
-        return given
-    found = root / given
-    if not found.is_dir():
-        raise UsageError(f"there is no folder `{given}`", hint="look at `--state`")
-    return found
+def _folder(root: Path, folder: Path | None) -> Path | None:
+    """A folder relative to the current directory, or to the project. Raises UsageError."""
+    if folder is None or folder.is_dir():
+        return folder
+    in_project = root / folder
+    if not in_project.is_dir():
+        raise UsageError(f"there is no folder `{folder}`", hint="check `--state`")
+    return in_project
 
 
-def _only(said: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
+def _only(options: dict[str, Any], root: Path, env: dict[str, str]) -> Selection:
     from transformer.plan.select.selection import EarlierRun, Selection
 
-    state = _folder(root, said.get("state"))
-    here = _target(root, env)
+    state = _folder(root, options.get("state"))
+    target = _target(root, env)
     return Selection(
-        selector=said.get("selector"),
-        kinds=_words(said.get("kinds")),
-        not_kinds=_words(said.get("not_kinds")),
-        indirect=said.get("indirect") or "eager",
-        earlier=_earlier(state, here) if state else EarlierRun(),
+        selector=options.get("selector"),
+        kinds=_non_blank(options.get("kinds")),
+        not_kinds=_non_blank(options.get("not_kinds")),
+        indirect=options.get("indirect") or "eager",
+        earlier=_earlier(state, target) if state else EarlierRun(),
     )
 
 
@@ -240,36 +242,36 @@ def _deferred(folder: Path) -> Any:
     return deferred(folder)
 
 
-def _flags(said: dict[str, Any]) -> dict[str, Any]:
-    """What templates may ask `flags` for, beyond what is always there."""
+def _flags(options: dict[str, Any]) -> dict[str, Any]:
+    """The values of `flags` in templates, beyond those that are always set."""
     named = {
-        "EMPTY": said.get("empty"),
-        "SAMPLE": _sample(said.get("sample")),
-        "EVENT_TIME_START": said.get("event_time_start"),
-        "EVENT_TIME_END": said.get("event_time_end"),
-        "STORE_FAILURES": said.get("store_failures"),
-        "WARN_ERROR": said.get("warn_error"),
-        "FAIL_FAST": said.get("fail_fast"),
+        "EMPTY": options.get("empty"),
+        "SAMPLE": _sample(options.get("sample")),
+        "EVENT_TIME_START": options.get("event_time_start"),
+        "EVENT_TIME_END": options.get("event_time_end"),
+        "STORE_FAILURES": options.get("store_failures"),
+        "WARN_ERROR": options.get("warn_error"),
+        "FAIL_FAST": options.get("fail_fast"),
     }
     return {name: value for name, value in named.items() if value}
 
 
 def _sample(text: str | None) -> Any:
-    return mapped(text, "--sample") if text and text.lstrip().startswith("{") else text
+    return yaml_mapping(text, "--sample") if text and text.lstrip().startswith("{") else text
 
 
-def mapped(text: str | None, option: str) -> dict[str, Any]:
-    """A mapping that is written as YAML. Raises UsageError when it is none."""
+def yaml_mapping(text: str | None, option: str) -> dict[str, Any]:
+    """A mapping given as YAML. Raises UsageError if it is not one."""
     if not text or not text.strip():
         return {}
     import yaml
 
     try:
-        found = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        said = getattr(error, "problem", None) or "it cannot be read"
+        problem = getattr(error, "problem", None) or "it cannot be read"
         hint = "write it like '{name: value}'"
-        raise UsageError(f"{option} is not YAML: {said}", hint=hint) from None
-    if not isinstance(found, dict):
+        raise UsageError(f"{option} is not YAML: {problem}", hint=hint) from None
+    if not isinstance(value, dict):
         raise UsageError(f"{option} must be a mapping", hint="write it like '{name: value}'")
-    return {str(key): value for key, value in found.items()}
+    return {str(key): value for key, value in value.items()}

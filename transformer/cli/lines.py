@@ -1,10 +1,10 @@
-"""A line of words with their styles, as values: what draws it is loaded only where it is drawn."""
+"""Styled lines as values, so that rich is loaded only where they are drawn."""
 
 from __future__ import annotations
 
 
 class Line:
-    """Text in pieces, each with its style."""
+    """A line of text in pieces, each with a style."""
 
     def __init__(self, text: str = "", style: str = "") -> None:
         self.pieces: list[tuple[str, str]] = [(text, style)] if text else []
@@ -12,13 +12,13 @@ class Line:
     @classmethod
     def of(cls, *parts: str | tuple[str, str]) -> Line:
         """A line of several pieces: plain, or with a style."""
-        made = cls()
+        line = cls()
         for part in parts:
-            made.append(*((part,) if isinstance(part, str) else part))
-        return made
+            line.append(*((part,) if isinstance(part, str) else part))
+        return line
 
     def append(self, text: str, style: str = "") -> None:
-        """One more piece."""
+        """Adds a piece."""
         self.pieces.append((text, style))
 
     @property

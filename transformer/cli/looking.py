@@ -1,4 +1,4 @@
-"""Commands that look, or make something that is no warehouse."""
+"""Commands that read the project or warehouse, or create other files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from transformer.cli.guard import asked, guarded
+from transformer.cli.guard import guarded, request_of
 from transformer.cli.options import (
     Exclude,
     FullRefresh,
@@ -19,7 +19,7 @@ from transformer.cli.options import (
 )
 from transformer.errors import UsageError
 
-Inline = Annotated[str | None, typer.Option("--inline", help="This query instead, a template")]
+Inline = Annotated[str | None, typer.Option("--inline", help="A query (template) to use instead")]
 
 
 @guarded
@@ -28,20 +28,20 @@ def init(
     console: Any = None,
 ) -> None:
     """
-    Makes a project to start from.
+    Creates an example project.
 
-    It holds a small retailer's silos, models, checks and an audience.
+    It has raw data of a small retailer, models, checks and an audience.
 
     Example: `transform init shop`
     """
     from transformer.flows.start import start
 
-    made = start(folder)
+    project = start(folder)
     console.say(
-        f"created {made.path}: {made.models} models, {made.seeds} seeds,"
-        f" {made.macros} files of macros, raw files of {made.silos} silos"
+        f"created {project.path}: {project.models} models, {project.seeds} seeds,"
+        f" {project.macros} macro files, raw data from {project.silos} systems"
     )
-    console.say(f"next: cd {made.path} && transform build")
+    console.say(f"next: cd {project.path} && transform build")
 
 
 @guarded
@@ -54,16 +54,16 @@ def plan(
     console: Any = None,
 ) -> None:
     """
-    Says what a build would do, and why.
+    Shows what a build would do, and why.
 
     Example: `transform plan`
     """
     from transformer.cli.report import show_plan
     from transformer.flows.plan import preview
 
-    ask, outside = asked("plan", console, locals())
-    _, made = preview(ask, outside)
-    show_plan(made, console)
+    request, environment = request_of("plan", console, locals())
+    _, plan_ = preview(request, environment)
+    show_plan(plan_, console)
 
 
 @guarded
@@ -77,18 +77,20 @@ def compile(  # noqa: A001 - the command's name
     console: Any = None,
 ) -> None:
     """
-    Writes the SQL that would run.
+    Writes the compiled SQL.
 
-    It goes to `target/compiled/`, and to the terminal too when it is one query.
+    It is written to `target/compiled/`, and printed if it is a single query.
 
     Example: `transform compile --select orders`
     """
 
-    from transformer.flows.look import compiled
+    from transformer.flows.look import compile_queries
 
-    ask, outside = asked("compile", console, locals())
-    home, made = compiled(ask, outside, inline or "")
-    chosen = [each for each in made if each[0] in ask.select] if len(made) > 1 else made
+    request, environment = request_of("compile", console, locals())
+    folder, queries = compile_queries(request, environment, inline or "")
+    chosen = (
+        [each for each in queries if each[0] in request.select] if len(queries) > 1 else queries
+    )
     if len(chosen) == 1:
         name, text = chosen[0]
         if output == "json":
@@ -96,7 +98,7 @@ def compile(  # noqa: A001 - the command's name
         else:
             console.data(text)
     if not inline:
-        console.say(f"{len(made)} queries in {home}")
+        console.say(f"{len(queries)} queries in {folder}")
 
 
 @guarded
@@ -114,36 +116,36 @@ def ls(
     console: Any = None,
 ) -> None:
     """
-    Lists what the project holds.
+    Lists the project's resources.
 
-    The order is that in which it is built. In a dbt project the lines are dbt's own.
+    They are listed in build order. In a dbt project the output is dbt's.
 
     Example: `transform ls --select tag:nightly`
     """
 
     from transformer.cli.report import listed_as, listed_facts
-    from transformer.flows.listing import described, listed
+    from transformer.flows.listing import node_json, selected_resources
 
     if output not in (None, "selector", "name", "path", "json"):
         raise UsageError(f"there is no `--output {output}`", hint="selector, name, path or json")
-    ask, outside = asked("list", console, locals())
+    request, environment = request_of("list", console, locals())
     if output == "json":
         wanted = " ".join(keys or ()).replace(",", " ").split()
         from transformer.flows.look import in_manifest
 
-        for each in in_manifest(ask, outside).values():
-            console.json_data(listed_facts(each, wanted))
+        for facts in in_manifest(request, environment).values():
+            console.json_data(listed_facts(facts, wanted))
         return
-    found, is_open = listed(ask, outside)
-    if not found:
-        outside.say("No nodes selected!" if is_open else "nothing was chosen")
-    for thing in found:
+    resources, is_open = selected_resources(request, environment)
+    if not resources:
+        environment.say("No nodes selected!" if is_open else "nothing was selected")
+    for resource in resources:
         if output or (is_open and not as_json):
-            console.data(listed_as(thing, output or "selector"))
-        elif thing.node is not None:
-            node = thing.node
+            console.data(listed_as(resource, output or "selector"))
+        elif resource.node is not None:
+            node = resource.node
             if as_json:
-                console.json_data(described(node))
+                console.json_data(node_json(node))
             else:
                 console.data(f"{node.kind}:{node.name}")
 
@@ -152,11 +154,11 @@ def ls(
 def show(
     name: Annotated[str | None, typer.Argument(help="A model, seed, snapshot or source")] = None,
     failures: Annotated[
-        str | None, typer.Option("--failures", help="The failing rows of this check instead")
+        str | None, typer.Option("--failures", help="Show the failing rows of this check")
     ] = None,
     inline: Inline = None,
     plain: Annotated[
-        str | None, typer.Option("--inline-direct", help="This query instead, as it stands")
+        str | None, typer.Option("--inline-direct", help="A query without templates to use instead")
     ] = None,
     select: Select = None,
     exclude: Exclude = None,
@@ -169,42 +171,40 @@ def show(
     """
     Shows rows of a relation or of a check.
 
-    `--inline` shows those of a query, `--failures` those that fail a check, `--select` those of
-    models as they would be now.
+    `--inline` shows the rows of a query, `--failures` those that fail a check, `--select` those of
+    models as they would be built now.
 
     Example: `transform show customers --limit 10`
     """
     from transformer.cli.report import show_found, show_rows, show_values
-    from transformer.flows.look import ShowRequest, selected, shown
+    from transformer.flows.look import ShowRequest, selected_rows, shown_sample
 
     if sum(map(bool, (name, failures, inline, plain, select))) != 1:
-        raise UsageError("say one of: a name, --select, --failures or --inline")
-    ask, outside = asked("show", console, locals())
+        raise UsageError("give exactly one of: a name, --select, --failures or --inline")
+    request, environment = request_of("show", console, locals())
     most = None if limit < 0 else limit
     wanted = ShowRequest(name, failures, inline or plain, most, plain=bool(plain))
     if output == "json" and not failures:
-        show_values(selected(ask, outside, wanted), console)
+        show_values(selected_rows(request, environment, wanted), console)
     elif not select:
-        show_rows(shown(ask, outside, wanted), console)
+        show_rows(shown_sample(request, environment, wanted), console)
     else:
-        show_found(selected(ask, outside, wanted), console)
+        show_found(selected_rows(request, environment, wanted), console)
 
 
 @guarded
 def debug(project_dir: ProjectDir = Path(), console: Any = None) -> int:
     """
-    Says what the tool sees.
-
-    Versions, project, target, warehouse.
+    Shows versions, project, target and warehouse.
 
     Example: `transform debug`
     """
     from transformer.errors import TransformError
     from transformer.flows.debug import facts
 
-    ask, outside = asked("debug", console, locals())
+    request, environment = request_of("debug", console, locals())
     try:
-        for key, value in facts(ask, outside):
+        for key, value in facts(request, environment):
             console.data(f"{key:<12}{value}")
     except TransformError as error:
         console.error(error)
@@ -215,23 +215,26 @@ def debug(project_dir: ProjectDir = Path(), console: Any = None) -> int:
 @guarded
 def clean(
     removed: Annotated[
-        bool, typer.Option("--removed", help="Drop the tables of models and seeds that are gone")
+        bool, typer.Option("--removed", help="Drop tables of models and seeds that were removed")
     ] = False,
     wait: Wait = 0.0,
     project_dir: ProjectDir = Path(),
     console: Any = None,
 ) -> None:
     """
-    Removes what builds leave behind.
+    Removes files that builds leave behind.
 
-    The warehouse itself and the sync ledger stay. In a dbt project the folders of
-    `clean-targets` go too. With `--removed` instead the tables and views of models and seeds that
-    are gone from the project are dropped: those that a build has made, and nobody else's.
+    The warehouse itself and the sync ledger are kept. In a dbt project the folders of
+    `clean-targets` are removed too. `--removed` instead drops the tables and views of models and
+    seeds that were removed from the project, but only those that a build created.
 
     Example: `transform clean`
     """
-    from transformer.flows.clean import cleaned, without_removed
 
-    ask, outside = asked("clean", console, locals())
-    found = without_removed(ask, outside, wait) if removed else cleaned(ask, outside)
-    console.say(f"removed {', '.join(found)}" if found else "nothing to remove")
+    from transformer.flows.clean import clean_files, drop_removed
+
+    request, environment = request_of("clean", console, locals())
+    removed_names = (
+        drop_removed(request, environment, wait) if removed else clean_files(request, environment)
+    )
+    console.say(f"removed {', '.join(removed_names)}" if removed_names else "nothing to remove")

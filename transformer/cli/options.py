@@ -1,4 +1,4 @@
-"""The options of the commands, each said once."""
+"""The options of the commands, each defined once."""
 
 from __future__ import annotations
 
@@ -8,107 +8,116 @@ from typing import Annotated, Any
 import typer
 
 
-def _option(*names: str, help: str, env: str = "", **rest: Any) -> Any:  # noqa: A002 - typer's word
-    """An option, and the variable of the environment that stands for it."""
+def _option(*names: str, help: str, env: str = "", **rest: Any) -> Any:  # noqa: A002 - typer's name
+    """An option, optionally with an environment variable."""
     return typer.Option(*names, help=help, envvar=env or None, show_envvar=False, **rest)
 
 
 Select = Annotated[
     list[str] | None,
-    _option("--select", "-s", help="What to take: `orders+`, `tag:nightly`, `path:models/marts`"),
+    _option(
+        "--select", "-s", help="Nodes to include: `orders+`, `tag:nightly`, `path:models/marts`"
+    ),
 ]
-Exclude = Annotated[list[str] | None, _option("--exclude", help="What to leave out")]
-Target = Annotated[str | None, _option("--target", "-t", help="The target to work on")]
+Exclude = Annotated[list[str] | None, _option("--exclude", help="Nodes to exclude")]
+Target = Annotated[str | None, _option("--target", "-t", help="The target to use")]
 Vars = Annotated[
     str | None, _option("--vars", help="Values for `var()`, as YAML: `'{today: 2024-07-01}'`")
 ]
 ProjectDir = Annotated[
     Path,
-    _option(
-        "--project-dir", help="The project's folder; without it, this one", env="DBT_PROJECT_DIR"
-    ),
+    _option("--project-dir", help="The project folder; default: this one", env="DBT_PROJECT_DIR"),
 ]
 ProfilesDir = Annotated[
-    Path | None, _option("--profiles-dir", help="Where a dbt project's profiles.yml lies")
+    Path | None, _option("--profiles-dir", help="The folder of a dbt project's profiles.yml")
 ]
 Profile = Annotated[str | None, _option("--profile", help="The profile of a dbt project")]
 TargetPath = Annotated[
     Path | None, _option("--target-path", help="The folder for the artifacts of a dbt project")
 ]
 Quiet = Annotated[
-    bool, _option("--quiet", "-q", help="Say nothing but errors and data", env="DBT_QUIET")
+    bool, _option("--quiet", "-q", help="Print only errors and data", env="DBT_QUIET")
 ]
 Colors = Annotated[
     bool | None,
-    _option("--use-colors/--no-use-colors", help="Colour, or none", env="DBT_USE_COLORS"),
+    _option("--use-colors/--no-use-colors", help="Color the output, or not", env="DBT_USE_COLORS"),
 ]
-Trace = Annotated[bool, _option("--debug", "-d", help="Show where in the tool an error comes from")]
+Trace = Annotated[bool, _option("--debug", "-d", help="Show the traceback of an error")]
 FullRefresh = Annotated[
     bool,
     _option(
         "--full-refresh",
         "--full",
         "-f",
-        help="Do everything anew, also what is unchanged; tables that only grow begin again",
+        help="Rebuild everything; incremental tables start from scratch",
         env="DBT_FULL_REFRESH",
     ),
 ]
-Threads = Annotated[int | None, _option("--threads", help="Steps at the same time", min=1)]
+Threads = Annotated[
+    int | None, _option("--threads", help="Number of steps to run in parallel", min=1)
+]
 FailFast = Annotated[
     bool, _option("--fail-fast", "-x", help="Stop at the first failure", env="DBT_FAIL_FAST")
 ]
 KeepFailed = Annotated[
-    bool, _option("--keep-failed", help="Keep a new table although its check failed")
+    bool, _option("--keep-failed", help="Keep a new table even if its check fails")
 ]
 WarnError = Annotated[
-    bool, _option("--warn-error", help="A warning of a check is a failure", env="DBT_WARN_ERROR")
+    bool, _option("--warn-error", help="Treat warnings of checks as failures", env="DBT_WARN_ERROR")
 ]
-Json = Annotated[bool, _option("--json", help="One JSON object on each line, to stdout")]
-Wait = Annotated[float, _option("--wait", help="Seconds to wait for another build to end", min=0)]
-Limit = Annotated[int, _option("--limit", help="How many rows to show; -1: all", min=-1)]
-DryRun = Annotated[bool, _option("--dry-run", help="Show what would be done, do nothing")]
+Json = Annotated[bool, _option("--json", help="Print one JSON object per line to stdout")]
+Wait = Annotated[
+    float, _option("--wait", help="Seconds to wait for another build to finish", min=0)
+]
+Limit = Annotated[int, _option("--limit", help="Number of rows to show; -1: all", min=-1)]
+DryRun = Annotated[bool, _option("--dry-run", help="Show what would be sent, without sending it")]
 
-Selector = Annotated[
-    str | None, _option("--selector", help="A selection of `selectors.yml`, by its name")
-]
+Selector = Annotated[str | None, _option("--selector", help="A named selection of `selectors.yml`")]
 Kinds = Annotated[
-    list[str] | None, _option("--resource-type", help="Only these: model, source, seed, test …")
+    list[str] | None,
+    _option("--resource-type", help="Include only these kinds: model, source, seed, test …"),
 ]
-NotKinds = Annotated[list[str] | None, _option("--exclude-resource-type", help="Not these")]
+NotKinds = Annotated[
+    list[str] | None, _option("--exclude-resource-type", help="Exclude these kinds")
+]
 Indirect = Annotated[
     str | None,
     _option(
         "--indirect-selection",
-        help="Which tests come along: eager, cautious, buildable, empty",
+        help="Which tests to include: eager, cautious, buildable, empty",
         env="DBT_INDIRECT_SELECTION",
     ),
 ]
 StateDir = Annotated[
     Path | None,
-    _option("--state", help="The folder with the artifacts of an earlier run", env="DBT_STATE"),
+    _option("--state", help="The folder with an earlier run's artifacts", env="DBT_STATE"),
 ]
 Defer = Annotated[
     bool,
-    _option("--defer", help="Read what is not built here where `--state` has it", env="DBT_DEFER"),
+    _option("--defer", help="Read unbuilt models from the run in `--state`", env="DBT_DEFER"),
 ]
 DeferState = Annotated[
     Path | None,
-    _option("--defer-state", help="Another folder for `--defer`", env="DBT_DEFER_STATE"),
+    _option(
+        "--defer-state", help="The folder for `--defer`, if not `--state`", env="DBT_DEFER_STATE"
+    ),
 ]
 FavorState = Annotated[
     bool,
-    _option("--favor-state", help="… even where it is built here too", env="DBT_FAVOR_STATE"),
+    _option(
+        "--favor-state", help="With `--defer`, even if they are built here", env="DBT_FAVOR_STATE"
+    ),
 ]
-Empty = Annotated[bool, _option("--empty", help="Build with no rows (dbt projects)")]
+Empty = Annotated[bool, _option("--empty", help="Build without rows (dbt projects)")]
 Sample = Annotated[
-    str | None, _option("--sample", help="Build from a part of the rows: `3 days` (dbt projects)")
+    str | None, _option("--sample", help="Build from recent rows only: `3 days` (dbt projects)")
 ]
 EventStart = Annotated[
     str | None,
-    _option("--event-time-start", help="From when on microbatches are built (dbt projects)"),
+    _option("--event-time-start", help="Start of the microbatches to build (dbt projects)"),
 ]
 EventEnd = Annotated[
-    str | None, _option("--event-time-end", help="Until when microbatches are built (dbt projects)")
+    str | None, _option("--event-time-end", help="End of the microbatches to build (dbt projects)")
 ]
 StoreFailures = Annotated[
     bool,
@@ -117,7 +126,7 @@ StoreFailures = Annotated[
     ),
 ]
 
-# What every command takes that works on a project: name, type.
+# Options of all commands that work on a project: name, type.
 COMMON: dict[str, Any] = {
     "target": Target,
     "variables": Vars,
@@ -128,7 +137,7 @@ COMMON: dict[str, Any] = {
     "colors": Colors,
     "trace": Trace,
 }
-# What those take that select.
+# Options of all commands that select nodes.
 SELECTING: dict[str, Any] = {
     "selector": Selector,
     "kinds": Kinds,

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from transformer.cli.building import built
-from transformer.cli.guard import asked, guarded
+from transformer.cli.building import run_build
+from transformer.cli.guard import guarded, request_of
 from transformer.cli.options import (
     Json,
     Limit,
@@ -33,8 +33,8 @@ def show(
     from transformer.cli.report import show_rows
     from transformer.flows.quarantine import rows
 
-    ask, outside = asked("quarantine", console, locals())
-    show_rows(rows(ask, outside, name, limit), console, empty="nothing is in quarantine")
+    request, environment = request_of("quarantine", console, locals())
+    show_rows(rows(request, environment, name, limit), console, empty="no rows in quarantine")
 
 
 @guarded
@@ -46,16 +46,16 @@ def retry(
     console: Any = None,
 ) -> int:
     """
-    Tries rows again: reads a source's files anew, sends an activation's rejected rows anew.
+    Retries rows: reads a source's files again, sends an activation's rejected rows again.
 
     Example: `transform quarantine retry crm.contacts`
     """
     from transformer.flows.quarantine import to_retry
 
-    words = {**locals(), "retry_rejected": True}
-    ask, outside = asked("quarantine", console, words)
-    words["select"] = to_retry(ask, outside, name)
-    if not words["select"]:
-        console.say("nothing is in quarantine")
+    options = {**locals(), "retry_rejected": True}
+    request, environment = request_of("quarantine", console, options)
+    options["select"] = to_retry(request, environment, name)
+    if not options["select"]:
+        console.say("no rows in quarantine")
         return 0
-    return built("quarantine retry", "load activate", console, words)
+    return run_build("quarantine retry", "load activate", console, options)

@@ -1,4 +1,4 @@
-"""What a command has come to, in words: reports, plans, rows."""
+"""The output of commands: reports, plans, rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformer.cli.console import Console, age, facts_of, plural, size, table_
 from transformer.cli.lines import Line
 from transformer.steps import Outcome, Plan, Sample
 
-_STRICT = "a warning is a failure: --warn-error"
+_STRICT = "failed because of a warning (--warn-error)"
 
 if TYPE_CHECKING:
     from transformer.artifacts.documents import SourceAge
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 def show_report(report: Report, console: Console, command: str) -> None:
-    """The end of a build: what failed, what was done, what was published."""
+    """The report of a build: what failed, what was done, what was published."""
     if console.json:
         console.event("summary", **_summary(report))
         return
     if not report.plan.steps and report.published is None:
         console.say(_nothing_to_do(report, command))
-        _standing(report, console)
+        _earlier_failures(report, console)
         return
     for outcome in report.results.every():
         if outcome.bad or outcome.status == "warn":
@@ -39,15 +39,15 @@ def show_report(report: Report, console: Console, command: str) -> None:
             console.say(f"{'kept':<10}{_kept(outcome, report.since)}")
     _skipped(report, console)
     _done(report, console)
-    _left(report, console)
+    _unchanged(report, console)
     _published(report, console)
     if report.left_over:
         names = ", ".join(report.left_over)
-        console.say(f"left over: {names}; no model makes it any more: transform clean --removed")
-    held = dict(report.quarantine)
-    held |= {o.label: n for o in report.results.outcomes
+        console.say(f"orphaned: {names}; no model builds it any more: transform clean --removed")
+    quarantined = dict(report.quarantine)
+    quarantined |= {o.label: n for o in report.results.outcomes
              if o.action == "activate" and (n := o.facts.get("quarantined", 0))}  # fmt: skip
-    for name, count in sorted(held.items()):
+    for name, count in sorted(quarantined.items()):
         verb = "is" if count == 1 else "are"
         console.say(
             f"{plural(count, 'row')} {verb} in quarantine: transform quarantine show {name}"
@@ -75,7 +75,7 @@ def _nothing_to_do(report: Report, command: str) -> str:
     names = {"model": "model", "source": "source", "activation": "activation", "test": "check"}
     shown = [plural(kinds[kind], word) for kind, word in names.items() if kinds[kind]]
     if command != "build" and not shown:
-        return "nothing to do: nothing was chosen"
+        return "nothing to do: nothing was selected"
     if not shown:
         return "nothing to do: the project is empty"
     verb = "is" if shown[0].startswith("1 ") and len(shown) == 1 else "are"
@@ -83,9 +83,9 @@ def _nothing_to_do(report: Report, command: str) -> str:
 
 
 def _kept(outcome: Outcome, since: datetime) -> str:
-    """What stands where a failed step would have put something new."""
-    known = outcome.rows is not None and outcome.action != "load"
-    rows = f" ({plural(outcome.rows or 0, 'row')})" if known else ""
+    """The older table that a failed step leaves in place."""
+    has_rows = outcome.rows is not None and outcome.action != "load"
+    rows = f" ({plural(outcome.rows or 0, 'row')})" if has_rows else ""
     return f"{outcome.label} as of {since:%Y-%m-%d %H:%M} UTC{rows}"
 
 
@@ -94,27 +94,27 @@ def _skipped(report: Report, console: Console) -> None:
     if not skipped:
         return
     kinds = Counter(o.action for o in skipped)
-    words = {"build": "model", "activate": "activation", "check": "check", "snapshot": "snapshot",
+    nouns = {"build": "model", "activate": "activation", "check": "check", "snapshot": "snapshot",
              "seed": "seed", "load": "source", "freshness": "freshness check",
              "hook": "hook"}  # fmt: skip
-    shown = ", ".join(plural(count, words[action]) for action, count in kinds.items())
+    shown = ", ".join(plural(count, nouns[action]) for action, count in kinds.items())
     console.say(f"{'skipped':<10}{shown}: {skipped[0].message}")
 
 
-def _left(report: Report, console: Console) -> None:
-    """What was not done: it had not changed, or what it reads turned out to be the same."""
+def _unchanged(report: Report, console: Console) -> None:
+    """Steps that were not run: unchanged, or their inputs turned out to be the same."""
     unchanged = [skip for skip in report.plan.skips if skip.reason == "unchanged"]
     same = [o for o in report.results.outcomes if o.status == "skipped" and not o.message]
-    said = [f"{len(unchanged):,} unchanged"] if unchanged else []
+    parts = [f"{len(unchanged):,} unchanged"] if unchanged else []
     if same:
-        who = "it reads" if len(same) == 1 else "they read"
-        said.append(f"{len(same):,} with the same in what {who}")
-    if said:
-        console.say(f"{'left':<10}{', '.join(said)}")
+        reader = "its" if len(same) == 1 else "their"
+        parts.append(f"{len(same):,} with no change in {reader} inputs")
+    if parts:
+        console.say(f"{'reused':<10}{', '.join(parts)}")
 
 
 def _done(report: Report, console: Console) -> None:
-    """What was done, a line for each kind of step; nobody reads hundreds of lines in a CI log."""
+    """What was done, one line per kind of step, to keep CI logs short."""
     if console.lively:
         _checks(report.results.every(), console)
         return
@@ -142,24 +142,24 @@ def _line(console: Console, verb: str, word: str, outcomes: Sequence[Outcome]) -
     if not good:
         return
     rows = sum(o.rows or 0 for o in good)
-    held = sum(o.facts.get("quarantined", 0) for o in good)
+    quarantined = sum(o.facts.get("quarantined", 0) for o in good)
     parts = [f"{plural(len(good), word):<16}", plural(rows, "row") if rows else ""]
-    parts.append(f"{held:,} quarantined" if held else "")
+    parts.append(f"{quarantined:,} quarantined" if quarantined else "")
     seconds = sum(o.seconds for o in outcomes)
     console.say(f"{verb:<10}{'   '.join(p for p in parts if p)}   {seconds:.1f} s")
 
 
 def _checks(outcomes: Any, console: Console) -> None:
-    every = list(outcomes)
-    checks = [o for o in every if o.action == "check" and o.status != "skipped"]
+    all_outcomes = list(outcomes)
+    checks = [o for o in all_outcomes if o.action == "check" and o.status != "skipped"]
     if not checks:
         return
-    scans = sum(bool(o.parts) and o.action != "check" for o in every)
-    alone = len(checks) - sum(len(o.parts) for o in every)
+    scans = sum(bool(o.parts) and o.action != "check" for o in all_outcomes)
+    alone = len(checks) - sum(len(o.parts) for o in all_outcomes)
     counts = Counter(o.status for o in checks)
-    said = [plural(counts["fail"] + counts["error"], "failure")] if counts["fail"] else []
-    said += [plural(counts["warn"], "warning")] if counts["warn"] else []
-    shown = f"   {', '.join(said)}" if said else ""
+    problems = [plural(counts["fail"] + counts["error"], "failure")] if counts["fail"] else []
+    problems += [plural(counts["warn"], "warning")] if counts["warn"] else []
+    shown = f"   {', '.join(problems)}" if problems else ""
     console.say(
         f"{'checked':<10}{plural(len(checks), 'check')} in {plural(scans + alone, 'scan')}{shown}"
     )
@@ -168,16 +168,16 @@ def _checks(outcomes: Any, console: Console) -> None:
 def _published(report: Report, console: Console) -> None:
     console.say()
     seconds = f"{report.results.seconds:.1f} s"
-    made = report.published
-    if made is None:
+    publication = report.published
+    if publication is None:
         since = f" of {report.since:%Y-%m-%d %H:%M} UTC" if report.since else ""
-        still = (
+        status = (
             f"{report.path} is still the build{since}"
             if since
-            else f"there is no {report.path} yet"
+            else f"{report.path} does not exist yet"
         )
-        console.say(Line.of(("not published", "bold red"), f": {still}   {seconds}"))
-        _standing(report, console)
+        console.say(Line.of(("not published", "bold red"), f": {status}   {seconds}"))
+        _earlier_failures(report, console)
         failed = next((o for o in report.results.bad if o.action == "check"), None)
         if failed:
             name = failed.id.split(".", 2)[-1]
@@ -185,12 +185,13 @@ def _published(report: Report, console: Console) -> None:
         return
     if report.strict and report.results.warned:
         console.say(_STRICT)
-    figures = f"{plural(made.models, 'model')}, {plural(made.rows, 'row')}, {size(made.size)}"
-    console.say(Line.of(("published", "bold"), f" {made.path}   {figures}   {seconds}"))
+    counts = f"{plural(publication.models, 'model')}, {plural(publication.rows, 'row')}"
+    figures = f"{counts}, {size(publication.size)}"
+    console.say(Line.of(("published", "bold"), f" {publication.path}   {figures}   {seconds}"))
 
 
-def _standing(report: Report, console: Console) -> None:
-    """Why the file is not published, or the build not well, though nothing fails now."""
+def _earlier_failures(report: Report, console: Console) -> None:
+    """Checks of earlier builds that still fail, if nothing fails now."""
     if report.strict and report.results.warned:
         console.say(_STRICT)
     elif report.standing and not report.results.bad:
@@ -199,7 +200,7 @@ def _standing(report: Report, console: Console) -> None:
 
 
 def show_plan(plan: Plan, console: Console) -> None:
-    """Every step with its reason; what is left alone as a number."""
+    """Every step with its reason, and the number of skipped ones."""
     if console.json:
         for step in plan:
             console.event(
@@ -221,7 +222,7 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 
 def show_rows(sample: Sample, console: Console, empty: str = "no rows") -> None:
-    """Rows to stdout: as a table, or as JSON lines."""
+    """Prints rows to stdout, as a table or as JSON lines."""
     if console.json:
         for row in sample.rows:
             console.json_data(dict(zip(sample.columns, row, strict=True)))
@@ -238,7 +239,7 @@ _WITH_PREFIX = ("source", "exposure", "metric", "semantic_model", "saved_query",
 
 
 def listed_as(thing: Resource, form: str) -> str:
-    """A line of `ls`: the `name`, the `path`, or the `selector` that finds just this."""
+    """A line of `ls`: the `name`, the `path`, or the `selector` that matches only this."""
     if form == "path":
         return thing.path
     if form == "name":
@@ -251,44 +252,44 @@ def listed_as(thing: Resource, form: str) -> str:
 
 
 def listed_facts(facts: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    """The same as facts: the usual keys, or those that are asked for, `a.b` too."""
+    """A line of `ls --output json`: the usual keys, or the requested ones (`a.b` is a path)."""
     if not keys:
         return {k: facts[k] for k in _LISTED if k in facts}
-    found: dict[str, Any] = {}
+    selected: dict[str, Any] = {}
     for key in keys:
-        held: Any = facts
+        value: Any = facts
         for part in key.split("."):
-            held = held.get(part) if isinstance(held, Mapping) else None
-        if held is not None or key in facts:
-            found[key] = held
-    return found
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None or key in facts:
+            selected[key] = value
+    return selected
 
 
-def show_found(found: Sequence[ShownRows], console: Console) -> None:
-    """Rows as tables, under their names where there are several."""
-    for each in found:
-        if len(found) > 1:
-            console.say(f"{each.name}:")
-        rows = tuple(tuple("" if v is None else str(v) for v in row) for row in each.rows)
-        show_rows(Sample(tuple(each.columns), rows), console)
+def show_found(tables: Sequence[ShownRows], console: Console) -> None:
+    """Prints rows as tables, with headings if there are several."""
+    for table in tables:
+        if len(tables) > 1:
+            console.say(f"{table.name}:")
+        rows = tuple(tuple("" if v is None else str(v) for v in row) for row in table.rows)
+        show_rows(Sample(tuple(table.columns), rows), console)
 
 
-def show_values(found: Iterable[ShownRows], console: Console) -> None:
-    """Rows as JSON, in the form that `dbt show --output json` has."""
-    for each in found:
-        rows = [dict(zip(each.columns, row, strict=True)) for row in each.rows]
-        console.json_data({"node": each.name, "show": rows}, indent=2)
+def show_values(tables: Iterable[ShownRows], console: Console) -> None:
+    """Prints rows as JSON, in the format of `dbt show --output json`."""
+    for table in tables:
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        console.json_data({"node": table.name, "show": rows}, indent=2)
 
 
-def show_ages(found: Iterable[SourceAge], console: Console) -> None:
-    """How old sources are, a line for each."""
-    for each in found:
-        shown = each.error or ("no rows" if each.newest is None else age(int(each.age)))
-        console.say(f"{each.status:<10}{each.name:<36}{shown}")
+def show_ages(sources: Iterable[SourceAge], console: Console) -> None:
+    """Prints the age of sources, one per line."""
+    for source in sources:
+        shown = source.error or ("no rows" if source.newest is None else age(int(source.age)))
+        console.say(f"{source.status:<10}{source.name:<36}{shown}")
 
 
 def show_preview(name: str, preview: SyncPreview, console: Console) -> None:
-    """What an activation would send: counts, and some rows of each class."""
+    """Prints what an activation would send: counts, and sample rows of each class."""
     counts = {k: getattr(preview, k) for k in ("added", "changed", "removed", "unchanged")}
     if console.json:
         samples = {kind: list(rows) for kind, rows in preview.samples.items()}

@@ -1,7 +1,11 @@
-"""Engines: where models are built. One file per engine; the file's name is the target's `type`.
+"""Engines: where models are built. One module per engine, named like the target's `type`.
 
 The contract is `Engine`, `EngineSession` and `ScratchCatalog`. The suite in `tests/engines/` runs
-over every file of this folder, so a new engine joins it by existing.
+over every module in this folder, so a new engine is covered automatically:
+
+    engine = find("duckdb").connect(path, settings)
+    with engine.session() as session, session.transaction():
+        session.run("create table t as select 1 as x")
 """
 
 from __future__ import annotations
@@ -18,9 +22,9 @@ from transformer.steps import Columns, RelationState, Sample
 
 
 class EngineSession(Protocol):
-    """One connection to the warehouse; a step has it to itself. Faults are `errors.Fault`.
+    """One connection to the warehouse, used by one step at a time. Methods raise `errors.Fault`.
 
-    `connection` is the driver's own, for what reads rows in bulk.
+    `connection` is the driver's own, for code that reads rows in bulk.
     """
 
     connection: Any
@@ -29,20 +33,20 @@ class EngineSession(Protocol):
         """Runs a statement for its effect."""
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The result as tuples: for figures and small lists, never for data."""
+        """The result as tuples: for counts and small lists, never for data."""
 
     def sample(self, sql: str, limit: int = 5) -> Sample:
-        """The first rows as text, to be shown."""
+        """The first rows as text, for display."""
 
-    def told(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The names and rows of whatever gives rows."""
+    def named_rows(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The column names and rows of any statement that returns rows."""
 
     def columns(self, sql: str) -> Columns:
         """Names and types of a query's columns."""
 
     def reads(self, sql: str, name: RelationName) -> frozenset[str] | None:
-        """The columns of the relation that the query reads; None where that cannot be told. It
-        may only be asked while no other session runs a statement."""
+        """The columns of the relation that the query reads; None if that is unknown. Must not be
+        called while another session runs a statement."""
 
     def arrow(self, sql: str) -> Any:
         """The result as an Arrow table."""
@@ -53,64 +57,65 @@ class EngineSession(Protocol):
     def lazy(self, name: RelationName) -> Any:
         """The relation as the engine's own lazy relation, for Python models."""
 
-    def take(self, name: RelationName, data: Any) -> int:
-        """Makes a table of anything Arrow-capable; the number of its rows."""
+    def create_table(self, name: RelationName, data: Any) -> int:
+        """Creates a table from anything Arrow-capable; returns its number of rows."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Commits at the end, rolls back when an exception leaves it."""
+        """Commits at the end; rolls back on an exception."""
 
 
 class ScratchCatalog(Protocol):
-    """A private, empty warehouse in which queries are bound, not run."""
+    """A private, empty warehouse in which queries are bound but not run."""
 
     def create(self, name: RelationName, columns: Columns) -> None:
-        """An empty table. Raises Fault when a type is unknown."""
+        """Creates an empty table. Raises Fault if a type is unknown."""
 
     def describe(self, sql: str) -> Columns:
-        """The columns the query would give. Raises Fault when it does not bind."""
+        """The columns of the query. Raises Fault if it does not bind."""
 
 
 class Engine(Protocol):
-    """A warehouse that is open."""
+    """An open warehouse."""
 
     dialect: Dialect
     version: str
 
     def session(self) -> AbstractContextManager[EngineSession]:
-        """A connection of its own."""
+        """A new session."""
 
-    def apart(self) -> AbstractContextManager[EngineSession]:
-        """A session that sees what is committed, whatever others have not committed yet."""
+    def separate_session(self) -> AbstractContextManager[EngineSession]:
+        """A session that sees only committed data, not the caller's open transaction."""
 
     def relations(
         self, names: Sequence[RelationName] | None = None
     ) -> Mapping[tuple[str, str], RelationState]:
-        """Everything that is there, or what has one of these names, by folded schema and name."""
+        """All existing relations, or those with these names, by case-folded schema and name."""
 
     def relation(self, name: RelationName) -> RelationState | None:
-        """One of them, when it is there."""
+        """The relation of this name; None if it does not exist."""
 
     def comments(self) -> Mapping[tuple[str, str], Mapping[str, str]]:
-        """The comments of every relation, by folded schema and name: its own under an empty name,
-        and those of its columns by theirs, folded."""
+        """The comments by case-folded schema and name: the relation's own under an empty name, and
+        those of its columns under theirs, case-folded."""
 
-    def hurry(self, wanted: bool) -> None:
-        """Whether statements use all threads; few rows need but one."""
+    def use_all_threads(self, wanted: bool) -> None:
+        """Whether statements use all threads, or only one, which is enough for few rows."""
 
     def interrupt(self) -> None:
-        """Stops the statements that run."""
+        """Interrupts the running statements."""
 
     def close(self) -> None:
-        """Lets go of the warehouse, everything written."""
+        """Writes everything and closes the warehouse."""
 
 
 def kinds() -> tuple[str, ...]:
-    """The names of all engines: files of this folder, then entry points."""
+    """The names of all engines: modules of this folder, then plug-ins."""
     return plugins.kinds(__name__)
 
 
 def find(kind: str, where: Where | None = None) -> Any:
-    """The engine's module: `DIALECT`, `connect(path, settings)`, `scratch()`, `loose()` …"""
+    """The engine's module: `DIALECT`, `connect(path, settings)`, `scratch()`, `loose()` … Raises
+    ConfigError."""
     try:
         return plugins.find(__name__, kind)
     except KeyError:

@@ -1,4 +1,4 @@
-"""A private connection to DuckDB, and what it complains of."""
+"""Private DuckDB connections, and their errors as `Fault`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import duckdb
 from transformer.errors import Fault, WarehouseError
 from transformer.names import literal, quoted
 
-# Settings that every cursor has for itself.
+# Settings that belong to each cursor.
 PER_CURSOR = "set errors_as_json = true; set TimeZone = 'UTC'"
-# What DuckDB calls the database in memory that a connection begins with.
+# The name of the in-memory database that a connection starts with.
 _MEMORY = "memory"
-# The folders of the machine say nothing that the name of the file does not.
+# Messages show only file names, not the machine's folders.
 _FOLDERS = re.compile(r'(?<=file )"/[^"\n]*/([^"/\n]+)"')
 
 
@@ -31,60 +31,61 @@ def faults() -> Iterator[None]:
 
 
 def fault(error: Exception) -> Fault:
-    """What DuckDB says, taken apart. Connections are set to say it in JSON."""
+    """A DuckDB error as a Fault. Connections are configured to report errors as JSON."""
     text = str(error)
     start = text.find("{")
     try:
-        said = json.loads(text[start:]) if start >= 0 else {}
+        details = json.loads(text[start:]) if start >= 0 else {}
     except ValueError:
-        said = {}
-    if "exception_message" not in said:
+        details = {}
+    if "exception_message" not in details:
         return Fault(text)
-    position = said.get("position")
+    position = details.get("position")
     return Fault(
-        _FOLDERS.sub(r'"\1"', said["exception_message"].strip()),
+        _FOLDERS.sub(r'"\1"', details["exception_message"].strip()),
         int(position) if position is not None else None,
-        said.get("error_subtype", said.get("exception_type", "")),
-        said.get("name", ""),
-        [c for c in said.get("candidates", "").split(",") if c],
+        details.get("error_subtype", details.get("exception_type", "")),
+        details.get("name", ""),
+        [c for c in details.get("candidates", "").split(",") if c],
     )
 
 
 def connection(
     settings: Mapping[str, Any] | None = None, config: Mapping[str, str] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A private in-memory connection: errors in JSON, UTC, no download of extensions."""
-    made = duckdb.connect(":memory:", config=dict(config or {}))
-    made.execute(f"{PER_CURSOR}; set autoinstall_known_extensions = false")
+    """A private in-memory connection: errors as JSON, UTC, no automatic download of extensions.
+    Raises WarehouseError for an invalid setting."""
+    connection_ = duckdb.connect(":memory:", config=dict(config or {}))
+    connection_.execute(f"{PER_CURSOR}; set autoinstall_known_extensions = false")
     for name, value in (settings or {}).items():
         if not re.fullmatch(r"\w+", str(name)):
-            raise WarehouseError(f"`{name}` is no DuckDB setting")
+            raise WarehouseError(f"`{name}` is not a DuckDB setting")
         try:
-            made.execute(f"set {name} = {literal(str(value))}")
+            connection_.execute(f"set {name} = {literal(str(value))}")
         except duckdb.Error as error:
             what, _, rest = fault(error).message.partition("\n")
-            meant = re.search(r'Did you mean: "(\w+)"', rest)
+            suggestion = re.search(r'Did you mean: "(\w+)"', rest)
             raise WarehouseError(
                 f"there is no DuckDB setting `{name}`"
-                if meant
+                if suggestion
                 else f"the setting `{name}` cannot be `{value}`: {what}",
-                hint=f"did you mean `{meant.group(1)}`?"
-                if meant
-                else "look at `settings:` of the target in transform.yml",
+                hint=f"did you mean `{suggestion.group(1)}`?"
+                if suggestion
+                else "check `settings:` of the target in transform.yml",
             ) from None
-    return made
+    return connection_
 
 
 def open_catalog(
-    made: duckdb.DuckDBPyConnection, path: str, catalog: str, options: str = ""
+    connection_: duckdb.DuckDBPyConnection, path: str, catalog: str, options: str = ""
 ) -> None:
-    """Attaches a database under this name, and uses it."""
+    """Attaches a database under the name `catalog`, and makes it the default."""
     if (base := in_memory(catalog)) != _MEMORY:
-        made.execute(f"attach ':memory:' as {base}; use {base}; detach {_MEMORY}")
-    made.execute(f"attach {literal(path)} as {quoted(catalog)} {options}")
-    made.execute(f"use {quoted(catalog)}")
+        connection_.execute(f"attach ':memory:' as {base}; use {base}; detach {_MEMORY}")
+    connection_.execute(f"attach {literal(path)} as {quoted(catalog)} {options}")
+    connection_.execute(f"use {quoted(catalog)}")
 
 
 def in_memory(catalog: str) -> str:
-    """The name of the database in memory beside this one: every connection has one."""
+    """The name of the connection's in-memory database, which must differ from `catalog`."""
     return _MEMORY if catalog.lower() != _MEMORY else f"__{_MEMORY}"

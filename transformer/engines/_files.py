@@ -1,6 +1,6 @@
-"""Files of DuckDB that are made, from the first instant on, for those alone who may read another.
+"""DuckDB files that have the permissions of another file from the moment they are created.
 
-DuckDB makes its files for everybody whom the umask does not exclude.
+DuckDB itself creates its files with the permissions of the umask.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ from transformer.warehouse.sparse_copy import logs
 STORAGE = "v1.4.0"
 
 
-def fresh(path: Path, model: Path) -> None:
-    """Makes an empty database for those who may read the model."""
-    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as room:
-        made = Path(room) / path.name
+def create_database(path: Path, model: Path) -> None:
+    """Creates an empty database with the permissions of `model`."""
+    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as temporary:
+        new_file = Path(temporary) / path.name
         with duckdb.connect(":memory:") as con:
-            con.execute(f"attach {literal(str(made))} as made (storage_version '{STORAGE}')")
+            con.execute(f"attach {literal(str(new_file))} as made (storage_version '{STORAGE}')")
             con.execute("detach made")
-        beside(made, model)
-        made.rename(path)
+        beside(new_file, model)
+        new_file.rename(path)
 
 
 def recreate(path: Path, model: Path) -> None:
-    """The same in the place of a file that a killed build may have left. Its log would be read into
-    the new one."""
+    """Like `fresh`, after removing a file that a killed build may have left, and its log, which
+    would be replayed into the new one."""
     for old in (path, *logs(path)):
         old.unlink(missing_ok=True)
-    fresh(path, model)
+    create_database(path, model)
 
 
-def with_log(path: Path) -> None:
-    """Makes the write-ahead log of a file that was just opened, where there is none."""
+def create_log(path: Path) -> None:
+    """Creates the write-ahead log of a file that was just opened, if there is none."""
     log = path.with_name(f"{path.name}.wal")
     with contextlib.suppress(FileExistsError):
         os.close(create(log))
         beside(log, path)
 
 
-def without_log(path: Path) -> None:
-    """Removes the log of a file that was just closed, where nothing was written to it."""
+def remove_empty_log(path: Path) -> None:
+    """Removes the empty log of a file that was just closed."""
     log = path.with_name(f"{path.name}.wal")
     if log.exists() and not log.stat().st_size:
         log.unlink()
 
 
-def stands(path: Path, hint: str) -> bool:
-    """Whether there is a database file. Raises WarehouseError where only its log is there: DuckDB
-    would read it into a new file."""
+def database_exists(path: Path, hint: str) -> bool:
+    """Whether the database file exists. Raises WarehouseError if only its log does, which DuckDB
+    would replay into a new file."""
     if path.exists():
         return True
     for log in logs(path):
         raise WarehouseError(
-            f"`{log.name}` holds what was written to `{path.name}`, which is not there", hint=hint
+            f"`{log.name}` is the log of `{path.name}`, which does not exist", hint=hint
         )
     return False

@@ -1,4 +1,4 @@
-"""DuckDB's query plans, read."""
+"""Reads DuckDB's query plans."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from transformer.names import RelationName
 
 
 def columns_read(plan: str, name: RelationName) -> frozenset[str] | None:
-    """The columns of a relation that a plan in JSON reads; None where it does not stand in it, or
-    where a scan of it names none: it reads none then (`count(*)`), or all that there are, for
-    DuckDB 1.5 takes no column out of what is joined with a query that has CTEs.
+    """The columns of a relation that a JSON plan reads; None if the plan does not scan it, or a
+    scan lists no columns: then it reads none (`count(*)`), or all of them, since DuckDB 1.5 does
+    not prune columns of relations joined with a query that has CTEs.
 
-    A plan writes a name of several lines as several, and a field as `column.field`: of the first
-    each line is told, of the second the column as well. Rather too many than one too few.
-    Raises ValueError and LookupError for what is no plan.
+    A plan splits a name with line breaks into several, and writes a struct field as `column.field`:
+    every line, and the column as well as the field, are returned. Too many columns are harmless,
+    one too few is not. Raises ValueError and LookupError for text that is not a plan.
     """
     place = f".{name.schema}.{name.table}".lower().replace('"', "")
     scans = [
@@ -31,15 +31,15 @@ def columns_read(plan: str, name: RelationName) -> frozenset[str] | None:
 
 
 def _scans(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    known = part.get("extra_info") or {}
-    if "Table" in known:
-        yield known
+    info = part.get("extra_info") or {}
+    if "Table" in info:
+        yield info
     for child in part.get("children") or ():
         yield from _scans(child)
 
 
 def _columns(scan: Mapping[str, Any]) -> Iterator[str]:
-    told = scan["Projections"]
-    for each in [told] if isinstance(told, str) else told:
-        parts = each.split(".")
-        yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1) if each)
+    projections = scan["Projections"]
+    for projection in [projections] if isinstance(projections, str) else projections:
+        parts = projection.split(".")
+        yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1) if projection)

@@ -1,4 +1,4 @@
-"""An empty warehouse in memory, in which queries are bound and nothing runs."""
+"""An empty in-memory warehouse, in which queries are bound but not run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from transformer.errors import Fault
 from transformer.names import RelationName, quoted
 from transformer.steps import Columns
 
-# What a warehouse is attached as, whatever its file is called: a file may have the name of one of
-# its schemas, or of one of DuckDB's own catalogs. Views name no catalog, so nobody sees it.
+# The catalog name of a warehouse, whatever its file is called: a file may be named like one of its
+# schemas or of DuckDB's catalogs. Views do not contain the catalog name, so it is never visible.
 CATALOG = "__warehouse"
-# What begins as a query, and what says that it may be more than one.
+# The start of a query, and signs that the text may be more than one.
 _QUERY = re.compile(r"(?i)(\(|\s)*(select|with|from|values)\b")
 _MORE = re.compile(r"(?i)\b(insert|update|delete|merge)\b|;")
 
@@ -26,8 +26,8 @@ class DuckCatalog:
 
     def __init__(self, catalog: str = CATALOG) -> None:
         self._connection = connection()
-        # Nothing runs here, so nothing is to be gained by a better plan, or by more threads. A name
-        # that is no table is not looked for among Python's.
+        # Nothing runs here, so better plans or more threads gain nothing. Unknown table names must
+        # not be resolved to Python variables.
         self._connection.execute(
             "pragma disable_optimizer; set threads = 1; set python_enable_replacements = false"
         )
@@ -35,7 +35,7 @@ class DuckCatalog:
         self._schemas = {"main"}
 
     def create(self, name: RelationName, columns: Columns) -> None:
-        """An empty table. Raises Fault when a type is unknown."""
+        """Creates an empty table. Raises Fault if a type is unknown."""
         with faults():
             if name.schema.lower() not in self._schemas:
                 self._connection.execute(f"create schema if not exists {quoted(name.schema)}")
@@ -44,38 +44,40 @@ class DuckCatalog:
             self._connection.execute(f"create or replace table {name.sql()} ({listed})")
 
     def describe(self, sql: str) -> Columns:
-        """The columns the query would give. Raises Fault, its position counted in `sql`."""
+        """The columns of the query. Raises Fault, with its position in `sql`."""
         if _QUERY.match(sql) and not _MORE.search(sql):
-            with suppress(duckdb.Error):  # what is wrong, and where, is asked for below
-                told = self._connection.sql(sql)  # binds it: two thirds of what `describe` costs
-                return tuple(zip(told.columns, map(str, told.types), strict=True))
+            with suppress(duckdb.Error):  # the error and its position are determined below
+                bound_query = self._connection.sql(
+                    sql
+                )  # binds it: two thirds of what `describe` costs
+                return tuple(zip(bound_query.columns, map(str, bound_query.types), strict=True))
         prefix = "describe\n"
         try:
             with faults():
-                found = self._connection.execute(prefix + sql).fetchall()
+                rows = self._connection.execute(prefix + sql).fetchall()
         except Fault as error:
             if error.position is not None:
                 # DuckDB counts bytes.
                 inside = sql.encode()[: max(0, error.position - len(prefix))]
                 error.position = len(inside.decode(errors="ignore"))
             raise
-        return tuple((str(row[0]), str(row[1])) for row in found)
+        return tuple((str(row[0]), str(row[1])) for row in rows)
 
 
 def scratch(catalog: str = "") -> DuckCatalog:
-    """A private catalog to bind queries in."""
+    """A private catalog for binding queries."""
     return DuckCatalog(catalog or CATALOG)
 
 
 def serializer() -> Callable[[str], str]:
-    """What gives the engine's own tree of a query as JSON, or its error. It opens a connection
-    when it is first asked."""
+    """A function that returns the engine's parse tree of a query as JSON, or its error. It opens a
+    connection at the first call."""
     opened: list[duckdb.DuckDBPyConnection] = []
 
     def serialized(text: str) -> str:
         if not opened:
             opened.append(duckdb.connect(":memory:", config={"threads": "1"}))
-        asked = "select json_serialize_sql(?::varchar)"
-        return str(opened[0].cursor().execute(asked, [text]).fetchall()[0][0])
+        query = "select json_serialize_sql(?::varchar)"
+        return str(opened[0].cursor().execute(query, [text]).fetchall()[0][0])
 
     return serialized

@@ -22,7 +22,7 @@ from transformer.engines._connection import (
     open_catalog,
 )
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
-from transformer.engines._files import STORAGE, recreate, with_log, without_log
+from transformer.engines._files import STORAGE, create_log, recreate, remove_empty_log
 from transformer.engines._plans import columns_read
 from transformer.engines._relations import comments, relations, rows_of_all
 from transformer.engines._scratch import CATALOG, scratch, serializer
@@ -35,13 +35,13 @@ __all__ = ["DIALECT", "connect", "load_extension", "loose", "scratch", "serializ
 
 DIALECT = Dialect("duckdb")
 
-# Readable by DuckDB 1.4, 1.5, 2.0, WASM and Node; from this version on a foreign write-ahead
-# log is refused, where older files replay it silently.
+# STORAGE is readable by DuckDB 1.4, 1.5, 2.0, WASM and Node; from this version on, another file's
+# write-ahead log is refused, while older files replay it silently.
 
-# So large may the write-ahead log grow before what is in it goes to its place.
-_LOG = "256MB"
-# So many bytes of it are put in their place by more than one thread.
-_MUCH = 128 << 20
+# The size of the write-ahead log at which DuckDB checkpoints it.
+_CHECKPOINT_SIZE = "256MB"
+# Logs larger than this many bytes are checkpointed with all threads.
+_LARGE_LOG = 128 << 20
 _LOCKED = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -52,7 +52,7 @@ class DuckSession:
         self, connection: duckdb.DuckDBPyConnection, extensions: set[str] | None = None
     ) -> None:
         self.connection = connection
-        # Extensions belong to the whole database instance: what one session loads, all have.
+        # Extensions belong to the database instance, so all sessions share this set.
         self.extensions = set() if extensions is None else extensions
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
@@ -61,18 +61,18 @@ class DuckSession:
             self.connection.execute(sql, parameters or None)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The result as tuples: for figures and small lists, never for data."""
+        """The result as tuples: for counts and small lists, never for data."""
         with faults():
             return self.connection.execute(sql, parameters or None).fetchall()
 
-    def told(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The names and rows of whatever gives rows: `show`, `pragma`, `call` too."""
+    def named_rows(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The column names and rows of a statement; `show`, `pragma` and `call` too."""
         with faults():
-            made = self.connection.execute(sql)
-            return [str(column[0]) for column in made.description or ()], made.fetchall()
+            result = self.connection.execute(sql)
+            return [str(column[0]) for column in result.description or ()], result.fetchall()
 
     def sample(self, sql: str, limit: int = 5) -> Sample:
-        """The first rows as text, to be shown."""
+        """The first rows as text, for display."""
         with faults():
             shown = self.connection.execute(
                 f"select columns(*)::varchar from ({sql}\n) limit {int(limit)}"
@@ -86,17 +86,17 @@ class DuckSession:
         return tuple((str(row[0]), str(row[1])) for row in self.rows(f"describe\n{sql}"))
 
     def reads(self, sql: str, name: RelationName) -> frozenset[str] | None:
-        """The columns of the relation that the query reads, as the engine's own planner finds
-        them; None where that cannot be told. Raises nothing: a query that does not bind reads
-        what nobody knows. The planner is set for all sessions meanwhile."""
+        """The columns of the relation that the query reads, according to the engine's planner; None
+        if unknown, also for a query that does not bind. Changes the planner's settings for all
+        sessions while it runs."""
         try:
-            before = self.rows("select current_setting('disabled_optimizers')")[0][0]
+            previous = self.rows("select current_setting('disabled_optimizers')")[0][0]
             self.run(f"set disabled_optimizers = '{_all_but('unused_columns')}'")
             try:
-                told = self.rows(f"explain (format json)\n{sql}")
+                plan = self.rows(f"explain (format json)\n{sql}")
             finally:
-                self.run(f"set disabled_optimizers = {literal(before)}")
-            return columns_read(str(told[0][1]), name)
+                self.run(f"set disabled_optimizers = {literal(previous)}")
+            return columns_read(str(plan[0][1]), name)
         except (Fault, LookupError, ValueError):
             return None
 
@@ -115,8 +115,8 @@ class DuckSession:
         with faults():
             return self.connection.sql(f"select * from {name.sql()}")
 
-    def take(self, name: RelationName, data: Any) -> int:
-        """Makes a table of anything Arrow-capable; the number of its rows."""
+    def create_table(self, name: RelationName, data: Any) -> int:
+        """Creates a table from anything Arrow-capable; returns its number of rows."""
         with faults():
             self.connection.register("__taken", data)
             try:
@@ -131,7 +131,7 @@ class DuckSession:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commits at the end, rolls back when an exception leaves it."""
+        """Commits at the end; rolls back on an exception."""
         self.run("begin transaction")
         try:
             yield
@@ -141,24 +141,26 @@ class DuckSession:
         try:
             self.run("commit")
         except Fault:
-            with suppress(duckdb.Error):  # DuckDB itself may have ended it
+            with suppress(duckdb.Error):  # DuckDB may have ended the transaction itself
                 self.connection.rollback()
             raise
 
 
 @cache
-def _all_but(kept: str) -> str:
-    """DuckDB's optimizers but one: a plan that was made so reads just what the query says."""
-    made = duckdb.connect()
-    with made:
-        names = [row[0] for row in made.execute("select name from duckdb_optimizers()").fetchall()]
-    if kept not in names:
-        raise LookupError(kept)
-    return ",".join(name for name in names if name != kept)
+def _all_but(enabled: str) -> str:
+    """All of DuckDB's optimizers except one: such a plan reads exactly what the query reads."""
+    connection = duckdb.connect()
+    with connection:
+        names = [
+            row[0] for row in connection.execute("select name from duckdb_optimizers()").fetchall()
+        ]
+    if enabled not in names:
+        raise LookupError(enabled)
+    return ",".join(name for name in names if name != enabled)
 
 
 class DuckEngine:
-    """A warehouse file that is open for building."""
+    """An open warehouse file."""
 
     dialect = DIALECT
     version = f"DuckDB {duckdb.__version__}"
@@ -174,30 +176,30 @@ class DuckEngine:
     ) -> None:
         self._connection, self._path = connection, path
         self._catalog, self._read_only = catalog, read_only
-        # Many settings belong to a session: each cursor gets them anew.
+        # Many settings belong to a session, so they are set for every cursor.
         self._settings = {
             name: value
             for name, value in (settings or {}).items()
-            if str(name).lower() not in ("threads", "worker_threads")  # `hurry` sets them
+            if str(name).lower() not in ("threads", "worker_threads")  # set by `use_all_threads`
         }
         self._open: set[duckdb.DuckDBPyConnection] = set()
         self._extensions: set[str] = set()
         self._guard = threading.Lock()
         self._most: int | None = None
-        self._hurried = True
-        # Whether a large share of the file was free space when it was closed.
+        self._all_threads = True
+        # Whether a large part of the file was free space when it was closed.
         self.bloated = False
 
-    def hurry(self, wanted: bool) -> None:
-        """Whether statements are spread over all threads, or done by one. Over few rows a second
-        thread costs more than it brings."""
-        if wanted == self._hurried:
+    def use_all_threads(self, wanted: bool) -> None:
+        """Whether statements use all threads, or only one: for few rows a second thread costs more
+        than it gains."""
+        if wanted == self._all_threads:
             return
         if self._most is None:
-            found = self._connection.execute("select current_setting('threads')").fetchone()
-            self._most = int(found[0]) if found else 1
+            row = self._connection.execute("select current_setting('threads')").fetchone()
+            self._most = int(row[0]) if row else 1
         self._connection.execute(f"set threads = {self._most if wanted else 1}")
-        self._hurried = wanted
+        self._all_threads = wanted
 
     def equip(
         self,
@@ -205,19 +207,19 @@ class DuckEngine:
         attached: Sequence[Mapping[str, Any]],
         secrets: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Loads extensions, makes secrets and attaches databases. Raises WarehouseError."""
+        """Loads extensions, creates secrets and attaches databases. Raises WarehouseError."""
         with self.session() as session:
             for name in extensions:
                 if name not in BUILT_IN:
-                    _equipped(session, f"extension `{name}`", loading(name))
-            for each in secrets:
-                _equipped(session, "a secret of the profile", secret(each))
-            for each in attached:
-                _equipped(session, f"database `{each.get('alias') or ''}`", attach(each))
+                    _run_setup(session, f"extension `{name}`", loading(name))
+            for entry in secrets:
+                _run_setup(session, "profile's secret", secret(entry))
+            for entry in attached:
+                _run_setup(session, f"database `{entry.get('alias') or ''}`", attach(entry))
 
     @contextmanager
     def session(self) -> Iterator[DuckSession]:
-        """A cursor of its own: transactions and temporary tables belong to it."""
+        """A new cursor, with its own transactions and temporary tables."""
         cursor = self._connection.cursor()
         cursor.execute(f"{PER_CURSOR}; use {quoted(self._catalog)}")
         for name, value in self._settings.items():
@@ -231,18 +233,18 @@ class DuckEngine:
                 self._open.discard(cursor)
             cursor.close()
 
-    def apart(self) -> AbstractContextManager[DuckSession]:
-        """A session that sees what is committed, whatever the caller has not committed yet."""
+    def separate_session(self) -> AbstractContextManager[DuckSession]:
+        """A session that sees only committed data, not the caller's open transaction."""
         return self.session()
 
     def relation(self, name: RelationName) -> RelationState | None:
-        """One of them, when it is there."""
+        """The relation of this name; None if it does not exist."""
         return self.relations([name]).get(name.key())
 
     def relations(
         self, names: Sequence[RelationName] | None = None
     ) -> Mapping[tuple[str, str], RelationState]:
-        """Every table and view of the file, or those of these names."""
+        """All tables and views of the file, or those with these names."""
         with self.session() as session:
             return relations(session, names)
 
@@ -252,15 +254,15 @@ class DuckEngine:
             return comments(session)
 
     def export(self, path: Path, names: Sequence[RelationName]) -> None:
-        """Writes a new file of these relations only, views as tables, and how fresh it is."""
+        """Writes a new file with only these relations (views as tables) and the list of runs."""
         recreate(path, self._path)
-        said = self.comments()
+        comments = self.comments()
         with self.session() as session:
             session.run(f"attach {literal(str(path))} as __shown (storage_version '{STORAGE}')")
             for name in (*names, RelationName("_transform", "runs")):
                 session.run(f"create schema if not exists __shown.{quoted(name.schema)}")
                 session.run(f"create table __shown.{name.sql()} as from {name.sql()}")
-                for column, text in said.get(name.key(), {}).items():
+                for column, text in comments.get(name.key(), {}).items():
                     on = f"column __shown.{name.sql()}.{quoted(column)}" if column else ""
                     on = on or f"table __shown.{name.sql()}"
                     session.run(f"comment on {on} is {literal(text)}")
@@ -268,66 +270,66 @@ class DuckEngine:
             session.run("detach __shown")
 
     def read_through(self) -> int:
-        """The rows of all tables. Raises Fault where the file does not hold what it says."""
+        """The total number of rows. Raises Fault if the file is damaged."""
         with self.session() as session:
             return rows_of_all(session, self._path.stat().st_size)
 
     def interrupt(self) -> None:
-        """Stops the statements that run."""
+        """Interrupts the running statements."""
         with self._guard:
             for cursor in self._open:
                 cursor.interrupt()
 
-    def _unwritten(self) -> int:
-        """The bytes of what is in the write-ahead log and not yet in its place."""
+    def _log_size(self) -> int:
+        """The size of the write-ahead log in bytes."""
         log = self._path.with_name(f"{self._path.name}.wal")
         return log.stat().st_size if log.exists() else 0
 
-    def _has_room(self) -> bool:
-        """Whether a large share of the file is free space."""
-        found = self._connection.execute(
+    def _is_bloated(self) -> bool:
+        """Whether a large part of the file is free space."""
+        row = self._connection.execute(
             "select free_blocks >= 0.5 * total_blocks from pragma_database_size()"
             f" where database_name = {literal(self._catalog)}"
         ).fetchone()
-        return bool(found and found[0])
+        return bool(row and row[0])
 
     def close(self) -> None:
-        """Writes everything to the file and lets go of it."""
+        """Writes everything to the file and closes it."""
         with faults():
             self._connection.execute(f"use {in_memory(self._catalog)}")
             if not self._read_only:
-                # One thread puts little in order as soon, and at less cost.
-                self.hurry(self._unwritten() > _MUCH)
+                # For a small log, one thread is as fast and costs less.
+                self.use_all_threads(self._log_size() > _LARGE_LOG)
                 self._connection.execute(f"checkpoint {quoted(self._catalog)}")
-                self.bloated = self._has_room()
+                self.bloated = self._is_bloated()
             self._connection.execute(f"detach {quoted(self._catalog)}")
         self._connection.close()
         if not self._read_only:
-            without_log(self._path)
+            remove_empty_log(self._path)
 
 
-def _equipped(session: DuckSession, what: str, statement: str) -> None:
+def _run_setup(session: DuckSession, what: str, statement: str) -> None:
     try:
         session.run(statement)
     except Fault as fault:
         raise WarehouseError(
-            f"the {what} cannot be had: {fault.message.splitlines()[0]}",
-            hint="look at the target in profiles.yml",
+            f"cannot set up the {what}: {fault.message.splitlines()[0]}",
+            hint="check the target in profiles.yml",
         ) from None
 
 
 @contextmanager
 def loose() -> Iterator[DuckSession]:
-    """A session without a warehouse, to look at files with.
+    """A session without a warehouse, for previewing files.
 
-    It takes our own extension wheels at their word: reading their signatures costs a tenth of a
-    second each, and the warehouse that loads the same ones reads them.
+    It does not verify the signatures of extension wheels, which takes a tenth of a second each; the
+    warehouse's connection does.
     """
-    made = connection(config={"allow_unsigned_extensions": "true"})
+    connection_ = connection(config={"allow_unsigned_extensions": "true"})
     try:
-        yield DuckSession(made)
+        yield DuckSession(connection_)
     finally:
-        made.close()
+        connection_.close()
 
 
 def connect(
@@ -337,40 +339,40 @@ def connect(
     read_only: bool = False,
     catalog: str = "",
 ) -> DuckEngine:
-    """The warehouse file, made when it is not there. Raises WarehouseError when it is locked.
-    `catalog` is what queries may call it."""
-    made = connection(settings)
+    """The open warehouse file, created if missing; `catalog` is its name in queries. Raises
+    WarehouseError if it is locked or cannot be opened."""
+    connection_ = connection(settings)
     catalog = catalog or CATALOG
     options = "read_only" if read_only else f"storage_version {literal(STORAGE)}"
     if not read_only:
-        made.execute(f"set temp_directory = {literal(str(_spilling(path)))}")
-        # Not every few steps: the file is put in order once, at the end.
-        made.execute(f"set checkpoint_threshold = '{_LOG}'")
+        connection_.execute(f"set temp_directory = {literal(str(_spill_folder(path)))}")
+        # One checkpoint at the end, instead of one every few steps.
+        connection_.execute(f"set checkpoint_threshold = '{_CHECKPOINT_SIZE}'")
     try:
-        open_catalog(made, str(path), catalog, f"({options})")
+        open_catalog(connection_, str(path), catalog, f"({options})")
         if not read_only:
-            with_log(path)
+            create_log(path)
     except duckdb.Error as error:
-        made.close()
+        connection_.close()
         raise _cannot_open(path, fault(error).message) from None
-    return DuckEngine(made, path, catalog, settings, read_only=read_only)
+    return DuckEngine(connection_, path, catalog, settings, read_only=read_only)
 
 
-def _spilling(path: Path) -> Path:
-    """Where rows go that memory does not hold: the builder's folder, which only those may read who
-    may read the warehouse."""
+def _spill_folder(path: Path) -> Path:
+    """The folder for rows that exceed memory: the build's own, with the warehouse's permissions."""
     inside = path.parent.parent.name == ".transform"
     return (path.parent if inside else path.parent / ".transform" / path.name) / "tmp"
 
 
 def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) -> bool:
-    """Rewrites a closed file when so large a share of it is free space; small files are left."""
+    """Rewrites a closed file of at least `least` bytes if this share of it is free space; returns
+    whether it did."""
     if path.stat().st_size < least:
         return False
-    held = connection()
+    connection_ = connection()
     try:
-        held.execute(f"attach {literal(str(path))} as held (read_only)")
-        size = held.execute(
+        connection_.execute(f"attach {literal(str(path))} as held (read_only)")
+        size = connection_.execute(
             "select total_blocks, free_blocks from pragma_database_size()"
             " where database_name = 'held'"
         ).fetchone()
@@ -379,38 +381,38 @@ def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) ->
         slim = path.with_name("compact") / path.name
         folder(slim.parent, path)
         recreate(slim, path)
-        held.execute(f"attach {literal(str(slim))} as slim (storage_version '{STORAGE}')")
-        held.execute("copy from database held to slim")
-        held.execute("checkpoint slim")
+        connection_.execute(f"attach {literal(str(slim))} as slim (storage_version '{STORAGE}')")
+        connection_.execute("copy from database held to slim")
+        connection_.execute("checkpoint slim")
     finally:
-        held.close()
+        connection_.close()
     slim.replace(path)
     return True
 
 
 def _cannot_open(path: Path, message: str) -> WarehouseError:
-    held = _LOCKED.search(message)
-    if held:
-        program = Path(held["program"]).name
+    lock = _LOCKED.search(message)
+    if lock:
+        program = Path(lock["program"]).name
         return WarehouseError(
-            f"`{path.name}` is open for writing in {program} (process {held['pid']})",
-            hint="close it there and try again; readers do not stand in the way",
+            f"`{path.name}` is open for writing in {program} (process {lock['pid']})",
+            hint="close it there and try again; readers do not block a build",
         )
     if "not a valid DuckDB database" in message or "Could not read" in message:
         return WarehouseError(
-            f"`{path.name}` is no DuckDB file",
-            hint="move it away; the next build makes a new one",
+            f"`{path.name}` is not a DuckDB file",
+            hint="move it away; the next build creates a new one",
         )
     return WarehouseError(f"`{path.name}` cannot be opened: {message.splitlines()[0]}")
 
 
 def load_extension(session: Any, name: str) -> None:
-    """Loads an extension from its wheel. Raises LoadError when the wheel is not there."""
+    """Loads an extension from its wheel. Raises LoadError if the wheel is not installed."""
     if name in session.extensions:
         return
-    found = wheel_of(name)
-    if found:
-        session.run(f"load {literal(found)}")
+    wheel_path = wheel_of(name)
+    if wheel_path:
+        session.run(f"load {literal(wheel_path)}")
         session.extensions.add(name)
         return
     wheel = f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"

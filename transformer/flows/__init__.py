@@ -1,1 +1,1 @@
-"""One file per thing a user asks for: only here do plans and engines meet."""
+"""One module per user command: only here do plans and engines meet."""

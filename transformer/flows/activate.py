@@ -1,4 +1,4 @@
-"""`transform activate --dry-run`: what every chosen activation would send, and nothing sent."""
+"""`transform activate --dry-run`: what the selected activations would send."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from transformer.sync.sync import SyncJob, SyncPreview, preview
 from transformer.workspace.open import chosen_of, open_project, refuse_mistakes
 
 
-def previews(ask: Request, outside: Environment) -> Iterator[tuple[Node, SyncPreview]]:
-    """Each chosen activation beside what it would send of the warehouse as it is published."""
-    opened = open_project(ask, outside)
+def previews(request: Request, environment: Environment) -> Iterator[tuple[Node, SyncPreview]]:
+    """Each selected activation with what it would send from the published warehouse. Raises
+    Mistakes and UsageError."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    chosen = chosen_of(opened, ask, outside)
+    chosen = chosen_of(opened, request, environment)
     warehouse = opened.workplace.warehouse
     if not warehouse.live.exists():
         raise UsageError(

@@ -1,4 +1,4 @@
-"""`transform clean`: what builds leave behind, and the `clean-targets` of a dbt project."""
+"""`transform clean`: removes files that builds leave behind, and dbt's `clean-targets`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from transformer.warehouse.sparse_copy import logs
 from transformer.workspace.cache import forget
 from transformer.workspace.open import Opened, open_project, refuse_mistakes, shown_of
 
-# Folders of the project's own files: the keys that name them, and their usual names.
-_KEPT = {
+# The keys for folders with the project's own files, and their default names.
+_SOURCE_FOLDERS = {
     "model-paths": "models",
     "seed-paths": "seeds",
     "test-paths": "tests",
@@ -29,95 +29,108 @@ _KEPT = {
 }
 
 
-def cleaned(ask: Request, outside: Environment) -> list[str]:
-    """What was removed: what builds leave beside the warehouse, and the `clean-targets`.
+def clean_files(request: Request, environment: Environment) -> list[str]:
+    """Removes files that builds leave beside the warehouse, and the `clean-targets`; returns names.
 
-    Raises UsageError for a folder outside the project, or one that holds the project's files.
+    Raises UsageError for a folder outside the project, or one with the project's own files.
     """
-    root = ask.root.resolve()
+    root = request.root.resolve()
     if not is_dbt_project(root):
-        return [*_room(open_project(ask, outside), outside), *_memory(root)]
-    made: list[str] = []
+        return [
+            *_clear_build_files(open_project(request, environment), environment),
+            *_forget_cache(root),
+        ]
+    removed_names: list[str] = []
     files: list[Path] = []
     try:
-        opened = open_project(ask, outside)
+        opened = open_project(request, environment)
         place = opened.workplace
         files = [place.shown, place.warehouse.live, place.synced]
-        made += _room(opened, outside)
+        removed_names += _clear_build_files(opened, environment)
     except TransformError:
-        pass  # without a profile there is no warehouse to look after
-    for name in _targets(root, outside):
+        pass  # without a profile there is no warehouse to protect
+    for name in _targets(root, environment):
         folder = (root / name).resolve()
         if folder.is_dir():
-            _remove(folder, [each.resolve() for path in files for each in (path, *logs(path))])
-            made.append(name)
-    return [*made, *_memory(root)]
+            _remove(folder, [file.resolve() for path in files for file in (path, *logs(path))])
+            removed_names.append(name)
+    return [*removed_names, *_forget_cache(root)]
 
 
-def without_removed(ask: Request, outside: Environment, wait: float) -> list[str]:
-    """The relations of models and seeds that are gone from the project, which are dropped from the
-    published file. Raises Mistakes, for what cannot be read may still make them."""
-    opened = open_project(ask, outside)
+def drop_removed(request: Request, environment: Environment, wait: float) -> list[str]:
+    """Drops the relations of models and seeds that were removed from the project from the published
+    file; returns their names. Raises Mistakes, since an unreadable model may still build them."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
     place = opened.workplace
     if not place.warehouse.live.exists():
         return []
-    with building(place.warehouse, "transform clean --removed", outside.clock(), wait):
+    with building(place.warehouse, "transform clean --removed", environment.clock(), wait):
         place.recover()
         place.forget_unfinished()
         with place.looking() as engine:
-            gone = removed(engine, opened.everything)
-        if not gone:
+            orphaned = removed(engine, opened.everything)
+        if not orphaned:
             return []
         with place.working() as engine:
-            drop(engine, gone)
+            drop(engine, orphaned)
             place.extract(engine, [n for n in shown_of(opened) if engine.relation(n)])
         place.publish()
-    return sorted(map(str, gone.values()))
+    return sorted(map(str, orphaned.values()))
 
 
-def _memory(root: Path) -> list[str]:
-    """Removes what is remembered of the project: last, since to open it is to remember it."""
-    return ["what was remembered of the project"] if forget(root) else []
+def _forget_cache(root: Path) -> list[str]:
+    """Removes the project's cache. Called last, since opening the project writes it."""
+    return ["the project cache"] if forget(root) else []
 
 
-def _room(opened: Opened, outside: Environment) -> list[str]:
-    """Removes what builds leave beside the warehouse; the warehouse and the sync ledger stay."""
+def _clear_build_files(opened: Opened, environment: Environment) -> list[str]:
+    """Removes files that builds leave beside the warehouse, except the sync ledger."""
     warehouse = opened.workplace.warehouse
     if not warehouse.room.exists():
         return []
-    with building(warehouse, "transform clean", outside.clock()):
+    with building(warehouse, "transform clean", environment.clock()):
         clear(warehouse)
     return [opened.places.shown(warehouse.room)]
 
 
-def _targets(root: Path, outside: Environment) -> list[str]:
+def _targets(root: Path, environment: Environment) -> list[str]:
     raw = read_raw(root, FILE)
-    written, own = child(raw, "clean-targets"), child(raw, "target-path")
-    usual = [outside.env.get("DBT_TARGET_PATH") or (str(own.value) if own else "target")]
-    names: list[Any] = written.plain() if written is not None and written.is_list else usual
-    kept: set[Path] = set()
-    for key, default in _KEPT.items():
-        found = child(raw, key)
-        kept |= {(root / str(each)).resolve() for each in (found.plain() if found else [default])}
+    clean_targets, target_path = child(raw, "clean-targets"), child(raw, "target-path")
+    default_targets = [
+        environment.env.get("DBT_TARGET_PATH")
+        or (str(target_path.value) if target_path else "target")
+    ]
+    names: list[Any] = (
+        clean_targets.plain()
+        if clean_targets is not None and clean_targets.is_list
+        else default_targets
+    )
+    source_folders: set[Path] = set()
+    for key, default in _SOURCE_FOLDERS.items():
+        configured = child(raw, key)
+        source_folders |= {
+            (root / str(directory)).resolve()
+            for directory in (configured.plain() if configured else [default])
+        }
     for name in map(str, names):
         folder = (root / name).resolve()
         if not folder.is_relative_to(root) or folder == root:
             raise UsageError(f"`{name}` of `clean-targets` is outside the project")
-        if any(path.is_relative_to(folder) for path in kept):
-            raise UsageError(f"`{name}` of `clean-targets` holds files of the project")
+        if any(path.is_relative_to(folder) for path in source_folders):
+            raise UsageError(f"`{name}` of `clean-targets` contains files of the project")
     return [str(name) for name in names]
 
 
 def _remove(folder: Path, files: list[Path]) -> None:
-    """Removes the folder, but not a warehouse that lies in it."""
+    """Removes the folder, but not a warehouse inside it."""
     if not any(path.is_relative_to(folder) and path.exists() for path in files):
         shutil.rmtree(folder)
         return
-    for each in folder.iterdir():
-        if each in files:
+    for entry in folder.iterdir():
+        if entry in files:
             continue
-        if each.is_dir() and not each.is_symlink():
-            _remove(each, files)
+        if entry.is_dir() and not entry.is_symlink():
+            _remove(entry, files)
         else:
-            each.unlink()
+            entry.unlink()

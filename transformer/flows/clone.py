@@ -1,6 +1,6 @@
-"""`transform clone`: relations of an earlier run, shown in the target's own schemas.
+"""`transform clone`: clones relations of an earlier run into the target's schemas.
 
-As dbt-duckdb does it: a view that reads the other relation. DuckDB has no copies that cost nothing.
+As in dbt-duckdb, a clone is a view of the other relation, since DuckDB has no zero-copy clones.
 """
 
 from __future__ import annotations
@@ -18,60 +18,65 @@ from transformer.warehouse.lock import building
 from transformer.workspace.artifacts import leave
 from transformer.workspace.open import Opened, chosen_of, open_project, refuse_mistakes
 
-_THERE = "No-op"  # dbt's word for a relation that is there already
+_UNCHANGED = "No-op"  # dbt's message for an existing relation
 
 
-def cloned(ask: Request, outside: Environment, wait: float = 0.0) -> list[str]:
-    """Makes what is chosen; the names of what was made. Raises UsageError, by name, for what is
-    not in the warehouse's reach; nothing is made then."""
-    opened = open_project(ask, outside)
+def clone_relations(request: Request, environment: Environment, wait: float = 0.0) -> list[str]:
+    """Clones the selected relations; returns the names of those created. Raises UsageError, which
+    names relations that the warehouse cannot reach; then nothing is created."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    chosen = chosen_of(opened, ask, outside)
+    chosen = chosen_of(opened, request, environment)
     wanted = [
-        (n, ask.deferred[n.id])
+        (n, request.deferred[n.id])
         for n in opened.graph
-        if n.id in chosen & set(ask.deferred) and n.relation and n.solid
+        if n.id in chosen & set(request.deferred) and n.relation and n.solid
     ]
     place = opened.workplace
-    with building(place.warehouse, "transform clone", outside.clock(), wait):
+    with building(place.warehouse, "transform clone", environment.clock(), wait):
         place.recover()
         place.forget_unfinished()
         with place.working() as engine, engine.session() as session:
-            outcomes = _made(opened, session, wanted, afresh=ask.full_refresh)
-        made = [each.label for each in outcomes if each.message != _THERE]
-        if made:
+            outcomes = _create_views(opened, session, wanted, replace_existing=request.full_refresh)
+        created = [outcome.label for outcome in outcomes if outcome.message != _UNCHANGED]
+        if created:
             place.publish()
         else:
             place.forget_unfinished()
-    leave(opened, ask, outside, RunRecord(results=Results(tuple(outcomes))))
-    return made
+    leave(opened, request, environment, RunRecord(results=Results(tuple(outcomes))))
+    return created
 
 
-def _made(
-    opened: Opened, session: Any, wanted: list[tuple[Node, DeferredRelation]], *, afresh: bool
+def _create_views(
+    opened: Opened,
+    session: Any,
+    wanted: list[tuple[Node, DeferredRelation]],
+    *,
+    replace_existing: bool,
 ) -> list[Outcome]:
     target, warehouse = opened.project.target, SessionWarehouse(session)
-    away = [node.name for node, there in wanted if not _reached(warehouse, there)]
-    if away:
+    unreachable = [node.name for node, source in wanted if not _is_reachable(warehouse, source)]
+    if unreachable:
+        names = ", ".join(f"`{name}`" for name in unreachable)
         raise UsageError(
-            f"not in reach of `{target.path}`: {', '.join(f'`{name}`' for name in away)}",
+            f"cannot be reached from `{target.path}`: {names}",
             hint="attach the other warehouse in the profile, under `attach:`",
         )
     outcomes = []
     with session.transaction():
-        for node, there in wanted:
+        for node, source in wanted:
             own = _own(node, target.catalog)
-            same = own == there.parts
-            held = warehouse.columns(*own) is not None
-            ran = ""
-            if not same and (afresh or not held):
-                ran = f"create view {_dotted(*own)} as from {_dotted(*there.parts)}"
+            same = own == source.parts
+            exists = warehouse.columns(*own) is not None
+            statement = ""
+            if not same and (replace_existing or not exists):
+                statement = f"create view {_dotted(*own)} as from {_dotted(*source.parts)}"
                 session.run(f"create schema if not exists {_dotted(*own[:2])}")
                 _drop(warehouse, session, own)
-                session.run(ran)
-            message = "" if ran else _THERE
+                session.run(statement)
+            message = "" if statement else _UNCHANGED
             outcomes.append(Outcome(node.id, "build", node.name, "success", message=message,
-                                    ran=ran))  # fmt: skip
+                                    ran=statement))  # fmt: skip
     return outcomes
 
 
@@ -81,8 +86,8 @@ def _own(node: Node, catalog: str) -> tuple[str, str, str]:
     return node.database or catalog, node.relation.schema, node.relation.table
 
 
-def _reached(warehouse: SessionWarehouse, there: DeferredRelation) -> bool:
-    return warehouse.columns(*there.parts) is not None
+def _is_reachable(warehouse: SessionWarehouse, source: DeferredRelation) -> bool:
+    return warehouse.columns(*source.parts) is not None
 
 
 def _drop(warehouse: SessionWarehouse, session: Any, own: tuple[str, str, str]) -> None:

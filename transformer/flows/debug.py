@@ -1,4 +1,4 @@
-"""`transform debug`: what the tool sees."""
+"""`transform debug`: versions, project, target and warehouse."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from transformer.warehouse.file import WarehouseFiles
 from transformer.workspace.open import open_project
 
 
-def facts(ask: Request, outside: Environment) -> Iterator[tuple[str, str]]:
-    """Names and values, in the order in which they are shown. Raises UsageError."""
+def facts(request: Request, environment: Environment) -> Iterator[tuple[str, str]]:
+    """Names and values, in display order. Raises UsageError."""
     yield "transform", __version__
     yield "python", platform.python_version()
     for package in ("duckdb", "sqlglot", "polars", "pyarrow"):
         yield package, version(package)
-    opened = open_project(ask, outside)
+    opened = open_project(request, environment)
     project = opened.project
     yield "project", f"{project.name} ({project.root})"
     yield "target", f"{project.target.name}, {project.target.type}, {project.target.path}"
@@ -29,7 +29,7 @@ def facts(ask: Request, outside: Environment) -> Iterator[tuple[str, str]]:
     yield "warehouse", _state(opened.workplace.warehouse, opened.engine)
     private = opened.workplace.warehouse.private
     if private.exists():
-        yield "unfinished", f"{private}: the next build goes on from it"
+        yield "unfinished", f"{private}: the next build continues from it"
 
 
 def _state(warehouse: WarehouseFiles, engine: Any) -> str:

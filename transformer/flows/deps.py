@@ -1,4 +1,4 @@
-"""`transform deps`: the packages of a dbt project, fetched."""
+"""`transform deps`: installs the packages of a dbt project."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from transformer.request import Environment, Request
 from transformer.workspace.compile import dbt_renderers
 
 
-def installed(
-    ask: Request, outside: Environment, say: Callable[[str], None]
+def install_packages(
+    request: Request, environment: Environment, say: Callable[[str], None]
 ) -> tuple[InstalledPackage, ...]:
-    """Installs every package. Raises UsageError where there is no dbt project."""
-    root = ask.root.resolve()
+    """Installs every package. Raises UsageError if this is not a dbt project."""
+    root = request.root.resolve()
     if not is_dbt_project(root):
         raise UsageError("there is no `dbt_project.yml` here", hint="`deps` is for dbt projects")
 
-    _, connecting = dbt_renderers(outside)
-    return install(root, ask.vars, connecting, say)
+    _, connecting = dbt_renderers(environment)
+    return install(root, request.vars, connecting, say)

@@ -1,4 +1,4 @@
-"""`transform parse` and `docs generate`: what other tools read of a project and its warehouse."""
+"""`transform parse` and `docs generate`: artifacts for other tools."""
 
 from __future__ import annotations
 
@@ -24,44 +24,48 @@ _COLUMNS = """
 """
 
 
-def parsed(ask: Request, outside: Environment) -> Path:
-    """Writes `manifest.json`; where. Raises Mistakes."""
-    opened = open_project(ask, outside)
+def write_manifest(request: Request, environment: Environment) -> Path:
+    """Writes `manifest.json` and returns its path. Raises Mistakes."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
     path = target_folder(opened) / "manifest.json"
-    return write_artifact(opened, path, manifest(opened, ask, outside), outside.secrets)
+    return write_artifact(opened, path, manifest(opened, request, environment), environment.secrets)
 
 
-def generated(
-    ask: Request, outside: Environment, *, bare: bool = False, compiles: bool = True
+def generate_docs(
+    request: Request,
+    environment: Environment,
+    *,
+    empty_catalog: bool = False,
+    compile_too: bool = True,
 ) -> Path:
-    """Writes `manifest.json`, the compiled queries, the files of `asset-paths`, and
-    `catalog.json`; where that is. Raises Mistakes."""
-    opened = open_project(ask, outside)
+    """Writes `manifest.json`, the compiled queries, the files of `asset-paths`, and `catalog.json`,
+    whose path it returns. Raises Mistakes."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
     folder = target_folder(opened)
-    if compiles:
-        leave(opened, ask, outside)
-    if compiles and not opened.project.target_path:  # else it has been left there
+    if compile_too:
+        leave(opened, request, environment)
+    if compile_too and not opened.project.target_path:  # otherwise `leave` has written it there
         path = folder / "manifest.json"
-        write_artifact(opened, path, manifest(opened, ask, outside), outside.secrets)
+        write_artifact(opened, path, manifest(opened, request, environment), environment.secrets)
     _copy_assets(opened, folder)
-    held = () if bare else _held(opened)
-    made = catalog(opened.graph, opened.project, held, call_of(ask, outside))
-    return write_artifact(opened, folder / "catalog.json", made, outside.secrets)
+    columns = () if empty_catalog else _warehouse_columns(opened)
+    document = catalog(opened.graph, opened.project, columns, call_of(request, environment))
+    return write_artifact(opened, folder / "catalog.json", document, environment.secrets)
 
 
 def _copy_assets(opened: Opened, folder: Path) -> None:
-    """Pictures that descriptions show: their folders beside the artifacts."""
+    """Copies the folders of images used in descriptions next to the artifacts."""
     root = Path(opened.project.root)
-    for each in opened.project.asset_paths:
-        source = root / each
+    for asset_path in opened.project.asset_paths:
+        source = root / asset_path
         if source.is_dir() and source.resolve().is_relative_to(root.resolve()):
-            shutil.copytree(source, folder / each, dirs_exist_ok=True)
+            shutil.copytree(source, folder / asset_path, dirs_exist_ok=True)
 
 
-def _held(opened: Opened) -> tuple[CatalogColumn, ...]:
-    """What the warehouse holds, column by column."""
+def _warehouse_columns(opened: Opened) -> tuple[CatalogColumn, ...]:
+    """The columns of all relations in the warehouse."""
     with opened.workplace.looking() as engine:
         if engine is None:
             return ()

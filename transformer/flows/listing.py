@@ -1,4 +1,4 @@
-"""`transform ls`: what a project holds."""
+"""`transform ls`: the project's resources."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from transformer.request import Environment, Request
 from transformer.workspace.open import chosen_of, open_project, refuse_mistakes
 
 
-def listed(ask: Request, outside: Environment) -> tuple[list[Resource], bool]:
-    """What is chosen, in the order in which it would be built; in that of its ids where the
-    project is one of dbt's, which is the second value. Raises Mistakes."""
-    opened = open_project(ask, outside)
+def selected_resources(request: Request, environment: Environment) -> tuple[list[Resource], bool]:
+    """The selected resources, in build order (in a dbt project ordered by id), and whether this is
+    a dbt project. Raises Mistakes."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    chosen = chosen_of(opened, ask, outside)
-    found = [t for t in things(opened.graph, opened.project) if t.id in chosen]
+    chosen = chosen_of(opened, request, environment)
+    resources = [t for t in things(opened.graph, opened.project) if t.id in chosen]
     if opened.project.open:
-        found = listed_by_dbt(found, opened.project)
-    return found, opened.project.open
+        resources = listed_by_dbt(resources, opened.project)
+    return resources, opened.project.open
 
 
-def described(node: Node) -> dict[str, Any]:
-    """A node for machines."""
+def node_json(node: Node) -> dict[str, Any]:
+    """A node as JSON."""
     return {
         "id": node.id,
         "kind": node.kind,

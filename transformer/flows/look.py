@@ -1,4 +1,4 @@
-"""`transform ls`, `compile`, `show`: looks at a project and its warehouse, changes nothing."""
+"""`transform ls`, `compile`, `show`: read a project and its warehouse without changing them."""
 
 from __future__ import annotations
 
@@ -20,69 +20,69 @@ from transformer.warehouse.ledger import FAILURES
 from transformer.workspace.artifacts import leave, manifest_of, put, target_folder
 from transformer.workspace.open import Opened, chosen_of, open_project, refuse_mistakes
 
-# What DuckDB says of a statement that may not change anything.
+# Part of DuckDB's error for a statement that would write to a read-only database.
 _READ_ONLY = "attached in read-only mode"
 
 
-def in_manifest(ask: Request, outside: Environment) -> dict[str, Any]:
-    """Everything that is chosen as the manifest has it, by id."""
-    opened = open_project(ask, outside)
+def in_manifest(request: Request, environment: Environment) -> dict[str, Any]:
+    """The manifest entries of all selected resources, by id. Raises Mistakes."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    made = manifest_of(opened, ask, outside)
+    manifest = manifest_of(opened, request, environment)
     kinds = ("nodes", "sources", "exposures", "metrics", "semantic_models", "saved_queries",
              "unit_tests")  # fmt: skip
-    every = {i: each for kind in kinds for i, each in made[kind].items()}
-    chosen = chosen_of(opened, ask, outside)
-    return {i: every[i] for i in sorted(chosen) if i in every}
+    entries = {i: entry for kind in kinds for i, entry in manifest[kind].items()}
+    chosen = chosen_of(opened, request, environment)
+    return {i: entries[i] for i in sorted(chosen) if i in entries}
 
 
-def compiled(
-    ask: Request, outside: Environment, inline: str = ""
+def compile_queries(
+    request: Request, environment: Environment, inline: str = ""
 ) -> tuple[Path, list[tuple[str, str]]]:
-    """Writes every chosen query to `target/compiled/`; the folder, and (name, SQL) of each. Of
-    an `inline` query nothing is written."""
-    opened = open_project(ask, outside)
+    """Writes the selected queries to `target/compiled/`; returns the folder, and (name, SQL) of
+    each. An `inline` query is not written. Raises Mistakes."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    home = target_folder(opened) / "compiled" / opened.project.name
+    folder = target_folder(opened) / "compiled" / opened.project.name
     if inline:
         with _session(opened) as session:
-            return home, [("inline", _inline(opened, inline, session))]
-    chosen = chosen_of(opened, ask, outside)
+            return folder, [("inline", _inline(opened, inline, session))]
+    chosen = chosen_of(opened, request, environment)
     with _session(opened) as session:
-        late = _rendered(opened, chosen, session, outside.say)
-    leave(opened, ask, outside, compiled=late)
-    made = []
+        rendered = _rendered(opened, chosen, session, environment.say)
+    leave(opened, request, environment, compiled=rendered)
+    queries = []
     for node in opened.graph:
-        text = late.get(node.id) or node.code
+        text = rendered.get(node.id) or node.code
         if node.id not in chosen or not text:
             continue
         if not opened.project.open:
-            put(opened, home / _place(node), text + "\n")
-        made.append((node.name, text))
-    return home, made
+            put(opened, folder / _place(node), text + "\n")
+        queries.append((node.name, text))
+    return folder, queries
 
 
 def _rendered(
     opened: Opened, chosen: Container[str], session: Any, say: Callable[[str], object]
 ) -> dict[str, str]:
-    """The queries of chosen nodes whose templates ask the warehouse, by id, as they are now."""
+    """The current queries, by id, of selected nodes whose templates query the warehouse."""
     if session is None:
         return {}
-    made = {}
+    queries = {}
     for node in opened.graph:
         if node.late and node.id in chosen:
             try:
-                made[node.id] = opened.late.made(node, SessionWarehouse(session)).code
+                queries[node.id] = opened.late.made(node, SessionWarehouse(session)).code
             except TransformError as error:
                 if _READ_ONLY not in error.what:
                     raise
-                say(f"`{node.name}` changes the warehouse as it is rendered: see it after a run")
-    return made
+                say(f"`{node.name}` changes the warehouse while it renders: view it after a run")
+    return queries
 
 
 @contextmanager
 def _session(opened: Opened) -> Iterator[Any]:
-    """A session that reads the warehouse as it is shown; None where there is none."""
+    """A session that reads the published warehouse; None if there is none."""
     place = opened.workplace
     with place.looking(place.warehouse.live) as engine:
         if engine is None:
@@ -99,8 +99,8 @@ def _place(node: Node) -> str:
 
 
 class ShowRequest(Struct, frozen=True):
-    """What to show: a node's rows, a check's failing rows, or a query's. One of the three, or
-    what the selectors choose. A `plain` query is no template. No `limit`: all rows."""
+    """What to show: the rows of a node, of a failed check, or of a query (one of the three), or of
+    the selected nodes. A `plain` query is not a template. Without `limit`: all rows."""
 
     name: str | None = None
     failures: str | None = None
@@ -110,16 +110,16 @@ class ShowRequest(Struct, frozen=True):
 
 
 class ShownRows(Struct, frozen=True):
-    """Rows as values, under the name of what they are of."""
+    """Rows as values, with the name of their node or query."""
 
     name: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
 
-def shown(ask: Request, outside: Environment, wanted: ShowRequest) -> Sample:
-    """The rows that are wanted, as text. Raises UsageError, SqlError."""
-    opened = open_project(ask, outside)
+def shown_sample(request: Request, environment: Environment, wanted: ShowRequest) -> Sample:
+    """The requested rows, as text. Raises UsageError, SqlError."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
     if wanted.failures:
         node = _named(opened, wanted.failures, ("check",))
@@ -128,24 +128,24 @@ def shown(ask: Request, outside: Environment, wanted: ShowRequest) -> Sample:
     return _rows(opened, query, wanted)
 
 
-def selected(
-    ask: Request,
-    outside: Environment,
+def selected_rows(
+    request: Request,
+    environment: Environment,
     wanted: ShowRequest,
     kinds: Container[str] = ("model", "seed", "snapshot", "analysis"),
 ) -> list[ShownRows]:
-    """The rows of everything of these kinds that is chosen, or of what is wanted, as values."""
-    opened = open_project(ask, outside)
+    """The rows, as values, of the selected nodes of these kinds, or of the requested one."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
     if wanted.name or wanted.inline:
         return [_values(opened, *_query(opened, wanted), wanted)]
-    chosen = chosen_of(opened, ask, outside)
+    chosen = chosen_of(opened, request, environment)
     nodes = [n for n in opened.graph if n.id in chosen and n.kind in kinds]
     return [_values(opened, n.name, _of_node(opened, n), wanted, _header(n)) for n in nodes]
 
 
 def _header(node: Node) -> str:
-    """dbt's `sql_header`: what stands before the query."""
+    """dbt's `sql_header`: text before the query."""
     return str(node.options.get("sql_header") or "").strip()
 
 
@@ -163,7 +163,7 @@ def _query(opened: Opened, wanted: ShowRequest) -> tuple[str, str]:
 
 
 def _of_node(opened: Opened, node: Node) -> str:
-    """A model's own query, as it is now; the relation of anything else."""
+    """A model's current query; for other nodes, a query of their relation."""
     body = node.body
     if not isinstance(body, ModelBody) or body.model.language == "python":
         return f"select * from {_relation(node).sql()}"
@@ -176,11 +176,11 @@ def _of_node(opened: Opened, node: Node) -> str:
 
 def _named(opened: Opened, name: str, kinds: tuple[str, ...]) -> Node:
     nodes = [n for n in opened.graph if n.kind in kinds]
-    found = next((n for n in nodes if name in (n.name, n.id)), None)
-    if found is None:
+    node = next((n for n in nodes if name in (n.name, n.id)), None)
+    if node is None:
         hint = did_you_mean(name, [n.name for n in nodes], otherwise="there are: {}")
         raise UsageError(f"there is no {' or '.join(kinds)} `{name}`", hint=hint)
-    return found
+    return node
 
 
 def _relation(node: Node) -> RelationName:
@@ -190,17 +190,17 @@ def _relation(node: Node) -> RelationName:
 
 
 def _inline(opened: Opened, text: str, session: Any) -> str:
-    made: str = opened.late.inline(text, SessionWarehouse(session) if session else None)
-    return made
+    rendered: str = opened.late.inline(text, SessionWarehouse(session) if session else None)
+    return rendered
 
 
 def _failing(opened: Opened, node: Node, wanted: ShowRequest) -> Sample:
-    """The failing rows that the last build kept, else those of the warehouse as it is."""
-    kept = RelationName(FAILURES, node.name)
+    """The failing rows that the last build stored, else those in the current warehouse."""
+    stored_failures = RelationName(FAILURES, node.name)
     with opened.workplace.looking() as engine:
-        if engine is not None and engine.relation(kept):
-            return _rows(opened, f"select * from {kept.sql()}", wanted, kept=True)
-    return _rows(opened, check_of(node, opened.graph).measure.failing, wanted, kept=True)
+        if engine is not None and engine.relation(stored_failures):
+            return _rows(opened, f"select * from {stored_failures.sql()}", wanted, unpublished=True)
+    return _rows(opened, check_of(node, opened.graph).measure.failing, wanted, unpublished=True)
 
 
 def _values(
@@ -209,21 +209,23 @@ def _values(
     limit = "" if wanted.limit is None else f" limit {wanted.limit}"
     text = f"select * from ({query}\n){limit}"
 
-    def asked(session: Any) -> ShownRows:
-        before = "" if header.endswith(";") else f"{header}\n"  # else it is a part of the query
-        if header and not before:
+    def read(session: Any) -> ShownRows:
+        prefix = (
+            "" if header.endswith(";") else f"{header}\n"
+        )  # without `;` it is part of the query
+        if header and not prefix:
             session.run(header)
-        whole = f"{before}{text}"
-        return ShownRows(name, [c for c, _ in session.columns(whole)], session.rows(whole))
+        statement = f"{prefix}{text}"
+        return ShownRows(name, [c for c, _ in session.columns(statement)], session.rows(statement))
 
-    found: ShownRows = _reading(opened, opened.workplace.warehouse.live, asked)
-    return found
+    shown_rows: ShownRows = _reading(opened, opened.workplace.warehouse.live, read)
+    return shown_rows
 
 
-def _rows(opened: Opened, query: str, wanted: ShowRequest, *, kept: bool = False) -> Sample:
+def _rows(opened: Opened, query: str, wanted: ShowRequest, *, unpublished: bool = False) -> Sample:
     path = opened.workplace.warehouse.live
-    if kept:
-        path = opened.workplace.reading  # a failed build leaves what it made for inspection
+    if unpublished:
+        path = opened.workplace.reading  # a failed build leaves its tables for inspection
     limit = wanted.limit if wanted.limit is not None else 2**62
     sample: Sample = _reading(opened, path, lambda session: session.sample(query, limit))
     return sample
@@ -239,4 +241,4 @@ def _reading(opened: Opened, path: Path, work: Any) -> Any:
             with engine.session() as session:
                 return work(session)
         except Fault as fault:
-            raise SqlError(fault.message.splitlines()[0], hint="is it built?") from None
+            raise SqlError(fault.message.splitlines()[0], hint="has it been built?") from None

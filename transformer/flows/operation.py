@@ -1,4 +1,4 @@
-"""`transform run-operation`: a macro, called with the warehouse open for writing."""
+"""`transform run-operation`: calls a macro with the warehouse open for writing."""
 
 from __future__ import annotations
 
@@ -17,45 +17,47 @@ from transformer.warehouse.lock import building
 from transformer.workspace.open import Opened, open_project, refuse_mistakes
 
 
-def operated(ask: Request, outside: Environment, name: str, args: Mapping[str, Any]) -> list[str]:
-    """Calls the macro; what it logged. What it did is published when it ends well.
+def run_macro(
+    request: Request, environment: Environment, name: str, args: Mapping[str, Any]
+) -> list[str]:
+    """Calls the macro and publishes its changes; returns what it logged.
 
-    Raises TransformError when there is no such macro, or something goes wrong in it.
+    Raises TransformError if there is no such macro, or it fails; then nothing is published.
     """
-    opened = open_project(ask, outside)
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
     macro = _macro(opened, name)
     place = opened.workplace
-    with building(place.warehouse, f"transform {ask.command}", outside.clock()):
+    with building(place.warehouse, f"transform {request.command}", environment.clock()):
         place.recover()
         place.forget_unfinished()
         try:
             with place.working() as engine, engine.session() as session:
-                said = _called(opened, session, macro, args)
+                log_lines = _called(opened, session, macro, args)
         except TransformError:
             place.forget_unfinished()
             raise
         place.publish()
-    return said
+    return log_lines
 
 
 def _macro(opened: Opened, name: str) -> Macro:
     library = opened.scope.library
     package, _, plain = name.rpartition(".")
-    found = library.own(plain, package) if package else library.find(name)
-    if found is None:
-        every = [
+    macro_ = library.own(plain, package) if package else library.find(name)
+    if macro_ is None:
+        names = [
             macro if not package else f"{package}.{macro}"
             for package, macros in library.packages.items()
             for macro in macros
         ]
-        raise RenderError(f"there is no macro `{name}`", hint=did_you_mean(name, every, ""))
-    return found
+        raise RenderError(f"there is no macro `{name}`", hint=did_you_mean(name, names, ""))
+    return macro_
 
 
 def _called(opened: Opened, session: Any, macro: Macro, args: Mapping[str, Any]) -> list[str]:
     scope, name = opened.late.asking(SessionWarehouse(session)), macro.qualified
-    world = dataclasses.replace(scope.world, hear=str)  # it is told at the end
+    world = dataclasses.replace(scope.world, hear=str)  # its log is printed at the end
     scope = replace(scope, world=world)
     trace = RenderTrace()
     try:

@@ -1,4 +1,4 @@
-"""`transform plan`: what a build would do, and nothing done."""
+"""`transform plan`: what a build would do, without doing it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from transformer.workspace.open import Opened, open_project
 from transformer.workspace.planning import BuildPlanner
 
 
-def preview(ask: Request, outside: Environment) -> tuple[Opened, Plan]:
+def preview(request: Request, environment: Environment) -> tuple[Opened, Plan]:
     """The project, and the plan of a build of it. Raises Mistakes."""
-    opened = open_project(ask, outside)
-    no_mistakes(opened, outside.env)
+    opened = open_project(request, environment)
+    no_mistakes(opened, environment.env)
     with opened.workplace.looking() as engine:
-        planner = BuildPlanner(opened, ask, BuildOptions(), outside, outside.clock())
+        planner = BuildPlanner(opened, request, BuildOptions(), environment, environment.clock())
         return opened, planner.of(engine).plan

@@ -1,4 +1,4 @@
-"""`transform quarantine`: the rows that were not let in or were not taken, and another try."""
+"""`transform quarantine`: rows that were not loaded or not accepted by a target, and retries."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from transformer.warehouse import ledger
 from transformer.workspace.open import open_project, refuse_mistakes
 
 
-def rows(ask: Request, outside: Environment, name: str | None, limit: int) -> Sample:
-    """Quarantined rows, newest first: of a source, of an activation, or of all. Those of a build
-    that was not published are there too: its report has named them."""
-    opened = open_project(ask, outside)
+def rows(request: Request, environment: Environment, name: str | None, limit: int) -> Sample:
+    """Quarantined rows, newest first: of a source, of an activation, or of all. Includes those of
+    an unpublished build, since its report lists them. Raises UsageError."""
+    opened = open_project(request, environment)
     reading = opened.workplace.reading
     if not reading.exists():
         raise UsageError(
@@ -46,24 +46,29 @@ def rows(ask: Request, outside: Environment, name: str | None, limit: int) -> Sa
                 )
             if not queries:
                 return Sample()
-            narrowed = f" where of = {literal(name)}" if name else ""
-            united = " union all by name ".join(f"({q})" for q in queries)
-            found: Sample = session.sample(
+            name_filter = f" where of = {literal(name)}" if name else ""
+            all_rows = " union all by name ".join(f"({q})" for q in queries)
+            sample: Sample = session.sample(
                 f"select * replace (strftime(noted_at, '%Y-%m-%d %H:%M UTC') as noted_at)"
-                f" from ({united}){narrowed} order by noted_at desc, source, row_number",
+                f" from ({all_rows}){name_filter} order by noted_at desc, source, row_number",
                 limit,
             )
-            return found
+            return sample
     finally:
         engine.close()
 
 
-def to_retry(ask: Request, outside: Environment, name: str | None) -> tuple[str, ...]:
-    """Selectors of the sources and activations with rows in quarantine, or of the named one."""
-    opened = open_project(ask, outside)
+def to_retry(request: Request, environment: Environment, name: str | None) -> tuple[str, ...]:
+    """Selectors of the sources and activations with quarantined rows, or of the named one. Raises
+    Mistakes and UsageError."""
+    opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    held = rows(ask, outside, name, 1_000_000)
-    names = {row[held.columns.index("of")] for row in held.rows} if held.rows else set()
+    quarantined_rows = rows(request, environment, name, 1_000_000)
+    names = (
+        {row[quarantined_rows.columns.index("of")] for row in quarantined_rows.rows}
+        if quarantined_rows.rows
+        else set()
+    )
     return tuple(
         f"activation:{n.name}" if n.kind == "activation" else f"source:{n.name}"
         for n in opened.graph

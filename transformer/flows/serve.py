@@ -1,4 +1,4 @@
-"""`transform docs serve`: the folder of artifacts over HTTP, for the browser on this machine."""
+"""`transform docs serve`: serves the artifacts' folder over HTTP to a local browser."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from transformer.workspace.open import open_project
 
 
 class _Silent(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's word
-        """Says nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
+        """Logs nothing."""
 
 
 @contextmanager
-def serving(
-    ask: Request, outside: Environment, address: tuple[str, int]
+def server_on(
+    request: Request, environment: Environment, address: tuple[str, int]
 ) -> Iterator[tuple[ThreadingHTTPServer, bool]]:
-    """The server, and whether there are pages to show. Raises UsageError when it cannot listen."""
-    folder = target_folder(open_project(ask, outside))
+    """The server, and whether there are pages to show. Raises UsageError if it cannot listen."""
+    folder = target_folder(open_project(request, environment))
     if not folder.is_dir():
         raise UsageError(f"there is no folder `{folder}`", hint="run `transform docs generate`")
     handler = partial(_Silent, directory=str(folder))

@@ -1,4 +1,4 @@
-"""`transform init`: a project from the starter that comes with the tool."""
+"""`transform init`: creates a project from the tool's starter."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from transformer.errors import UsageError
 
-# What makes up the starter; in a checkout it lies at the root, in a wheel inside the package.
+# The parts of the starter; it is at the root of a checkout, and inside the package in a wheel.
 PARTS = ("transform.yml", "models", "seeds", "macros", "data", "tests/checks")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
 class StarterReport(Struct, frozen=True):
-    """What was made: the folder, and how many files of each kind."""
+    """The created project: its folder, and the number of files of each kind."""
 
     path: Path
     models: int
@@ -26,12 +26,12 @@ class StarterReport(Struct, frozen=True):
 
 
 def start(folder: Path) -> StarterReport:
-    """Makes a project in a new or empty folder. Raises UsageError; then nothing was made."""
+    """Creates a project in a new or empty folder. Raises UsageError; then nothing was created."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"`{folder}` is not empty", hint="name a folder that is not there yet")
-    home = starter()
+        raise UsageError(f"`{folder}` is not empty", hint="choose a folder that does not exist yet")
+    source_root = starter()
     for part in PARTS:
-        source, target = home / part, folder / part
+        source, target = source_root / part, folder / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=_LEFT_OUT)
@@ -48,7 +48,7 @@ def start(folder: Path) -> StarterReport:
 
 
 def starter() -> Path:
-    """The folder that the starter is copied from."""
+    """The folder of the starter."""
     packed = Path(str(files("transformer"))) / "starter"
     return packed if packed.is_dir() else Path(str(files("transformer"))).parent
 

@@ -1,4 +1,4 @@
-"""What a build came to: what still fails, what is left over, what is shown, the run itself."""
+"""The summary of a build: what still fails, orphaned tables, what is published, the run itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transformer.warehouse import ledger
 
 
 class RunStart(Struct, frozen=True):
-    """A run when it began."""
+    """A run when it started."""
 
     run_id: str
     command: str
@@ -24,14 +24,14 @@ class RunStart(Struct, frozen=True):
     at: datetime
 
 
-def entry(results: Results, begun: RunStart, now: datetime) -> ledger.RunEntry:
-    """The run as the ledger keeps it."""
+def run_entry(results: Results, start: RunStart, now: datetime) -> ledger.RunEntry:
+    """The run's entry in the ledger."""
     built = [o for o in results.outcomes if o.action == "build" and o.status == "success"]
     return ledger.RunEntry(
-        begun.run_id,
-        begun.command,
-        begun.target,
-        begun.at,
+        start.run_id,
+        start.command,
+        start.target,
+        start.at,
         now,
         "failed" if results.bad else "ok",
         models=len(built),
@@ -42,10 +42,10 @@ def entry(results: Results, begun: RunStart, now: datetime) -> ledger.RunEntry:
     )
 
 
-def standing(engine: Any, graph: Graph, warned: Container[str] = ()) -> tuple[str, ...]:
-    """What failed in this warehouse and was not put right since, whichever command it was, and
-    what warns of those for which a warning is a failure. An activation is nothing in the
-    warehouse, and a model that is ephemeral by now makes nothing that could fail."""
+def still_failing(engine: Any, graph: Graph, warned: Container[str] = ()) -> tuple[str, ...]:
+    """The names of nodes whose last attempt failed, with any command, and of those in `warned` that
+    warn. Activations are not part of the warehouse, and models that have become ephemeral cannot
+    fail."""
     with engine.session() as session:
         bad, warns = ledger.ended(session, BAD), ledger.ended(session, ("warn",))
     failed = [i for i in (*bad, *(i for i in warns if i in warned)) if i in graph.nodes]
@@ -53,38 +53,38 @@ def standing(engine: Any, graph: Graph, warned: Container[str] = ()) -> tuple[st
 
 
 def warnings(state: State, graph: Graph, chosen: Container[str]) -> tuple[str, ...]:
-    """What of the chosen nodes warned the last time, and stands as it was."""
-    known = {i: n for i, n in state.nodes.items() if n.status == "warn"}
-    return tuple(graph[i].name for i in known if i in chosen and i in graph.nodes)
+    """The names of selected nodes that warned last time and are unchanged."""
+    warned = {i: n for i, n in state.nodes.items() if n.status == "warn"}
+    return tuple(graph[i].name for i in warned if i in chosen and i in graph.nodes)
 
 
 def holds_back(node: Node) -> bool:
-    """Whether the node's failure keeps the file from being published."""
+    """Whether the node's failure prevents publication."""
     return node.kind != "activation" and not node.ephemeral
 
 
 def is_clean(results: Results, *, strict: bool) -> bool:
-    """Whether all that is a part of the warehouse was done, and did not fail; `strict` takes
-    warnings too. What was not sent is sent by the next build."""
+    """Whether all steps but activations succeeded; with `strict`, without warnings. Rows that were
+    not sent are sent by the next build."""
     within = [o for o in results.every() if o.action != "activate"]
     stopped = any(o.status == "skipped" and o.message for o in within)  # by --fail-fast
     return not stopped and not any(o.bad or (strict and o.status == "warn") for o in within)
 
 
-def left_over(engine: Any, graph: Graph) -> tuple[str, ...]:
-    """The relations whose model is gone from the project."""
+def orphaned(engine: Any, graph: Graph) -> tuple[str, ...]:
+    """The relations whose model was removed from the project."""
     with engine.session() as session:
-        made_once = ledger.relations(session)
-    gone = [name for i, name in made_once.items() if i not in graph.nodes]
-    if not gone:
+        recorded = ledger.relations(session)
+    orphaned = [name for i, name in recorded.items() if i not in graph.nodes]
+    if not orphaned:
         return ()
     claimed = {n.relation.key() for n in graph if n.relation}
-    there = engine.relations(gone)
-    return tuple(sorted(str(n) for n in gone if n.key() in there and n.key() not in claimed))
+    existing = engine.relations(orphaned)
+    return tuple(sorted(str(n) for n in orphaned if n.key() in existing and n.key() not in claimed))
 
 
-def counted(engine: Any, graph: Graph, path: str) -> Published:
-    """The models that are published, and their rows; the size is known when it is done."""
+def published(engine: Any, graph: Graph, path: str) -> Published:
+    """The number of published models and rows; the file size is filled in afterwards."""
     with engine.session() as session:
-        made = {i: rows for i, rows in ledger.sizes(session).items() if i in graph.nodes}
-    return Published(path, 0, len(made), sum(rows or 0 for rows in made.values()))
+        row_counts = {i: rows for i, rows in ledger.sizes(session).items() if i in graph.nodes}
+    return Published(path, 0, len(row_counts), sum(rows or 0 for rows in row_counts.values()))

@@ -1,8 +1,7 @@
-"""The records of a file of text, counted from its bytes, without the engine's reader.
+"""Counts the records of a text file from its bytes, without the engine's reader.
 
-One look at all bytes, before anything is read, also tells how long the longest line is and whether
-all lines end alike: a line that is longer than the engine's buffer would be left out by it without
-a word.
+One pass over all bytes, before anything is read, also finds the longest line and whether all lines
+end alike: the engine silently drops a line longer than its buffer.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from transformer.errors import LoadError, Where
 # A line longer than this is refused; the engine's default of 2 MB is too small for nested JSON.
 LONGEST_LINE = 16 * 1024 * 1024
 _BLOCK = 1 << 22
-# Lines up to this length need not be told apart.
+# Lines up to this length need not be measured exactly.
 _SHORT = 1 << 16
 _BLANK = re.compile(rb"(?:(?<=\n)|\A) *(?=\n)")
-# Cheap to look for: what each blank line but the first of a block begins with.
+# A cheap first test: how every blank line but a block's first begins.
 _PERHAPS_BLANK = re.compile(rb"\n[\n ]")
 
 
 class LineCount(Struct):
-    """What the bytes of a file say of its lines: how many bytes and records there are, how many
-    lines may be blank, the longest line and its number, whether all lines end alike, and whether a
-    record may have several lines."""
+    """Line statistics of a file: bytes, records, possibly blank lines, the longest line (bytes)
+    and its number (`where`), whether all lines end alike, and whether there are quotes, so that a
+    record may span lines."""
 
     size: int = 0
     records: int = 0
@@ -44,16 +43,16 @@ class LineCount(Struct):
 
 
 class ExpectedRows(Struct, frozen=True):
-    """How many rows a reading has to come to. `again` counts them by another reader, where quotes
-    are: line ends in values cannot be told from the bytes alone when quotes stand in the middle of
-    values too. It is 0 where that is unknown."""
+    """How many rows a reading must return. `again` counts them with another reader if there are
+    quotes, since the bytes alone do not tell which line ends are inside values; it returns 0 if
+    the number is unknown."""
 
     least: int
     most: int
     again: Callable[[], int] | None = None
 
     def misses(self, read: int) -> int:
-        """How many rows too few or too many there are."""
+        """How many rows are missing or surplus."""
         if self.least <= read <= self.most:
             return 0
         if self.again and read >= self.again():
@@ -61,37 +60,37 @@ class ExpectedRows(Struct, frozen=True):
         return max(self.least - read, read - self.most)
 
 
-def both(counts: Sequence[ExpectedRows | None]) -> ExpectedRows | None:
-    """The count of several files; None where one of them cannot be counted."""
-    known = [each for each in counts if each]
-    if len(known) < len(counts):
+def total_rows(counts: Sequence[ExpectedRows | None]) -> ExpectedRows | None:
+    """The total of several files; None if one of them cannot be counted."""
+    countable = [part for part in counts if part]
+    if len(countable) < len(counts):
         return None
 
     def again() -> int:
-        return sum(each.again() if each.again else each.least for each in known)
+        return sum(part.again() if part.again else part.least for part in countable)
 
-    asks = any(each.again for each in known)
+    any_again = any(part.again for part in countable)
     least, most = (
-        sum(numbers) for numbers in zip(*((c.least, c.most) for c in known), strict=True)
+        sum(numbers) for numbers in zip(*((c.least, c.most) for c in countable), strict=True)
     )
-    return ExpectedRows(least, most, again if asks else None)
+    return ExpectedRows(least, most, again if any_again else None)
 
 
-def refuse_lost(name: str, count: ExpectedRows, read: int, where: Where | None = None) -> None:
-    """Raises LoadError where the rows that were read are not those that are there."""
-    if lost := count.misses(read):
+def refuse_lost(name: str, expected: ExpectedRows, read: int, where: Where | None = None) -> None:
+    """Raises LoadError if the number of rows read is not the number in the file."""
+    if lost := expected.misses(read):
         raise LoadError(
-            f"{read:,} rows of `{name}` were read, but it holds {lost:,} more or fewer",
+            f"{read:,} rows of `{name}` were read, which is {lost:,} too few or too many",
             where,
-            hint="nothing was landed and the table is as it was; look for a line that is very long,"
-            " and for a quote that is never closed",
+            hint="nothing was loaded and the table is unchanged; look for a very long line"
+            " or an unclosed quote",
         )
 
 
 class _Counting(Struct):
     """The state between two blocks."""
 
-    found: LineCount
+    counts: LineCount
     returns: int = 0
     feeds: int = 0
     both: int = 0
@@ -102,7 +101,7 @@ class _Counting(Struct):
     tail: bool = False
 
     def take(self, block: bytes, quote: bytes) -> None:
-        self.found.size += len(block)
+        self.counts.size += len(block)
         if b"\r" in block:
             block, ends = self._with_feeds(block)
         else:
@@ -111,21 +110,21 @@ class _Counting(Struct):
         self._measure(block, ends)
         self._blank(block)
         if quote and quote in block:
-            self.found.quoted = True
-            self.found.records += self._outside(block, quote)
+            self.counts.quoted = True
+            self.counts.records += self._outside(block, quote)
         elif not self.inside:
-            self.found.records += ends
+            self.counts.records += ends
         self.last = block[-1:]
 
         tail = block[block.rfind(b"\n") + 1 :]
         self.tail = self.length == len(tail) > 0 and not tail.strip(b" ")
 
     def finished(self) -> LineCount:
-        found = self.found
-        found.records += bool(found.size and (self.last != b"\n" or self.inside))
-        found.blank += self.tail
-        found.alike = not self.returns or not self.feeds or self.returns == self.feeds == self.both
-        return found
+        counts = self.counts
+        counts.records += bool(counts.size and (self.last != b"\n" or self.inside))
+        counts.blank += self.tail
+        counts.alike = not self.returns or not self.feeds or self.returns == self.feeds == self.both
+        return counts
 
     def _with_feeds(self, block: bytes) -> tuple[bytes, int]:
         both, returns, feeds = block.count(b"\r\n"), block.count(b"\r"), block.count(b"\n")
@@ -137,9 +136,9 @@ class _Counting(Struct):
         return block.replace(b"\r", b"\n"), returns
 
     def _outside(self, block: bytes, quote: bytes) -> int:
-        """Line ends outside of quotes. Two quotes with nothing but text between them cancel."""
-        kept = block.translate(None, bytes(b for b in range(256) if b not in (quote[0], 10)))
-        parts = kept.replace(quote * 2, b"").split(quote)
+        """The number of line ends outside quotes. Two quotes with only text between them cancel."""
+        structure = block.translate(None, bytes(b for b in range(256) if b not in (quote[0], 10)))
+        parts = structure.replace(quote * 2, b"").split(quote)
         outside = b"".join(parts[self.inside :: 2]).count(b"\n")
         self.inside = (self.inside + len(parts) - 1) % 2
         return outside
@@ -151,8 +150,8 @@ class _Counting(Struct):
             self.length += len(block)
             return
         self._line(self.length + place, 0)
-        while end - place > max(self.found.longest, _SHORT):
-            most = place + 1 + max(self.found.longest, _SHORT)
+        while end - place > max(self.counts.longest, _SHORT):
+            most = place + 1 + max(self.counts.longest, _SHORT)
             near = block.rfind(b"\n", place + 1, most)
             if near < 0:
                 near = block.find(b"\n", place + 1)
@@ -163,19 +162,19 @@ class _Counting(Struct):
         self.passed += ends
 
     def _line(self, length: int, before: int) -> None:
-        if length > self.found.longest:
-            self.found.longest = length
-            self.found.where = self.passed + before + 1
+        if length > self.counts.longest:
+            self.counts.longest = length
+            self.counts.where = self.passed + before + 1
 
     def _blank(self, block: bytes) -> None:
         first = self.last == b"\n" and block[:1] in (b"\n", b" ")
         if first or _PERHAPS_BLANK.search(block):
-            found = sum(1 for _ in _BLANK.finditer(block if self.last == b"\n" else b"x" + block))
-            self.found.blank += found
+            text = block if self.last == b"\n" else b"x" + block
+            self.counts.blank += sum(1 for _ in _BLANK.finditer(text))
 
 
-def count(stream: IO[bytes], quote: str = "", skip: int = 0) -> LineCount:
-    """What is said of the lines of a file, behind the first `skip`."""
+def count_lines(stream: IO[bytes], quote: str = "", skip: int = 0) -> LineCount:
+    """Line statistics of a file after its first `skip` lines."""
     state = _Counting(LineCount())
     mark = quote.encode()
     for _ in range(skip):
@@ -186,17 +185,17 @@ def count(stream: IO[bytes], quote: str = "", skip: int = 0) -> LineCount:
     return state.finished()
 
 
-def expected(found: LineCount, above: int, columns: int) -> ExpectedRows:
-    """The rows that a reading comes to; `above` are records of the header. Blank lines are rows
-    where there is one column, else they are none."""
-    most = max(found.records - above, 0)
-    return ExpectedRows(most if columns == 1 else max(most - found.blank, 0), most)
+def expected_rows(counts: LineCount, above: int, columns: int) -> ExpectedRows:
+    """The rows that a reading must return; `above` is the number of header records. Blank lines
+    are rows only if there is one column."""
+    most = max(counts.records - above, 0)
+    return ExpectedRows(most if columns == 1 else max(most - counts.blank, 0), most)
 
 
 def rows_again(path: Path, skip: int, above: int, marks: tuple[str, str, str]) -> int:
-    """The rows that Python's own reader finds between delimiters, quotes and escapes; 0 where it
-    has no such marks. A value that is longer than any line may be comes of a quote that is never
-    closed: no number of rows is right then."""
+    """The number of rows according to Python's csv reader; 0 if it does not support these `marks`
+    (delimiter, quote, escape). A value longer than any line may be means an unclosed quote: then no
+    number of rows is right."""
     delimiter, quote, escape = marks
     if len(delimiter) != 1 or len(quote) != 1 or len(escape) > 1:
         return 0
@@ -208,8 +207,8 @@ def rows_again(path: Path, skip: int, above: int, marks: tuple[str, str, str]) -
 
 
 def blank_rows(path: Path, skip: int, marks: tuple[str, str, str], comment: str) -> list[int]:
-    """The numbers of the records, from 1 on behind `skip` lines, that are blank or comments: the
-    engine counts them when it says which line is no row, and not when it numbers rows."""
+    """The numbers (from 1, after `skip` lines) of records that are blank or comments: the engine
+    counts them when it reports a rejected line, but not when it numbers rows."""
     try:
         with _records(path, skip, marks) as rows:
             return [
@@ -223,7 +222,7 @@ def blank_rows(path: Path, skip: int, marks: tuple[str, str, str], comment: str)
 
 @contextmanager
 def _records(path: Path, skip: int, marks: tuple[str, str, str]) -> Iterator[Iterator[list[str]]]:
-    """What Python's own reader makes of the file behind so many lines."""
+    """The file's records after `skip` lines, read by Python's csv reader."""
     delimiter, quote, escape = marks
     doubled = escape == quote
     before = csv.field_size_limit(LONGEST_LINE)

@@ -1,4 +1,4 @@
-"""CSV and TSV: every value as text; lines that are no rows are told apart."""
+"""CSV and TSV: every value as text; lines that are not rows are set aside."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from msgspec.structs import replace
 from transformer.errors import LoadError, Where
 from transformer.landing.counting import (
     ExpectedRows,
+    LineCount,
     blank_rows,
-    both,
-    expected,
+    expected_rows,
     refuse_lost,
     rows_again,
+    total_rows,
 )
-from transformer.landing.counting import LineCount as Found
-from transformer.landing.small import FILE, SmallFile, paths, placed, size_of
-from transformer.landing.source_file import KEPT, PASSED, SourceFile, buffer_for
+from transformer.landing.small import FILE, SmallFile, path_list, size_of, with_part_and_row
+from transformer.landing.source_file import IGNORE_REJECTS, STORE_REJECTS, SourceFile, buffer_for
 from transformer.landing.staged import (
     PART,
     REJECTS,
@@ -36,9 +36,9 @@ from transformer.landing.staged import (
     ReaderSession,
     Staged,
     TextLines,
-    distinct,
-    fixed,
-    rejected,
+    constant_reading,
+    rejected_lines,
+    unique_names,
 )
 from transformer.landing.text import (
     encoding_of,
@@ -47,21 +47,21 @@ from transformer.landing.text import (
     lines_of,
     with_one_line_end,
 )
-from transformer.landing.whole import packing
+from transformer.landing.whole import compression_of
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 
 _DELIMITERS = (",", ";", "\t", "|")
-# Lines that are looked at for the names; a name may hold a few line breaks.
+# Lines searched for the column names; a name may contain a few line breaks.
 _HEAD = 50
-# DuckDB keeps so much of a line that is no row.
+# DuckDB stores this much of a rejected line.
 _KEPT = 10_000
-# Files up to this size are read with others like them.
+# Files up to this size are read together with others of the same shape.
 _SMALL = 1 << 20
 
 
 class _Shape(Struct, frozen=True):
-    """What a file of delimited text looks like: names, and lines before them."""
+    """The layout of a delimited file: column names, dialect, lines before the header."""
 
     names: tuple[str, ...]
     delimiter: str
@@ -79,206 +79,220 @@ class _Shape(Struct, frozen=True):
         )
 
 
-def csv(session: ReaderSession, given: SourceFile) -> Staged | SmallFile:
-    """Delimited text: every value as text; lines that are no rows are told apart.
+def csv(session: ReaderSession, file: SourceFile) -> Staged | SmallFile:
+    """Stages delimited text: every value as text; lines that are not rows are set aside.
 
-    A local file in UTF-8 is read where it lies, as often as it is needed. Others are copied into
-    a temporary table: their bytes are converted first, or come over a network.
+    A local UTF-8 file is read in place, as often as needed. Others are copied into a temporary
+    table, because they are converted first or come over a network.
     """
-    encoding = encoding_of(given)
+    encoding = encoding_of(file)
     with ExitStack() as copies:
-        converted = copies.enter_context(in_utf8(given, encoding))
-        given = replace(given, converted=converted)
-        shape = _shape(session, given, "utf-8" if converted else encoding)
-        if given.remote:
-            return _copied(session, given, shape, None)
-        here = replace(given, path=converted, converted=None) if converted else given
-        found = lines_of(here, shape.quote, shape.skip)
-        if found.alike and not converted:
-            return _small(given, shape, found) or _staged(
-                _buffered(given, found), shape, (given, found)
+        converted = copies.enter_context(in_utf8(file, encoding))
+        file = replace(file, converted=converted)
+        shape = _shape(session, file, "utf-8" if converted else encoding)
+        if file.remote:
+            return _copied(session, file, shape, None)
+        here = replace(file, path=converted, converted=None) if converted else file
+        counts = lines_of(here, shape.quote, shape.skip)
+        if counts.alike and not converted:
+            return _small(file, shape, counts) or _staged(
+                _buffered(file, counts), shape, (file, counts)
             )
-        if not found.alike:
+        if not counts.alike:
             copy = copies.enter_context(with_one_line_end(here, shape.delimiter, shape.quote))
-            given, here = replace(given, converted=copy), replace(here, path=copy)
-            found = lines_of(here, shape.quote, shape.skip)
-        return _copied(session, _buffered(given, found), shape, (here, found))
+            file, here = replace(file, converted=copy), replace(here, path=copy)
+            counts = lines_of(here, shape.quote, shape.skip)
+        return _copied(session, _buffered(file, counts), shape, (here, counts))
 
 
-def _small(given: SourceFile, shape: _Shape, found: Found) -> SmallFile | None:
-    """The file as one that is read with others like it; of a small file, all rows are a look."""
-    size = size_of(given, _SMALL)
+def _small(file: SourceFile, shape: _Shape, counts: LineCount) -> SmallFile | None:
+    """The file as one that can be read together with others; None if it is too large. A preview
+    of a small file reads all of it."""
+    size = size_of(file, _SMALL)
     if size is None:
         return None
-    # The names come from the paths, the rest has to be the same.
-    same = (shape, given.options.get("compression"), given.notation)
-    staged = _staged(_buffered(given, found), shape, (given, found))
+    # Names come from the paths; everything else must be the same.
+    same = (shape, file.options.get("compression"), file.notation)
+    staged = _staged(_buffered(file, counts), shape, (file, counts))
     return SmallFile(
         same,
         size,
         staged.lines[0],
         staged.count,
         alone=lambda: staged,
-        together=partial(_together, staged, given, shape),
+        together=partial(_together, staged, file, shape),
     )
 
 
 def _together(
     first: Staged,
-    given: SourceFile,
+    file: SourceFile,
     shape: _Shape,
     session: ReaderSession,
     small: Sequence[SmallFile],
 ) -> Sequence[Staged]:
-    """Files of one shape, read in one go; a row's number is its place in its own file."""
+    """Files of one shape, staged as one; a row's number is its position in its own file."""
     del session
-    files = tuple(each.file for each in small)
+    files = tuple(member.file for member in small)
     names = ", ".join(quoted(name) for name in shape.names)
-    given = replace(given, limit=None, buffer=max(_SMALL * 2, given.buffer))
+    file = replace(file, limit=None, buffer=max(_SMALL * 2, file.buffer))
 
     def reading(bad_lines: str, columns: Columns) -> str:
         del columns
         more = f"{bad_lines}, filename={literal(FILE)}"
-        return placed(names, f"from {_reader(given, shape, paths(files), more)}", files)
+        return with_part_and_row(
+            names, f"from {_reader(file, shape, path_list(files), more)}", files
+        )
 
     return [
         replace(
             first,
-            reading=partial(reading, PASSED),
-            first=partial(reading, KEPT),
+            reading=partial(reading, IGNORE_REJECTS),
+            first=partial(reading, STORE_REJECTS),
             lines=files,
-            count=both([each.count for each in small]),
+            count=total_rows([member.count for member in small]),
         )
     ]
 
 
-def _buffered(given: SourceFile, found: Found) -> SourceFile:
-    return given if given.limit else replace(given, buffer=buffer_for(found))
+def _buffered(file: SourceFile, counts: LineCount) -> SourceFile:
+    return file if file.limit else replace(file, buffer=buffer_for(counts))
 
 
-def _count(here: SourceFile, shape: _Shape, found: Found) -> ExpectedRows | None:
-    """How many rows the file has. Nobody knows how many of its lines are comments."""
+def _count(here: SourceFile, shape: _Shape, counts: LineCount) -> ExpectedRows | None:
+    """How many rows the file has; None if comments make that unknowable."""
     if here.limit or shape.comment:
         return None
-    made = expected(found, int(shape.header), len(shape.names))
-    if not found.quoted:
-        return made
+    rows = expected_rows(counts, int(shape.header), len(shape.names))
+    if not counts.quoted:
+        return rows
     marks = (shape.delimiter, shape.quote, shape.escape)
-    if packing(here.path, here.options):
-        return replace(made, again=lambda: 0)
+    if compression_of(here.path, here.options):
+        return replace(rows, again=lambda: 0)
     again = partial(rows_again, Path(here.path), shape.skip, int(shape.header), marks)
-    return replace(made, again=again)
+    return replace(rows, again=again)
 
 
-def tsv(session: ReaderSession, given: SourceFile) -> Staged | SmallFile:
+def tsv(session: ReaderSession, file: SourceFile) -> Staged | SmallFile:
     """Tab-separated text."""
-    return csv(session, given.with_options(delimiter=given.options.get("delimiter") or "\t"))
+    return csv(session, file.with_options(delimiter=file.options.get("delimiter") or "\t"))
 
 
 def _staged(
-    given: SourceFile, shape: _Shape, seen: tuple[SourceFile, Found] | None = None
+    file: SourceFile, shape: _Shape, counted: tuple[SourceFile, LineCount] | None = None
 ) -> Staged:
     columns = tuple((name, UNKNOWN) for name in shape.names)
     return Staged(
-        reading=partial(_reading, given, shape, PASSED),
+        reading=partial(_reading, file, shape, IGNORE_REJECTS),
         columns=columns,
         text=True,
-        first=partial(_reading, given, shape, KEPT),
-        lines=(_lines(given, shape, seen),),
-        notation=given.notation,
-        count=_count(seen[0], shape, seen[1]) if seen else None,
+        first=partial(_reading, file, shape, STORE_REJECTS),
+        lines=(_lines(file, shape, counted),),
+        notation=file.notation,
+        count=_count(counted[0], shape, counted[1]) if counted else None,
     )
 
 
 def _copied(
-    session: ReaderSession, given: SourceFile, shape: _Shape, seen: tuple[SourceFile, Found] | None
+    session: ReaderSession,
+    file: SourceFile,
+    shape: _Shape,
+    counted: tuple[SourceFile, LineCount] | None,
 ) -> Staged:
-    """The rows in a table. They are counted at once: the file may be gone when they land."""
-    stage = given.table("rows")
-    staged = _staged(given, shape, seen)
-    session.run(f"create or replace temp table {stage} as {_reading(given, shape, KEPT, ())}")
+    """The rows in a temporary table, counted now: the file may be gone when they land."""
+    stage = file.table("rows")
+    staged = _staged(file, shape, counted)
+    session.run(
+        f"create or replace temp table {stage} as {_reading(file, shape, STORE_REJECTS, ())}"
+    )
     if staged.count:
-        broken = f"select count(*) from ({rejected(staged.lines)})"
+        broken = f"select count(*) from ({rejected_lines(staged.lines)})"
         read = session.rows(f"select count(*) + ({broken}) from {stage}")[0][0]
-        refuse_lost(given.name, staged.count, int(read))
-    lines = tuple(replace(line, blank=_kept(line.blank)) for line in staged.lines)
-    reading = fixed(f"select * from {stage}")
+        refuse_lost(file.name, staged.count, int(read))
+    lines = tuple(replace(line, blank=_materialized(line.blank)) for line in staged.lines)
+    reading = constant_reading(f"select * from {stage}")
     return replace(staged, reading=reading, first=None, lines=lines, count=None)
 
 
-def _kept(blank: Callable[[], Sequence[int]] | None) -> Callable[[], Sequence[int]] | None:
+def _materialized(blank: Callable[[], Sequence[int]] | None) -> Callable[[], Sequence[int]] | None:
     numbers = blank() if blank else ()
     return (lambda: numbers) if numbers else None
 
 
-def _lines(given: SourceFile, shape: _Shape, seen: tuple[SourceFile, Found] | None) -> TextLines:
-    path = given.converted or given.path
+def _lines(
+    file: SourceFile, shape: _Shape, counted: tuple[SourceFile, LineCount] | None
+) -> TextLines:
+    path = file.converted or file.path
     header = int(shape.header)
-    some = seen and not given.limit and (shape.comment or (seen[1].blank and len(shape.names) > 1))
-    blank = partial(_blank, Path(seen[0].path), shape) if seen and some else None
-    return TextLines(path, given.name, shape.skip + header, blank)
+    skips_lines = (
+        counted
+        and not file.limit
+        and (shape.comment or (counted[1].blank and len(shape.names) > 1))
+    )
+    blank = partial(_blank, Path(counted[0].path), shape) if counted and skips_lines else None
+    return TextLines(path, file.name, shape.skip + header, blank)
 
 
 def _blank(path: Path, shape: _Shape) -> list[int]:
     marks = (shape.delimiter, shape.quote, shape.escape)
-    found = blank_rows(path, shape.skip, marks, shape.comment)
-    return [number - int(shape.header) for number in found]
+    numbers = blank_rows(path, shape.skip, marks, shape.comment)
+    return [number - int(shape.header) for number in numbers]
 
 
-def _reading(given: SourceFile, shape: _Shape, bad_lines: str, columns: Columns) -> str:
-    del columns  # they are those of the header
-    return given.bounded(
-        f"select *, {given.part} as {PART}, row_number() over () as {ROW}"
-        f" from {_reader(given, shape, given.place, bad_lines)}"
+def _reading(file: SourceFile, shape: _Shape, bad_lines: str, columns: Columns) -> str:
+    del columns  # always those of the header
+    return file.bounded(
+        f"select *, {file.part} as {PART}, row_number() over () as {ROW}"
+        f" from {_reader(file, shape, file.place, bad_lines)}"
     )
 
 
-def _reader(given: SourceFile, shape: _Shape, place: str, more: str) -> str:
+def _reader(file: SourceFile, shape: _Shape, place: str, more: str) -> str:
     listed = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in shape.names)
-    nulls = ", ".join(literal(v) for v in ("", *given.options.get("null_values", ())))
+    nulls = ", ".join(literal(v) for v in ("", *file.options.get("null_values", ())))
     return (
         f"read_csv({place}, auto_detect=false, {shape.options()},"
-        f" {given.reading()}, columns={{{listed}}}, nullstr=[{nulls}]{more})"
+        f" {file.reading()}, columns={{{listed}}}, nullstr=[{nulls}]{more})"
     )
 
 
-def _shape(session: ReaderSession, given: SourceFile, encoding: str) -> _Shape:
-    options = given.options
-    text = _head(session, given, encoding)
+def _shape(session: ReaderSession, file: SourceFile, encoding: str) -> _Shape:
+    options = file.options
+    text = _head(session, file, encoding)
     lines = re.split(r"\r\n|\n|\r", text)[: _HEAD + int(options.get("skip") or 0)]
-    first = _first(given, lines)
+    first = _first(file, lines)
     quote = options.get("quote", '"')
     for name in ("quote", "escape", "comment"):
         if len(options.get(name) or "") > 1:
             raise LoadError(f"`{name}` must be one character", hint="or leave it out")
     head = lines[first:]
     delimiter = options.get("delimiter") or _delimiter(head[0] if head else "")
-    _sane_delimiter(given, delimiter, head[0] if head else "")
+    _sane_delimiter(file, delimiter, head[0] if head else "")
     header = bool(options.get("header", True))
-    names = _names(given, _cells(head, delimiter, quote), header=header)
+    names = _names(file, _cells(head, delimiter, quote), header=header)
     escape = options.get("escape") or quote
     comment = options.get("comment") or ""
-    # DuckDB does not count comments among the lines that it leaves out.
+    # DuckDB does not count comments among the lines it skips.
     notes = sum(bool(comment) and line.startswith(comment) for line in lines[:first])
     return _Shape(names, delimiter, quote, escape, header, first - notes, comment)
 
 
-def _head(session: ReaderSession, given: SourceFile, encoding: str) -> str:
-    """The first lines. Only DuckDB gets at those of files that are remote."""
-    if given.converted is None and given.remote:
-        found = session.rows(f"{given.lines(PASSED)} limit {_HEAD}")
-        return "\n".join(str(line or "") for (line,) in found).lstrip("\ufeff")
-    here = replace(given, path=given.converted) if given.converted else given
+def _head(session: ReaderSession, file: SourceFile, encoding: str) -> str:
+    """The first lines; those of remote files are read by DuckDB."""
+    if file.converted is None and file.remote:
+        rows = session.rows(f"{file.lines(IGNORE_REJECTS)} limit {_HEAD}")
+        return "\n".join(str(line or "") for (line,) in rows).lstrip("\ufeff")
+    here = replace(file, path=file.converted) if file.converted else file
     return head_of(here, encoding).lstrip("\ufeff")
 
 
-def _first(given: SourceFile, lines: list[str]) -> int:
-    """The line that holds the names (or the first row, where there are none)."""
-    skip = int(given.options.get("skip") or 0)
-    row = given.options.get("header_row")
+def _first(file: SourceFile, lines: list[str]) -> int:
+    """The index of the header line, or of the first row if there is no header."""
+    skip = int(file.options.get("skip") or 0)
+    row = file.options.get("header_row")
     if row and int(row) > 1:
         return int(row) - 1
-    comment = given.options.get("comment")
+    comment = file.options.get("comment")
     for number, line in enumerate(lines[skip:], skip):
         if line.strip() and not (comment and line.startswith(comment)):
             return number
@@ -286,24 +300,24 @@ def _first(given: SourceFile, lines: list[str]) -> int:
 
 
 def _delimiter(line: str) -> str:
-    bare = re.sub(r'"[^"]*"', "", line)
-    return max(_DELIMITERS, key=lambda d: (bare.count(d), d == ","))
+    unquoted = re.sub(r'"[^"]*"', "", line)
+    return max(_DELIMITERS, key=lambda d: (unquoted.count(d), d == ","))
 
 
-def _sane_delimiter(given: SourceFile, delimiter: str, first: str) -> None:
+def _sane_delimiter(file: SourceFile, delimiter: str, first: str) -> None:
     other = _delimiter(first)
     if delimiter not in first and other in first:
         shown = {"\t": "tab"}.get(other, other)
         raise LoadError(
-            f"the first line of `{given.name}` has no `{delimiter}`, but it has `{shown}`",
+            f"the first line of `{file.name}` has no `{delimiter}`, but it has `{shown}`",
             hint=f"set `delimiter: {json.dumps(other)}`",
         )
 
 
 def _cells(head: list[str], delimiter: str, quote: str) -> list[str]:
-    """The first row's values; a quoted one may go over several lines."""
+    """The first row's values; a quoted one may span several lines."""
     lines = (f"{line}\n" for line in head)
-    with suppress(CsvError):  # a value that Python finds too long
+    with suppress(CsvError):  # a value too long for Python's reader
         if len(delimiter) == 1 and quote:
             return next(iter(csv_reader(lines, delimiter=delimiter, quotechar=quote)), [])
         if len(delimiter) == 1:
@@ -311,31 +325,32 @@ def _cells(head: list[str], delimiter: str, quote: str) -> list[str]:
     return head[0].split(delimiter) if head else []
 
 
-def _names(given: SourceFile, cells: list[str], *, header: bool) -> tuple[str, ...]:
-    """The names of the columns: the header's, else those declared in YAML, else numbers."""
+def _names(file: SourceFile, cells: list[str], *, header: bool) -> tuple[str, ...]:
+    """The column names: from the header, else those declared in YAML, else numbers."""
     if header:
         if not any(cell.strip() for cell in cells):
             raise LoadError(
-                f"`{given.name}` has no header", hint="set `header: false` if it has none"
+                f"`{file.name}` has no header",
+                hint="set `header: false` if the file has no header row",
             )
-        return distinct(cells)
-    count = max(len(given.declared), len(cells))
-    return distinct([*given.declared, *[""] * (count - len(given.declared))])
+        return unique_names(cells)
+    count = max(len(file.declared), len(cells))
+    return unique_names([*file.declared, *[""] * (count - len(file.declared))])
 
 
-# So many lines that are not UTF-8 are shown as they are; of others the engine keeps what it can.
+# At most this many lines that are not UTF-8 are shown byte for byte; of the rest, what DuckDB kept.
 _SHOWN = 1_000
 
 
 def show_bytes(session: ReaderSession, lines: Sequence[TextLines], broken: str) -> None:
-    """Puts the bytes that stand in the file (`\\xE9`) where the engine has `?` for them."""
+    """Replaces DuckDB's `?` in rejected lines by the file's own bytes (`\\xE9`)."""
     files = {line.path: line for line in lines if not line.path.endswith((".gz", ".zst"))}
-    found = session.rows(
+    undecodable = session.rows(
         f"select distinct s.file_path, e.line, e.line_byte_position from {REJECTS} e"
         f" join {SCANS} s using (scan_id, file_id)"
         f" where e.error_type::varchar = 'INVALID ENCODING' order by 1, 2 limit {_SHOWN}"
     )
-    for path, number, position in found:
+    for path, number, position in undecodable:
         if path in files and Path(path).is_file():
             session.run(
                 f"update {broken} set record = ? where part = ? and row_number = ?",
@@ -347,7 +362,7 @@ def _raw_line(path: str, start: int) -> str:
     with Path(path).open("rb") as stream:
         stream.seek(start)
         line = stream.readline(_KEPT)
-        while line and not line.strip(b"\r\n"):  # the end of the line before, or blank ones
+        while line and not line.strip(b"\r\n"):  # the end of the previous line, or blank lines
             line = stream.readline(_KEPT)
         while line.count(b'"') % 2 and len(line) < _KEPT and (more := stream.readline(_KEPT)):
             line += more
@@ -355,15 +370,15 @@ def _raw_line(path: str, start: int) -> str:
 
 
 def refuse_open_quote(session: ReaderSession, broken: str, where: Where) -> None:
-    """Refuses a file in which an open quote takes more lines with it than quarantine can keep."""
+    """Raises LoadError if an unclosed quote swallows more lines than quarantine can store."""
     swallowed = f"length(record) >= {_KEPT} and contains(trim(record, chr(10)), chr(10))"
-    found = session.rows(
+    open_quotes = session.rows(
         f"select part, min(row_number) from ({broken}) where {swallowed} group by part limit 1"
     )
-    for part, row in found:
+    for part, row in open_quotes:
         raise LoadError(
-            f"a quote in row {row} of `{part}` is never closed, and all that follows is"
-            " taken for its text",
+            f"a quote in row {row} of `{part}` is never closed, so everything after it is"
+            " read as its text",
             where,
-            hint="repair the line, or set `quote: ''` when quotes mean nothing there",
+            hint="fix the line, or set `quote: ''` if the file does not use quotes",
         )

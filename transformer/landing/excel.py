@@ -1,6 +1,6 @@
-"""Excel and OpenDocument sheets: every cell as a spreadsheet shows it, as text.
+"""Excel and OpenDocument sheets: every cell as text, as a spreadsheet shows it.
 
-Each cell has its own kind and style, whatever stands above it.
+Each cell has its own kind and style, whatever is above it.
 """
 
 from __future__ import annotations
@@ -19,23 +19,31 @@ from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
 from transformer.errors import LoadError, did_you_mean
 from transformer.landing.counting import LONGEST_LINE
-from transformer.landing.excel_xml import Cell, CellExceptions, odd_cells, place
+from transformer.landing.excel_xml import Cell, CellExceptions, column_index, odd_cells
 from transformer.landing.source_file import SourceFile
-from transformer.landing.staged import PART, ROW, UNKNOWN, ReaderSession, Staged, distinct, fixed
+from transformer.landing.staged import (
+    PART,
+    ROW,
+    UNKNOWN,
+    ReaderSession,
+    Staged,
+    constant_reading,
+    unique_names,
+)
 from transformer.landing.text import private_copy
 from transformer.landing.whole import refuse_damaged_book
 from transformer.names import literal
 
 _LAST_ROW = 1_048_576
-# Rows that reach the engine in one statement.
+# Rows written in one go.
 _CHUNK = 10_000
-# Whole numbers below it are a DOUBLE's, digit for digit.
+# Below this, whole numbers are exact in a DOUBLE.
 _EXACT = 1e15
 _MOMENTS = {datetime.time, datetime.date, datetime.datetime}
 
 
 class _Area(Struct, frozen=True):
-    """The cells to read, counted from 0; `bottom` and `right` are the first that are not."""
+    """The cells to read, counted from 0; `bottom` and `right` are exclusive."""
 
     top: int
     left: int
@@ -43,40 +51,42 @@ class _Area(Struct, frozen=True):
     right: int | None
 
 
-def excel(session: ReaderSession, given: SourceFile) -> Staged:
-    """A sheet: cells as text, from the header row down; rows that are wholly blank are none. A
-    row's number is the sheet's. Raises LoadError."""
-    content = _content(session, given)
-    area = _area(given)
-    name, rows = _cells(given, content, area)
-    if not given.limit:
-        refuse_damaged_book(given.name, content)
+def excel(session: ReaderSession, file: SourceFile) -> Staged:
+    """Stages a sheet: cells as text, from the header row down, without blank rows. Row numbers
+    are the sheet's. Raises LoadError."""
+    content = _content(session, file)
+    area = _area(file)
+    name, rows = _cells(file, content, area)
+    if not file.limit:
+        refuse_damaged_book(file.name, content)
     odd = odd_cells(content, name, _doubtful(rows))
-    _completed(rows, odd, whole=not given.limit)
-    header = bool(given.options.get("header", True))
+    _completed(rows, odd, whole=not file.limit)
+    header = bool(file.options.get("header", True))
     cells = [row[area.left : area.right] for row in rows[area.top : area.bottom]]
-    names = _names(given, area, cells, header=header)
+    names = _names(file, area, cells, header=header)
     first = area.top + int(header)
-    nulls = frozenset(given.options.get("null_values", ()))
-    stage, lost = given.table("rows"), given.table("lost")
+    nulls = frozenset(file.options.get("null_values", ()))
+    stage, lost = file.table("rows"), file.table("lost")
     sheet = _Sheet(first, area.left, tuple(names), odd.lost, nulls)
-    gone = _stage(session, stage, list(names.values()), sheet.chunks(cells[int(header) :]))
+    lost_rows = _stage(session, stage, list(names.values()), sheet.chunks(cells[int(header) :]))
     session.run(f"create or replace temp table {lost} ({ROW} bigint, cell varchar, record varchar)")
-    for row in gone:
+    for row in lost_rows:
         session.run(f"insert into {lost} values (?, ?, ?)", row)
-    query = f"select * exclude ({ROW}), {given.part} as {PART}, {ROW} from {stage}"
+    query = f"select * exclude ({ROW}), {file.part} as {PART}, {ROW} from {stage}"
     bad = (
-        f"select {given.part} as part, {ROW} as row_number, null::varchar as column_name, record,"
+        f"select {file.part} as part, {ROW} as row_number, null::varchar as column_name, record,"
         f" 'the formula in ' || cell || ' has no stored value: open the file and save it' as reason"
         f" from {lost}"
     )
-    some = session.rows(f"select 1 from {lost} limit 1")
+    has_lost = session.rows(f"select 1 from {lost} limit 1")
     columns = tuple((n, UNKNOWN) for n in names.values())
-    return Staged(fixed(given.bounded(query)), columns, text=True, bad=bad if some else None)
+    return Staged(
+        constant_reading(file.bounded(query)), columns, text=True, bad=bad if has_lost else None
+    )
 
 
 def _doubtful(rows: Sequence[Sequence[Any]]) -> frozenset[Cell]:
-    """Where the reader may have made a moment of a serial number that is not a day."""
+    """Timestamps that the reader may have made of a serial number that is not a date."""
     return frozenset(
         (row, column)
         for row, cells in enumerate(rows)
@@ -92,18 +102,18 @@ def _is_doubtful(moment: datetime.time | datetime.date) -> bool:
 
 
 def _completed(rows: list[list[Any]], odd: CellExceptions, *, whole: bool) -> None:
-    """Puts the cells that the reader lost into the rows. In a mere look, not below the last one."""
-    found = [*odd.texts, *odd.numbers, *odd.lost]
+    """Fills in the cells that the reader lost; in a preview, none below the last row read."""
+    cells_to_set = [*odd.texts, *odd.numbers, *odd.lost]
     if whole:
-        rows += [[] for _ in range(len(rows), max((row + 1 for row, _ in found), default=0))]
-    wide = max([*map(len, rows), *(column + 1 for _, column in found)], default=0)
-    for cells in rows:
-        cells.extend([""] * (wide - len(cells)))
+        rows += [[] for _ in range(len(rows), max((row + 1 for row, _ in cells_to_set), default=0))]
+    wide = max([*map(len, rows), *(column + 1 for _, column in cells_to_set)], default=0)
+    for row_cells in rows:
+        row_cells.extend([""] * (wide - len(row_cells)))
     for (row, column), text in odd.texts.items():
         if row < len(rows):
             rows[row][column] = text
     for (row, column), text in odd.numbers.items():
-        if row < len(rows) and isinstance(rows[row][column], float):  # a moment is one already
+        if row < len(rows) and isinstance(rows[row][column], float):  # a timestamp is exact already
             rows[row][column] = text
 
 
@@ -113,14 +123,14 @@ def _stage(
     names: list[str],
     chunks: Iterator[tuple[list[list[Any]], list[tuple[Any, ...]]]],
 ) -> list[tuple[Any, ...]]:
-    """Fills the table by way of a file, which costs a hundredth of handing values over one by one.
-    Answers the rows that hold a formula without a value."""
-    gone: list[tuple[Any, ...]] = []
+    """Fills the table through a file, which is a hundred times cheaper than passing single values.
+    Returns the rows that contain a formula without a value."""
+    lost_rows: list[tuple[Any, ...]] = []
     with private_copy() as copy, io.TextIOWrapper(copy, encoding="utf-8", newline="") as text:
         write = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows
         for columns, lost in chunks:
             write(zip(*columns, strict=True))
-            gone += lost
+            lost_rows += lost
         text.flush()
         listed = ", ".join(f"{literal(n)}: 'VARCHAR'" for n in names)
         session.run(
@@ -128,12 +138,12 @@ def _stage(
             f" auto_detect=false, header=false, delim=',', quote='\"', escape='\"', nullstr='',"
             f" max_line_size={LONGEST_LINE}, columns={{{listed}, {literal(ROW)}: 'BIGINT'}})"
         )
-    return gone
+    return lost_rows
 
 
 class _Sheet(Struct, frozen=True):
-    """How rows of cells become columns of text: the first row's number (from 0), the first
-    column's, which columns are taken, lost formulas, and what means that nothing is there."""
+    """How rows of cells become columns of text: the first row's and column's number (from 0), the
+    columns taken, formulas without a value, and texts that mean NULL."""
 
     first: int
     left: int
@@ -144,7 +154,7 @@ class _Sheet(Struct, frozen=True):
     def chunks(
         self, cells: Sequence[Sequence[Any]]
     ) -> Iterator[tuple[list[list[Any]], list[tuple[Any, ...]]]]:
-        """Columns of text and row numbers, some rows at a time; beside them the rows that hold a
+        """Per chunk of rows: their columns of text with row numbers, and the rows that contain a
         formula without a value."""
         lost = {row for row, _ in self.lost}
         for start in range(0, len(cells), _CHUNK):
@@ -153,13 +163,15 @@ class _Sheet(Struct, frozen=True):
             texts = [_texts([row[c] for row in rows]) for c in self.columns]
             if self.nulls:
                 texts = [[None if t in self.nulls else t for t in column] for column in texts]
-            some = [any(t is not None for t in row) for row in zip(*texts, strict=True)]
-            kept = [n not in lost and there for n, there in zip(numbers, some, strict=True)]
-            yield self._kept(texts, numbers, kept), self._gone(texts, numbers)
+            filled = [any(t is not None for t in row) for row in zip(*texts, strict=True)]
+            keep = [
+                n not in lost and not_blank for n, not_blank in zip(numbers, filled, strict=True)
+            ]
+            yield self._kept(texts, numbers, keep), self._gone(texts, numbers)
 
-    def _kept(self, texts: list[list[Any]], numbers: range, kept: list[bool]) -> list[list[Any]]:
+    def _kept(self, texts: list[list[Any]], numbers: range, keep: list[bool]) -> list[list[Any]]:
         whole = [*texts, [number + 1 for number in numbers]]
-        return [[v for v, k in zip(column, kept, strict=True) if k] for column in whole]
+        return [[v for v, k in zip(column, keep, strict=True) if k] for column in whole]
 
     def _gone(self, texts: list[list[Any]], numbers: range) -> list[tuple[Any, ...]]:
         cells = [
@@ -173,8 +185,8 @@ class _Sheet(Struct, frozen=True):
             for row, column in first.items()
         ]
 
-    def _shown(self, texts: list[list[Any]], place: int) -> str:
-        return "; ".join("" if column[place] is None else str(column[place]) for column in texts)
+    def _shown(self, texts: list[list[Any]], index: int) -> str:
+        return "; ".join("" if column[index] is None else str(column[index]) for column in texts)
 
 
 def _texts(cells: list[Any]) -> list[str | None]:
@@ -212,32 +224,32 @@ _SHOWN: Mapping[type, Callable[[Any], str | None]] = {
 }
 
 
-def _content(session: ReaderSession, given: SourceFile) -> bytes:
-    if given.remote:
-        return bytes(session.rows(f"select content from read_blob({literal(given.path)})")[0][0])
-    with open(given.path, "rb") as stream:  # noqa: PTH123 - a path as text
+def _content(session: ReaderSession, file: SourceFile) -> bytes:
+    if file.remote:
+        return bytes(session.rows(f"select content from read_blob({literal(file.path)})")[0][0])
+    with open(file.path, "rb") as stream:  # noqa: PTH123 - a path as text
         return stream.read()
 
 
-def _cells(given: SourceFile, content: bytes, area: _Area) -> tuple[str, list[list[Any]]]:
-    """The sheet's name and its rows from the first one on."""
+def _cells(file: SourceFile, content: bytes, area: _Area) -> tuple[str, list[list[Any]]]:
+    """The sheet's name and its rows. Raises LoadError."""
     try:
         book = python_calamine.load_workbook(io.BytesIO(content))
-        wanted = given.options.get("sheet")
-        found = _sheet(book, wanted)
-        if found is None:
+        wanted = file.options.get("sheet")
+        sheet = _sheet(book, wanted)
+        if sheet is None:
             hint = did_you_mean(str(wanted), book.sheet_names, otherwise="it has: {}")
-            raise LoadError(f"`{given.name}` has no sheet `{wanted}`", hint=hint)
-        most = area.top + given.limit + 1 if given.limit else None
-        rows = book.get_sheet_by_name(found).to_python(skip_empty_area=False, nrows=most)
+            raise LoadError(f"`{file.name}` has no sheet `{wanted}`", hint=hint)
+        most = area.top + file.limit + 1 if file.limit else None
+        rows = book.get_sheet_by_name(sheet).to_python(skip_empty_area=False, nrows=most)
     except (python_calamine.CalamineError, zipfile.BadZipFile) as error:
         hint = "open it in a spreadsheet program and save it again"
-        raise LoadError(f"`{given.name}` is no Excel workbook: {error}", hint=hint) from None
-    return found, rows
+        raise LoadError(f"`{file.name}` is not an Excel workbook: {error}", hint=hint) from None
+    return sheet, rows
 
 
 def _sheet(book: python_calamine.CalamineWorkbook, wanted: Any) -> str | None:
-    """The sheet of this name; without one, the first with cells that a user sees."""
+    """The sheet of this name; without a name, the first visible worksheet."""
     if wanted:
         return next((n for n in book.sheet_names if n.lower() == str(wanted).lower()), None)
     sheets = [s for s in book.sheets_metadata if s.typ == SheetTypeEnum.WorkSheet]
@@ -245,43 +257,45 @@ def _sheet(book: python_calamine.CalamineWorkbook, wanted: Any) -> str | None:
     return next(shown, book.sheet_names[0])
 
 
-def _area(given: SourceFile) -> _Area:
-    area = given.options.get("range")
+def _area(file: SourceFile) -> _Area:
+    area = file.options.get("range")
     if not area:
-        top = max(1, int(given.options.get("header_row") or 1)) - 1
+        top = max(1, int(file.options.get("header_row") or 1)) - 1
         return _Area(top, 0, _LAST_ROW, None)
-    found = re.fullmatch(r"\s*([A-Za-z]+)(\d+):([A-Za-z]+)(\d*)\s*", str(area))
-    if not found:
-        raise LoadError(f"`{area}` is no range of cells", hint="write it like `A3:F200`")
-    left, first, right, last = found.groups()
-    return _Area(int(first) - 1, place(left), int(last or _LAST_ROW), place(right) + 1)
+    match = re.fullmatch(r"\s*([A-Za-z]+)(\d+):([A-Za-z]+)(\d*)\s*", str(area))
+    if not match:
+        raise LoadError(f"`{area}` is not a cell range", hint="write it like `A3:F200`")
+    left, first, right, last = match.groups()
+    return _Area(
+        int(first) - 1, column_index(left), int(last or _LAST_ROW), column_index(right) + 1
+    )
 
 
-def _letters(place: int) -> str:
-    made = ""
-    place += 1
-    while place:
-        place, rest = divmod(place - 1, 26)
-        made = chr(ord("A") + rest) + made
-    return made
+def _letters(index: int) -> str:
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
 
 
 def _names(
-    given: SourceFile, area: _Area, cells: Sequence[Sequence[Any]], *, header: bool
+    file: SourceFile, area: _Area, cells: Sequence[Sequence[Any]], *, header: bool
 ) -> dict[int, str]:
-    """The name of each column that holds anything, by its place."""
+    """The name of each non-empty column, by its index. Raises LoadError if none has a name."""
     wide = max(map(len, cells), default=0)
     used = [any(row[c] not in ("", None) for row in cells) for c in range(wide)]
     if header:
-        known = [str(name) for name in _texts(list(cells[0]))] if cells else []
-        known = ["" if name == "None" else name for name in known]
+        names = [str(name) for name in _texts(list(cells[0]))] if cells else []
+        names = ["" if name == "None" else name for name in names]
     else:
-        declared = given.declared
-        known = [declared[n] if n < len(declared) else "" for n in range(wide)]
-    if not any(used) or (header and not any(known)):
+        declared = file.declared
+        names = [declared[n] if n < len(declared) else "" for n in range(wide)]
+    if not any(used) or (header and not any(names)):
         raise LoadError(
-            f"`{given.name}` has no names in row {area.top + 1}",
-            hint="set `header_row` to the row that has them",
+            f"`{file.name}` has no column names in row {area.top + 1}",
+            hint="set `header_row` to the row with the column names",
         )
-    kept = [c for c in range(wide) if used[c]]
-    return dict(zip(kept, distinct(known[c] for c in kept), strict=True))
+    used_columns = [c for c in range(wide) if used[c]]
+    return dict(zip(used_columns, unique_names(names[c] for c in used_columns), strict=True))

@@ -1,6 +1,6 @@
-"""Cells whose value the reader of sheets does not give, read from the workbook's own XML.
+"""Cells whose value the sheet reader loses, read from the workbook's own XML.
 
-The reader gives numbers as DOUBLEs, errors and texts of blanks alone as nothing, and a formula
+The reader returns numbers as DOUBLEs, errors and blank-only texts as nothing, and a formula
 whose value was never stored as an empty cell.
 """
 
@@ -38,14 +38,14 @@ _TAG = re.compile(rb"<%s(row|c)\b([^>]*)>" % _P)
 _ROW = re.compile(rb'\sr="([0-9]+)"')
 _SHARED = re.compile(rb"<%ssi\b[^>]*?(?:/>|>(.*?)</%ssi>)" % (_P, _P), re.DOTALL)
 _ALONE = re.compile(rb"\s*<%st\b[^>]*>(%s)</%st>\s*" % (_P, _BLANK, _P))
-# So many digits of a number are a DOUBLE's, written out. A whole number of fewer is exact in it.
+# A DOUBLE prints up to this many digits; whole numbers with up to `_WHOLE_DIGITS` are exact in it.
 _DIGITS = 17
 _WHOLE_DIGITS = 15
 
 
 class CellExceptions(Struct, frozen=True):
-    """Cells by row and column, counted from 0: the texts that stand there, the numbers of more
-    digits than a DOUBLE has, and formulas whose value was not stored."""
+    """Cells by row and column (from 0): texts, numbers with more digits than a DOUBLE holds, and
+    formulas without a stored value (`lost`)."""
 
     texts: Mapping[Cell, str] = {}
     numbers: Mapping[Cell, str] = {}
@@ -53,8 +53,8 @@ class CellExceptions(Struct, frozen=True):
 
 
 def odd_cells(content: bytes, sheet: str, doubtful: frozenset[Cell]) -> CellExceptions:
-    """What the reader of cells loses in this sheet; nothing in workbooks that are not XML.
-    `doubtful` are moments that it may have from a serial number that is not a day."""
+    """What the reader loses in this sheet; empty for workbooks that are not XML. `doubtful` are
+    timestamps that the reader may have made of a serial number that is not a date."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as book:
             if "content.xml" in book.namelist():
@@ -64,12 +64,12 @@ def odd_cells(content: bytes, sheet: str, doubtful: frozenset[Cell]) -> CellExce
         return CellExceptions()
 
 
-def place(letters: str) -> int:
-    """A column by its letters, counted from 0."""
-    made = 0
+def column_index(letters: str) -> int:
+    """A column's index (from 0) by its letters."""
+    number = 0
     for letter in letters.upper():
-        made = made * 26 + ord(letter) - ord("A") + 1
-    return made - 1
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number - 1
 
 
 # ------------------------------------------------------------------ Excel
@@ -80,17 +80,17 @@ def _of_workbook(book: zipfile.ZipFile, sheet: str, doubtful: frozenset[Cell]) -
     numbers: dict[Cell, str] = {}
     lost: set[Cell] = set()
     places = _Places(xml)
-    for found in _ODD.finditer(xml):
-        attributes, value, formula, stored, blank = found.groups()
+    for match in _ODD.finditer(xml):
+        attributes, value, formula, stored, blank = match.groups()
         kind = (_TYPE.findall(attributes) or [b"n"])[0]
         if blank:
-            texts[places.of(found)] = _text(blank)
+            texts[places.of(match)] = _text(blank)
         elif formula and not (kind == b"str" and stored):  # a text may be empty
-            lost.add(places.of(found))
+            lost.add(places.of(match))
         elif value and kind == b"e":
-            texts[places.of(found)] = _text(value)
+            texts[places.of(match)] = _text(value)
         elif value and kind == b"n" and not _fits(value.decode()):
-            numbers[places.of(found)] = value.decode()
+            numbers[places.of(match)] = value.decode()
     if doubtful:
         serials = ((places.of(cell), cell[2].decode()) for cell in _NO_DAY.finditer(xml))
         texts |= {cell: _no_day(serial) for cell, serial in serials if cell in doubtful}
@@ -101,7 +101,7 @@ def _of_workbook(book: zipfile.ZipFile, sheet: str, doubtful: frozenset[Cell]) -
 
 
 def _fits(number: str) -> bool:
-    """Whether a DOUBLE says all of a number, as far as a spreadsheet has written it."""
+    """Whether a DOUBLE holds all the digits a spreadsheet wrote."""
     mantissa = re.split("[eE]", number)[0].lstrip("-")
     digits = mantissa.replace(".", "").strip("0" if "." in mantissa else "")
     try:
@@ -113,8 +113,8 @@ def _fits(number: str) -> bool:
 
 
 def _no_day(serial: str) -> str:
-    """What stands for a serial number that is not a day: 60 is the 29th of February 1900, which
-    only spreadsheets know, and there is none below 0."""
+    """The text of a serial number that is not a date: 60 is 29 February 1900, which exists only
+    in spreadsheets; negative ones stay numbers."""
     if serial.startswith("-"):
         return serial
     clock = str(timedelta(milliseconds=round(float(serial) % 1 * 86_400_000)))
@@ -124,11 +124,11 @@ def _no_day(serial: str) -> str:
 def _with_shared(xml: bytes, blanks: Mapping[int, str], places: _Places) -> dict[Cell, str]:
     numbers = b"|".join(b"%d" % number for number in blanks)
     cells = re.compile(rb'<%sc\b([^>]*\st="s"[^>]*)>\s*%s(%s)</' % (_P, _V, numbers))
-    return {places.of(found): blanks[int(found[2])] for found in cells.finditer(xml)}
+    return {places.of(match): blanks[int(match[2])] for match in cells.finditer(xml)}
 
 
 def _shared_blanks(book: zipfile.ZipFile, links: str) -> dict[int, str]:
-    """Shared texts of blanks alone, by number."""
+    """Shared strings that are blank, by number."""
     target = next(
         (
             unescape(_attribute(tag, "Target"))
@@ -142,21 +142,21 @@ def _shared_blanks(book: zipfile.ZipFile, links: str) -> dict[int, str]:
     xml = book.read(_part(target))
     if not re.search(rb">%s</%st>" % (_BLANK, _P), xml):
         return {}
-    items = enumerate(_ALONE.fullmatch(found[1] or b"") for found in _SHARED.finditer(xml))
-    return {number: _text(found[1]) for number, found in items if found}
+    items = enumerate(_ALONE.fullmatch(match[1] or b"") for match in _SHARED.finditer(xml))
+    return {number: _text(match[1]) for number, match in items if match}
 
 
 class _Places:
-    """Where each cell of a sheet stands. Cells may leave it to their order."""
+    """The position of each cell; a cell without a reference is positioned by its order."""
 
     def __init__(self, xml: bytes) -> None:
         self.xml = xml
         self.counted: dict[int, Cell] | None = None
 
     def of(self, cell: re.Match[bytes]) -> Cell:
-        said = _WHERE.search(cell[1])
-        if said:
-            return int(said[2]) - 1, place(said[1].decode())
+        reference = _WHERE.search(cell[1])
+        if reference:
+            return int(reference[2]) - 1, column_index(reference[1].decode())
         if self.counted is None:
             self.counted = dict(_counted(self.xml))
         return self.counted[cell.start()]
@@ -166,11 +166,11 @@ def _counted(xml: bytes) -> Iterator[tuple[int, Cell]]:
     row = column = -1
     for tag in _TAG.finditer(xml):
         if tag[1] == b"row":
-            said = _ROW.search(tag[2])
-            row, column = int(said[1]) - 1 if said else row + 1, -1
+            reference = _ROW.search(tag[2])
+            row, column = int(reference[1]) - 1 if reference else row + 1, -1
             continue
-        where = _WHERE.search(tag[2])
-        column = place(where[1].decode()) if where else column + 1
+        cell_reference = _WHERE.search(tag[2])
+        column = column_index(cell_reference[1].decode()) if cell_reference else column + 1
         yield tag.start(), (row, column)
 
 
@@ -194,8 +194,8 @@ def _part(target: str) -> str:
 
 
 def _attribute(tag: str, name: str) -> str:
-    found = re.search(rf"\s{name}=(?:\"([^\"]*)\"|'([^']*)')", tag)
-    return (found[1] or found[2] or "") if found else ""
+    match = re.search(rf"\s{name}=(?:\"([^\"]*)\"|'([^']*)')", tag)
+    return (match[1] or match[2] or "") if match else ""
 
 
 # ------------------------------------------------------------------ OpenDocument
@@ -205,7 +205,7 @@ _WORDS = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _CALC = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
 _CELLS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
 _DURATION = re.compile(r"(-?)PT([0-9]+)H([0-9]+)M([0-9]+)(?:[.,]([0-9]+))?S")
-# What only such cells have: without it, the document need not be walked.
+# Only such cells match; without a match the document need not be parsed.
 _MAY_BE_ODD = re.compile(
     rb'value-type="(?:error|time)"|office:value="-?(?:[0-9.]{16,}|[0-9.]+[eE][-+]?[0-9]{3,})'
 )
@@ -226,16 +226,16 @@ def _of_document(xml: bytes, sheet: str) -> CellExceptions:
 
 
 def _clock(duration: str) -> str:
-    found = _DURATION.fullmatch(duration)
-    if not found:
+    match = _DURATION.fullmatch(duration)
+    if not match:
         return duration
-    sign, hours, minutes, seconds, parts = found.groups()
+    sign, hours, minutes, seconds, parts = match.groups()
     rest = (parts or "").rstrip("0")
     return f"{sign}{hours}:{minutes}:{seconds}{'.' if rest else ''}{rest}"
 
 
 def _document_cells(xml: bytes, sheet: str) -> Iterator[tuple[list[Cell], Element]]:
-    """The cells of one sheet with all places that they stand for."""
+    """The cells of one sheet, each with all positions it is repeated at."""
     row, inside = 0, False
     element: Element
     for event, element in iterparse(io.BytesIO(xml), ("start", "end")):  # noqa: S314 - expat bounds entities

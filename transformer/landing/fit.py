@@ -1,4 +1,4 @@
-"""Which type each column gets, and what has to be altered for it, under `on_schema_change`."""
+"""The type of each column, and how the table changes for it, under `on_schema_change`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from transformer.landing.types import (
     USUAL,
     ColumnSlot,
     Notation,
+    common_type,
     exact_double,
-    grown,
     infer,
     infer_lists,
     is_decimal,
-    joined,
     listed,
     widens,
+    with_new_fields,
 )
 from transformer.names import RelationName, fold, quoted
 from transformer.project.values import Load
@@ -44,11 +44,11 @@ _OWN_NAMES = frozenset(name for name, _ in OWN)
 
 
 class Landing(Struct, frozen=True):
-    """One landing: into which table, by which rules, and what stands there already.
+    """One load into a table: the target, the rules, and the table's existing columns.
 
-    `relanded` are parts that were landed before and are read whole again: their rows are
-    replaced. Of `retried` parts only the rows in quarantine are landed. `order` is the order of
-    the parts: in a merge the later row wins. `since` is set when a table is read from there on.
+    `relanded` parts were loaded before and are read again in full: their rows are replaced. Of
+    `retried` parts only the quarantined rows are loaded. `order` is the order of the parts: in a
+    merge the later row wins. `since` is set when a table is read from a cursor value on.
     """
 
     node: str
@@ -65,22 +65,22 @@ class Landing(Struct, frozen=True):
 
     @property
     def fresh(self) -> bool:
-        """Whether the table is made anew."""
+        """Whether the table is rebuilt from scratch."""
         return self.load.mode == "replace" or not self.existing
 
 
 class BeyondSample(Struct, frozen=True):
-    """What a first attempt found out about rows beyond the sample: columns, and types of text."""
+    """What a first attempt learned from rows beyond the sample: columns, and types of text."""
 
     columns: Columns = ()
     kinds: Mapping[str, str] = {}
 
 
 class FittedColumns(Struct, frozen=True):
-    """The columns as they will be: how each gets its type, what has to be altered, what is refused.
+    """The columns as they will be: how each gets its type, what is altered, what is refused.
 
-    `recast` are columns whose declared type is not the one they have. `open` are columns of text
-    that a later row may give another type.
+    `recast` are columns whose declared type differs from the stored one. `open` are text columns
+    whose inferred type a later row may still change.
     """
 
     slots: Mapping[str, ColumnSlot]
@@ -94,55 +94,57 @@ class FittedColumns(Struct, frozen=True):
     @property
     def kinds(self) -> dict[str, str]:
         """The type of each column."""
-        return {name: _told(slot.kind) for name, slot in self.slots.items()}
+        return {name: _stored_type(slot.kind) for name, slot in self.slots.items()}
 
     @property
     def names(self) -> list[str]:
-        """The columns that are landed."""
+        """The columns that are loaded."""
         extra = set(self.extra)
         return [name for name in self.slots if name not in extra]
 
 
-def _told(kind: str) -> str:
+def _stored_type(kind: str) -> str:
     return "VARCHAR" if kind == UNKNOWN else kind
 
 
 class _Wanted(Struct, frozen=True):
-    """Every offered column: its name in the table, and the type that is declared or held."""
+    """Every offered column: its name in the table, its declared type and its stored type."""
 
-    held: Mapping[str, tuple[str, str]]
+    existing: Mapping[str, tuple[str, str]]
     declared: Mapping[str, str]
     offered: Mapping[str, str]
 
     def named(self, name: str) -> str:
-        return self.held.get(fold(name), (name, ""))[0]
+        return self.existing.get(fold(name), (name, ""))[0]
 
-    def has(self, name: str) -> str:
-        return self.held.get(fold(name), ("", ""))[1]
+    def stored(self, name: str) -> str:
+        return self.existing.get(fold(name), ("", ""))[1]
 
 
 def fit(
     session: ReaderSession, landing: Landing, staged: Staged, learned: BeyondSample
 ) -> FittedColumns:
-    """How each column gets its type, under the policy `on_schema_change`."""
+    """How each column gets its type, under the policy `on_schema_change`. Raises LoadError."""
     wanted = _Wanted(
         {fold(n): (n, k) for n, k in landing.existing if n not in _OWN_NAMES},
         {fold(n): k for n, k in landing.declared.items()},
         {n: _raw(k) for n, k in staged.columns},
     )
     unknown = [n for n, k in wanted.offered.items() if k == UNKNOWN]
-    unknown = [n for n in unknown if fold(n) not in wanted.declared and wanted.has(n) != "VARCHAR"]
-    seen, guessed = guess(session, staged, [n for n in unknown if n not in learned.kinds])
+    unknown = [
+        n for n in unknown if fold(n) not in wanted.declared and wanted.stored(n) != "VARCHAR"
+    ]
+    sampled, guessed = guess(session, staged, [n for n in unknown if n not in learned.kinds])
     guessed |= {n: learned.kinds[n] for n in unknown if n in learned.kinds}
     fitted = _fitted(session, landing, wanted, (staged, guessed, learned))
     _policy(landing, wanted, fitted)
-    if wanted.held and landing.load.on_schema_change == "quarantine":
+    if wanted.existing and landing.load.on_schema_change == "quarantine":
         new = {n for n, _ in fitted.added}
         slots = {
             n: _slot(
                 staged,
                 (n, s.offered),
-                wanted.has(n) or s.kind,
+                wanted.stored(n) or s.kind,
                 declared=fold(n) in wanted.declared,
             )
             for n, s in fitted.slots.items()
@@ -151,14 +153,14 @@ def fit(
         return FittedColumns(slots, recast=fitted.recast, extra=extra)
     return FittedColumns(
         fitted.slots, fitted.added, fitted.widened, fitted.recast,
-        open=frozenset(unknown), partial=seen >= SAMPLE or bool(learned.kinds),
+        open=frozenset(unknown), partial=sampled >= SAMPLE or bool(learned.kinds),
     )  # fmt: skip
 
 
 def guess(
     session: ReaderSession, staged: Staged, columns: list[str], most: int | None = SAMPLE
 ) -> tuple[int, dict[str, str]]:
-    """How many rows the sample has, and the types that these columns of text have in it."""
+    """The number of rows in the sample, and the types that these text columns have in it."""
     if not columns:
         return 0, {}
     limit = f" limit {most}" if most else ""
@@ -168,14 +170,14 @@ def guess(
         session.run(f"{sample} {listed(columns)} from ({_exactly(session, staged)})")
     else:
         session.run(f"{sample} {listed(columns)} from ({staged.rows}){limit}")
-    looked = "__looked" if staged.again else "__sample"
-    seen = int(session.rows(f"select count(*) from {looked}")[0][0])
+    sampled_table = "__looked" if staged.again else "__sample"
+    sampled = int(session.rows(f"select count(*) from {sampled_table}")[0][0])
     rows = "select __values from __sample"
-    return seen, infer_lists(session, rows, columns, staged.notation or USUAL)
+    return sampled, infer_lists(session, rows, columns, staged.notation or USUAL)
 
 
 def _exactly(session: ReaderSession, staged: Staged) -> str:
-    """The query of the rows that were looked at, digits and all."""
+    """The query of the sampled rows, with every digit."""
     if staged.again is None or not session.rows(f"select 1 from __looked where not {SURE} limit 1"):
         return "from __looked"
     picked = ", ".join((*staged.kept, PART, ROW))
@@ -189,101 +191,101 @@ def _exactly(session: ReaderSession, staged: Staged) -> str:
     )
 
 
-def united(known: Columns, found: Columns) -> Columns:
-    """The columns of JSON with those found later: numbers and texts under one key stay JSON."""
-    made = {fold(name): (name, kind) for name, kind in known}
-    for name, kind in found:
-        there, old = made.get(fold(name), (name, NOTHING))
+def merge_json_columns(columns: Columns, later: Columns) -> Columns:
+    """JSON columns merged with those found later; numbers and texts under one key stay JSON."""
+    columns_by_name = {fold(name): (name, kind) for name, kind in columns}
+    for name, kind in later:
+        first_name, old = columns_by_name.get(fold(name), (name, NOTHING))
         both = old if kind in (old, NOTHING) else kind if old == NOTHING else "JSON"
-        made[fold(name)] = (there, both)
-    return tuple(made.values())
+        columns_by_name[fold(name)] = (first_name, both)
+    return tuple(columns_by_name.values())
 
 
 def _raw(kind: str) -> str:
-    """An enum's words change with its values: in a raw table they are text."""
+    """The type in a raw table: an enum becomes text, since its values may change later."""
     return "VARCHAR" if kind.startswith("ENUM(") else kind
 
 
 def _slot(staged: Staged, column: tuple[str, str], kind: str, *, declared: bool) -> ColumnSlot:
-    """The slot of a column, of which the source says the second of the pair."""
+    """The slot of a `column`: its name, and the type the source gives."""
     name, offered = column
     notation: Notation = staged.notation or USUAL
-    told = name in staged.texts
-    # The source's own text of its own type: what casts is exact.
-    sure = declared or (told and kind == offered)
-    return ColumnSlot(kind, offered, staged.text or told, declared=sure, notation=notation)
+    is_text = name in staged.texts
+    # Text that the source wrote for its own type: whatever casts is exact.
+    sure = declared or (is_text and kind == offered)
+    return ColumnSlot(kind, offered, staged.text or is_text, declared=sure, notation=notation)
 
 
 def _fitted(
     session: ReaderSession,
     landing: Landing,
     wanted: _Wanted,
-    seen: tuple[Staged, Mapping[str, str], BeyondSample],
+    staging: tuple[Staged, Mapping[str, str], BeyondSample],
 ) -> FittedColumns:
-    staged, guessed, learned = seen
+    staged, guessed, learned = staging
     slots: dict[str, ColumnSlot] = {}
     added: list[tuple[str, str]] = []
     widened: list[tuple[str, str]] = []
     recast: list[tuple[str, str]] = []
     for name, offered in wanted.offered.items():
-        declared, has = wanted.declared.get(fold(name)), wanted.has(name)
+        declared, stored = wanted.declared.get(fold(name)), wanted.stored(name)
         new = guessed.get(name, "VARCHAR" if offered in (UNKNOWN, NOTHING) else offered)
         kind = declared or new
-        if has and not declared and not (landing.fresh and learned.kinds.get(name) == "VARCHAR"):
-            kind = _kept(session, landing, (wanted.named(name), has), (new, name in guessed))
+        if stored and not declared and not (landing.fresh and learned.kinds.get(name) == "VARCHAR"):
+            kind = _kept(session, landing, (wanted.named(name), stored), (new, name in guessed))
         slots[name] = _slot(staged, (name, offered), kind, declared=declared is not None)
-        there = wanted.named(name)
-        if not has:
-            if wanted.held or not declared:
-                added.append((there, _told(kind)))
-        elif has != kind:
-            (recast if declared else widened).append((there, kind))
+        column = wanted.named(name)
+        if not stored:
+            if wanted.existing or not declared:
+                added.append((column, _stored_type(kind)))
+        elif stored != kind:
+            (recast if declared else widened).append((column, kind))
     return FittedColumns(slots, tuple(added), tuple(widened), tuple(recast))
 
 
 def _kept(
     session: ReaderSession, landing: Landing, column: tuple[str, str], new: tuple[str, bool]
 ) -> str:
-    """The type of a column that is there, for values of another one: wider, or as it was."""
-    (name, has), (kind, text) = column, new
-    if kind in (UNKNOWN, has) or (text and kind == "VARCHAR"):
-        return has
-    if not text and (both := joined(has, kind) or grown(has, kind)):
+    """The type of an existing column that receives another one: widened, or unchanged."""
+    (name, stored), (kind, text) = column, new
+    if kind in (UNKNOWN, stored) or (text and kind == "VARCHAR"):
+        return stored
+    if not text and (both := common_type(stored, kind) or with_new_fields(stored, kind)):
         return both
-    if widens(has, kind) and (text or not is_decimal(has)):
-        return kind if _exact(session, landing, name, (has, kind)) else has
-    return has
+    if widens(stored, kind) and (text or not is_decimal(stored)):
+        return kind if _exact(session, landing, name, (stored, kind)) else stored
+    return stored
 
 
 def _exact(session: ReaderSession, landing: Landing, name: str, kinds: tuple[str, str]) -> bool:
-    """Whether the whole numbers that are there stay what they are as a DOUBLE."""
+    """Whether the stored whole numbers are exact as DOUBLEs."""
     old, new = kinds
     if landing.fresh or new != "DOUBLE" or old not in INTEGERS:
         return True
-    found = session.rows(f"select max(abs({quoted(name)}::hugeint)) from {landing.target.sql()}")
-    return (found[0][0] or 0) <= EXACT_IN_DOUBLE
+    largest = session.rows(f"select max(abs({quoted(name)}::hugeint)) from {landing.target.sql()}")
+    return (largest[0][0] or 0) <= EXACT_IN_DOUBLE
 
 
 def _policy(landing: Landing, wanted: _Wanted, fitted: FittedColumns) -> None:
-    if wanted.held and landing.load.on_schema_change == "freeze":
+    if wanted.existing and landing.load.on_schema_change == "freeze":
         _frozen(landing, wanted, (*fitted.added, *fitted.widened))
 
 
 def _frozen(landing: Landing, wanted: _Wanted, changed: Columns) -> None:
     folded = {fold(n) for n in wanted.offered}
-    gone = [name for key, (name, _) in wanted.held.items() if key not in folded]
+    gone = [name for key, (name, _) in wanted.existing.items() if key not in folded]
     if not changed and not gone:
         return
     listed = [f"+{n} {k}" for n, k in changed] + [f"−{n}" for n in gone]
     raise LoadError(
         f"the columns of `{landing.target}` changed: {', '.join(listed)}",
         landing.load.place("on_schema_change"),
-        hint="the table is as it was; `on_schema_change: evolve` takes new columns in",
+        hint="the table is unchanged; `on_schema_change: evolve` adds new columns",
     )
 
 
 class RowSet(Struct, frozen=True):
-    """Where typed rows stand, and which of them: a table, and a condition on its rows."""
+    """Typed rows: the table that holds them, and a condition that selects them."""
 
     table: str
     where: str
@@ -292,42 +294,42 @@ class RowSet(Struct, frozen=True):
 def relearned(
     session: ReaderSession, landing: Landing, fitted: FittedColumns, place: RowSet, left: str | None
 ) -> dict[str, str]:
-    """The types that rows beyond the sample ask for, by column, where they are others.
+    """The types that rows beyond the sample need, by column, where they differ.
 
-    `place` holds the rows that landed, `left` selects those that did not fit. A column that was
-    there before, or whose values landed, only gets a type that holds all of them exactly.
+    `place` holds the rows that landed, `left` selects those that did not fit. A column that
+    existed before, or whose values landed, only gets a type that holds all of them exactly.
     """
-    held = {fold(n) for n, _ in landing.existing}
+    existing = {fold(n) for n, _ in landing.existing}
     names = [n for n in fitted.open if n not in fitted.extra]
-    made: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     empty = [n for n in names if fitted.slots[n].kind == UNKNOWN]
     if empty and fitted.partial:
-        made |= infer(session, f"select * from {place.table} where {place.where}", empty)
-        made = {n: kind for n, kind in made.items() if kind not in (UNKNOWN, "VARCHAR")}
+        kinds |= infer(session, f"select * from {place.table} where {place.where}", empty)
+        kinds = {n: kind for n, kind in kinds.items() if kind not in (UNKNOWN, "VARCHAR")}
     if left is None:
-        return made
+        return kinds
     notation = next(iter(fitted.slots.values())).notation if fitted.slots else USUAL
-    asked = infer(session, left, [n for n in names if n not in made], notation)
-    for name, kind in asked.items():
+    inferred = infer(session, left, [n for n in names if n not in kinds], notation)
+    for name, kind in inferred.items():
         old = fitted.slots[name].kind
         if kind in (UNKNOWN, old) and fitted.slots[name].offered == UNKNOWN:
-            continue  # a statement for each column would cost more than all the rest
+            continue  # one statement per column would cost more than everything else
         new = _above(session, place, name, (old, kind))
         if not _all_fit(session, left, name, replace(fitted.slots[name], kind=new)):
             new = "VARCHAR"
-        if fold(name) in held and new != old and not widens(old, new):
+        if fold(name) in existing and new != old and not widens(old, new):
             if not (landing.fresh and _only_written_otherwise(session, left, name, old)):
                 continue
             new = "VARCHAR"
         if old not in {new, "VARCHAR"}:
-            made[name] = new
-    return made
+            kinds[name] = new
+    return kinds
 
 
 def _only_written_otherwise(session: ReaderSession, left: str, name: str, kind: str) -> bool:
-    """Whether what does not fit would, by a lenient cast: `007` is a code, so the column is one."""
-    bare = f"nullif(trim({quoted(name)}), '')"
-    unlike = f"{bare} is not null and try_cast({bare} as {kind}) is null"
+    """Whether a lenient cast would accept what does not fit: `007` is a code, so the column is."""
+    trimmed = f"nullif(trim({quoted(name)}), '')"
+    unlike = f"{trimmed} is not null and try_cast({trimmed} as {kind}) is null"
     return not session.rows(f"select 1 from ({left}) where {unlike} limit 1")
 
 
@@ -338,7 +340,7 @@ def _all_fit(session: ReaderSession, left: str, name: str, slot: ColumnSlot) -> 
 
 
 def _above(session: ReaderSession, place: RowSet, name: str, kinds: tuple[str, str]) -> str:
-    """The first type that the landed values of the one and all values of the other meet."""
+    """The first type that fits the landed values of the old type and all values of the new one."""
     old, new = kinds
     if new in (UNKNOWN, old):
         return old
@@ -350,8 +352,8 @@ def _above(session: ReaderSession, place: RowSet, name: str, kinds: tuple[str, s
     if "DOUBLE" in pair and pair <= {"BIGINT", "HUGEINT", "DOUBLE"}:
         text = f"{quoted(name)}::varchar"
         inexact = f"not {exact_double(text, f'{quoted(name)}::double')}"
-        asked = f"select 1 from {place.table} where {place.where} and {inexact} limit 1"
-        return "VARCHAR" if old != "DOUBLE" and session.rows(asked) else "DOUBLE"
+        inexact_row = f"select 1 from {place.table} where {place.where} and {inexact} limit 1"
+        return "VARCHAR" if old != "DOUBLE" and session.rows(inexact_row) else "DOUBLE"
     if old == UNKNOWN and not session.rows(
         f"select 1 from {place.table} where {place.where} and {quoted(name)} is not null limit 1"
     ):

@@ -1,8 +1,8 @@
-r"""Objects of JSON as rows: each top-level key is a column; what is nested stays JSON.
+r"""JSON objects as rows: each top-level key is a column; nested values stay JSON.
 
-DuckDB reads a number with a point as a DOUBLE, whatever it is read into. Rows in which a number
-may have more digits than that are read once more, with such numbers written as texts: `1.25…`
-becomes `"\u0001\u00021.25…"`, and the digits come out as they stood.
+DuckDB reads every number with a decimal point as a DOUBLE. Rows in which a number may have more
+digits than that are read a second time with such numbers written as texts: `1.25…` becomes
+`"\u0001\u00021.25…"`, so that all digits are kept.
 """
 
 from __future__ import annotations
@@ -24,89 +24,91 @@ from transformer.landing.staged import (
     SURE,
     UNKNOWN,
     ReaderSession,
-    distinct,
+    unique_names,
 )
-from transformer.landing.union import folded
+from transformer.landing.union import merge_columns
 from transformer.names import fold, literal, quoted
 from transformer.steps import Columns
 
-# A real number that may have more than 15 digits: eight behind the point or nine before it, or a
-# long one with an exponent. What has fewer is a DOUBLE's, digit for digit.
+# A real number that may have more than 15 digits: eight after the point or nine before it, or a
+# long one with an exponent. Any with fewer is exact in a DOUBLE.
 _LONG = r"\.[0-9]{8}|[0-9]{9}\.|[0-9]{16}[eE]|[0-9]{9}[eE]-"
 _LONG_PART = r"\.[0-9]{8}"
-# A text, or such a number: the text comes first, so that digits in texts are no numbers.
+# A text, or such a number: texts match first, so that digits inside them are not numbers.
 _TEXT_OR_NUMBER = r'("(?:[^"\\]|\\.)*")|(-?[0-9]+\.?[0-9]*[eE]?[-+]?[0-9]*)'
 _MARK = r"\u0001\u0002"
 
 
 class JsonObjects(Struct):
-    """The objects of one file, or of several. `keys` are those seen so far, in their order; the
-    name of a column is its key, where that can be one."""
+    """The objects of one file, or of several. `keys` are those seen so far, in order; a column is
+    named after its key where that is a valid name."""
 
     parts: tuple[str, ...]
     keys: list[str] = field(default_factory=list)
 
     def columns(self, session: ReaderSession, lines: str) -> Columns:
-        """The keys of these objects as columns, and what they hold."""
-        found = structures(session, lines)
-        seen = [(key, kind) for part in self.parts for key, kind in found.get(part, {}).items()]
-        self.keys += dict.fromkeys(key for key, _ in seen if key not in self.keys)
-        names = dict(zip(self.keys, distinct(self.keys), strict=True))
-        return folded(((names[key], kind) for key, kind in seen), text=True)
+        """The keys of these objects as columns, with their types."""
+        kinds_by_part = structures(session, lines)
+        keyed_kinds = [
+            (key, kind) for part in self.parts for key, kind in kinds_by_part.get(part, {}).items()
+        ]
+        self.keys += dict.fromkeys(key for key, _ in keyed_kinds if key not in self.keys)
+        names = dict(zip(self.keys, unique_names(self.keys), strict=True))
+        return merge_columns(((names[key], kind) for key, kind in keyed_kinds), text=True)
 
     def more(self, session: ReaderSession, left: str) -> Columns:
-        """The columns of the rows that were left."""
+        """The columns of the unsure rows in the table `left`."""
         return self.columns(session, f"select {PART}, {LINE} from {left} where {self.mine}")
 
     @property
     def mine(self) -> str:
-        """The condition that a row is of one of these files."""
+        """The condition that a row belongs to one of these files."""
         return f"{PART} in ({', '.join(map(literal, self.parts))})"
 
-    def _known(self, columns: Columns) -> list[tuple[str, str, str]]:
-        """The columns that this file has: key, name, what it holds."""
-        folded = {fold(n): key for key, n in zip(self.keys, distinct(self.keys), strict=True)}
-        return [(folded[fold(n)], n, kind) for n, kind in columns if fold(n) in folded]
+    def _own(self, columns: Columns) -> list[tuple[str, str, str]]:
+        """The columns that these files have: key, name, type."""
+        keys = {fold(n): key for key, n in zip(self.keys, unique_names(self.keys), strict=True)}
+        return [(keys[fold(n)], n, kind) for n, kind in columns if fold(n) in keys]
 
     def reading(self, lines: str, columns: Columns) -> str:
-        """The query of all objects, with whether each is read exactly."""
-        known = self._known(columns)
-        whole = _whole(known)
+        """The query of all objects, each with whether it was read exactly."""
+        own_columns = self._own(columns)
+        whole = _whole(own_columns)
         picks = "".join(
             f", {_pick(key, whole, _hot(kind))} as {_short(n)}"
-            for n, (key, _, kind) in enumerate(known)
+            for n, (key, _, kind) in enumerate(own_columns)
         )
         names = "".join(
             f"{_short(n)}{'' if kind == 'JSON' else '::varchar'} as {quoted(name)}, "
-            for n, (_, name, kind) in enumerate(known)
+            for n, (_, name, kind) in enumerate(own_columns)
         )
-        # What stands in its line letter for letter needs no second look, so the line is only
-        # parsed again where it does not.
+        # An object that its line contains character for character is exact; only other lines are
+        # parsed.
         parsed = f"try_cast({LINE} as json)"
-        if known and len(whole) == len(known):
+        if own_columns and len(whole) == len(own_columns):
             objects = f"select {PART}, {ROW}, {LINE}{picks}"
-            alike = f"select *, {_verbatim_object(known)} as same"
-            looked = f"select *, case when not same then {parsed} end as o"
+            compared = f"select *, {_verbatim_object(own_columns)} as same"
+            parsed_where_needed = f"select *, case when not same then {parsed} end as o"
         else:
             objects = f"select {PART}, {ROW}, {LINE}, {parsed} as o, s"
-            alike = f"select *, false as same{picks}"
-            looked = "select *"
+            compared = f"select *, false as same{picks}"
+            parsed_where_needed = "select *"
         return (
             f"select {names}{PART}, {ROW}, {LINE},"
-            f" case when same then true else coalesce({_sure(known)}, false) end as {SURE}"
+            f" case when same then true else coalesce({_sure(own_columns)}, false) end as {SURE}"
             f" from (select *, case when not same then json_keys(o) end as k"
-            f" from ({looked} from ({alike} from ({objects}"
+            f" from ({parsed_where_needed} from ({compared} from ({objects}"
             f" from (select *, try(json_transform({LINE}, {_shape(whole, _hot)})) as s"
             f" from ({lines}))))))"
         )
 
     def exact(self, left: str, columns: Columns) -> str:
-        """The query of the objects that were left, every number with the digits that it has."""
-        known = self._known(columns)
-        whole = _whole(known)
+        """The query of the unsure objects, with all digits of every number."""
+        own_columns = self._own(columns)
+        whole = _whole(own_columns)
         names = "".join(
             f"{_exactly(_pick(key, whole, _cold(kind)), kind)} as {quoted(name)}, "
-            for key, name, kind in known
+            for key, name, kind in own_columns
         )
         return (
             f"select {names}{PART}, {ROW} from (select {PART}, {ROW}, o, m,"
@@ -116,7 +118,7 @@ class JsonObjects(Struct):
         )
 
     def broken(self, left: str) -> str:
-        """The query of what is not an object after all."""
+        """The query of lines that are not objects after all."""
         return (
             f"select {PART} as part, {ROW} as row_number, null::varchar as column_name,"
             f" {LINE} as record, {_reason(LINE)} as reason from {left}"
@@ -128,16 +130,16 @@ def _short(number: int) -> str:
     return f"p{number}"
 
 
-def _whole(known: Sequence[tuple[str, str, str]]) -> dict[str, str]:
-    """The keys that one struct can tell apart, and what they hold: others differ in case only, or
-    are empty, and are taken one by one."""
-    folded = Counter(fold(key) for key, _, _ in known)
-    return {key: kind for key, _, kind in known if key and folded[fold(key)] == 1}
+def _whole(columns: Sequence[tuple[str, str, str]]) -> dict[str, str]:
+    """The keys (with types) that one struct can hold. Keys that are empty or differ only in case
+    are extracted one by one."""
+    occurrences = Counter(fold(key) for key, _, _ in columns)
+    return {key: kind for key, _, kind in columns if key and occurrences[fold(key)] == 1}
 
 
 def _hot(kind: str) -> str:
-    """What is taken from an object at first: texts without quotes, all else as it stands, so that
-    a text among numbers is seen."""
+    """The type for the first reading: texts without quotes, everything else as JSON, so that a
+    text among numbers is noticed."""
     return "VARCHAR" if kind == "VARCHAR" else "JSON"
 
 
@@ -146,8 +148,8 @@ def _cold(kind: str) -> str:
 
 
 def _shape(whole: Mapping[str, str], how: Callable[[str], str]) -> str:
-    made = {key: how(kind) for key, kind in whole.items()}
-    return literal(json.dumps(made or {"": "JSON"}))
+    types = {key: how(kind) for key, kind in whole.items()}
+    return literal(json.dumps(types or {"": "JSON"}))
 
 
 def _pick(key: str, whole: Mapping[str, str], taken: str) -> str:
@@ -160,23 +162,23 @@ def _pick(key: str, whole: Mapping[str, str], taken: str) -> str:
     return f"nullif(json_extract(o, {pointer})::varchar, 'null')"
 
 
-def _verbatim_object(known: Sequence[tuple[str, str, str]]) -> str:
-    """The condition that a line is just these keys in their order with these values, as JSON is
-    written most: each digit, each key and each quote is there then, and no other."""
-    unknown = [f"{_short(n)} is not null" for n, (_, _, k) in enumerate(known) if k == NOTHING]
+def _verbatim_object(columns: Sequence[tuple[str, str, str]]) -> str:
+    """The condition that a line consists of exactly these keys, in order, with these values, in
+    the usual layout of JSON: then no digit, key or quote is lost."""
+    unknown = [f"{_short(n)} is not null" for n, (_, _, k) in enumerate(columns) if k == NOTHING]
     ways = [
-        f"{LINE} = {_written(known, space, absent=absent)}"
+        f"{LINE} = {_written(columns, space, absent=absent)}"
         for space in ("", " ")
         for absent in (False, True)
     ]
     return _cases([*((u, "false") for u in unknown), *((w, "true") for w in ways)], "false")
 
 
-def _written(known: Sequence[tuple[str, str, str]], space: str, *, absent: bool) -> str:
-    """An object as JSON is written, from its values; what is NULL is `null`, or is not there
-    (but for the first key, before which there would be no comma)."""
+def _written(columns: Sequence[tuple[str, str, str]], space: str, *, absent: bool) -> str:
+    """SQL that writes an object as JSON; a NULL is `null`, or with `absent` left out (except for
+    the first key, since the comma precedes a key)."""
     texts: list[str] = []
-    for n, (key, _, kind) in enumerate(known):
+    for n, (key, _, kind) in enumerate(columns):
         name, comma = _short(n), f",{space}" if n else "{"
         begin = f"{comma}{json.dumps(key, ensure_ascii=False)}:{space}"
         quote = '"' if kind == "VARCHAR" else ""
@@ -189,29 +191,28 @@ def _written(known: Sequence[tuple[str, str, str]], space: str, *, absent: bool)
     return f"concat({', '.join(texts)}, '}}')"
 
 
-def _sure(known: Sequence[tuple[str, str, str]]) -> str:
-    """The condition that an object has no other keys than these, none twice, and that no number
-    lost a digit."""
-    keys = ", ".join(literal(key) for key, _, _ in known)
-    there = " and ".join(f"{_short(n)} is not null" for n in range(len(known)))
+def _sure(columns: Sequence[tuple[str, str, str]]) -> str:
+    """The condition that an object has no other or duplicate keys, and that no digit is lost."""
+    keys = ", ".join(literal(key) for key, _, _ in columns)
+    all_present = " and ".join(f"{_short(n)} is not null" for n in range(len(columns)))
     listed = f"[{keys}]::varchar[]"
     objects = "json_type(o) = 'OBJECT'"
     alike = [(f"k = {listed}", f"len(k) > 0 or {objects}")]
-    if known:
-        alike.insert(0, (f"len(k) = {len(known)} and {there}", "true"))
+    if columns:
+        alike.insert(0, (f"len(k) = {len(columns)} and {all_present}", "true"))
     others = f"list_has_all({listed}, k) and len(list_distinct(k)) = len(k) and {objects}"
     same_keys = _cases(alike, others)
     wrong = [f"not coalesce({same_keys}, false)"]
-    for n, (_, _, kind) in enumerate(known):
+    for n, (_, _, kind) in enumerate(columns):
         if kind == NOTHING:
             wrong.append(f"{_short(n)} is not null")
         if kind == "VARCHAR":
             wrong.append(_odd_text(_short(n)))
-    return _cases([(w, "false") for w in wrong], _exact_numbers(known))
+    return _cases([(w, "false") for w in wrong], _exact_numbers(columns))
 
 
 def _cases(pairs: Sequence[tuple[str, str]], otherwise: str) -> str:
-    """CASE, not AND or OR: the engine works both sides of those out for every row."""
+    """A CASE; the engine would evaluate both sides of AND and OR for every row."""
     if not pairs:
         return otherwise
     listed = " ".join(f"when {condition} then {value}" for condition, value in pairs)
@@ -219,7 +220,7 @@ def _cases(pairs: Sequence[tuple[str, str]], otherwise: str) -> str:
 
 
 def _odd_text(name: str) -> str:
-    """The condition that what was read as text may be an object, a list or a long number."""
+    """The condition that a value read as text may be an object, a list or a long number."""
     return _cases(
         [
             (f"{name} >= '-' and {name} < ':'", f"regexp_matches({name}, '^-?[0-9]{{9,}}[.]')"),
@@ -230,11 +231,11 @@ def _odd_text(name: str) -> str:
     )
 
 
-def _exact_numbers(known: Sequence[tuple[str, str, str]]) -> str:
-    if any(kind == "JSON" or not key for key, _, kind in known):
+def _exact_numbers(columns: Sequence[tuple[str, str, str]]) -> str:
+    if any(kind == "JSON" or not key for key, _, kind in columns):
         return f"not regexp_matches({LINE}, {literal(_LONG)})"
     numbers = [
-        (f"{_short(n)}::varchar", key) for n, (key, _, k) in enumerate(known) if k == UNKNOWN
+        (f"{_short(n)}::varchar", key) for n, (key, _, k) in enumerate(columns) if k == UNKNOWN
     ]
     doubtful = [f"length({n}) > 10 and contains({n}, '.')" for n, _ in numbers]
     doubtful += [f"contains({n}, 'e')" for n, _ in numbers]
@@ -243,20 +244,20 @@ def _exact_numbers(known: Sequence[tuple[str, str, str]]) -> str:
         _cases([(f"contains({LINE}, 'e-') or contains({LINE}, 'E-')", _TINY)], "false"),
     ]
     lost = [(f"not ({_verbatim(n, key)})", "false") for n, key in numbers]
-    stands = _cases(lost, "true") if numbers else "false"
-    return _cases([(d, stands) for d in doubtful], "true")
+    exact = _cases(lost, "true") if numbers else "false"
+    return _cases([(d, exact) for d in doubtful], "true")
 
 
-# A long number of whole digits that an exponent makes small.
+# A long whole number that a negative exponent makes small.
 _TINY = f"regexp_matches({LINE}, '[0-9]{{9}}[eE]-')"
 
 
 def _verbatim(name: str, key: str) -> str:
-    """The condition that a number stands in its line as it prints: a flat object has a key once."""
-    held = literal(json.dumps(key, ensure_ascii=False) + ":")
+    """The condition that the line contains a number as it prints; a flat object has a key once."""
+    key_text = literal(json.dumps(key, ensure_ascii=False) + ":")
     ways = _cases(
         [
-            (f"contains({LINE}, {held} || '{gap}' || {name} || '{end}')", "true")
+            (f"contains({LINE}, {key_text} || '{gap}' || {name} || '{end}')", "true")
             for gap in ("", " ")
             for end in (",", "}")
         ],
@@ -266,19 +267,19 @@ def _verbatim(name: str, key: str) -> str:
 
 
 def has_long(line: str) -> str:
-    """The condition that there may be a number of more digits than a DOUBLE has."""
+    """The condition that a line may have a number with more digits than a DOUBLE holds."""
     return f"regexp_matches({line}, {literal(_LONG)})"
 
 
 def with_marks(line: str) -> str:
-    """The line; numbers in it are marked texts where one of them is long."""
+    """The line, with all numbers as marked texts if one of them is long."""
     opened = f"replace({marked(line, _TEXT_OR_NUMBER)}, chr(1), {literal(chr(34) + _MARK)})"
     closed = f"replace({opened}, chr(2), {literal(chr(34))})"
     return f"(case when {has_long(line)} then {closed} else {line} end)"
 
 
 def unmarked(text: str) -> str:
-    """JSON text with the numbers back in their places."""
+    """JSON text with marked texts turned back into numbers."""
     marked = literal('"' + _MARK.replace("\\", "\\\\") + '([^"]*)"')
     return f"regexp_replace({text}, {marked}, '\\1', 'g')"
 
@@ -291,38 +292,39 @@ def _exactly(pick: str, kind: str) -> str:
 
 
 def _reason(line: str) -> str:
-    """Why a line is not an object that can be read, or NULL."""
+    """SQL for the reason why a line is not a readable object, or NULL."""
     keys = f"json_keys({line}::json)"
     return (
         f"case when not json_valid({line}) then 'not JSON'"
         f" when json_type({line}::json) <> 'OBJECT' then 'not a JSON object'"
-        f" when len(list_distinct({keys})) <> len({keys}) then 'a key stands twice'"
+        f" when len(list_distinct({keys})) <> len({keys}) then 'a key occurs twice'"
         f" when contains({line}, {literal(_MARK)}) and regexp_matches({line}, {literal(_LONG)})"
-        f" then 'a control character beside a long number' end"
+        f" then 'a control character next to a long number' end"
     )
 
 
 def structures(session: ReaderSession, lines: str) -> dict[str, dict[str, str]]:
-    """By part, the keys of its objects in their order, with the type of the column of each. Raises
-    LoadError."""
+    """By part, the keys of its objects in order, each with its column type. Raises LoadError."""
     objects = f"select {PART}, try_cast({LINE} as json) as o from ({lines})"
-    found = session.rows(
+    structures_by_part = session.rows(
         f"select {PART}, json_group_structure(o) from ({objects})"
         f" where json_type(o) = 'OBJECT' group by {PART}"
     )
-    return {part: _column_types(part, json.loads(structure)) for part, structure in found}
+    return {
+        part: _column_types(part, json.loads(structure)) for part, structure in structures_by_part
+    }
 
 
 def _column_types(part: str, keys: Any) -> dict[str, str]:
-    kinds: dict[str, Any] = keys if isinstance(keys, dict) else {}  # of `{}` it says "JSON"
+    kinds: dict[str, Any] = keys if isinstance(keys, dict) else {}  # for `{}` DuckDB returns "JSON"
     if any("\0" in key for key in kinds):
         raise LoadError(f"`{part}` has a key with a zero character", hint="rename the key")
     return {key: _json_type(kind) for key, kind in kinds.items()}
 
 
 def _json_type(kind: Any) -> str:
-    """The column type for what DuckDB says of a key's values; nested and mixed ones stay JSON.
-    Numbers are looked at again: DuckDB's types for them lose digits."""
+    """The column type for DuckDB's type of a key's values; nested and mixed values stay JSON.
+    Numbers are inferred later, since DuckDB's types for them lose digits."""
     if not isinstance(kind, str) or kind == "JSON":
         return "JSON"
     if kind in ("UBIGINT", "BIGINT", "HUGEINT", "DOUBLE"):

@@ -1,4 +1,4 @@
-"""Files of JSON and NDJSON, read as lines or documents; `objects.py` makes rows of them."""
+"""JSON and NDJSON files, read as lines or documents; `json.py` turns objects into rows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.errors import LoadError
-from transformer.landing.counting import ExpectedRows, both, expected
+from transformer.landing.counting import ExpectedRows, expected_rows, total_rows
 from transformer.landing.json import JsonObjects, has_long, structures, unmarked, with_marks
-from transformer.landing.small import FILE, SmallFile, paths, placed, size_of
-from transformer.landing.source_file import KEPT, PASSED, SourceFile, buffer_for
+from transformer.landing.small import FILE, SmallFile, path_list, size_of, with_part_and_row
+from transformer.landing.source_file import IGNORE_REJECTS, STORE_REJECTS, SourceFile, buffer_for
 from transformer.landing.staged import (
     LINE,
     PART,
@@ -22,109 +22,112 @@ from transformer.landing.staged import (
     SecondReading,
     Staged,
     TextLines,
-    distinct,
+    unique_names,
 )
 from transformer.landing.text import encoding_of, lines_of, with_one_line_end
 from transformer.landing.types import SAMPLE
-from transformer.landing.union import folded
+from transformer.landing.union import merge_columns
 from transformer.landing.whole import longest_object, refuse_open_array
 from transformer.names import literal
 from transformer.steps import Columns
 
-# Files up to this size are read with others like them, and looked at whole.
+# Files up to this size are read together with others, and sampled completely.
 _SMALL = 1 << 18
-# Trimming every line would cost as much as reading it.
+# Not blank; trimming every line would cost as much as reading it.
 _SOME = f"case when {LINE} >= '{{' and {LINE} < '|' then true else trim({LINE}) <> '' end"
 
 
-def ndjson(session: ReaderSession, given: SourceFile) -> Staged | SmallFile:
-    """One JSON object a line."""
-    if encoding_of(given) not in ("utf-8", "ascii"):
+def ndjson(session: ReaderSession, source: SourceFile) -> Staged | SmallFile:
+    """Stages a file with one JSON object per line. Raises LoadError if it is not UTF-8."""
+    if encoding_of(source) not in ("utf-8", "ascii"):
         raise LoadError(
-            f"`{given.name}` is not UTF-8, as JSON has to be", hint="export it as UTF-8"
+            f"`{source.name}` is not UTF-8, as JSON has to be", hint="export it as UTF-8"
         )
-    if given.remote:
-        return _lines_copied(session, given)
-    found = lines_of(given)
-    if not found.alike:
-        with with_one_line_end(given, "", "") as copy:
-            return _lines_copied(session, replace(given, converted=copy))
-    if not given.limit:
-        given = replace(given, buffer=buffer_for(found))
-    count = None if given.limit else expected(found, 0, 0)
-    here = TextLines(given.path, given.name, 0)
+    if source.remote:
+        return _lines_copied(session, source)
+    counts = lines_of(source)
+    if not counts.alike:
+        with with_one_line_end(source, "", "") as copy:
+            return _lines_copied(session, replace(source, converted=copy))
+    if not source.limit:
+        source = replace(source, buffer=buffer_for(counts))
+    count = None if source.limit else expected_rows(counts, 0, 0)
+    here = TextLines(source.path, source.name, 0)
 
     def alone() -> Staged:
-        staged = _staged(session, given, _lines(given, PASSED), _lines(given, KEPT), (here,))
+        staged = _staged(
+            session, source, _lines(source, IGNORE_REJECTS), _lines(source, STORE_REJECTS), (here,)
+        )
         return replace(staged, count=count)
 
-    return _small(given, here, count, alone, _lines_together) or alone()
+    return _small(source, here, count, alone, _lines_together) or alone()
 
 
-def _lines_copied(session: ReaderSession, given: SourceFile) -> Staged:
-    """Lines that are read once: they come over a network, or the file is gone when they land."""
-    table = given.table("lines")
-    session.run(f"create or replace temp table {table} as {_lines(given, KEPT)}")
+def _lines_copied(session: ReaderSession, source: SourceFile) -> Staged:
+    """Stages lines that are read once: from a network, or from a copy that is deleted again."""
+    table = source.table("lines")
+    session.run(f"create or replace temp table {table} as {_lines(source, STORE_REJECTS)}")
     return _staged(
         session,
-        given,
+        source,
         f"from {table}",
         None,
-        (TextLines(given.converted or given.path, given.name, 0),),
+        (TextLines(source.converted or source.path, source.name, 0),),
     )
 
 
-def _lines(given: SourceFile, more: str) -> str:
+def _lines(source: SourceFile, more: str) -> str:
     numbered = (
-        f"select {given.part} as {PART}, row_number() over () as {ROW}, {LINE}"
-        f" from ({given.lines(more)})"
+        f"select {source.part} as {PART}, row_number() over () as {ROW}, {LINE}"
+        f" from ({source.lines(more)})"
     )
-    return given.bounded(f"select * from ({numbered}) where {_SOME}")
+    return source.bounded(f"select * from ({numbered}) where {_SOME}")
 
 
-def json_array(session: ReaderSession, given: SourceFile) -> Staged | SmallFile:
-    """A JSON array of objects, objects one after the other, or the objects that lie at `records`
-    in one document. Raises LoadError where the array has no end."""
-    if not given.remote:
-        refuse_open_array(given)
-    file = TextLines(given.path, given.name, 0)
-    alone = partial(_documents_alone, session, given, file)
-    return _small(given, file, None, alone, _documents_together) or alone()
+def json_array(session: ReaderSession, source: SourceFile) -> Staged | SmallFile:
+    """Stages a JSON array of objects, concatenated objects, or the objects at the path `records`
+    in one document. Raises LoadError if the array is not closed."""
+    if not source.remote:
+        refuse_open_array(source)
+    lines = TextLines(source.path, source.name, 0)
+    alone = partial(_documents_alone, session, source, lines)
+    return _small(source, lines, None, alone, _documents_together) or alone()
 
 
-def _documents_alone(session: ReaderSession, given: SourceFile, file: TextLines) -> Staged:
-    read = _documents(given, given.place, longest_object(given))
-    documents = f"select {literal(file.path)} as {FILE}, json::varchar as {LINE} from {read}"
-    if given.options.get("records"):
-        documents = _records(session, given, documents, (file,))
-    objects = given.bounded(
-        f"select {given.part} as {PART}, row_number() over () as {ROW}, {LINE} from ({documents})"
+def _documents_alone(session: ReaderSession, source: SourceFile, lines: TextLines) -> Staged:
+    read = _documents(source, source.place, longest_object(source))
+    documents = f"select {literal(lines.path)} as {FILE}, json::varchar as {LINE} from {read}"
+    if source.options.get("records"):
+        documents = _records(session, source, documents, (lines,))
+    objects = source.bounded(
+        f"select {source.part} as {PART}, row_number() over () as {ROW}, {LINE} from ({documents})"
     )
-    if given.remote or given.options.get("records"):
-        objects = _kept(session, given, objects)
-    return _staged(session, given, objects, None, ())
+    if source.remote or source.options.get("records"):
+        objects = _materialized(session, source, objects)
+    return _staged(session, source, objects, None, ())
 
 
-def _documents(given: SourceFile, place: str, longest: int, more: str = "") -> str:
-    compression = given.options.get("compression")
+def _documents(source: SourceFile, place: str, longest: int, more: str = "") -> str:
+    compression = source.options.get("compression")
     kind = "uncompressed" if compression == "none" else compression
     packed = f", compression={literal(kind)}" if kind else ""
     return f"read_json_objects({place}, format='auto', maximum_object_size={longest}{packed}{more})"
 
 
-def _kept(session: ReaderSession, given: SourceFile, objects: str) -> str:
-    table = given.table("objects")
+def _materialized(session: ReaderSession, source: SourceFile, objects: str) -> str:
+    table = source.table("objects")
     session.run(f"create or replace temp table {table} as {objects}")
     return f"from {table}"
 
 
 def _records(
-    session: ReaderSession, given: SourceFile, documents: str, files: Sequence[TextLines]
+    session: ReaderSession, source: SourceFile, documents: str, files: Sequence[TextLines]
 ) -> str:
-    """The objects at a path of each document, such as `data.items`, digits as they stand."""
-    path = str(given.options["records"])
+    """The query of the objects at a path such as `data.items` of each document, with all digits.
+    Raises LoadError if a document has no list there."""
+    path = str(source.options["records"])
     place = "$" + "".join(f".{json.dumps(step)}" for step in path.removeprefix("$.").split("."))
-    table = given.table("document")
+    table = source.table("document")
     session.run(
         f"create or replace temp table {table} as"
         f" select {FILE}, {has_long(LINE)} as m,"
@@ -132,11 +135,11 @@ def _records(
         f" from ({documents})"
     )
     odd = "json_type(rows) is distinct from 'ARRAY'"
-    for (found,) in session.rows(f"select {FILE} from {table} where {odd} limit 1"):
-        name = next(file.part for file in files if file.path == found)
+    for (path_without_list,) in session.rows(f"select {FILE} from {table} where {odd} limit 1"):
+        name = next(candidate.part for candidate in files if candidate.path == path_without_list)
         raise LoadError(
             f"`{name}` has no list at `{path}`",
-            hint="`records` names the keys down to the list of objects, such as `data.items`",
+            hint="set `records` to the path of the list of objects, such as `data.items`",
         )
     return (
         f"select {FILE}, case when m then {unmarked('r')} else r end as {LINE} from"
@@ -147,12 +150,12 @@ def _records(
 
 def _staged(
     session: ReaderSession,
-    given: SourceFile,
+    source: SourceFile,
     rest: str,
     first: str | None,
     lines: tuple[TextLines, ...],
 ) -> Staged:
-    objects = JsonObjects((given.name,))
+    objects = JsonObjects((source.name,))
     sample = f"select {PART}, {LINE} from (select * from ({rest})) limit {SAMPLE}"
     columns = objects.columns(session, sample)
     return _of(objects, columns, rest, first, lines)
@@ -182,50 +185,52 @@ Together = Callable[[SourceFile, ReaderSession, Sequence[SmallFile]], Sequence[S
 
 
 def _small(
-    given: SourceFile,
-    file: TextLines,
+    source: SourceFile,
+    lines: TextLines,
     count: ExpectedRows | None,
     alone: Callable[[], Staged],
     together: Together,
 ) -> SmallFile | None:
-    """The file as one that is read with others like it."""
-    size = size_of(given, _SMALL)
+    """The file as one that can be read together with others; None if it is too large."""
+    size = size_of(source, _SMALL)
     if size is None:
         return None
-    shape = (together.__name__, given.options.get("compression"))
-    return SmallFile(shape, size, file, count, alone, partial(together, given))
+    shape = (together.__name__, source.options.get("compression"))
+    return SmallFile(shape, size, lines, count, alone, partial(together, source))
 
 
 def _lines_together(
-    given: SourceFile, session: ReaderSession, small: Sequence[SmallFile]
+    source: SourceFile, session: ReaderSession, small: Sequence[SmallFile]
 ) -> Sequence[Staged]:
-    given = replace(given, limit=None, buffer=max(_SMALL * 2, given.buffer))
+    source = replace(source, limit=None, buffer=max(_SMALL * 2, source.buffer))
 
     def lines(more: str, files: Sequence[TextLines]) -> str:
-        read = given.lines(f"{more}, filename={literal(FILE)}", paths(files))
-        rows = placed(LINE, read, files)
+        read = source.lines(f"{more}, filename={literal(FILE)}", path_list(files))
+        rows = with_part_and_row(LINE, read, files)
         return f"select * from ({rows}) where {_SOME}"
 
     def staged(objects: JsonObjects, columns: Columns, members: Sequence[SmallFile]) -> Staged:
-        files = tuple(each.file for each in members)
-        made = _of(objects, columns, lines(PASSED, files), lines(KEPT, files), files)
-        return replace(made, count=both([each.count for each in members]))
+        files = tuple(member.file for member in members)
+        together = _of(
+            objects, columns, lines(IGNORE_REJECTS, files), lines(STORE_REJECTS, files), files
+        )
+        return replace(together, count=total_rows([member.count for member in members]))
 
-    kinds = structures(session, lines(PASSED, [each.file for each in small]))
+    kinds = structures(session, lines(IGNORE_REJECTS, [member.file for member in small]))
     return [staged(*group) for group in _grouped(small, kinds)]
 
 
 def _documents_together(
-    given: SourceFile, session: ReaderSession, small: Sequence[SmallFile]
+    source: SourceFile, session: ReaderSession, small: Sequence[SmallFile]
 ) -> Sequence[Staged]:
-    given = replace(given, limit=None)
-    longest = max(each.size for each in small) + 1
-    files = [each.file for each in small]
-    read = _documents(given, paths(files), longest, f", filename={literal(FILE)}")
+    source = replace(source, limit=None)
+    longest = max(member.size for member in small) + 1
+    files = [member.file for member in small]
+    read = _documents(source, path_list(files), longest, f", filename={literal(FILE)}")
     documents = f"select {FILE}, json::varchar as {LINE} from {read}"
-    if given.options.get("records"):
-        documents = _records(session, given, documents, files)
-    table = _kept(session, given, placed(LINE, documents, files))
+    if source.options.get("records"):
+        documents = _records(session, source, documents, files)
+    table = _materialized(session, source, with_part_and_row(LINE, documents, files))
     groups = _grouped(small, structures(session, table))
 
     def staged(objects: JsonObjects, columns: Columns, members: Sequence[SmallFile]) -> Staged:
@@ -239,20 +244,20 @@ def _documents_together(
 def _grouped(
     small: Sequence[SmallFile], kinds: Mapping[str, Mapping[str, str]]
 ) -> list[tuple[JsonObjects, Columns, list[SmallFile]]]:
-    """Files one after the other whose keys get the same columns in one table as by themselves, and
-    these columns. Keys that differ only in case are one column in two files, and two in one."""
+    """Groups of consecutive files whose keys get the same columns together as separately, with
+    these columns. Keys that differ only in case are one column across files, but two within one."""
     groups = [_Group()]
-    for each in small:
-        keys = kinds.get(each.file.part, {})
+    for member in small:
+        keys = kinds.get(member.file.part, {})
         if not groups[-1].takes(keys):
             groups.append(_Group())
             groups[-1].takes(keys)
-        groups[-1].members.append(each)
+        groups[-1].members.append(member)
         groups[-1].columns += [(groups[-1].names[key], kind) for key, kind in keys.items()]
     return [
         (
-            JsonObjects(tuple(each.file.part for each in group.members), list(group.names)),
-            folded(group.columns, text=True),
+            JsonObjects(tuple(member.file.part for member in group.members), list(group.names)),
+            merge_columns(group.columns, text=True),
             group.members,
         )
         for group in groups
@@ -260,21 +265,21 @@ def _grouped(
 
 
 class _Group(Struct):
-    """Files that are read as one: the names of all their keys, and each file's columns."""
+    """Files that are read as one: the column names of their keys, and each file's columns."""
 
     names: dict[str, str] = field(default_factory=dict)
     members: list[SmallFile] = field(default_factory=list)
     columns: list[tuple[str, str]] = field(default_factory=list)
 
     def takes(self, keys: Iterable[str]) -> bool:
-        """Whether these keys have the names here that they have in a file of their own; if so,
-        they are taken."""
-        own = dict(zip(keys, distinct(keys), strict=True))
-        there = self.names
-        if own.keys() - there.keys():
-            listed = [*there, *(key for key in own if key not in there)]
-            there = dict(zip(listed, distinct(listed), strict=True))
-        if any(there[key] != name for key, name in own.items()):
+        """Adds these keys and returns True, if they get the same column names here as in a file
+        of their own; otherwise returns False."""
+        own = dict(zip(keys, unique_names(keys), strict=True))
+        names = self.names
+        if own.keys() - names.keys():
+            listed = [*names, *(key for key in own if key not in names)]
+            names = dict(zip(listed, unique_names(listed), strict=True))
+        if any(names[key] != name for key, name in own.items()):
             return False
-        self.names = there
+        self.names = names
         return True

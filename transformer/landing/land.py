@@ -1,8 +1,8 @@
-"""Lands what a source offers: every row goes to the table or to quarantine, and is counted.
+"""Loads what a source offers: every row goes to the table or to quarantine, and is counted.
 
 `landed + quarantined = read`, always. Nothing here loops over rows. One pass types all rows and
-lands those that are exact beyond doubt; only the rest is read a second time, into a small table,
-and gets what is slow: other types, exact digits, quarantine.
+lands those that are certainly exact; only the rest is read a second time, into a small table,
+for the slow work: other types, exact digits, quarantine.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from transformer.landing.fit import (
     Landing,
     RowSet,
     fit,
+    merge_json_columns,
     relearned,
-    united,
 )
-from transformer.landing.modes import MODES, OfferedRows, of_part
+from transformer.landing.modes import MODES, OfferedRows, from_parts
 from transformer.landing.numbering import (
     broken_of,
     note_retried,
@@ -39,12 +39,13 @@ from transformer.landing.types import ColumnSlot
 from transformer.names import fold, literal, quoted
 from transformer.steps import Columns
 
-# The share of rows in quarantine that is too much for a table that is replaced.
-_MUCH = 0.2
+# The share of quarantined rows from which replacing a table fails by default.
+_HIGH_SHARE = 0.2
 
 
 class LandingResult(Struct, frozen=True):
-    """What was landed. `new` are the rows that the table did not hold before."""
+    """Row counts of a load, the table's columns, and what changed. `new` rows were not in the
+    table before."""
 
     read: int
     landed: int
@@ -55,7 +56,7 @@ class LandingResult(Struct, frozen=True):
 
 
 class Relearn(Exception):  # noqa: N818 - a way out of a transaction, not an error
-    """Rows beyond the sample have other columns or types: the landing has to begin again."""
+    """Rows beyond the sample have other columns or types: the load has to start again."""
 
     def __init__(self, learned: BeyondSample) -> None:
         super().__init__()
@@ -65,45 +66,45 @@ class Relearn(Exception):  # noqa: N818 - a way out of a transaction, not an err
 def land(
     session: ReaderSession, landing: Landing, staged: Staged, learned: BeyondSample
 ) -> LandingResult:
-    """Lands everything staged, in the caller's transaction. Raises LoadError, and Relearn when
-    the transaction has to be undone and tried with what was learned."""
+    """Lands everything staged, in the caller's transaction. Raises LoadError, and Relearn if the
+    transaction must be rolled back and retried with what was learned."""
     if learned.columns:
         staged = replace(staged, columns=learned.columns)
     if not staged.columns and not landing.fresh and not _any_rows(session, staged):
         staged = _with_keys(staged, landing.load.key)
     fitted = fit(session, landing, staged, learned)
-    _keys_exist(landing, fitted)
+    _refuse_missing_keys(landing, fitted)
     note_retried(session, landing, staged)
     before = _rows_before(session, landing)
-    _make_room(session, landing, fitted)
-    # What is retried was read once to find the lines that are no rows, which are kept by now.
+    _prepare_table(session, landing, fitted)
+    # Retried parts have been read once already, so their rejected lines are stored by now.
     reading = staged.reading if landing.retried else staged.first or staged.reading
     rows = only_retried(landing, reading(staged.columns))
-    all_rows = typed(landing, fitted, staged, _still(session, landing, staged, rows, fitted))
+    all_rows = typed(landing, fitted, staged, _materialized(session, landing, staged, rows, fitted))
     mode = MODES[landing.load.mode]
     offered = mode.offer(session, landing, all_rows)
-    broken = _broken(session, landing, staged, offered)
-    rest = _rest(session, landing, (staged, all_rows), offered)
+    broken_count = _count_broken(session, landing, staged, offered)
+    rest = _second_pass(session, landing, (staged, all_rows), offered)
     _learn(session, landing, fitted, (offered, rest, learned))
-    quarantined = _quarantine_broken(session, landing, "from __broken") if broken else 0
+    quarantined = _quarantine_broken(session, landing, "from __broken") if broken_count else 0
     if rest:
         quarantined += _quarantine_rest(session, landing, rest, fitted)
-        _add(session, _good_of(landing, fitted, rest), offered)
+        _add(session, _typed_rest(landing, fitted, rest), offered)
     landed, new = mode.finish(session, landing, offered)
-    read = offered.count + broken
+    read = offered.count + broken_count
     if landed + quarantined != read:
         raise LoadError(
             f"{read} rows were read, but {landed} landed and {quarantined} are in quarantine",
             landing.load.where,
-            hint="was the source written to meanwhile? Try again",
+            hint="the source may have changed during the load; run it again",
         )
     if staged.count and not landing.retried:
         refuse_lost(str(landing.target), staged.count, read, landing.load.where)
-    _within(session, landing, (landed, quarantined))
-    _any_columns(landing, fitted)
-    _not_too_few(landing, before, landed)
+    _refuse_much_quarantine(session, landing, (landed, quarantined))
+    _refuse_no_columns(landing, fitted)
+    _refuse_mass_removal(landing, before, landed)
     columns = tuple((n, k) for n, k in session.columns(f"from {landing.target.sql()}"))
-    changes = (*_changes(landing, fitted), *_warned(landing, read, quarantined))
+    changes = (*_changes(landing, fitted), *_quarantine_warning(landing, read, quarantined))
     return LandingResult(read, landed, quarantined, new, columns, changes)
 
 
@@ -112,7 +113,7 @@ def _any_rows(session: ReaderSession, staged: Staged) -> bool:
 
 
 def _with_keys(staged: Staged, key: Sequence[str]) -> Staged:
-    """An empty list of JSON has no columns, so it misses none."""
+    """An empty JSON list, with the key columns added: without columns it lacks none."""
     nothing = "".join(f"null::varchar as {quoted(name)}, " for name in key)
 
     def reading(_: Columns) -> str:
@@ -122,24 +123,24 @@ def _with_keys(staged: Staged, key: Sequence[str]) -> Staged:
 
 
 def _add(session: ReaderSession, rows: TypedRows, offered: OfferedRows) -> None:
-    """The rows of the rest that fit after all."""
+    """Inserts the rows of the second pass that fit after all."""
     session.run(f"insert into {offered.table} by name {rows.landed(offered.extra)}")
 
 
 def _changes(landing: Landing, fitted: FittedColumns) -> tuple[str, ...]:
-    made = [f"new column `{n}`" for n, _ in fitted.added if landing.existing]
-    made += [f"`{n}` is now {k}" for n, k in (*fitted.widened, *fitted.recast)]
-    return tuple(made)
+    changes = [f"new column `{n}`" for n, _ in fitted.added if landing.existing]
+    changes += [f"`{n}` is now {k}" for n, k in (*fitted.widened, *fitted.recast)]
+    return tuple(changes)
 
 
 def _rows_before(session: ReaderSession, landing: Landing) -> int:
-    """How many rows the table has that is replaced, where a limit asks for it."""
+    """The row count of the table to be replaced; 0 unless `max_removed` needs it."""
     if landing.load.max_removed is None or landing.load.mode != "replace" or not landing.existing:
         return 0
     return int(session.rows(f"select count(*) from {landing.target.sql()}")[0][0])
 
 
-def _not_too_few(landing: Landing, before: int, landed: int) -> None:
+def _refuse_mass_removal(landing: Landing, before: int, landed: int) -> None:
     most = landing.load.max_removed
     if most is None or before - landed <= most * before:
         return
@@ -147,26 +148,28 @@ def _not_too_few(landing: Landing, before: int, landed: int) -> None:
         f"`{landing.target}` would lose {before - landed:,} of its {before:,} rows"
         f" (`max_removed` is {100 * most:g} %)",
         landing.load.place("max_removed"),
-        hint="nothing was landed and the table is as it was; if it is right, allow more or use"
-        " `--full-refresh`",
+        hint="nothing was loaded and the table is unchanged; if this is intended, raise the limit"
+        " or use `--full-refresh`",
     )
 
 
-def _warned(landing: Landing, read: int, quarantined: int) -> tuple[str, ...]:
-    """What is said of much quarantine where it is no error."""
-    if landing.load.max_quarantined is not None or quarantined <= _MUCH * read:
+def _quarantine_warning(landing: Landing, read: int, quarantined: int) -> tuple[str, ...]:
+    """A warning about a large quarantine, where that is not an error."""
+    if landing.load.max_quarantined is not None or quarantined <= _HIGH_SHARE * read:
         return ()
-    return (f"{100 * quarantined / read:.0f} % of the rows that were read are in quarantine",)
+    return (f"{100 * quarantined / read:.0f} % of the rows read are in quarantine",)
 
 
-def _within(session: ReaderSession, landing: Landing, counts: tuple[int, int]) -> None:
-    """Refuses a landing that puts too much into quarantine; a replaced table never ends empty."""
+def _refuse_much_quarantine(
+    session: ReaderSession, landing: Landing, counts: tuple[int, int]
+) -> None:
+    """Raises LoadError if too many rows are quarantined; a replaced table never ends up empty."""
     landed, quarantined = counts
     load = landing.load
     read = landed + quarantined
     allowed = load.max_quarantined
     if allowed is None:
-        allowed = _MUCH if landing.fresh and load.mode == "replace" else 1.0
+        allowed = _HIGH_SHARE if landing.fresh and load.mode == "replace" else 1.0
     nothing = load.mode == "replace" and landed == 0 and load.max_quarantined != 1.0
     if not quarantined or (quarantined <= allowed * read and not nothing):
         return
@@ -174,36 +177,36 @@ def _within(session: ReaderSession, landing: Landing, counts: tuple[int, int]) -
         f"{quarantined:,} of {read:,} rows of `{landing.target}` do not fit"
         f" (`max_quarantined` is {100 * allowed:g} %){_examples(session, landing)}",
         load.place("max_quarantined"),
-        hint="nothing was landed and the table is as it was; repair the source, or set"
+        hint="nothing was loaded and the table is unchanged; fix the source, or set"
         " `data_type`, a format or `max_quarantined`",
     )
 
 
-def _any_columns(landing: Landing, fitted: FittedColumns) -> None:
+def _refuse_no_columns(landing: Landing, fitted: FittedColumns) -> None:
     if landing.fresh and not fitted.slots:
         raise LoadError(
-            f"the source of `{landing.target}` has no columns: it holds no object with a key",
+            f"the source of `{landing.target}` has no columns: none of its objects has a key",
             landing.load.where,
-            hint="nothing was landed and the table is as it was; was the export empty?",
+            hint="nothing was loaded and the table is unchanged; was the export empty?",
         )
 
 
 def _examples(session: ReaderSession, landing: Landing) -> str:
-    found = session.rows(
+    rejected = session.rows(
         "select source, row_number, column_name, value, reason from _transform.quarantine"
         " where node = ? and batch = ? order by source, row_number limit 3",
         [landing.node, landing.batch],
     )
-    made = []
-    for source, number, column, value, reason in found:
+    examples = []
+    for source, number, column, value, reason in rejected:
         place = f"{source}#{number}" if number is not None else source
         what = f"`{column}`: " if column else ""
         shown = "" if value is None else f" ({str(value)[:60]!r})"
-        made.append(f"{place}: {what}{reason}{shown}")
-    return "".join(f"\n  {line}" for line in made)
+        examples.append(f"{place}: {what}{reason}{shown}")
+    return "".join(f"\n  {line}" for line in examples)
 
 
-def _keys_exist(landing: Landing, fitted: FittedColumns) -> None:
+def _refuse_missing_keys(landing: Landing, fitted: FittedColumns) -> None:
     folded = {fold(n) for n in fitted.slots}
     cursor = (landing.load.cursor,) if landing.load.cursor else ()
     for name in (*landing.load.key, *cursor):
@@ -213,36 +216,36 @@ def _keys_exist(landing: Landing, fitted: FittedColumns) -> None:
                 landing.load.place("cursor" if name in cursor else "key"),
                 hint=did_you_mean(name, fitted.slots, otherwise="it has {}"),
             )
-    _cursor_sorts(landing, fitted)
+    _refuse_text_cursor(landing, fitted)
 
 
-def _cursor_sorts(landing: Landing, fitted: FittedColumns) -> None:
-    """Refuses a cursor of text, unless it was declared to be one: `10` sorts before `9` and
-    `31.01.2024` behind `01.02.2024`, so rows would be left out without a word."""
+def _refuse_text_cursor(landing: Landing, fitted: FittedColumns) -> None:
+    """Raises LoadError for a text cursor that was not declared as text: `10` sorts before `9` and
+    `31.01.2024` after `01.02.2024`, so rows would be skipped silently."""
     cursor = fold(landing.load.cursor or "")
     slot = next((s for n, s in fitted.slots.items() if fold(n) == cursor), None)
     if slot and slot.kind == "VARCHAR" and cursor not in {fold(n) for n in landing.declared}:
         raise LoadError(
             f"the cursor `{landing.load.cursor}` of `{landing.target}` is text, which does not sort"
-            " as it grows: `10` comes before `9`",
+            " numerically: `10` comes before `9`",
             landing.load.place("cursor"),
-            hint="declare its `data_type` (`bigint`, `timestamp`; `text` where it does sort by its"
-            " letters, as ULIDs do), or name another cursor",
+            hint="declare its `data_type` (`bigint`, `timestamp`; `text` if its alphabetical order"
+            " is right, as with ULIDs), or use another cursor",
         )
 
 
-def _still(
+def _materialized(
     session: ReaderSession, landing: Landing, staged: Staged, rows: str, fitted: FittedColumns
 ) -> str:
-    """A table elsewhere is read once, where its rows may be needed more than once."""
+    """Copies the rows of a remote table, where they may be needed more than once."""
     if staged.text or not staged.repeats or not typed(landing, fitted, staged, rows).doubtful:
         return rows
     session.run(f"create or replace temp table __still as {rows}")
     return "from __still"
 
 
-def _make_room(session: ReaderSession, landing: Landing, fitted: FittedColumns) -> None:
-    """The table as it has to be, and nothing of what this landing replaces."""
+def _prepare_table(session: ReaderSession, landing: Landing, fitted: FittedColumns) -> None:
+    """Gives the table its new columns and removes what this load replaces."""
     target = landing.target.sql()
     if landing.fresh:
         kinds = fitted.kinds
@@ -252,7 +255,7 @@ def _make_room(session: ReaderSession, landing: Landing, fitted: FittedColumns) 
         session.run("delete from _transform.quarantine where node = ?", [landing.node])
         return
     if landing.relanded and landing.load.mode == "append":
-        session.run(f"delete from {target} where {of_part(landing.relanded)}")
+        session.run(f"delete from {target} where {from_parts(landing.relanded)}")
     for part in (*landing.relanded, *landing.retried):
         session.run(
             "delete from _transform.quarantine where node = ? and source = ?", [landing.node, part]
@@ -262,8 +265,8 @@ def _make_room(session: ReaderSession, landing: Landing, fitted: FittedColumns) 
 
 
 def _rebuild(session: ReaderSession, landing: Landing, fitted: FittedColumns) -> None:
-    """The table with other columns. ALTER would not do: DuckDB lets no transaction alter a table
-    from which it has deleted rows."""
+    """Rewrites the table with other columns. DuckDB cannot ALTER a table from which the same
+    transaction has deleted rows."""
     target = landing.target.sql()
     new = dict((*fitted.widened, *fitted.recast))
     picked = []
@@ -272,7 +275,7 @@ def _rebuild(session: ReaderSession, landing: Landing, fitted: FittedColumns) ->
             picked.append(quoted(name))
             continue
         slot = ColumnSlot(new[name], kind, text=False)
-        _all_fit(session, landing, name, slot)
+        _refuse_lossy_cast(session, landing, name, slot)
         picked.append(f"{slot.value(quoted(name))} as {quoted(name)}")
     own = len(OWN)
     added = [f"null::{kind} as {quoted(name)}" for name, kind in fitted.added]
@@ -280,18 +283,22 @@ def _rebuild(session: ReaderSession, landing: Landing, fitted: FittedColumns) ->
     session.run(f"create or replace table {target} as select {listed} from {target}")
 
 
-def _all_fit(session: ReaderSession, landing: Landing, name: str, slot: ColumnSlot) -> None:
+def _refuse_lossy_cast(
+    session: ReaderSession, landing: Landing, name: str, slot: ColumnSlot
+) -> None:
     fits = slot.fits(quoted(name), f"({slot.value(quoted(name))})")
     if fits and session.rows(f"select 1 from {landing.target.sql()} where not {fits} limit 1"):
         raise LoadError(
-            f"`{landing.target}` holds values in `{name}` that are no {slot.kind}",
+            f"`{landing.target}` has values in `{name}` that are not valid as {slot.kind}",
             landing.load.where,
-            hint="`--full-refresh` lands everything anew",
+            hint="`--full-refresh` reloads everything",
         )
 
 
-def _broken(session: ReaderSession, landing: Landing, staged: Staged, offered: OfferedRows) -> int:
-    """How many lines are no rows."""
+def _count_broken(
+    session: ReaderSession, landing: Landing, staged: Staged, offered: OfferedRows
+) -> int:
+    """Collects rejected lines in `__broken`; returns how many there are."""
     if not staged.broken:
         return 0
     number_offered(session, staged, offered.table, f"_batch = {literal(landing.batch)}")
@@ -304,10 +311,10 @@ def _broken(session: ReaderSession, landing: Landing, staged: Staged, offered: O
     return count
 
 
-def _rest(
+def _second_pass(
     session: ReaderSession, landing: Landing, rows: tuple[Staged, TypedRows], offered: OfferedRows
 ) -> Staged | None:
-    """The rows that did not land in the first pass, read once more."""
+    """The rows that did not land in the first pass, read again; None if there are none."""
     staged, all_rows = rows
     if not offered.unsure:
         return None
@@ -320,7 +327,7 @@ def _rest(
     if staged.again is None:
         return replace(staged, reading=lambda _: "from __left", sure=False, lines=(), bad=None)
     slow = staged.again
-    columns = united(staged.columns, slow.columns(session, "__left"))
+    columns = merge_json_columns(staged.columns, slow.columns(session, "__left"))
     session.run(f"create or replace temp table __slow as {slow.rows('__left', columns)}")
     return Staged(lambda _: "from __slow", columns, text=True, bad=slow.broken("__left"))
 
@@ -329,11 +336,11 @@ def _learn(
     session: ReaderSession,
     landing: Landing,
     fitted: FittedColumns,
-    found: tuple[OfferedRows, Staged | None, BeyondSample],
+    pass_result: tuple[OfferedRows, Staged | None, BeyondSample],
 ) -> None:
-    offered, rest, learned = found
-    known = tuple((name, slot.offered) for name, slot in fitted.slots.items())
-    if rest and rest.columns != known:
+    offered, rest, learned = pass_result
+    offered_columns = tuple((name, slot.offered) for name, slot in fitted.slots.items())
+    if rest and rest.columns != offered_columns:
         raise Relearn(BeyondSample(rest.columns, learned.kinds))
     place = RowSet(offered.table, f"_batch = {literal(landing.batch)}")
     kinds = relearned(session, landing, fitted, place, rest.rows if rest else None)
@@ -341,18 +348,18 @@ def _learn(
         raise Relearn(BeyondSample(learned.columns, {**learned.kinds, **kinds}))
 
 
-def _good_of(landing: Landing, fitted: FittedColumns, rest: Staged) -> TypedRows:
+def _typed_rest(landing: Landing, fitted: FittedColumns, rest: Staged) -> TypedRows:
     return TypedRows(landing, fitted, rest.rows)
 
 
 def _quarantine_rest(
     session: ReaderSession, landing: Landing, rest: Staged, fitted: FittedColumns
 ) -> int:
-    rows = _good_of(landing, fitted, rest)
+    rows = _typed_rest(landing, fitted, rest)
     count = 0
     if rows.refusals():
         refused = rows.refused()
-        if landing.since:  # they may have been refused before
+        if landing.since:  # they may be in quarantine already
             session.run(
                 "delete from _transform.quarantine where node = ? and record in"
                 f" (select record from ({refused}))",
@@ -372,8 +379,8 @@ def _quarantine_broken(session: ReaderSession, landing: Landing, broken: str) ->
 def _insert(session: ReaderSession, landing: Landing, rows: str) -> int:
     head = f"'load', {literal(landing.node)}, {literal(landing.batch)}"
     now = literal(landing.now.isoformat())
-    counted = session.rows(
+    inserted = session.rows(
         f"insert into _transform.quarantine select {head}, part, row_number, column_name,"
         f" value, reason, record, {now} from ({rows})"
     )
-    return int(counted[0][0])
+    return int(inserted[0][0])

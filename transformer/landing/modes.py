@@ -1,4 +1,4 @@
-"""The load modes: how good rows reach the table. Each answers how many landed and are new."""
+"""The load modes: how valid rows reach the table. Each returns how many landed and are new."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from transformer.names import fold, literal, quoted
 
 
 class OfferedRows(Struct, frozen=True):
-    """The rows of this landing, typed: in which table, how many, what they carry besides, and how
-    many more are not sure yet."""
+    """The typed rows of this load: the table they are in, their count, extra columns, and how many
+    more are not known to be exact yet (`unsure`)."""
 
     rows: TypedRows
     table: str
@@ -24,25 +24,25 @@ class OfferedRows(Struct, frozen=True):
 
     @property
     def names(self) -> list[str]:
-        """The columns that are landed."""
+        """The columns that are loaded."""
         return self.rows.fitted.names
 
     def same(self, without: Collection[str] = ()) -> str:
-        """The condition that an incoming row `i` is a row `t` of the table, in what is landed."""
+        """The condition that an incoming row `i` equals a row `t` of the table."""
         names = (quoted(n) for n in self.names if n not in without)
         return " and ".join(f"i.{n} is not distinct from t.{n}" for n in names) or "true"
 
 
 class LoadMode(Struct, frozen=True):
-    """How rows are offered, and how what is offered reaches the table: landed, and new."""
+    """How rows are staged, and how they reach the table; `finish` returns rows landed and new."""
 
     offer: Callable[[ReaderSession, Landing, TypedRows], OfferedRows]
     finish: Callable[[ReaderSession, Landing, OfferedRows], tuple[int, int]]
 
 
-def of_part(parts: Iterable[str]) -> str:
-    """The condition that a landed row came from a row of one of these files. `#` and a number
-    follow the name; the names of other files may begin alike."""
+def from_parts(parts: Iterable[str]) -> str:
+    """The condition that a row was loaded from one of these files. `#` and a number follow the
+    name, since one file's name may be a prefix of another's."""
     listed = ", ".join(literal(p) for p in parts)
     return (
         f"regexp_replace(_source, '#[0-9]+$', '') in ({listed})"
@@ -51,13 +51,13 @@ def of_part(parts: Iterable[str]) -> str:
 
 
 def _straight(session: ReaderSession, landing: Landing, rows: TypedRows) -> OfferedRows:
-    """Rows that are new whatever stands there: into the table itself."""
+    """Inserts rows that are always new straight into the table."""
     target = landing.target.sql()
     return _offered(session, rows, target, f"insert into {target} by name {rows.landed()}")
 
 
 def _apart(session: ReaderSession, rows: TypedRows, extra: str) -> OfferedRows:
-    """Rows that are compared with those that stand there: beside the table first."""
+    """Puts rows that must be compared with existing ones into a temporary table first."""
     statement = f"create or replace temp table __offered as {rows.landed(extra)}"
     return _offered(session, rows, "__offered", statement, extra)
 
@@ -80,7 +80,7 @@ def _landed(session: ReaderSession, landing: Landing, offered: OfferedRows) -> t
 
 
 def _again(landing: Landing, rows: TypedRows) -> bool:
-    """Whether the source offers rows that may be there already."""
+    """Whether the source may offer rows that the table already has."""
     return rows.repeats and bool(landing.existing)
 
 
@@ -91,15 +91,15 @@ def _offer_new(session: ReaderSession, landing: Landing, rows: TypedRows) -> Off
 
 
 def _append(session: ReaderSession, landing: Landing, offered: OfferedRows) -> tuple[int, int]:
-    """New files are new rows. A table's rows are new when they are not there yet, as often as
-    they stand there: a cursor alone would lose rows that come late with the same value."""
+    """Appends new rows. Those of a file are always new; those of a table if the target does not
+    have them as often: a cursor alone would lose late rows with the same value."""
     if not _again(landing, offered.rows):
         return _landed(session, landing, offered)
     target = landing.target.sql()
     read = _count(session, "select count(*) from __offered")
     added = {n for n, _ in offered.rows.fitted.added}
-    known = ", ".join(quoted(n) for n in offered.names if n not in added)
-    copies = f"*, row_number() over (partition by {known or '1'}) as __copy"
+    columns = ", ".join(quoted(n) for n in offered.names if n not in added)
+    copies = f"*, row_number() over (partition by {columns or '1'}) as __copy"
     mine = f"(select {copies} from __offered) i"
     theirs = f"(select {copies} from {target}{_bounded(landing)}) t"
     same = f"i.__copy = t.__copy and {offered.same(added)}"
@@ -109,7 +109,7 @@ def _append(session: ReaderSession, landing: Landing, offered: OfferedRows) -> t
             f" where not exists (select 1 from {theirs} where {same})"
         )
         return read, _count(session, f"insert into {target} by name {new}")
-    # What is there already gets its values for the new columns.
+    # Existing rows get their values for the new columns.
     before = _count(session, f"select count(*) from {target}")
     theirs = f"(select {copies} from {target}) t"
     rest = (
@@ -123,7 +123,7 @@ def _append(session: ReaderSession, landing: Landing, offered: OfferedRows) -> t
 
 
 def _bounded(landing: Landing) -> str:
-    """Of a table that is read from its cursor on, only rows from there on can come again."""
+    """The part of the target that can be offered again: rows from the cursor value on."""
     if not landing.since or not landing.load.cursor:
         return ""
     cursor = quoted(landing.load.cursor)
@@ -143,23 +143,23 @@ def _offer_keyed(session: ReaderSession, landing: Landing, rows: TypedRows) -> O
 
 
 def _merge(session: ReaderSession, landing: Landing, offered: OfferedRows) -> tuple[int, int]:
-    """The last row of each key, where it differs from the one that is there."""
+    """Upserts the last row of each key, where it differs from the stored one."""
     target = landing.target.sql()
     keys = [quoted(k) for k in landing.load.key]
     read = _count(session, "select count(*) from __offered")
     _last_of_each_key(session, landing, offered)
     same_key = " and ".join(f"i.{k} = t.{k}" for k in keys)
     folded = {fold(k) for k in landing.load.key}
-    # Not the keys again: beside a list of structs, DuckDB fails on two conditions on one column.
-    stands = [offered.same({n for n in offered.names if fold(n) in folded})]
+    # Without the keys: with a list of structs, DuckDB fails on two conditions on one column.
+    unchanged = [offered.same({n for n in offered.names if fold(n) in folded})]
     if landing.retried:
-        stands.append("i.__again")
-    if landing.load.cursor:  # a row that comes late does not undo a later one
+        unchanged.append("i.__again")
+    if landing.load.cursor:  # an older row never overwrites a newer one
         new, old = (f"{side}.{quoted(landing.load.cursor)}" for side in "it")
-        stands.append(f"({old} is not null and ({new} is null or {new} < {old}))")
+        unchanged.append(f"({old} is not null and ({new} is null or {new} < {old}))")
     session.run(
         f"delete from __incoming i where exists"
-        f" (select 1 from {target} t where {same_key} and ({' or '.join(stands)}))"
+        f" (select 1 from {target} t where {same_key} and ({' or '.join(unchanged)}))"
     )
     session.run(
         f"delete from {target} t where exists (select 1 from __incoming i where {same_key})"
@@ -169,11 +169,11 @@ def _merge(session: ReaderSession, landing: Landing, offered: OfferedRows) -> tu
 
 
 def _last_of_each_key(session: ReaderSession, landing: Landing, offered: OfferedRows) -> None:
-    """Fills the incoming rows with the last one of each key."""
+    """Fills `__incoming` with the last row of each key."""
     keys = ", ".join(quoted(k) for k in landing.load.key)
     by = [f"{quoted(landing.load.cursor)} desc nulls last"] if landing.load.cursor else []
     by += ["__place desc", f"{ROW} desc"]
-    if offered.rows.repeats:  # a table's rows have no order: any, but always the same one
+    if offered.rows.repeats:  # a table's rows have no order, so any deterministic one will do
         by += [quoted(n) for n in offered.names]
     session.run(
         "create or replace temp table __incoming as"

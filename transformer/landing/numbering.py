@@ -1,20 +1,20 @@
-"""The number of a row is its place in the file, with the lines that are not rows.
+"""A row's number is its position in the file, counting rejected lines too.
 
-A reader of text numbers the rows that it gives, and leaves out what is not a row. How many lines
-it left out is known when it has read: its numbers are raised by then.
+A text reader numbers only the rows that it returns. Which lines it rejected is known after it has
+read the file; then the numbers are raised accordingly.
 """
 
 from __future__ import annotations
 
 from transformer.landing.fit import Landing
-from transformer.landing.staged import PART, REJECTS, ROW, ReaderSession, Staged, rejected
+from transformer.landing.staged import PART, REJECTS, ROW, ReaderSession, Staged, rejected_lines
 from transformer.names import literal
 
-# Of each line that was left out: its part, its number, and how many rows stand before it.
+# Of each rejected line: its part, its number, and how many rows come before it.
 _SHIFTS = "__shifts"
 _NOTHING = "select null::varchar as part, null::bigint as row_number limit 0"
-# The blank lines of files with such lines. The reader counts them among the lines that it left out,
-# but not among the rows.
+# Blank lines of files with rejected lines. The reader counts them when it numbers rejected lines,
+# but not when it numbers rows.
 _BLANKS = "__blanks"
 _LOWERED = (
     f"(b.row_number - (select count(*) from {_BLANKS} k"
@@ -23,7 +23,7 @@ _LOWERED = (
 
 
 def number_offered(session: ReaderSession, staged: Staged, table: str, mine: str) -> None:
-    """Notes which lines were left out, and numbers the rows of the table that are `mine`."""
+    """Records rejected lines, and renumbers the rows of the table that match `mine`."""
     if not _note(session, staged):
         return
     part, number = "regexp_replace(_source, '#[0-9]+$', '')", "split_part(_source, '#', -1)"
@@ -35,33 +35,33 @@ def number_offered(session: ReaderSession, staged: Staged, table: str, mine: str
 
 
 def number_left(session: ReaderSession, table: str) -> None:
-    """Numbers rows that are read once more."""
+    """Renumbers rows that are read a second time."""
     if session.rows(f"select 1 from {_SHIFTS} limit 1"):
         session.run(f"update {table} set {ROW} = {_raised(PART, ROW)}")
 
 
 def broken_of(staged: Staged) -> str:
-    """The query of what is no row, numbered as the rows are. The lines that were left out have the
-    numbers of the file already."""
-    lines = [rejected(staged.lines)] if staged.lines else []
+    """The query of everything that is not a row, numbered like the rows. Rejected lines have the
+    file's numbers already."""
+    lines = [rejected_lines(staged.lines)] if staged.lines else []
     number = _raised("b.part", "b.row_number")
     raised = f"select * replace ({number} as row_number) from ({staged.bad}) b"
     return " union all ".join([*lines, *([raised] if staged.bad else [])])
 
 
 def without_blanks(session: ReaderSession, table: str) -> None:
-    """Numbers lines that are no rows as rows are numbered: blank lines do not count."""
+    """Renumbers rejected lines like rows: blank lines do not count."""
     if session.rows(f"select 1 from {_BLANKS} limit 1"):
         session.run(f"update {table} as b set row_number = {_LOWERED}")
 
 
 def _note(session: ReaderSession, staged: Staged) -> bool:
-    some = staged.lines and session.rows(f"select 1 from {REJECTS} limit 1")
-    lines = rejected(staged.lines) if some else _NOTHING
+    any_rejected = staged.lines and session.rows(f"select 1 from {REJECTS} limit 1")
+    lines = rejected_lines(staged.lines) if any_rejected else _NOTHING
     session.run(f"create or replace temp table {_BLANKS} (part varchar, row_number bigint)")
-    found = {part for (part,) in session.rows(f"select distinct part from ({lines})")}
+    rejecting_parts = {part for (part,) in session.rows(f"select distinct part from ({lines})")}
     for file in staged.lines:
-        if file.blank and file.part in found:
+        if file.blank and file.part in rejecting_parts:
             numbers = f"unnest({list(file.blank())}::bigint[])"
             session.run(f"insert into {_BLANKS} select {literal(file.part)}, {numbers}")
     session.run(
@@ -70,7 +70,7 @@ def _note(session: ReaderSession, staged: Staged) -> bool:
         f" (select distinct part, {_LOWERED} as row_number from ({lines}) b"
         " where row_number is not null)"
     )
-    return bool(some)
+    return bool(any_rejected)
 
 
 def _raised(part: str, number: str) -> str:
@@ -81,8 +81,8 @@ def _raised(part: str, number: str) -> str:
 
 
 def note_retried(session: ReaderSession, landing: Landing, staged: Staged) -> None:
-    """Notes which rows of the retried parts are in quarantine, by the numbers that their reader
-    gives them, before they are taken out. For that the parts are read to the end first."""
+    """Records which rows of the retried parts are in quarantine, by their reader's numbers, before
+    they are deleted there. This reads the parts to the end first."""
     if not landing.retried:
         return
     if staged.first:
@@ -100,7 +100,7 @@ def note_retried(session: ReaderSession, landing: Landing, staged: Staged) -> No
 
 
 def only_retried(landing: Landing, rows: str) -> str:
-    """Of retried parts only what was in quarantine; what is no row is told apart again."""
+    """The rows without those of retried parts that were not in quarantine."""
     if not landing.retried:
         return rows
     parts = ", ".join(literal(p) for p in landing.retried)

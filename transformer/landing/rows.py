@@ -1,4 +1,4 @@
-"""Offered rows with their types: every value is exact, or its row is not sure yet."""
+"""Offered rows with their types: every value is exact, or its row is still unsure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from transformer.landing.staged import PART, ROW, SURE, Staged
 from transformer.landing.types import ColumnSlot, unquoted
 from transformer.names import fold, literal, quoted
 
-# The sequence that counts the rows that are not sure yet.
+# The sequence that counts unsure rows.
 UNSURE = "__unsure"
-# More columns of one kind than this are looked at as a list.
+# More columns of one type than this are checked as a list.
 _MANY = 100
 
 
 class RowRefusal(Struct, frozen=True):
-    """Why a row may be refused: the condition, the column, the reason."""
+    """Why a row may be refused: the SQL condition, the column, the reason, the value to show."""
 
     condition: str
     column: str
@@ -27,10 +27,10 @@ class RowRefusal(Struct, frozen=True):
 
 
 class TypedRows(Struct, frozen=True):
-    """The rows of one query as they land, with what every landed row carries.
+    """The rows of one query as they land, with the columns that every loaded row carries.
 
-    One pass does it all: each value is cast, and what the cast made is compared with the text. The
-    columns have short names inside (`t1`, `v1`), so that none from outside can get in the way.
+    One pass casts each value and compares the result with the text. Inside, columns have short
+    names (`t1`, `v1`), which cannot clash with the source's.
     """
 
     landing: Landing
@@ -57,7 +57,7 @@ class TypedRows(Struct, frozen=True):
         )
 
     def _values(self) -> dict[str, str]:
-        """What each column is as it lands."""
+        """The SQL of each column's value as it lands."""
         numbered = self._numbered.items()
         return {name: f"t{n}" if slot.as_is else f"v{n}" for name, (n, slot) in numbered}
 
@@ -66,20 +66,20 @@ class TypedRows(Struct, frozen=True):
         return list(self._refusals())
 
     def _refusals(self, grouped: Container[str] = ()) -> Iterator[RowRefusal]:
-        """The same one by one, without whether values fit in columns of a group."""
+        """The same as a generator, without the type checks of columns in `grouped`."""
         load = self.landing.load
         keys = {fold(k) for k in load.key} if load.mode == "merge" else set()
         value, extra = self._values(), set(self.fitted.extra)
         for name, (n, slot) in self._numbered.items():
             shown = unquoted(f"t{n}") if slot.offered == "JSON" else f"t{n}::varchar"
             if name in extra:
-                yield RowRefusal(f"t{n} is not null", name, "a column that is not known", shown)
+                yield RowRefusal(f"t{n} is not null", name, "is not a known column", shown)
                 continue
             if name in grouped and fold(name) not in keys:
                 continue
             fits = slot.fits(f"t{n}", f"v{n}")
             if fits and name not in grouped:
-                yield RowRefusal(f"not {fits}", name, f"is no {slot.kind}", shown)
+                yield RowRefusal(f"not {fits}", name, f"is not a valid {slot.kind}", shown)
             if fold(name) in keys:
                 condition = f"({value[name]}) is null"
                 if fits:
@@ -88,7 +88,7 @@ class TypedRows(Struct, frozen=True):
 
     @property
     def doubtful(self) -> bool:
-        """Whether a row may be one that does not land as it is."""
+        """Whether there may be rows that do not land as they are."""
         return self.sure or any(True for _ in self._refusals())
 
     def _good(self) -> str:
@@ -101,20 +101,20 @@ class TypedRows(Struct, frozen=True):
         return " and ".join(conditions) or "true"
 
     def _alike(self) -> dict[ColumnSlot, list[str]]:
-        """Slots that very many columns have, and these columns."""
-        made: dict[ColumnSlot, list[str]] = {}
+        """Slots shared by very many columns, and these columns."""
+        columns_by_slot: dict[ColumnSlot, list[str]] = {}
         for name, slot in self.fitted.slots.items():
             if name not in self.fitted.extra:
-                made.setdefault(slot, []).append(name)
+                columns_by_slot.setdefault(slot, []).append(name)
         return {
             slot: names
-            for slot, names in made.items()
+            for slot, names in columns_by_slot.items()
             if len(names) > _MANY and slot.fits("x", "x") is not None
         }
 
     def _all_fit(self, slot: ColumnSlot, names: list[str]) -> str:
-        """The condition that the values of all these columns are exact, as one over a list: to
-        plan one for each of thousands of columns takes longer than to read them."""
+        """One condition over a list that all these columns' values are exact: planning thousands
+        of single conditions takes longer than reading the rows."""
         numbered = self._numbered
         numbers = [numbered[name][0] for name in names]
         texts, values = (", ".join(f"{side}{n}" for n in numbers) for side in "tv")
@@ -123,14 +123,14 @@ class TypedRows(Struct, frozen=True):
         return f"list_bool_and(list_transform({pairs}, lambda x: {fits}))"
 
     def landed(self, extra: str = "") -> str:
-        """The query of the rows that land as they are. It counts the others: to land them too and
-        delete them again would have all rows written twice."""
+        """The query of the rows that land as they are. It counts the others: landing and then
+        deleting them would write all rows twice."""
         landing = self.landing
         value = self._values()
         values = [f"{value[n]} as {quoted(n)}" for n in self.fitted.names]
         source = f"{PART} || coalesce('#' || {ROW}, '')"
         if self.doubtful:
-            unsure = f"nextval({literal(UNSURE)}) is null"  # never, and counted
+            unsure = f"nextval({literal(UNSURE)}) is null"  # never true, but counts the row
             source = f"case when {self._good()} then {source} when {unsure} then '' end"
         own = (
             f"{literal(landing.now.isoformat())}::timestamptz as _loaded_at,"
@@ -141,7 +141,7 @@ class TypedRows(Struct, frozen=True):
         return f"select * from ({query}) where _source is not null" if self.doubtful else query
 
     def left(self, kept: tuple[str, ...]) -> str:
-        """The query of the rows that are not sure, as they were offered."""
+        """The query of the unsure rows, as they were offered."""
         texts = ", ".join(f"t{n} as {quoted(name)}" for name, (n, _) in self._numbered.items())
         picked = ", ".join(kept) or texts
         more = "".join(f", {column}" for column in kept)
@@ -150,7 +150,7 @@ class TypedRows(Struct, frozen=True):
         )
 
     def refused(self) -> str:
-        """The query of the rows that are refused: part, number, column, value, reason, record.
+        """The query of the refused rows: part, row_number, column_name, value, reason, record.
         The column is the first that does not fit; the reason names the others too."""
         refusals = self.refusals()
         record = ", ".join(f"{quoted(name)} := t{n}" for name, (n, _) in self._numbered.items())
@@ -161,25 +161,25 @@ class TypedRows(Struct, frozen=True):
             f"case when {r.condition} then {literal(f'`{r.column}` {r.reason}')} end"
             for r in refusals
         )
-        said = (
+        reason = (
             f"case when len(list_filter([{named}], lambda x: x is not null)) > 1"
             f" then concat_ws('; ', {named}) else coalesce({reasons}) end"
         )
-        column = _case((r.condition, literal(r.column)) for r in refusals)
-        value = _case((r.condition, r.value) for r in refusals)
+        column = _first_match((r.condition, literal(r.column)) for r in refusals)
+        value = _first_match((r.condition, r.value) for r in refusals)
         return (
             f"select {PART} as part, {ROW} as row_number, {column} as column_name,"
-            f" {value} as value, {said} as reason,"
+            f" {value} as value, {reason} as reason,"
             f" to_json(struct_pack({record}))::varchar as record"
             f" from ({self._valued()}) where not ({self._good()})"
         )
 
 
-def _case(pairs: Iterable[tuple[str, str]]) -> str:
+def _first_match(pairs: Iterable[tuple[str, str]]) -> str:
     listed = " ".join(f"when {condition} then {value}" for condition, value in pairs)
     return f"case {listed} end"
 
 
 def typed(landing: Landing, fitted: FittedColumns, staged: Staged, rows: str) -> TypedRows:
-    """The rows of a query over what is staged."""
+    """The typed rows of a query over staged columns."""
     return TypedRows(landing, fitted, rows, staged.sure, staged.repeats)

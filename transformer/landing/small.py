@@ -1,5 +1,5 @@
-"""Small files are read together: to read thousands, each by a reader of its own, takes longer than
-all else that is done with them."""
+"""Small files are read together: with thousands of files, one reader per file would take longer
+than everything else."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from transformer.errors import Fault
 from transformer.landing.counting import ExpectedRows
 from transformer.landing.source_file import SourceFile
 from transformer.landing.staged import PART, ROW, ReaderSession, Staged, TextLines, path_literal
-from transformer.landing.whole import packing
+from transformer.landing.whole import compression_of
 from transformer.names import literal
 
-# So many bytes of small files are read together: their rows are numbered in memory.
+# At most this many bytes are read together: their rows are numbered in memory.
 _TOGETHER = 64 << 20
-# The column in which a reader of several files says which one a row is of.
+# The column with the path of a row's file, where one reader reads several.
 FILE = "__file"
 
 
 class SmallFile(Struct, frozen=True):
-    """A small file that is not staged yet. Those of the same `shape` can be staged `together`;
-    `alone` stages this one. `size` is in bytes; `count` is how many rows it has, where known."""
+    """A small file that is not staged yet. Files of the same `shape` can be staged `together`;
+    `alone` stages this one. `size` is in bytes; `count` is its number of rows, if known."""
 
     shape: object
     size: int
@@ -36,50 +36,50 @@ class SmallFile(Struct, frozen=True):
     together: Callable[[ReaderSession, Sequence[SmallFile]], Sequence[Staged]]
 
 
-def size_of(given: SourceFile, most: int) -> int | None:
-    """The size of a local file that is read with others: of at most so many bytes, and not packed,
-    since nobody knows how long its lines are then."""
-    if given.remote or packing(given.path, given.options):
+def size_of(file: SourceFile, most: int) -> int | None:
+    """The size of a file that can be read with others: local, of at most `most` bytes, and not
+    compressed, since the length of its lines is unknown then. None for other files."""
+    if file.remote or compression_of(file.path, file.options):
         return None
-    size = Path(given.path).stat().st_size
+    size = Path(file.path).stat().st_size
     return size if size <= most else None
 
 
-def gathered(session: ReaderSession, offered: Sequence[Staged | SmallFile]) -> list[Staged]:
-    """Everything staged: small files that follow each other and are alike in one go."""
-    made: list[Staged] = []
+def stage_all(session: ReaderSession, offered: Sequence[Staged | SmallFile]) -> list[Staged]:
+    """Everything staged; consecutive small files of one shape become one `Staged`."""
+    staged: list[Staged] = []
     for _, group in groupby(_numbered(offered), key=itemgetter(0)):
-        made += _staged(session, [each for _, each in group])
-    return made
+        staged += _staged(session, [member for _, member in group])
+    return staged
 
 
 def _staged(session: ReaderSession, members: Sequence[Staged | SmallFile]) -> Sequence[Staged]:
-    small = [each for each in members if isinstance(each, SmallFile)]
+    small = [member for member in members if isinstance(member, SmallFile)]
     if len(small) > 1:
-        with suppress(Fault):  # by itself, the file that cannot be read is named
+        with suppress(Fault):  # staged alone, the unreadable file is named in the error
             return small[0].together(session, small)
-    return [each.alone() if isinstance(each, SmallFile) else each for each in members]
+    return [member.alone() if isinstance(member, SmallFile) else member for member in members]
 
 
 def _numbered(offered: Sequence[Staged | SmallFile]) -> Iterator[tuple[int, Staged | SmallFile]]:
-    """The number of the group that each is in, of at most so many bytes."""
+    """Each member with the number of its group, which has at most `_TOGETHER` bytes."""
     group, size, shape = 0, 0, None
-    for each in offered:
-        mine = each if isinstance(each, SmallFile) else None
-        if mine is None or mine.shape != shape or size + mine.size > _TOGETHER:
-            group, size, shape = group + 1, 0, mine.shape if mine else None
-        size += mine.size if mine else 0
-        yield group, each
+    for member in offered:
+        small_file = member if isinstance(member, SmallFile) else None
+        if small_file is None or small_file.shape != shape or size + small_file.size > _TOGETHER:
+            group, size, shape = group + 1, 0, small_file.shape if small_file else None
+        size += small_file.size if small_file else 0
+        yield group, member
 
 
-def paths(files: Sequence[TextLines]) -> str:
-    """Several files as DuckDB takes them."""
+def path_list(files: Sequence[TextLines]) -> str:
+    """Several files as a SQL list of paths."""
     return f"[{', '.join(path_literal(file.path) for file in files)}]"
 
 
-def placed(columns: str, rows: str, files: Sequence[TextLines]) -> str:
-    """The query of these columns of the rows of several files, with the file that each is of and
-    its number there. Rows come file by file and tell the path of theirs as `FILE`."""
+def with_part_and_row(columns: str, rows: str, files: Sequence[TextLines]) -> str:
+    """The query of these columns of several files, with each row's part and its number there.
+    `rows` must come file by file and have the path in the column `FILE`."""
     listed = ", ".join(f"({literal(file.path)}, {literal(file.part)})" for file in files)
     number = f"{ROW} - min({ROW}) over (partition by {FILE}) + 1"
     return (

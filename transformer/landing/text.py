@@ -1,4 +1,4 @@
-"""The bytes of a text file: its encoding, its first lines, and a copy in UTF-8 if need be."""
+"""The bytes of a text file: its encoding, its first lines, and a UTF-8 copy if needed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import IO
 
 from transformer.errors import LoadError
-from transformer.landing.counting import LONGEST_LINE, LineCount, count
-from transformer.landing.source_file import LONGEST_TOLD, SourceFile
-from transformer.landing.whole import opened, packing
+from transformer.landing.counting import LONGEST_LINE, LineCount, count_lines
+from transformer.landing.source_file import LONGEST_QUARANTINED, SourceFile
+from transformer.landing.whole import compression_of, open_decompressed
 
-# So much of a file is looked at for its names.
+# Bytes read to find the column names.
 _HEAD = 1 << 20
 _BLOCK = 1 << 22
 _MARKS = (
@@ -28,19 +28,19 @@ _MARKS = (
 _UTF8 = ("utf-8", "ascii")
 
 
-def encoding_of(given: SourceFile) -> str:
-    """The encoding of a local file: what its byte order mark says, else what is declared.
-    Raises LoadError when Python knows no such encoding, or the two contradict each other."""
-    declared = str(given.options.get("encoding") or "utf-8")
+def encoding_of(file: SourceFile) -> str:
+    """The encoding of a local file: by its byte order mark, else as declared. Raises LoadError
+    for an unknown encoding."""
+    declared = str(file.options.get("encoding") or "utf-8")
     try:
         name = codecs.lookup(declared).name
     except LookupError:
         raise LoadError(
             f"`{declared}` is not an encoding", hint="for example `utf-8`, `windows-1252`, `utf-16`"
         ) from None
-    if given.remote:
+    if file.remote:
         return name
-    with _opened(given) as stream:
+    with _opened(file) as stream:
         start = stream.read(4)
     marked = next((kind for mark, kind in _MARKS if start.startswith(mark)), None)
     if marked or name not in ("utf-16", "utf-32"):
@@ -48,10 +48,10 @@ def encoding_of(given: SourceFile) -> str:
     return f"{name}-le"  # no mark says which byte comes first
 
 
-def head_of(given: SourceFile, encoding: str) -> str:
-    """The first lines of a local file, as text. Raises LoadError where they are not in that
-    encoding: a header is never guessed from what is left of it."""
-    with _opened(given) as stream:
+def head_of(file: SourceFile, encoding: str) -> str:
+    """The first lines of a local file, as text. Raises LoadError if the header is not in that
+    encoding: a damaged header is never guessed."""
+    with _opened(file) as stream:
         start = stream.read(_HEAD)
         more = bool(stream.read(1))
     if more:  # the last line may end in the middle
@@ -63,37 +63,37 @@ def head_of(given: SourceFile, encoding: str) -> str:
         header = start[: start.find(b"\n") + 1] or start
         if error.start > len(header):
             return decoder.__class__(errors="replace").decode(start)
-        raise _not_encoded(given, start, error) from None
+        raise _not_encoded(file, start, error) from None
 
 
-def _not_encoded(given: SourceFile, start: bytes, error: UnicodeDecodeError) -> LoadError:
+def _not_encoded(file: SourceFile, start: bytes, error: UnicodeDecodeError) -> LoadError:
     line = start.count(b"\n", 0, error.start) + 1
     byte = start[error.start]
     likely = "windows-1252" if error.encoding.startswith("utf") else "utf-8"
-    with_it = start[: start.find(b"\n")].decode(likely, "replace").strip()[:60]
+    decoded_line = start[: start.find(b"\n")].decode(likely, "replace").strip()[:60]
     return LoadError(
-        f"`{given.name}` is not {error.encoding.replace('-sig', '')}: line {line} has the byte"
+        f"`{file.name}` is not {error.encoding.replace('-sig', '')}: line {line} has the byte"
         f" 0x{byte:02X}",
         hint=f"set `encoding:` under `load:`; with `encoding: {likely}` the first line reads"
-        f" `{with_it}`",
+        f" `{decoded_line}`",
     )
 
 
 @contextmanager
-def in_utf8(given: SourceFile, encoding: str) -> Iterator[str | None]:
-    """The path of a copy in UTF-8; None where the file needs none. It is gone afterwards."""
+def in_utf8(file: SourceFile, encoding: str) -> Iterator[str | None]:
+    """The path of a temporary UTF-8 copy; None if the file needs none."""
     if encoding in _UTF8:
         yield None
         return
-    if given.remote:
+    if file.remote:
         raise LoadError(
-            f"`{given.name}` is {encoding} and not a local file",
+            f"`{file.name}` is {encoding} and not a local file",
             hint="export it as UTF-8, or copy it into the project first",
         )
     with private_copy() as copy:
         decoder = codecs.getincrementaldecoder(encoding)()
         done = 0
-        with _opened(given) as stream:
+        with _opened(file) as stream:
             while True:
                 block = stream.read(_BLOCK)
                 try:
@@ -101,9 +101,9 @@ def in_utf8(given: SourceFile, encoding: str) -> Iterator[str | None]:
                 except UnicodeDecodeError as error:
                     place = done + error.start
                     raise LoadError(
-                        f"`{given.name}` is not {encoding}: byte {place:,} is 0x"
+                        f"`{file.name}` is not {encoding}: byte {place:,} is 0x"
                         f"{error.object[error.start]:02X}",
-                        hint="`encoding:` under `load:` names the encoding of the file",
+                        hint="set `encoding:` under `load:` to the encoding of the file",
                     ) from None
                 copy.write(text.lstrip("\ufeff").encode() if not done else text.encode())
                 done += len(block)
@@ -113,19 +113,19 @@ def in_utf8(given: SourceFile, encoding: str) -> Iterator[str | None]:
         yield copy.name
 
 
-def lines_of(given: SourceFile, quote: str = "", skip: int = 0) -> LineCount:
-    """What the bytes of a local file say of its lines; in a mere look, only whether the first ones
-    end alike, as DuckDB needs it. Raises LoadError where a line is longer than can be read."""
-    with _opened(given) as stream:
-        if given.limit:
+def lines_of(file: SourceFile, quote: str = "", skip: int = 0) -> LineCount:
+    """Line statistics of a local file; for a preview, only whether its first lines end alike, as
+    DuckDB requires. Raises LoadError if a line is too long to be read."""
+    with _opened(file) as stream:
+        if file.limit:
             return LineCount(alike=_alike(stream.read(_HEAD)))
-        found = count(stream, quote, skip)
-    if found.longest > LONGEST_TOLD:
+        counts = count_lines(stream, quote, skip)
+    if counts.longest > LONGEST_QUARANTINED:
         raise LoadError(
-            f"line {found.where + skip:,} of `{given.name}` is {found.longest >> 20:,} MiB long",
-            hint="nothing of it was landed; is it all in one line, or packed?",
+            f"line {counts.where + skip:,} of `{file.name}` is {counts.longest >> 20:,} MiB long",
+            hint="nothing was loaded; is the whole file a single line, or compressed?",
         )
-    return found
+    return counts
 
 
 def _alike(text: bytes) -> bool:
@@ -135,15 +135,15 @@ def _alike(text: bytes) -> bool:
 
 
 @contextmanager
-def with_one_line_end(given: SourceFile, delimiter: str, quote: str) -> Iterator[str]:
-    """The path of a copy whose rows all end with a line feed; line ends in quoted values stay."""
-    held = re.escape(quote.encode()) if quote else b'(?!)"'
+def with_one_line_end(file: SourceFile, delimiter: str, quote: str) -> Iterator[str]:
+    """The path of a temporary copy whose rows all end with a line feed; quoted line ends stay."""
+    mark = re.escape(quote.encode()) if quote else b'(?!)"'
     before = rb"(?:\A|(?<=[\r\n])|(?<=" + re.escape(delimiter.encode()) + rb"))"
-    inside = before + held + rb"(?:[^" + held + rb"]|" + held * 2 + rb")*" + held
+    inside = before + mark + rb"(?:[^" + mark + rb"]|" + mark * 2 + rb")*" + mark
     pattern = re.compile(rb"(" + inside + rb")|\r\n?") if quote else re.compile(rb"()\r\n?")
     with private_copy() as copy:
         rest = b""
-        with _opened(given) as stream:
+        with _opened(file) as stream:
             while block := stream.read(_BLOCK):
                 rest += block
                 cut = _cut(rest, quote.encode())
@@ -155,7 +155,7 @@ def with_one_line_end(given: SourceFile, delimiter: str, quote: str) -> Iterator
 
 
 def _cut(block: bytes, quote: bytes) -> int:
-    """Where a block may be cut: behind a line end outside of quotes, when there is one."""
+    """Where a block can be split: after a line end outside quotes, if there is one."""
     end = len(block)
     while (end := block.rfind(b"\n", 0, end)) >= 0:
         if not quote or block.count(quote, 0, end) % 2 == 0:
@@ -167,7 +167,7 @@ def _cut(block: bytes, quote: bytes) -> int:
 
 @contextmanager
 def private_copy() -> Iterator[IO[bytes]]:
-    """A file that only its owner can read, and that is gone afterwards."""
+    """A temporary file that only its owner can read."""
     copy = tempfile.NamedTemporaryFile(prefix="transform-", suffix=".csv", delete=False)  # noqa: SIM115 - closed before it is read
     try:
         yield copy
@@ -176,6 +176,6 @@ def private_copy() -> Iterator[IO[bytes]]:
         Path(copy.name).unlink(missing_ok=True)
 
 
-def _opened(given: SourceFile) -> IO[bytes]:
-    """The unpacked bytes of a local file."""
-    return opened(Path(given.path), packing(given.path, given.options))
+def _opened(file: SourceFile) -> IO[bytes]:
+    """The decompressed bytes of a local file."""
+    return open_decompressed(Path(file.path), compression_of(file.path, file.options))

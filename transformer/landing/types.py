@@ -1,7 +1,7 @@
 """Types of raw columns: which text is a value of a type, and which type holds two others.
 
-A type that was inferred is held to the same patterns on every later load, so the order in which
-files arrive does not matter. A declared type is what the user asked for: the engine's cast decides.
+Inferred types are checked against the same patterns on every later load, so the order in which
+files arrive does not matter. For declared types, the engine's cast decides.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.landing import from_json
-from transformer.landing.nested import castable, is_nested, woven
+from transformer.landing.nested import castable, is_nested, merge_nested
 from transformer.landing.staged import NOTHING, UNKNOWN, ReaderSession
 from transformer.names import literal, quoted
 
@@ -25,7 +25,7 @@ _REAL = r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][-+]?[0-9]+)?|e[-+]?[0-9]+|E[-+][0-9]+)
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
 _SHORT = r"(0|-?[1-9][0-9]{0,8})(\.[0-9]{1,6})?"
-# Strict on purpose: `007`, `01212020`, `+49…`, `1E10` and `1_000` are words, not numbers.
+# Strict on purpose: `007`, `01212020`, `+49…`, `1E10` and `1_000` are text, not numbers.
 _PATTERNS: Mapping[str, str] = {
     "DOUBLE": _REAL,
     "BOOLEAN": "(?i:true|false)",
@@ -33,10 +33,10 @@ _PATTERNS: Mapping[str, str] = {
     "TIMESTAMP": rf"{_DAY}([ T]{_CLOCK})?",
     "TIMESTAMP WITH TIME ZONE": rf"{_DAY}[ T]{_CLOCK}(Z|[-+][0-9]{{2}}(:?[0-9]{{2}})?)",
 }
-# Tried in this order; the first that all values of a column meet is its type.
+# Tried in this order: the first type that fits all values of a column is used.
 _INFERRED = ("BIGINT", "HUGEINT", *_PATTERNS)
 
-# What every value of an integer type needs in a decimal: its digits.
+# The digits that an integer type needs in a decimal.
 _DIGITS = {
     "TINYINT": 3, "UTINYINT": 3, "SMALLINT": 5, "USMALLINT": 5, "INTEGER": 10, "UINTEGER": 10,
     "BIGINT": 19, "UBIGINT": 20, "HUGEINT": 39, "UHUGEINT": 39,
@@ -58,14 +58,14 @@ _WIDER: Mapping[str, tuple[str, ...]] = {
     "TIMESTAMP_S": ("TIMESTAMP",),
     "TIMESTAMP_MS": ("TIMESTAMP",),
 }  # fmt: skip
-# From here on a DOUBLE skips whole numbers.
+# Above this, a DOUBLE cannot represent every whole number.
 EXACT_IN_DOUBLE = 2**53
 
 
 def widens(old: str, new: str) -> bool:
     """Whether every value of the old type is one of the new type (decimals by their digits).
 
-    Large whole numbers are not all a DOUBLE's; who widens looks at those that are there.
+    A DOUBLE does not hold every large whole number; callers check the stored values.
     """
     if is_decimal(old) and is_decimal(new):
         (width, scale), (wide, fine) = _sizes(old), _sizes(new)
@@ -78,21 +78,21 @@ def widens(old: str, new: str) -> bool:
     return new in _WIDER.get(old, ())
 
 
-def joined(old: str, new: str) -> str | None:
-    """The narrowest type that holds every value of both exactly; None when there is none."""
+def common_type(old: str, new: str) -> str | None:
+    """The narrowest type that holds every value of both exactly; None if there is none."""
     if old == new or (widens(new, old) and not _inexact(new, old)):
         return old
     if widens(old, new) and not _inexact(old, new):
         return new
     if is_nested(old) or is_nested(new):
-        return woven(old, new, joined)
+        return merge_nested(old, new, common_type)
     if (
         (is_decimal(old) or is_decimal(new))
-        and (one := _as_decimal(old))
-        and (two := _as_decimal(new))
+        and (old_size := _as_decimal(old))
+        and (new_size := _as_decimal(new))
     ):
-        scale = max(one[1], two[1])
-        width = max(one[0] - one[1], two[0] - two[1]) + scale
+        scale = max(old_size[1], new_size[1])
+        width = max(old_size[0] - old_size[1], new_size[0] - new_size[1]) + scale
         return f"DECIMAL({width},{scale})" if width <= 38 else None
     if not {old, new} <= set(INTEGERS):
         return None
@@ -100,14 +100,14 @@ def joined(old: str, new: str) -> str | None:
     return next((k for k in signed if all(k == o or widens(o, k) for o in (old, new))), None)
 
 
-def grown(old: str, new: str) -> str | None:
-    """The nested type with the new type's fields too, where those of both names do not get wider;
-    None where neither is one, or they are of another make."""
-    return woven(old, new, lambda o, n: joined(o, n) or grown(o, n) or o)
+def with_new_fields(old: str, new: str) -> str | None:
+    """The nested type extended by the new type's fields, without widening common fields; None if
+    the two are not nested types of the same kind."""
+    return merge_nested(old, new, lambda o, n: common_type(o, n) or with_new_fields(o, n) or o)
 
 
 def _inexact(old: str, new: str) -> bool:
-    """Whether widening has to look at the values first."""
+    """Whether the values must be checked before widening."""
     return new == "DOUBLE" and (is_decimal(old) or _DIGITS.get(old, 0) > 15)
 
 
@@ -116,7 +116,7 @@ def _as_decimal(kind: str) -> tuple[int, int] | None:
 
 
 def is_decimal(kind: str) -> bool:
-    """Whether it is a decimal of some width and scale (and no list of them)."""
+    """Whether it is a DECIMAL (and not a list of them)."""
     return kind.startswith("DECIMAL(") and kind.endswith(")")
 
 
@@ -126,7 +126,7 @@ def _sizes(decimal: str) -> tuple[int, int]:
 
 
 class Notation(Struct, frozen=True):
-    """How numbers and days are written in a text file, where that is not the usual way."""
+    """How numbers and dates are written in a text file, where that is unusual."""
 
     decimal: str = "."
     thousands: str = ""
@@ -134,14 +134,14 @@ class Notation(Struct, frozen=True):
     timestamp: str = ""
 
     def number(self, text: str) -> str:
-        """The text as a number is usually written; NULL where it is not written as declared."""
+        """The text in the usual notation of numbers; NULL if it is not written as declared."""
         if self.decimal == "." and not self.thousands:
             return text
         point, group = _escaped(self.decimal), _escaped(self.thousands)
         whole = rf"([0-9]{{1,3}}({group}[0-9]{{3}})+|[0-9]+)" if group else "[0-9]+"
         pattern = literal(rf"[-+]?{whole}({point}[0-9]+)?([eE][-+]?[0-9]+)?")
-        bare = f"replace({text}, {literal(self.thousands)}, '')" if group else text
-        usual = f"replace({bare}, {literal(self.decimal)}, '.')"
+        ungrouped = f"replace({text}, {literal(self.thousands)}, '')" if group else text
+        usual = f"replace({ungrouped}, {literal(self.decimal)}, '.')"
         return f"case when regexp_full_match({text}, {pattern}) then {usual} end"
 
 
@@ -153,10 +153,10 @@ def _escaped(character: str) -> str:
 
 
 class ColumnSlot(Struct, frozen=True):
-    """One offered column on its way to its type.
+    """How one offered column gets its type `kind`.
 
-    `offered` is the type that the source says, UNKNOWN for text whose type nobody has said.
-    With `text` the staged value is text, whatever the type. `declared`: the user asked for `kind`.
+    `offered` is the type that the source gives, UNKNOWN for text whose type is to be inferred.
+    With `text` the staged value is text, whatever the type. `declared`: the user chose `kind`.
     """
 
     kind: str
@@ -179,7 +179,7 @@ class ColumnSlot(Struct, frozen=True):
         return self.text or self.offered in ("VARCHAR", UNKNOWN, NOTHING)
 
     def value(self, name: str) -> str:
-        """The value of this expression as `kind`, or NULL where the cast fails."""
+        """SQL for this expression as `kind`; NULL if the cast fails."""
         if self.as_is:
             return name
         if self.kind == "VARCHAR" and self.offered == "JSON":
@@ -196,19 +196,19 @@ class ColumnSlot(Struct, frozen=True):
         if self._asked_of_json:
             return from_json.value(self.kind, text, self._leaf)
         if not self.declared and self.notation == USUAL:
-            return f"try_cast({text} as {self.kind})"  # what it cuts off does not meet a pattern
+            return f"try_cast({text} as {self.kind})"  # what it truncates does not match a pattern
         return self._cast(f"nullif(trim({text}), '')")
 
     def _leaf(self, kind: str, text: str) -> str:
         slot = replace(self, kind=kind, offered=UNKNOWN, text=True)
-        made = slot.value(text)
+        typed = slot.value(text)
         if kind in ("DOUBLE", "FLOAT"):
-            return f"case when {slot._meets_real(text, made)} then {made} end"
-        return made
+            return f"case when {slot._meets_real(text, typed)} then {typed} end"
+        return typed
 
     @property
     def _asked_of_json(self) -> bool:
-        """Whether JSON becomes a struct, list or map that was declared."""
+        """Whether JSON is converted to a declared struct, list or map."""
         return self._json and self.declared and from_json.readable(self.kind)
 
     @property
@@ -217,17 +217,17 @@ class ColumnSlot(Struct, frozen=True):
 
     @property
     def _from_json(self) -> bool:
-        """Whether JSON becomes a struct, list or map that nobody asked for."""
+        """Whether JSON is converted to a struct, list or map that was not declared."""
         return self._json and not self.declared and is_nested(self.kind)
 
     @property
     def _unlike(self) -> bool:
-        """Whether both types hold others, and no value of the one is one of the other."""
+        """Whether both types are nested and no value of one can be cast to the other."""
         nested = is_nested(self.kind) and is_nested(self.offered)
         return nested and not castable(self.offered, self.kind)
 
     def fits(self, name: str, value: str) -> str | None:
-        """The condition that the value is exact, or NULL in both; None where it always is."""
+        """The condition that the value is exact, or NULL in both; None if it always is."""
         if self.as_is or self.kind == "VARCHAR":
             return None
         if self.kind == "JSON":
@@ -237,23 +237,24 @@ class ColumnSlot(Struct, frozen=True):
         if not self._from_text and not self._json:
             return self._fits_typed(name, value)
         text = unquoted(name) if self._json else name
-        given = f"nullif(trim({text}), '')"
+        trimmed = f"nullif(trim({text}), '')"
         quick = self._quickly(text, value)
         return (
             f"case when {text} is null then true {quick}"
-            f" when {given} is null then true else coalesce({self._meets(given, value)}, false) end"
+            f" when {trimmed} is null then true"
+            f" else coalesce({self._meets(trimmed, value)}, false) end"
         )
 
     def _fits_typed(self, name: str, value: str) -> str:
         if (self.kind == "BOOLEAN") != (self.offered == "BOOLEAN") or self._unlike:
             return f"({name} is null)"  # TRUE is not the number 1
         if self.declared and (self.kind == "FLOAT" or is_decimal(self.kind)):
-            return f"({name} is null or {value} is not null)"  # who declares it wants it rounded
+            return f"({name} is null or {value} is not null)"  # declared, so rounding is wanted
         back = f"try_cast({value} as {self.offered})"
         return f"({back} is not distinct from {name})"
 
     def _quickly(self, text: str, value: str) -> str:
-        """A cheap condition that most values meet, before the patterns; or nothing."""
+        """A cheap WHEN branch that most values match, before the patterns; may be empty."""
         if self.notation != USUAL or self.declared:
             return ""
         if self.kind in INTEGERS or self.kind in ("DATE", "TIMESTAMP"):
@@ -264,52 +265,52 @@ class ColumnSlot(Struct, frozen=True):
             return f"when regexp_full_match({text}, {literal(_SHORT)}) then true"
         return ""
 
-    def _cast(self, given: str) -> str:
+    def _cast(self, text: str) -> str:
         notation = self.notation
         if self.kind in INTEGERS:  # a cast alone would round 1.5 to 2
-            number = notation.number(given)
+            number = notation.number(text)
             whole = f"regexp_full_match({number}, '[-+]?[0-9]+')"
             return f"case when {whole} then try_cast({number} as {self.kind}) end"
         if self.kind in ("DOUBLE", "FLOAT") or is_decimal(self.kind):
-            return f"try_cast({notation.number(given)} as {self.kind})"
+            return f"try_cast({notation.number(text)} as {self.kind})"
         if self.kind == "DATE":
             moment = (
-                f"try_strptime({given}, {literal(notation.date)})"
+                f"try_strptime({text}, {literal(notation.date)})"
                 if notation.date
-                else f"try_cast({given} as timestamp)"
+                else f"try_cast({text} as timestamp)"
             )
-            # A cast alone would cut the time of day off; `infinity` is a day and `epoch` a word.
+            # A cast alone would drop the time of day; `infinity` is a date, `epoch` is not.
             return (
-                f"case when {moment}::date::timestamp = {moment} and lower({given}) <> 'epoch'"
+                f"case when {moment}::date::timestamp = {moment} and lower({text}) <> 'epoch'"
                 f" then {moment}::date end"
             )
         if self.kind.startswith("TIMESTAMP"):
             if notation.timestamp:
-                return f"try_strptime({given}, {literal(notation.timestamp)})::{self.kind}"
-            return f"try_cast(nullif({given}, 'epoch') as {self.kind})"
-        return f"try_cast({given} as {self.kind})"
+                return f"try_strptime({text}, {literal(notation.timestamp)})::{self.kind}"
+            return f"try_cast(nullif({text}, 'epoch') as {self.kind})"
+        return f"try_cast({text} as {self.kind})"
 
-    def _meets(self, given: str, value: str) -> str:
-        """The condition that a text is one of this type."""
+    def _meets(self, text: str, value: str) -> str:
+        """The condition that a text is a value of this type."""
         if self.kind in ("DOUBLE", "FLOAT"):
-            return self._meets_real(given, value)
+            return self._meets_real(text, value)
         if self._asked_of_json:
-            return from_json.whole(self.kind, given, value)
-        pattern = None if self.declared else self._pattern(given)
-        conditions = [f"{value} is not null", self._whole_list(given, value), pattern]
+            return from_json.whole(self.kind, text, value)
+        pattern = None if self.declared else self._pattern(text)
+        conditions = [f"{value} is not null", self._whole_list(text, value), pattern]
         return " and ".join(c for c in conditions if c)
 
-    def _whole_list(self, given: str, value: str) -> str | None:
-        """The condition that no item of a list became NULL: a cast makes one of what is none."""
+    def _whole_list(self, text: str, value: str) -> str | None:
+        """The condition that no item of a list became NULL, as a cast does with invalid items."""
         kind = self.kind
         if not kind.endswith("[]"):
             return None
         depth = len(kind) - len(kind.rstrip("[]"))
-        texts = f"try_cast({given} as VARCHAR{kind[-depth:]})"
+        texts = f"try_cast({text} as VARCHAR{kind[-depth:]})"
         return f"{_nulls(value, depth // 2)} = {_nulls(texts, depth // 2)}"
 
-    def _meets_real(self, given: str, value: str) -> str:
-        number = self.notation.number(given)
+    def _meets_real(self, text: str, value: str) -> str:
+        number = self.notation.number(text)
         if self.declared:  # `1e400` is not infinite, though the engine casts it so
             finite = f"isfinite({value}) or not regexp_matches({number}, '[0-9]')"
             return f"{value} is not null and ({finite})"
@@ -318,9 +319,9 @@ class ColumnSlot(Struct, frozen=True):
             f" then false else {exact_double(number, value)} end"
         )
 
-    def _pattern(self, given: str) -> str | None:
-        """The condition on the text alone; None where the cast says it all."""
-        kind, number = self.kind, self.notation.number(given)
+    def _pattern(self, text: str) -> str | None:
+        """The condition on the text alone; None if the cast is enough."""
+        kind, number = self.kind, self.notation.number(text)
         if kind in INTEGERS:
             return f"regexp_full_match({number}, '{_WHOLE}')"
         if is_decimal(kind):
@@ -328,34 +329,34 @@ class ColumnSlot(Struct, frozen=True):
             fine = rf"-?(0|[1-9][0-9]*)(\.[0-9]{{0,{scale}}}0*)?" if scale else _WHOLE
             return f"regexp_full_match({number}, {literal(fine)})"
         if kind.endswith("]") and self.offered.endswith("]"):  # a cast alone would round
-            value = self.value(given)
-            whole = f"try_cast({given} as {self.offered})"
+            value = self.value(text)
+            whole = f"try_cast({text} as {self.offered})"
             return f"try_cast({value} as {self.offered}) = {whole}"
         written = {"DATE": self.notation.date, "TIMESTAMP": self.notation.timestamp}.get(kind)
         if written or kind not in _PATTERNS:
             return None
-        return f"regexp_full_match({given}, {literal(_PATTERNS[kind])})"
+        return f"regexp_full_match({text}, {literal(_PATTERNS[kind])})"
 
 
-# A number that the engine reads from JSON as a DOUBLE, and that may be none.
+# A number that the engine reads from JSON as a DOUBLE, which may lose digits.
 _LONG_NUMBER = r"\.[0-9]{8}|[0-9]{9}\.|[0-9]{19}|[0-9]{9}[eE]"
 
 
 def _same_json(name: str, value: str) -> str:
-    """The condition that all of a JSON value is in a nested value."""
+    """The condition that a nested value contains the whole JSON value."""
     long = f"regexp_matches({name}::varchar, {literal(_LONG_NUMBER)})"
     return f"not {long} and coalesce(json_contains(to_json({value})::json, {name}::json), false)"
 
 
 def _nulls(value: str, depth: int) -> str:
-    """How many items of a list (of lists) are NULL."""
+    """SQL that counts the NULL items of a list (of lists)."""
     items = "flatten(" * (depth - 1) + value + ")" * (depth - 1)
     return f"len(list_filter({items}, lambda item: item is null))"
 
 
 def exact_double(number: str, value: str) -> str:
-    """The condition that a DOUBLE prints as the digits it was read from; 15 digits always do."""
-    # CASE, not OR: the engine would work both sides out for every row.
+    """The condition that a DOUBLE prints the digits it was read from; up to 15 always do."""
+    # CASE, not OR: the engine would evaluate both sides of OR for every row.
     return (
         f"case when length({number}) <= 15 and not contains({number}, 'e')"
         f" and not contains({number}, 'E') then true"
@@ -370,23 +371,23 @@ def _significant(number: str) -> str:
 
 def unquoted(name: str) -> str:
     """A JSON value as text; a JSON string without its quotes."""
-    bare = f"coalesce(try_cast({name} as json) ->> '$', {name}::varchar)"
-    return f"case when ({name}::varchar)[1] = '\"' then {bare} else {name}::varchar end"
+    unescaped = f"coalesce(try_cast({name} as json) ->> '$', {name}::varchar)"
+    return f"case when ({name}::varchar)[1] = '\"' then {unescaped} else {name}::varchar end"
 
 
-# So many rows are looked at for the types that a column may have; the rest only confirm the first.
+# Rows sampled to infer types; later rows only confirm or widen them.
 SAMPLE = 2_000
 
 
 def infer(
     session: ReaderSession, rows: str, columns: Sequence[str], notation: Notation = USUAL
 ) -> dict[str, str]:
-    """The types of columns of text that all their values meet; no value at all: UNKNOWN."""
+    """The types that fit all values of text columns; UNKNOWN for a column without values."""
     return infer_lists(session, f"select {listed(columns)} from ({rows})", columns, notation)
 
 
 def listed(columns: Sequence[str]) -> str:
-    """Columns of text as one list, under the name that `infer_lists` knows."""
+    """Text columns as one list, under the name that `infer_lists` expects."""
     texts = ", ".join(f"{quoted(c)}::varchar" for c in columns)
     return f"[{texts}]::varchar[] as __values"
 
@@ -394,10 +395,10 @@ def listed(columns: Sequence[str]) -> str:
 def infer_lists(
     session: ReaderSession, rows: str, columns: Sequence[str], notation: Notation = USUAL
 ) -> dict[str, str]:
-    """The same of rows that are lists of the columns' values.
+    """Like `infer`, for rows that are lists of the columns' values.
 
-    Lists become rows: planning a figure per column and type would cost more than a small file is
-    worth, and UNPIVOT takes the square of the number of columns.
+    The lists are unnested: planning an aggregate per column and type would take longer than reading
+    a small file, and UNPIVOT is quadratic in the number of columns.
     """
     if not columns:
         return {}
@@ -406,14 +407,14 @@ def infer_lists(
         f"count(*) filter (where {slot.fits('__value', slot.value('__value'))})"
         for slot in slots.values()
     )
-    found = session.rows(
+    counts_by_column = session.rows(
         f"select __column, count(__value), {figures} from (select __column,"
         f" nullif(trim(__value), '') as __value from (select unnest(range({len(columns)}))"
         f" as __column, unnest(__values) as __value from ({rows})))"
         " where __value is not null group by all"
     )
-    made = dict.fromkeys(columns, UNKNOWN)
-    for column, total, *counts in found:
+    kinds = dict.fromkeys(columns, UNKNOWN)
+    for column, total, *counts in counts_by_column:
         fits = [kind for kind, n in zip(slots, counts, strict=True) if n == total]
-        made[columns[column]] = fits[0] if fits else "VARCHAR"
-    return made
+        kinds[columns[column]] = fits[0] if fits else "VARCHAR"
+    return kinds

@@ -323,4 +323,4 @@ def _python(tools: RunContext, session: EngineSession, work: Work, body: ModelBo
     )
     path, shown = Path(tools.project.root) / body.model.path, body.model.path
     with as_compiled(path, shown, lambda: read_file(path, shown) == body.model.text):
-        session.take(_DELTA, call(hands, body.model, path))
+        session.create_table(_DELTA, call(hands, body.model, path))

@@ -139,7 +139,7 @@ def _may_be_many(tools: RunContext, work: Work) -> bool:
 def keep_failures(session: EngineSession, measured: MeasuredChecks) -> None:
     """Puts the failing rows where `transform show --failures` finds them."""
     for name, rows in measured.held:
-        session.take(RelationName(FAILURES, name), rows)
+        session.create_table(RelationName(FAILURES, name), rows)
 
 
 def _failed_before(tools: RunContext, each: ReadyCheck) -> bool:

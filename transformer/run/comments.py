@@ -8,7 +8,8 @@ from transformer.compile.nodes import Graph, Node
 from transformer.engines import Engine, EngineSession
 from transformer.names import literal, quoted
 from transformer.project.values import Column
-from transformer.run.context import Event, RunContext
+from transformer.request import Event
+from transformer.run.context import RunContext
 from transformer.steps import Columns, State
 
 _KINDS = {"view": "view", "table_function": "macro table", "function": "macro"}

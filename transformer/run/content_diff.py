@@ -36,7 +36,7 @@ def unmoved(tools: RunContext, session: EngineSession, work: Work, columns: Colu
         return []
     if held.kind != "table" or not known.version:
         return []
-    with tools.engine.apart() as other:  # which sees the table as it was
+    with tools.engine.separate_session() as other:  # which sees the table as it was
         wanted = {}
         for reader in work.readers:
             now = before = _read(tools, session, (reader, node), columns)

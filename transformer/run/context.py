@@ -18,21 +18,11 @@ from transformer.plan.work import Work
 from transformer.project.paths import Places
 from transformer.project.values import Project
 from transformer.redaction import Secrets
+from transformer.request import Event
 from transformer.run.arrivals import Sources
 from transformer.run.transactions import SharedTransactions
-from transformer.steps import Columns, NodeState, Outcome, State, Status
+from transformer.steps import Columns, NodeState, State, Status
 from transformer.warehouse.ledger import NodeEntry
-
-
-class Event(Struct, frozen=True):
-    """Something a watcher may want to show: a step begins, moves on, or has ended."""
-
-    kind: str
-    label: str
-    action: str
-    done: int = 0
-    total: int = 0
-    outcome: Outcome | None = None
 
 
 class RunContext(Struct, frozen=True):
@@ -83,11 +73,11 @@ class RunContext(Struct, frozen=True):
     def sparing(self) -> Iterator[None]:
         """For a step that ran out of memory: by itself, and with one thread."""
         with self.alone():
-            self.engine.hurry(False)
+            self.engine.use_all_threads(False)
             try:
                 yield
             finally:
-                self.engine.hurry(True)
+                self.engine.use_all_threads(True)
 
     def inputs(self, work: Work) -> dict[str, str]:
         """The versions of what the step reads."""

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from transformer.engines import EngineSession
 from transformer.names import RelationName, quoted
 from transformer.plan.work import Work
-from transformer.run.context import Event, RunContext
+from transformer.request import Event
+from transformer.run.context import RunContext
 from transformer.warehouse.ledger import mark
 
 

@@ -78,7 +78,9 @@ def _all_rows(session: EngineSession, body: SeedBody, path: Path, staged: Staged
         count = session.rows(f"select count(*) from ({staged.broken})")[0][0]
         more = f" ({count - 1} more)" if count > 1 else ""
         raise LoadError(
-            f"this line is no row: {reason}{more}", _line(body, path, number, record), hint=_TYPES
+            f"this line is not a row: {reason}{more}",
+            _line(body, path, number, record),
+            hint=_TYPES,
         )
 
 
@@ -97,7 +99,7 @@ def _all_fit(
             f" order by {ROW} limit 1"
         )
         for number, value in found:
-            what = f"`{value}` is no {slot.kind}, the type of `{name}`"
+            what = f"`{value}` is not a valid {slot.kind}, the type of `{name}`"
             raise LoadError(what, _line(*seed, number, str(value)), hint=_TYPES)
 
 

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from transformer.engines import EngineSession
 from transformer.errors import Fault, LoadError
-from transformer.landing.fit import guess, united
-from transformer.landing.staged import OWN, PART, UNSAID, Staged
+from transformer.landing.fit import guess, merge_json_columns
+from transformer.landing.staged import OWN, PART, UNTYPED, Staged
 from transformer.landing.types import SAMPLE, widens
 from transformer.names import fold
 from transformer.project.values import SourceTable
@@ -34,7 +34,7 @@ def peek(
     if whole:
         staged = _with_every_key(session, staged)
     declared = declared_types(session, table)
-    unknown = [n for n, kind in staged.columns if kind in UNSAID and fold(n) not in declared]
+    unknown = [n for n, kind in staged.columns if kind in UNTYPED and fold(n) not in declared]
     guessed = guess(session, staged, unknown, None if whole else SAMPLE)[1]
     columns = tuple(
         (n, _shown(declared.get(fold(n)) or guessed.get(n) or kind)) for n, kind in staged.columns
@@ -48,7 +48,9 @@ def _with_every_key(session: EngineSession, staged: Staged) -> Staged:
         return staged
     picked = ", ".join((*staged.kept, PART))
     session.run(f"create or replace temp table __every as select {picked} from ({staged.rows})")
-    return replace(staged, columns=united(staged.columns, staged.again.columns(session, "__every")))
+    return replace(
+        staged, columns=merge_json_columns(staged.columns, staged.again.columns(session, "__every"))
+    )
 
 
 def after_landing(table: SourceTable, held: Columns, offered: Columns) -> Columns:
@@ -68,7 +70,7 @@ def after_landing(table: SourceTable, held: Columns, offered: Columns) -> Column
 
 
 def _shown(kind: str) -> str:
-    return "VARCHAR" if kind in UNSAID or kind.startswith("ENUM(") else kind
+    return "VARCHAR" if kind in UNTYPED or kind.startswith("ENUM(") else kind
 
 
 def declared_types(session: EngineSession, table: SourceTable) -> dict[str, str]:

@@ -39,7 +39,7 @@ class SessionWarehouse(Struct, frozen=True):
     def rows(self, sql: str) -> tuple[Sequence[str], Sequence[str], list[tuple[Any, ...]]]:
         """Names and types of the columns of a query, and its rows."""
         if not _QUERY.match(sql):
-            names, rows = self.session.told(sql)
+            names, rows = self.session.named_rows(sql)
             return names, ["VARCHAR"] * len(names), rows
         columns = self.session.columns(sql)
         return [n for n, _ in columns], [k for _, k in columns], self.session.rows(sql)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.errors import BuildError, Fault, MemoryShortError, TransformError
-from transformer.run.context import Event
+from transformer.request import Event
 from transformer.run.transactions import SharedTransactions
 from transformer.steps import Action, Outcome, Plan, Results, Step
 

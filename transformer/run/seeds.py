@@ -104,7 +104,7 @@ def seed_error(body: SeedBody, path: Path, fault: Fault) -> LoadError:
     at = re.search(r"on Line: (\d+)", fault.message)
     if cast and at:
         value, kind = cast["value"], cast["kind"].strip("'.\"")
-        what = f"`{value}` is no {kind}, the type of `{cast['column']}`"
+        what = f"`{value}` is not a valid {kind}, the type of `{cast['column']}`"
         return LoadError(what, _marked(shown, text, int(at.group(1)), value), hint=_TYPES)
     delimiter = body.seed.config.get("delimiter", ",")
     ragged = _ragged(text, delimiter)

@@ -66,7 +66,7 @@ class SharedTransactions:
         small = not self._alone and is_small(step.work, self._sizes)
         if self._alone:
             self.settle()
-        self._engine.hurry(not small)
+        self._engine.use_all_threads(not small)
         yield
         if self._open:
             self._joined.append(step)
@@ -105,7 +105,7 @@ class SharedTransactions:
 
     def close(self) -> None:
         """Lets go of the session."""
-        self._engine.hurry(True)
+        self._engine.use_all_threads(True)
         if self._holder is not None:
             self._undo()
             self._holder.__exit__(None, None, None)

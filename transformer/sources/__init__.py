@@ -1,8 +1,12 @@
-"""Sources: where raw data comes from. One file per kind; the file's name is the `kind:` in YAML.
+"""Sources: where raw data comes from. One module per kind, named like its `kind:` in YAML.
 
-A kind has `FIELDS` (its keys under `load:`) and `connect(request) -> Reader`. The suite in
-`tests/sources/` runs over every file of this folder, so a new kind joins it by existing. Rows
-never pass through Python: a reader answers with SQL that the loading engine runs.
+A kind defines `FIELDS` (its keys under `load:`) and `connect(request) -> Reader`. The suite in
+`tests/sources/` runs over every module in this folder, so a new kind is covered automatically.
+Rows never pass through Python: a reader returns SQL that the loading engine runs:
+
+    reader = connect(request)
+    staged = reader.stage(session, reader.parts(session), since=None, limit=None)
+    session.rows(f"select * from ({staged.rows})")
 """
 
 from __future__ import annotations
@@ -23,8 +27,8 @@ from transformer.steps import SourcePart
 
 @dataclass(frozen=True, slots=True)
 class ReaderRequest:
-    """What a reader is made from. `extension` loads one of the engine's extensions by name;
-    `env` is where keys of servers are looked up."""
+    """What a reader needs. `extension(session, name)` loads an engine extension; `env` holds the
+    credentials of servers."""
 
     table: SourceTable
     places: Places
@@ -33,12 +37,12 @@ class ReaderRequest:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What stands under `load:`."""
+        """The keys under `load:`."""
         return self.table.load.options if self.table.load else {}
 
     @property
     def place(self) -> Where:
-        """Where YAML says what is read: its `path:` or `url:`, else all of `load:`."""
+        """The place in YAML of `path:` or `url:`, else of `load:`."""
         load = self.table.load
         if load is None:
             return self.table.where
@@ -50,17 +54,17 @@ class ReaderRequest:
 
 
 class Reader(Protocol):
-    """One source table's way in. With `repeats` it offers rows again that were landed before, as
-    a table does; a file is only offered when it is new or has changed."""
+    """Reads one source table. With `repeats`, rows that were loaded before are offered again, as
+    by a table; a file is only offered if it is new or has changed."""
 
     repeats: bool
 
     def parts(self, session: ReaderSession) -> Sequence[SourcePart]:
-        """What is there now: files, or one table. `identity` changes when a part changes;
-        an empty identity means that nobody can tell without reading."""
+        """What exists now: files, or one table. A part's `identity` changes when the part does;
+        an empty identity means that only reading tells. Raises LoadError."""
 
     def digest(self, part: SourcePart) -> str:
-        """The part's content digest, or "" when only reading it tells."""
+        """The part's content digest; "" if there is none without reading the rows."""
 
     def stage(
         self,
@@ -69,20 +73,20 @@ class Reader(Protocol):
         since: Cursor | None,
         limit: int | None,
     ) -> Staged:
-        """Makes the parts readable: all rows, or those from the cursor `since` on (and those
-        whose cursor is NULL or no value of its type), or the first `limit` of each.
+        """Makes the parts readable: all rows, or those from the cursor `since` on (plus those
+        whose cursor is NULL or not a value of its type), or the first `limit` rows of each.
         Raises LoadError."""
 
     def confirm(self, session: ReaderSession, parts: Sequence[SourcePart]) -> None:
-        """Asked before what was read is kept: raises LoadError where a part is no longer what its
-        identity and digest say."""
+        """Called before a load is committed: raises LoadError if a part has changed since its
+        identity and digest were taken."""
 
     def close(self) -> None:
-        """Removes what `stage` put aside; its queries are not run any more."""
+        """Removes the temporary files of `stage`; its queries cannot be run afterwards."""
 
 
 def kinds() -> tuple[str, ...]:
-    """The names of all kinds: files of this folder, then entry points."""
+    """The names of all kinds: modules of this folder, then plug-ins."""
     return plugins.kinds(__name__)
 
 
@@ -92,5 +96,5 @@ def find(kind: str) -> Any:
 
 
 def vocabulary() -> Mapping[str, Fields]:
-    """What each kind understands under `load:`."""
+    """The keys that each kind supports under `load:`."""
     return plugins.KindFields(__name__)

@@ -18,16 +18,16 @@ from transformer.landing.staged import (
     Cursor,
     ReaderSession,
     Staged,
-    distinct,
-    fixed,
-    picked,
+    constant_reading,
+    renamed_columns,
+    unique_names,
 )
 from transformer.names import fold, literal, quoted, slug
 from transformer.project.schema import Field, Fields
 from transformer.redaction import UNCLEAR_LOGIN, unclear_login
 from transformer.sources import ReaderRequest
 from transformer.sources._postgres import PostgresTable as PostgresTable
-from transformer.sources._postgres import relation as called
+from transformer.sources._postgres import relation as relation_name
 from transformer.steps import Columns, SourcePart
 
 FIELDS: Fields = (
@@ -39,12 +39,12 @@ FIELDS: Fields = (
         secret=True,
     ),
     Field(
-        "table", "text", "The table there, with its schema if need be; without it, the same name"
+        "table", "text", "The table, optionally with its schema; by default the source table's name"
     ),
-    Field("query", "text", "A query in the place of a table, in the other database's tables"),
+    Field("query", "text", "A query over the other database's tables, instead of a table"),
 )
 
-# URL scheme -> what DuckDB attaches it as, and the extension that does.
+# URL scheme -> the type that DuckDB attaches it as, and the extension it needs.
 _TYPES = {
     "sqlite": ("sqlite", "sqlite_scanner"),
     "duckdb": ("duckdb", None),
@@ -52,8 +52,8 @@ _TYPES = {
     "postgresql": ("postgres", "postgres_scanner"),
     "mysql": ("mysql", "mysql_scanner"),
 }
-# SQLite: a value as text, and bytes as `X'…'`. What SQLite writes of a number with a point may be
-# another number, or not its shortest text: more digits than it has are marked, for DuckDB to write.
+# SQLite: a value as text, and bytes as `X'…'`. SQLite may print a real as another number or not in
+# its shortest form, so it prints excess digits with a mark, and DuckDB prints the number again.
 _AS_TEXT = (
     "case typeof({0}) when 'blob' then quote({0}) when 'real' then char(1) || printf('%!.20g', {0})"
     " when 'text' then case when unicode({0}) in (1, 2) then char(2) || {0} else {0} end"
@@ -63,13 +63,13 @@ _WITHOUT_MARK = (
     "case left({0}, 1) when chr(1) then try_cast(substr({0}, 2) as double)::varchar"
     " when chr(2) then substr({0}, 2) else {0} end as {0}"
 )
-# And back to bytes, as DuckDB writes them: `\x00`.
+# `X'…'` as DuckDB writes bytes: `\x00`.
 _BYTES = (
     r"case when regexp_full_match({0}, 'X''([0-9A-F]{{2}})*''')"
     r" then regexp_replace(substr({0}, 3, length({0}) - 3), '(..)', '\\x\1', 'g')"
     r" else {0} end as {0}"
 )
-# DuckDB opens a file of its own once, whatever the name it is attached as.
+# DuckDB can attach a DuckDB file only once per process, whatever the alias.
 _ONE_AT_A_TIME = Lock()
 
 
@@ -80,9 +80,9 @@ def connect(request: ReaderRequest) -> DatabaseReader:
     scheme, _, rest = url.partition(":")
     if scheme not in _TYPES:
         raise request.error(
-            f"`{scheme}:` is no kind of database that can be read" if rest else
-            "`url:` does not say which kind of database it is",
-            hint=f"known: {', '.join(f'`{s}:`' for s in _TYPES)}",
+            f"databases of kind `{scheme}:` cannot be read" if rest else
+            "`url:` does not start with the kind of the database",
+            hint=f"supported: {', '.join(f'`{s}:`' for s in _TYPES)}",
         )  # fmt: skip
     path = None
     if scheme in ("sqlite", "duckdb"):
@@ -93,7 +93,7 @@ def connect(request: ReaderRequest) -> DatabaseReader:
 
 
 class DatabaseReader(Struct):
-    """One table. Only a file's identity can be told from outside; servers are asked."""
+    """One table. Only a file has an identity without reading; a server must be queried."""
 
     request: ReaderRequest
     scheme: str
@@ -103,33 +103,33 @@ class DatabaseReader(Struct):
 
     @property
     def name(self) -> str:
-        """What the rows are said to come from; it never holds the URL."""
+        """The part's name, stored with every row; it never contains the URL."""
         if self.path:
             return f"{self.request.places.shown(self.path)}:{self.table}"
         return f"{self.scheme}:{self.table}"
 
     @property
     def table(self) -> str:
-        """The table's name there."""
+        """The table's name in its database."""
         return str(self.request.options.get("table") or self.request.table.name)
 
     @property
     def bare_alias(self) -> str:
-        """What it is attached as: of its own, since attachments are shared by all sessions."""
+        """The name it is attached as: unique, since attachments are shared by all sessions."""
         table = self.request.table
         exact = hashlib.blake2b(f"{table.source}\0{table.name}".encode(), digest_size=4)
         return f"__source_{slug(table.source)}_{slug(table.name)}_{exact.hexdigest()}"
 
     @property
     def alias(self) -> str:
-        """The same, quoted."""
+        """`bare_alias`, quoted."""
         return quoted(self.bare_alias)
 
     def confirm(self, session: ReaderSession, parts: Sequence[SourcePart]) -> None:
-        """Nothing: a table is read as it is at one moment."""
+        """Does nothing: a table is read in one snapshot."""
 
     def close(self) -> None:
-        """Nothing was put aside."""
+        """Does nothing: there are no temporary files."""
 
     def parts(self, session: ReaderSession) -> Sequence[SourcePart]:
         """The table, as one part."""
@@ -152,16 +152,16 @@ class DatabaseReader(Struct):
         return [p for p in (self.path, *logs) if p.is_file()]
 
     def digest(self, part: SourcePart) -> str:
-        """The file's digest; none for a server."""
+        """The file's digest; "" for a server."""
         del part
         if self.path is None:
             return ""
-        made = hashlib.blake2b(digest_size=16)
+        hasher = hashlib.blake2b(digest_size=16)
         for path in self._files():
             with path.open("rb") as stream:
                 while block := stream.read(1 << 20):
-                    made.update(block)
-        return made.hexdigest()
+                    hasher.update(block)
+        return hasher.hexdigest()
 
     def stage(
         self,
@@ -170,11 +170,11 @@ class DatabaseReader(Struct):
         since: Cursor | None,
         limit: int | None,
     ) -> Staged:
-        """The table's rows from the cursor on. SQLite's are staged as text: its columns may hold
-        values of any type, whatever they declare."""
+        """The table's rows from the cursor on. Those of SQLite are staged as text, since its
+        columns may hold values of any type. Raises LoadError."""
         del parts
-        alone = _ONE_AT_A_TIME if self.scheme == "duckdb" else nullcontext()
-        with alone:
+        exclusively = _ONE_AT_A_TIME if self.scheme == "duckdb" else nullcontext()
+        with exclusively:
             try:
                 return self._staged(session, since, limit)
             except Fault as fault:
@@ -191,41 +191,48 @@ class DatabaseReader(Struct):
             relation, columns = self._as_text(session, columns)
         if _TYPES[self.scheme][0] == "postgres":
             bound = self._bound(columns, since)
-            asked = self._postgres(session, columns).asked(session, bound, limit)
-            if asked.texts or (bound and bound[1].kind == "VARCHAR"):
-                relation, columns, texts = f"({asked.query})", asked.columns, asked.texts
+            table_query = self._postgres(session, columns).query(session, bound, limit)
+            if table_query.texts or (bound and bound[1].kind == "VARCHAR"):
+                relation, columns, texts = (
+                    f"({table_query.query})",
+                    table_query.columns,
+                    table_query.texts,
+                )
         narrowed = self._narrowed(relation, columns, since, texts)
-        listed, named = picked(columns)
+        listed, named = renamed_columns(columns)
         own = f"{literal(self.name)} as {PART}, null::bigint as {ROW}"
         rows = f"select {listed}, {own} from {narrowed}" + (f" limit {limit}" if limit else "")
         if self.path is None:
             pairs = zip(columns, named, strict=True)
             texts = frozenset(new for (old, _), (new, _) in pairs if old in texts)
-            return Staged(fixed(rows), named, texts=texts, repeats=True)
-        # A file is let go of at once: nobody else could open it meanwhile.
+            return Staged(constant_reading(rows), named, texts=texts, repeats=True)
+        # Copied, so that the file can be detached: nobody else can open it while attached.
         stage = quoted("__stage_table")
         session.run(f"create or replace temp table {stage} as {rows}")
         return Staged(
-            fixed(f"select * from {stage}"), named, text=self.scheme == "sqlite", repeats=True
+            constant_reading(f"select * from {stage}"),
+            named,
+            text=self.scheme == "sqlite",
+            repeats=True,
         )
 
     def _postgres(self, session: ReaderSession, columns: Columns) -> PostgresTable:
         query = self.request.options.get("query")
-        there = (
+        relation = (
             f"({self._text()})"
             if query
-            else called(session, self.bare_alias, self.table, self._missing)
+            else relation_name(session, self.bare_alias, self.table, self._missing)
         )
         declared = {
             fold(c.name): session.columns(f"select null::{c.data_type}")[0][1]
             for c in self.request.table.described.columns
             if c.data_type
         }
-        return PostgresTable(self.bare_alias, there, columns, declared)
+        return PostgresTable(self.bare_alias, relation, columns, declared)
 
     def _missing(self) -> LoadError:
         return self.request.error(
-            f"there is no table `{self.table}`", hint="look at `url:` and `table:` under `load:`"
+            f"there is no table `{self.table}`", hint="check `url:` and `table:` under `load:`"
         )
 
     def _bound(self, columns: Columns, since: Cursor | None) -> tuple[str, Cursor] | None:
@@ -238,33 +245,38 @@ class DatabaseReader(Struct):
         return next(((n, k) for n, k in columns if fold(n) == cursor), None)
 
     def _as_text(self, session: ReaderSession, columns: Columns) -> tuple[str, Columns]:
-        """The same rows with every value as text, made so by SQLite itself; and the types that
-        are declared there. An undeclared one (BLOB to DuckDB) and an expression's are unknown."""
+        """The same rows with every value cast to text by SQLite, and the declared types. The types
+        of expressions and of columns without one (BLOB for DuckDB) are unknown."""
         query = self.request.options.get("query")
-        holding = set() if query else self._holding_bytes(session)
-        names = distinct(n for n, _ in columns)
+        binary_columns = set() if query else self._holding_bytes(session)
+        names = unique_names(n for n, _ in columns)
         values = ", ".join(
             f"{_AS_TEXT.format(quoted(old))} as {quoted(new)}"
             for (old, _), new in zip(columns, names, strict=True)
         )
         table = f"({self._text()})" if query else ".".join(map(quoted, self.table.split(".")))
         kinds = [
-            UNKNOWN if query or (k == "BLOB" and fold(n) not in holding) else k for n, k in columns
+            UNKNOWN if query or (k == "BLOB" and fold(n) not in binary_columns) else k
+            for n, k in columns
         ]
-        shown = ", ".join(_WITHOUT_MARK.format(quoted(n)) for n in names)
-        made = f"(select {shown} from {self._asked(f'select {values} from {table}')})"
-        back = [_BYTES.format(quoted(n)) for n, k in zip(names, kinds, strict=True) if k == "BLOB"]
-        if back:
-            made = f"(select * replace ({', '.join(back)}) from {made})"
-        return made, tuple(zip(names, kinds, strict=True))
+        unmarked = ", ".join(_WITHOUT_MARK.format(quoted(n)) for n in names)
+        rows = f"(select {unmarked} from {self._asked(f'select {values} from {table}')})"
+        bytes_columns = [
+            _BYTES.format(quoted(n)) for n, k in zip(names, kinds, strict=True) if k == "BLOB"
+        ]
+        if bytes_columns:
+            rows = f"(select * replace ({', '.join(bytes_columns)}) from {rows})"
+        return rows, tuple(zip(names, kinds, strict=True))
 
     def _holding_bytes(self, session: ReaderSession) -> set[str]:
-        """The columns that SQLite's table declares to hold bytes."""
+        """The columns that SQLite's table declares as BLOB."""
         table = literal(self.table.rpartition(".")[2])
-        asked = self._asked(
+        declared = self._asked(
             f"select lower(name) as n, upper(type) as t from pragma_table_info({table})"
         )
-        return {name for name, kind in session.rows(f"select n, t from {asked}") if "BLOB" in kind}
+        return {
+            name for name, kind in session.rows(f"select n, t from {declared}") if "BLOB" in kind
+        }
 
     def _asked(self, text: str) -> str:
         return f"sqlite_query({literal(self.bare_alias)}, {literal(text)})"
@@ -272,13 +284,13 @@ class DatabaseReader(Struct):
     def _narrowed(
         self, relation: str, columns: Columns, since: Cursor | None, texts: frozenset[str]
     ) -> str:
-        found = self._cursor(columns)
-        if since is None or found is None:
+        cursor = self._cursor(columns)
+        if since is None or cursor is None:
             return relation
-        # `>=`, and NULLs too: what came late with the last value must not be lost. The landing
-        # tells what is there already. In the type that is landed: text sorts otherwise.
-        value = quoted(found[0])
-        if found[1] != since.kind or found[0] in texts or self.scheme == "sqlite":
+        # `>=`, and NULLs: late rows with the last value must not be lost; landing skips the rows it
+        # has already. Compared in the loaded type, since text sorts differently.
+        value = quoted(cursor[0])
+        if cursor[1] != since.kind or cursor[0] in texts or self.scheme == "sqlite":
             value = f"try_cast({value} as {since.kind})"
         bound = f"{literal(since.value)}::{since.kind}"
         return f"{relation} where {value} >= {bound} or {value} is null"
@@ -298,7 +310,7 @@ class DatabaseReader(Struct):
         return str(self.request.options["query"]).strip().rstrip(";")
 
     def _query(self, session: ReaderSession) -> str:
-        """The query, run where the tables are."""
+        """The query, run in the other database."""
         text = self._text()
         if self.scheme != "duckdb":
             return (
@@ -314,9 +326,9 @@ class DatabaseReader(Struct):
         return f"from {stage}"
 
     def _refused(self, fault: Fault) -> LoadError:
-        said = fault.message.splitlines()[0]
-        said = said.replace(self.url, f"{self.scheme}:…").replace(f"{self.bare_alias}.", "")
+        reason = fault.message.splitlines()[0]
+        reason = reason.replace(self.url, f"{self.scheme}:…").replace(f"{self.bare_alias}.", "")
         return self.request.error(
-            f"`{self.name}` cannot be read: {said.rstrip('.!')}",
-            hint="look at `url:` and `table:` under `load:`",
+            f"`{self.name}` cannot be read: {reason.rstrip('.!')}",
+            hint="check `url:` and `table:` under `load:`",
         )

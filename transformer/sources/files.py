@@ -1,6 +1,6 @@
 """Files: CSV, TSV, JSON, NDJSON, Parquet and Excel; local, `http(s)://` or `s3://`.
 
-Text formats are staged as text, so that a value of the wrong type costs its row, not the load.
+Text formats are staged as text, so that a value of the wrong type fails its row, not the load.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from transformer.landing.small import SmallFile
 from transformer.landing.source_file import FRESH_REJECTS, SourceFile
 from transformer.landing.staged import Cursor, ReaderSession, Staged
 from transformer.landing.union import united
-from transformer.landing.whole import fetched, not_whole, packing, unpacked
+from transformer.landing.whole import compression_of, decompress, download, not_whole
 from transformer.names import literal
 from transformer.project.paths import is_remote, not_a_file, path_shown
 from transformer.project.schema import Field, Fields
@@ -48,55 +48,55 @@ FIELDS: Fields = (
     Field(
         "format",
         "choice",
-        "What the files are; without it, their ending says",
+        "The file format; by default it follows from the extension",
         choices=("csv", "tsv", "json", "ndjson", "parquet", "excel"),
     ),
-    Field("delimiter", "text", "What stands between two values; found in the header without it"),
-    Field("quote", "text", "What values are quoted with", '"'),
-    Field("header", "flag", "Whether the first row holds the names", True),
+    Field("delimiter", "text", "The separator of values; by default detected from the header"),
+    Field("quote", "text", "The quote character", '"'),
+    Field("header", "flag", "Whether the first row contains the column names", True),
     Field(
         "encoding",
         "text",
-        "How the text is encoded: any encoding that Python knows, such as `windows-1252`; a byte"
-        " order mark says it too",
+        "The text encoding: any that Python supports, such as `windows-1252`; a byte order mark is"
+        " recognized",
         "utf-8",
     ),
     Field(
         "compression",
         "choice",
-        "How the files are packed; their ending says without it",
+        "How the files are compressed; by default it follows from the extension",
         choices=("none", "gzip", "zstd"),
     ),
     Field(
         "verify",
         "choice",
-        "How a changed file is told: by its size and time (`metadata`), or by reading it each time"
-        " (`content`)",
+        "How a changed file is detected: by size and modification time (`metadata`), or by reading"
+        " it every time (`content`)",
         "metadata",
         choices=("metadata", "content"),
     ),
-    Field("escape", "text", "What stands before a quote inside quotes; without it, another quote"),
-    Field("comment", "text", "What lines that are left out begin with; without it, nothing is"),
-    Field("skip", "integer", "Lines before the header that are left out", 0, least=0),
+    Field("escape", "text", "The character that escapes a quote; by default the quote is doubled"),
+    Field("comment", "text", "Lines that start with this character are skipped"),
+    Field("skip", "integer", "Lines to skip before the header", 0, least=0),
     Field("decimal", "text", "The decimal mark of numbers in CSV and TSV", "."),
-    Field("thousands", "text", "What stands between groups of three digits"),
-    Field("date_format", "text", "How days are written, such as `%d.%m.%Y`; else `2024-12-31`"),
+    Field("thousands", "text", "The thousands separator"),
+    Field("date_format", "text", "The format of dates, such as `%d.%m.%Y`; default `2024-12-31`"),
     Field(
         "timestamp_format",
         "text",
-        "How moments are written, such as `%d.%m.%Y %H:%M`; else `2024-12-31 18:30:00`",
+        "The format of timestamps, such as `%d.%m.%Y %H:%M`; default `2024-12-31 18:30:00`",
     ),
-    Field("records", "text", "The list of rows in a JSON document, such as `data.items`"),
-    Field("null_values", "texts", "Texts that mean that nothing is there", ()),
-    Field("sheet", "text", "The sheet of an Excel file; without it, the first that is shown"),
-    Field("range", "text", "The cells of an Excel sheet, such as `A3:F200`"),
-    Field("header_row", "integer", "The row of the file or sheet that holds the names", 1, least=1),
-    Field("endpoint", "text", "The server of `s3://` paths, when it is not Amazon's"),
+    Field("records", "text", "The path to the rows in a JSON document, such as `data.items`"),
+    Field("null_values", "texts", "Texts that are read as NULL", ()),
+    Field("sheet", "text", "The sheet of an Excel file; by default the first visible one"),
+    Field("range", "text", "The cell range of an Excel sheet, such as `A3:F200`"),
+    Field("header_row", "integer", "The row with the column names", 1, least=1),
+    Field("endpoint", "text", "The server of `s3://` paths, if it is not Amazon's"),
     Field("region", "text", "The region of `s3://` paths"),
     Field(
         "credentials",
         "text",
-        "What the environment variables with the keys of `s3://` paths begin with: with `AWS`,"
+        "The prefix of the environment variables with the credentials of `s3://` paths: `AWS` means"
         " `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`",
         "AWS",
     ),
@@ -121,13 +121,13 @@ _ENDINGS = {
 
 
 def connect(request: ReaderRequest) -> FileReader:
-    """The reader of a table made of files."""
+    """The reader of a table that consists of files."""
     return FileReader(request)
 
 
-class _Seen(Struct, frozen=True):
-    """A local file as it was when it was digested. `recent`: so soon after a change that a second
-    one may have left the same times."""
+class _DigestedFile(Struct, frozen=True):
+    """A local file when it was digested. `recent`: so soon after a change that another change may
+    have left the same timestamps."""
 
     mark: tuple[int, ...]
     digest: str
@@ -141,43 +141,43 @@ class FileReader(Struct):
     _local: dict[str, Path] = field(default_factory=dict)
     _urls: dict[str, str] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
-    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _digested: dict[str, _DigestedFile] = field(default_factory=dict)
     _copies: list[TemporaryDirectory[str]] = field(default_factory=list)
     repeats: bool = False
 
     def parts(self, session: ReaderSession) -> Sequence[SourcePart]:
-        """Every file, in the order of the paths, then of their names. A pattern that finds
-        nothing any more is no mistake where files are only added."""
-        found: dict[str, SourcePart] = {}
+        """Every file, ordered by path entry, then by name. A pattern may match nothing if the load
+        mode only adds files. Raises LoadError."""
+        parts_by_name: dict[str, SourcePart] = {}
         load = self.request.table.load
         for path in self.request.options["path"]:
-            made = self._remote(session, path) if is_remote(path) else self._files(path)
-            if not made and not (load and load.mode != "replace" and glob.has_magic(path)):
+            path_parts = self._remote(session, path) if is_remote(path) else self._files(path)
+            if not path_parts and not (load and load.mode != "replace" and glob.has_magic(path)):
                 raise self._nothing(path)
-            for part in made:
-                if any(each in part.name for each in secrets_of(self.request.env)):
+            for part in path_parts:
+                if any(value in part.name for value in secrets_of(self.request.env)):
                     raise self.request.error(
-                        "a secret stands in the name of a file, which every row carries",
-                        hint="a secret may follow the `?` of a URL",
+                        "a file name contains a secret, and every row stores its file's name",
+                        hint="put the secret behind the `?` of a URL",
                     )
-                if part.name in found and is_remote(path):
+                if part.name in parts_by_name and is_remote(path):
                     raise self.request.error(
-                        f"two URLs go by the same name `{part.name}` once their keys are hidden",
-                        hint="give each a source table of its own",
+                        f"two URLs have the same name `{part.name}` once their secrets are hidden",
+                        hint="use a separate source table for each",
                     )
-                found[part.name] = part
-        return tuple(found.values())
+                parts_by_name[part.name] = part
+        return tuple(parts_by_name.values())
 
     def _nothing(self, path: str) -> TransformError:
         return self.request.error(
             f"there is no file `{path}`",
-            hint="the path is relative to the project; globs such as `data/*.csv` may stand there",
+            hint="paths are relative to the project; globs such as `data/*.csv` are allowed",
         )
 
     def _denied(self, part: SourcePart, error: OSError) -> TransformError:
-        said = reason_of(error)
+        reason = reason_of(error)
         return self.request.error(
-            f"`{part.name}` cannot be read: {said}", hint="look at its permissions"
+            f"`{part.name}` cannot be read: {reason}", hint="check its permissions"
         )
 
     def _files(self, path: str) -> list[SourcePart]:
@@ -187,42 +187,44 @@ class FileReader(Struct):
         pattern = str(full.relative_to(home.resolve()))
         names = [str(full)]
         if not full.is_file():
-            found = glob.glob(pattern, root_dir=home, recursive=True)  # noqa: PTH207 - has a root
-            names = sorted(str(home / name) for name in found)
-        made = []
+            names_in_home = glob.glob(pattern, root_dir=home, recursive=True)  # noqa: PTH207 - has a root
+            names = sorted(str(home / name) for name in names_in_home)
+        parts = []
         folders: dict[str, tuple[Path, str]] = {}
         for name in names:
             if reason := not_a_file(Path(name)):
                 raise self.request.error(
                     f"`{path_shown(str(Path(name).relative_to(home)))}`: {reason}",
-                    hint="remove it, or name the files otherwise",
+                    hint="remove it, or change the path",
                 )
             file, shown = self._placed(name, folders)
             with suppress(FileNotFoundError):
                 stat = file.stat()
                 if S_ISREG(stat.st_mode):
                     self._local[shown] = file
-                    made.append(SourcePart(shown, self._version(file, stat)))
-        return made
+                    parts.append(SourcePart(shown, self._version(file, stat)))
+        return parts
 
     def _version(self, file: Path, stat: os.stat_result) -> str:
-        known = f"{stat.st_size}:{stat.st_mtime_ns}"
+        metadata = f"{stat.st_size}:{stat.st_mtime_ns}"
         return (
-            f"{known}:{_digest(file)}" if self.request.options.get("verify") == "content" else known
+            f"{metadata}:{_digest(file)}"
+            if self.request.options.get("verify") == "content"
+            else metadata
         )
 
     def _placed(self, name: str, folders: dict[str, tuple[Path, str]]) -> tuple[Path, str]:
-        """The file of a path and its name in messages. Of thousands in one folder, the folder is
-        looked at once; a link may lead elsewhere."""
+        """The file of a path and its name in messages. A folder is resolved once for all its
+        files, except for symbolic links."""
         places, where = self.request.places, self.request.place
         folder, _, last = name.rpartition("/")
         if not folder or Path(name).is_symlink():
             file = places.resolve(name, where)
             return file, places.shown(file)
         if folder not in folders:
-            known = places.resolve(folder, where)
-            shown = places.shown(known)
-            folders[folder] = known, "" if shown == "." else f"{shown.rstrip('/')}/"
+            resolved = places.resolve(folder, where)
+            shown = places.shown(resolved)
+            folders[folder] = resolved, "" if shown == "." else f"{shown.rstrip('/')}/"
         home, before = folders[folder]
         return home / last, before + last
 
@@ -236,55 +238,54 @@ class FileReader(Struct):
             raise self.request.error(
                 f"`{without_passwords(path)}` cannot be read: {_first(fault)}"
             ) from None
-        made = []
+        parts = []
         for url, size, modified in rows:
             name = without_passwords(url)
             self._urls[name], self._sizes[name] = url, size or 0
-            made.append(SourcePart(name, _identity(size, modified)))
-        return made
+            parts.append(SourcePart(name, _identity(size, modified)))
+        return parts
 
     def _ready(self, session: ReaderSession, path: str) -> None:
-        """What DuckDB needs to read remote files: its extension, and the keys."""
+        """Gives DuckDB what it needs to read remote files: its extension and credentials."""
         self.request.extension(session, "httpfs")
         if path.startswith("s3://"):
             session.run(secret(self.request, path))
 
     def digest(self, part: SourcePart) -> str:
-        """The file's digest; none for a remote one, whose identity must do."""
+        """The file's digest; "" for a remote one, which has only its identity."""
         file = self._local.get(part.name)
         if file is None:
             return ""
         try:
             mark, recent = _mark(file)
-            made = self._seen[part.name] = _Seen(mark, _digest(file), recent)
+            digested = self._digested[part.name] = _DigestedFile(mark, _digest(file), recent)
         except OSError as error:
             raise self._denied(part, error) from None
-        return made.digest
+        return digested.digest
 
     def confirm(self, session: ReaderSession, parts: Sequence[SourcePart]) -> None:
-        """Raises LoadError where a file is not what it was when it was digested; a remote one,
-        when it was found."""
+        """Raises LoadError if a file has changed since it was digested (a remote one: listed)."""
         for part in parts:
-            seen, file = self._seen.get(part.name), self._local.get(part.name)
-            if seen and file and not _is_still(file, seen):
+            digested, file = self._digested.get(part.name), self._local.get(part.name)
+            if digested and file and not _is_unchanged(file, digested):
                 raise self._moved(part.name)
         self._confirm_remote(session, {p.name: p.identity for p in parts if p.name in self._urls})
 
-    def _confirm_remote(self, session: ReaderSession, known: Mapping[str, str]) -> None:
-        for path in self.request.options["path"] if known else ():
+    def _confirm_remote(self, session: ReaderSession, identities: Mapping[str, str]) -> None:
+        for path in self.request.options["path"] if identities else ():
             for part in self._remote(session, path) if is_remote(path) else ():
-                if known.get(part.name, part.identity) != part.identity:
+                if identities.get(part.name, part.identity) != part.identity:
                     raise self._moved(part.name)
 
     def _moved(self, name: str) -> TransformError:
         return self.request.error(
             f"`{name}` changed while it was read",
-            hint="nothing was landed and the table is as it was; try again when nobody writes to"
-            " the file",
+            hint="nothing was loaded and the table is unchanged; run the load again once the file"
+            " is complete",
         )
 
     def close(self) -> None:
-        """Removes the copies of files that were packed."""
+        """Removes the copies of compressed and remote files."""
         while self._copies:
             self._copies.pop().cleanup()
 
@@ -295,8 +296,8 @@ class FileReader(Struct):
         since: Cursor | None,
         limit: int | None,
     ) -> Staged:
-        """All files as one set of rows; columns are united by name."""
-        del since  # a file has no cursor: it is read when it is new
+        """All files as one set of rows, with columns matched by name."""
+        del since  # files have no cursor: they are read if they are new
         if not parts:
             raise self._nothing(", ".join(self.request.options["path"]))
         session.run(FRESH_REJECTS)
@@ -311,7 +312,7 @@ class FileReader(Struct):
     ) -> Staged | SmallFile:
         kind = self.request.options.get("format") or self._format(part.name)
         file = self._local.get(part.name)
-        given = SourceFile(
+        source = SourceFile(
             number=number,
             name=part.name,
             path=str(file) if file else self._urls.get(part.name, part.name),
@@ -325,21 +326,21 @@ class FileReader(Struct):
                 raise self.request.error(
                     f"`{part.name}` is empty", hint="remove it, or export it again"
                 )
-            return FORMATS[kind](session, self._whole(session, given, kind))
+            return FORMATS[kind](session, self._whole(session, source, kind))
 
-        made = self._read(part, kind, read)
-        if isinstance(made, SmallFile):
-            return replace(made, alone=partial(self._read, part, kind, made.alone))
-        return made
+        offered = self._read(part, kind, read)
+        if isinstance(offered, SmallFile):
+            return replace(offered, alone=partial(self._read, part, kind, offered.alone))
+        return offered
 
-    def _read(self, part: SourcePart, kind: str, how: Callable[[], T]) -> T:
-        """What comes of reading a file. Raises LoadError, which names it."""
+    def _read(self, part: SourcePart, kind: str, stage_file: Callable[[], T]) -> T:
+        """The result of `stage_file`, whose errors become a LoadError with the file's name."""
         try:
-            return how()
+            return stage_file()
         except Fault as fault:
             raise self.request.error(
                 f"`{part.name}` cannot be read as {kind}: {_first(fault)}",
-                hint="look at `format`, `encoding` and `compression` under `load:`",
+                hint="check `format`, `encoding` and `compression` under `load:`",
             ) from None
         except (OSError, EOFError, zlib.error) as error:
             raise self._unreadable(part, error) from None
@@ -347,62 +348,68 @@ class FileReader(Struct):
             raise error.at(self.request.place) from None
 
     def _unreadable(self, part: SourcePart, error: Exception) -> TransformError:
-        cut = not_whole(part.name, error)
-        if cut or not isinstance(error, OSError):
-            return cut.at(self.request.place) if cut else self.request.error(str(error))
+        damaged = not_whole(part.name, error)
+        if damaged or not isinstance(error, OSError):
+            return damaged.at(self.request.place) if damaged else self.request.error(str(error))
         return self._denied(part, error)
 
-    def _whole(self, session: ReaderSession, given: SourceFile, kind: str) -> SourceFile:
-        """The file as all of it is read: unpacked, and fetched where only that tells its end.
-        A mere look reads it as it lies, unless it is one of many small ones."""
-        packed = kind not in _OWN_PACKING and bool(packing(given.path, given.options))
-        look = given.limit and (given.remote or Path(given.path).stat().st_size > _LITTLE)
-        text = kind == "json" or (kind in _LINES and self._sizes.get(given.name, 0) <= _FETCHED)
-        if look or not (packed or (given.remote and text)):
-            return given
+    def _whole(self, session: ReaderSession, source: SourceFile, kind: str) -> SourceFile:
+        """The file in a form whose completeness is checked: decompressed, and downloaded where
+        needed. A preview reads it in place, unless it is small."""
+        compressed = kind not in _SELF_COMPRESSED and bool(
+            compression_of(source.path, source.options)
+        )
+        preview_in_place = source.limit and (
+            source.remote or Path(source.path).stat().st_size > _SMALL_PREVIEW
+        )
+        text = kind == "json" or (
+            kind in _LINES and self._sizes.get(source.name, 0) <= _MAX_DOWNLOAD
+        )
+        if preview_in_place or not (compressed or (source.remote and text)):
+            return source
         folder = self._folder()
-        if given.remote:
-            given = fetched(session, given, folder / f"{given.number}.fetched")
-        if not packed:
-            return given
+        if source.remote:
+            source = download(session, source, folder / f"{source.number}.fetched")
+        if not compressed:
+            return source
         room = shutil.disk_usage(folder).free // 2
-        return unpacked(given, folder / f"{given.number}.unpacked", room)
+        return decompress(source, folder / f"{source.number}.unpacked", room)
 
     def _folder(self) -> Path:
-        """Where copies lie that only their owner can read."""
+        """A temporary folder that only its owner can read."""
         if not self._copies:
             self._copies.append(TemporaryDirectory(prefix="transform-"))
         return Path(self._copies[0].name)
 
     def _format(self, name: str) -> str:
-        bare = name.split("?", maxsplit=1)[0] if is_remote(name) else name
-        endings = Path(bare).suffixes
+        path = name.split("?", maxsplit=1)[0] if is_remote(name) else name
+        endings = Path(path).suffixes
         for ending in reversed(endings):
             if ending.lower() in _ENDINGS:
                 return _ENDINGS[ending.lower()]
         raise self.request.error(
-            f"`{name}` has no ending that says what it is", hint="set `format:`"
+            f"the format of `{name}` does not follow from its extension", hint="set `format:`"
         )
 
 
 def _identity(size: int, modified: datetime | None) -> str:
-    """Empty where the server does not say when the file was changed: it may be any time."""
+    """Size and modification time; empty if the server does not tell when the file was modified."""
     return f"{size}:{modified}" if modified and modified.year > 1970 else ""
 
 
-# A packed file up to this size is unpacked for a look too.
-_LITTLE = 1 << 16
-# A change that is not older than this may be followed by one with the same times.
+# A compressed file up to this size is decompressed for a preview too.
+_SMALL_PREVIEW = 1 << 16
+# Within these nanoseconds after a change, another one may leave the same timestamps.
 _RECENT = 2_000_000_000
-# Remote text up to this size is fetched before it is read: of a longer line than its buffer is, a
-# reader over the network says nothing.
-_LINES, _FETCHED = ("csv", "tsv", "ndjson"), 256 << 20
-# Formats that hold packed parts themselves.
-_OWN_PACKING = ("parquet", "excel")
+# Remote text up to this size is downloaded before it is read, since a reader over the network
+# silently drops lines longer than its buffer.
+_LINES, _MAX_DOWNLOAD = ("csv", "tsv", "ndjson"), 256 << 20
+# Formats that compress their own parts.
+_SELF_COMPRESSED = ("parquet", "excel")
 
 
 def _mark(file: Path) -> tuple[tuple[int, ...], bool]:
-    """What a file's entry says that no change leaves as it is, and whether it changed just now."""
+    """The metadata that any change of a file alters, and whether it changed just now."""
     stat = file.stat()
     recent = max(stat.st_mtime_ns, stat.st_ctime_ns) > time.time_ns() - _RECENT
     return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino), recent
@@ -413,9 +420,11 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _is_still(file: Path, seen: _Seen) -> bool:
+def _is_unchanged(file: Path, digested: _DigestedFile) -> bool:
     try:
-        return _mark(file)[0] == seen.mark and not (seen.recent and _digest(file) != seen.digest)
+        return _mark(file)[0] == digested.mark and not (
+            digested.recent and _digest(file) != digested.digest
+        )
     except OSError:
         return False
 

@@ -1,1 +1,1 @@
-"""Activation: rows of a model are kept in step with a place outside."""
+"""Activation: syncing a model's rows to an external target."""

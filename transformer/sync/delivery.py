@@ -1,6 +1,6 @@
-"""One batch on its way: tried until it is answered, split where a row spoils it.
+"""Delivers a batch: retries until it is answered, and splits it if a row is refused.
 
-The ledger is written before and after every attempt that can change something outside.
+The ledger is written before and after every attempt that may change the target.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from msgspec.structs import replace
 
 from transformer.errors import ActivateError
 from transformer.redaction import Secrets
-from transformer.sync.ledger import SyncLedger, shown
+from transformer.sync.ledger import SyncLedger, short_answer
 from transformer.targets import BatchRefused, Rejection, TargetBatch, TargetConnection, Transient
 
 FIRST_WAIT = 0.5  # seconds; doubled with every attempt
-LONGEST_WAIT = 30.0  # of our own choice
-LONGEST_ASKED = 120.0  # that a target may ask for: a build does not sleep for an hour
-MOST_REFUSALS = 1_000  # in a row with nothing landing between: then it is not single rows
+LONGEST_WAIT = 30.0  # if the target does not ask for a delay
+LONGEST_ASKED = 120.0  # cap on the delay a target asks for: a build does not sleep for an hour
+MOST_REFUSALS = 1_000  # in a row without any success: then the problem is not single rows
 
 Result = TypeVar("Result")
 
 
 class SyncClock(Struct, frozen=True):
-    """What a sync needs of the world outside: the time, patience, chance, who looks on, and what
-    must not be kept of answers."""
+    """The environment of a sync: time, sleep, randomness, progress callback (rows done, total), and
+    the secrets to mask in answers."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
@@ -39,12 +39,12 @@ class SyncClock(Struct, frozen=True):
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
     secrets: Secrets = Secrets()
 
-    def pause(self, tried: int, trouble: Transient) -> None:
-        """Wait as long as the target asks, or longer each time, never all at the same moment."""
-        if trouble.wait is not None:
-            self.sleep(min(trouble.wait, LONGEST_ASKED))
+    def pause(self, attempt: int, failure: Transient) -> None:
+        """Waits as long as the target asks, or with exponential backoff and jitter."""
+        if failure.wait is not None:
+            self.sleep(min(failure.wait, LONGEST_ASKED))
             return
-        longest = min(FIRST_WAIT * 2 ** (tried - 1), LONGEST_WAIT)
+        longest = min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT)
         self.sleep(longest * (0.5 + self.chance() / 2))
 
 
@@ -53,7 +53,7 @@ WORLD = SyncClock()
 
 @dataclass
 class Delivery:
-    """The way to one target, and what has been done on it so far."""
+    """The delivery of batches to one target, with counts so far."""
 
     session: TargetConnection
     ledger: SyncLedger
@@ -61,47 +61,47 @@ class Delivery:
     sent: int = 0
     rejected: int = 0
     refusals: int = 0
-    # What the target said of the first row that it refused.
+    # The target's answer to the first refused row.
     answer: str = ""
 
     def deliver(self, batch: TargetBatch) -> None:
-        """Bring every row of the batch to an end: landed or refused; else ActivateError."""
+        """Delivers every row of the batch: accepted or refused. Raises ActivateError otherwise."""
         waiting = deque([batch])
         while waiting:
-            each = waiting.popleft()
-            self.ledger.begin(each)
+            current = waiting.popleft()
+            self.ledger.begin(current)
             try:
-                self._try(each)
+                self._try(current)
             except BatchRefused as refused:
-                waiting.extendleft(reversed(self._after_refusal(each, refused)))
+                waiting.extendleft(reversed(self._after_refusal(current, refused)))
             except ActivateError as error:
-                self.ledger.failed(each, self.world.secrets.hidden(error.what))
+                self.ledger.failed(current, self.world.secrets.hidden(error.what))
                 raise
 
     def _try(self, batch: TargetBatch) -> None:
-        tried = 0
+        attempts = 0
         while True:
             try:
                 rejections = self.session.send(batch)
-            except Transient as trouble:
-                if trouble.done:
-                    self._answered(batch, trouble.done, trouble.rejections)
-                    batch, tried = batch.after(trouble.done), 0
-                tried += 1
-                if tried >= self.session.attempts:
-                    raise _gave_up(tried, trouble) from None
-                self.world.pause(tried, trouble)
+            except Transient as failure:
+                if failure.done:
+                    self._answered(batch, failure.done, failure.rejections)
+                    batch, attempts = batch.after(failure.done), 0
+                attempts += 1
+                if attempts >= self.session.attempts:
+                    raise _gave_up(attempts, failure) from None
+                self.world.pause(attempts, failure)
             else:
                 self._answered(batch, len(batch), rejections)
                 return
 
-    def _answered(self, batch: TargetBatch, done: int, given: Sequence[Rejection]) -> None:
-        rejections = [_clean(each, self.world.secrets) for each in given]
+    def _answered(self, batch: TargetBatch, done: int, raw_rejections: Sequence[Rejection]) -> None:
+        rejections = [_clean(rejection, self.world.secrets) for rejection in raw_rejections]
         self.ledger.answered(batch, done, rejections)
         if done > len(rejections):
             self.refusals = 0
         if rejections and not self.answer:
-            self.answer = shown(rejections[0].reason, rejections[0].answer)
+            self.answer = short_answer(rejections[0].reason, rejections[0].answer)
         self.sent += done - len(rejections)
         self.rejected += len(rejections)
 
@@ -113,13 +113,13 @@ class Delivery:
         if self.refusals >= MOST_REFUSALS:
             raise ActivateError(
                 f"the target refused {self.refusals:,} times in a row: {refused.reason}",
-                hint="see transform quarantine show; the rows may not fit the target at all",
+                hint="run `transform quarantine show`; the rows may not fit the target at all",
             )
         return self.ledger.split(batch)
 
 
 def _clean(rejection: Rejection, secrets: Secrets) -> Rejection:
-    # JSON can escape halves of characters, which no UTF-8 holds.
+    # JSON may contain lone surrogates, which cannot be encoded as UTF-8.
     reason, answer = (
         secrets.hidden(text).encode(errors="replace").decode()
         for text in (rejection.reason, rejection.answer)
@@ -127,19 +127,19 @@ def _clean(rejection: Rejection, secrets: Secrets) -> Rejection:
     return replace(rejection, reason=reason, answer=answer)
 
 
-def patiently(step: Callable[[], Result], attempts: int, world: SyncClock) -> Result:
-    """The step's result; it is repeated while its trouble may pass."""
-    for tried in range(1, attempts):
+def with_retries(step: Callable[[], Result], attempts: int, world: SyncClock) -> Result:
+    """The step's result; it is retried on Transient. Raises ActivateError after all attempts."""
+    for attempt in range(1, attempts):
         try:
             return step()
-        except Transient as trouble:
-            world.pause(tried, trouble)
+        except Transient as failure:
+            world.pause(attempt, failure)
     try:
         return step()
-    except Transient as trouble:
-        raise _gave_up(attempts, trouble) from None
+    except Transient as failure:
+        raise _gave_up(attempts, failure) from None
 
 
-def _gave_up(tried: int, trouble: Transient) -> ActivateError:
-    times = "1 attempt" if tried == 1 else f"{tried} attempts"
-    return ActivateError(f"gave up after {times}: {trouble.reason}")
+def _gave_up(attempts: int, failure: Transient) -> ActivateError:
+    times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    return ActivateError(f"gave up after {times}: {failure.reason}")

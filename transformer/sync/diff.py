@@ -1,14 +1,14 @@
-"""What has to be sent: the model's rows against the ledger, as SQL text.
+"""What has to be sent: the comparison of the model's rows with the ledger, as SQL.
 
-Four tables, private to one sync, each made from the ones before:
+Four temporary tables of one sync, each created from the previous ones:
 
-    sync_model   the model's rows: slots, `key`, `doc`, `hash`, and the `fault` of a bad key
+    sync_model   the model's rows: slots, `key`, `doc`, `hash`, and the `fault` of an invalid key
     sync_plan    one row per key of the model or the ledger, with its class
-    sync_again   batches that went out with unknown outcome and go out again as they were
-    sync_out     the rows to send, typed, with their batch and place
+    sync_again   batches with unknown outcome that are sent again unchanged
+    sync_out     the rows to send, typed, with their batch and position
 
-Classes: added, changed, removed (they are sent); unchanged; gone (left the model, and this mode
-does not remove); blocked (its key is null or not unique in the model); withheld (the target
+Classes: added, changed, removed (these are sent); unchanged; gone (no longer in the model, and this
+mode does not remove); blocked (the key is null or not unique in the model); withheld (the target
 refused exactly this content before).
 """
 
@@ -44,8 +44,10 @@ class SyncDiff(Struct, frozen=True):
     ledger: str
 
     def model(self, select: str) -> str:
-        """`sync_model`: the model is read once, so that what is sent is what was compared."""
-        values = ", ".join(f"{each.value()} as {each.slot}" for each in self.fields)
+        """Creates `sync_model`: the model is read once, so what is sent is what was compared."""
+        values = ", ".join(
+            f"{sent_field.value()} as {sent_field.slot}" for sent_field in self.fields
+        )
         return f"""
             create or replace temp table sync_model as
             with typed as (select {values} from ({select}) as model),
@@ -56,7 +58,7 @@ class SyncDiff(Struct, frozen=True):
                 doc || coalesce({BETWEEN} || exact, '') as kept from keyed"""
 
     def mark_twice(self) -> str:
-        """Every row of a key that is not unique is at fault: none of them is the right one."""
+        """Marks every row of a duplicate key as faulty, since none of them is the right one."""
         return """
             update sync_model set fault = 'its key occurs ' || twice.n || ' times'
             from (select key, count(*) as n from sync_model where fault is null
@@ -64,7 +66,7 @@ class SyncDiff(Struct, frozen=True):
             where twice.key = sync_model.key and fault is null"""
 
     def plan(self, retry: bool) -> str:
-        """`sync_plan`; with `retry`, what the target refused before is sent again."""
+        """Creates `sync_plan`; with `retry`, rows refused before are sent again."""
         return f"""
             create or replace temp table sync_plan as
             with m as (select key, hash, doc, kept from sync_model where fault is null),
@@ -81,12 +83,12 @@ class SyncDiff(Struct, frozen=True):
             from classed"""
 
     def again(self, whole: bool) -> str:
-        """`sync_again`: batches of unknown outcome whose rows are all as they were.
+        """Creates `sync_again`: batches of unknown outcome whose rows have not changed.
 
-        In mode `append` a row is sent as it was written first, whatever has become of it: only
-        the same content under the same id lets a receiver see that it has it already.
+        In mode `append` a row is sent with its first content, even if it has changed: a receiver
+        recognizes a repetition only by the same content under the same id.
         """
-        same = "try_payload is not null" if self.mode == "append" else _AS_IT_WAS
+        same = "try_payload is not null" if self.mode == "append" else _UNCHANGED
         return f"""
             create or replace temp table sync_again as
             select p.batch from sync_plan as p join {self.ledger}.batches as b
@@ -96,17 +98,17 @@ class SyncDiff(Struct, frozen=True):
             having count(*) = b.rows - b.done and bool_and({same})"""
 
     def mark_again(self) -> str:
-        """Rows of those batches keep their batch and place; appended ones their first content."""
+        """Rows of those batches keep batch and position; appended ones also their first content."""
         sent = f"split_part(try_payload, {BETWEEN}, 1)"
-        kept = f", class = 'added', hash = try_hash, doc = {sent}, kept = try_payload"
+        first_content = f", class = 'added', hash = try_hash, doc = {sent}, kept = try_payload"
         return f"""
-            update sync_plan set again = true{kept if self.mode == "append" else ""}
+            update sync_plan set again = true{first_content if self.mode == "append" else ""}
             where status = 'pending' and batch in (select batch from sync_again)"""
 
     def out(self, run: str, size: int) -> str:
-        """`sync_out`: removed rows first, so that a value that must be unique is free again."""
-        slots = ", ".join(each.slot for each in self.fields)
-        keys = ", ".join(each.slot for each in keys_of(self.fields))
+        """Creates `sync_out`: removed rows come first, so that unique values are free again."""
+        slots = ", ".join(sent_field.slot for sent_field in self.fields)
+        keys = ", ".join(sent_field.slot for sent_field in keys_of(self.fields))
         return f"""
             create or replace temp table sync_out as
             with typed as (
@@ -115,7 +117,7 @@ class SyncDiff(Struct, frozen=True):
                 where p.class in ('added', 'changed') and not {self._from_ledger()}
                 union all by name
                 select {_OUT}, {self._kept_doc()} as doc, source as kept, {self._read()}
-                from (select *, {_KEPT} as source from sync_plan) as p
+                from (select *, {_LAST_SENT} as source from sync_plan) as p
                 where p.class = 'removed' or (p.class = 'added' and {self._from_ledger()})),
             counted as (select *, row_number() over (partition by again
                 order by class <> 'removed', {keys}, key) - 1 as n from typed)
@@ -126,8 +128,8 @@ class SyncDiff(Struct, frozen=True):
             from counted order by not again, batch, position"""
 
     def batch(self, removed: bool, forms: Mapping[str, Form]) -> str:
-        """The put or the removed rows of one batch (parameter: its id), in order, each field in
-        the form that the target wants it in."""
+        """The written or removed rows of one batch (parameter: its id), in order, each field in
+        the target's form."""
         fields = keys_of(self.fields) if removed else self.fields
         return (
             f"select {_written(fields, forms)}, doc from sync_out where batch = ? "
@@ -135,11 +137,11 @@ class SyncDiff(Struct, frozen=True):
         )
 
     def state(self, forms: Mapping[str, Form]) -> str:
-        """Everything the place shall hold when the sync is done, in the order of the key.
+        """Everything the target should have after the sync, ordered by key.
 
-        Rows that left the model or whose key is at fault stay as they were sent last.
+        Rows that left the model or whose key is faulty stay as they were last sent.
         """
-        keys = ", ".join(f"held.{each.slot}" for each in keys_of(self.fields))
+        keys = ", ".join(f"held.{sent_field.slot}" for sent_field in keys_of(self.fields))
         append, mirror = self.mode == "append", self.mode == "mirror"
         return f"""
             select {_written(self.fields, forms)}, doc from (
@@ -148,7 +150,7 @@ class SyncDiff(Struct, frozen=True):
                 where p.class in ('added', 'changed') or (p.class = 'unchanged' and not {append})
                 union all by name
                 select split_part(source, {BETWEEN}, 1) as doc, {self._read()}
-                from (select *, {_KEPT} as source from sync_plan) as p
+                from (select *, {_LAST_SENT} as source from sync_plan) as p
                 where source is not null and (p.class = 'blocked'
                     or (p.class = 'gone' and not {mirror})
                     or (p.class = 'unchanged' and {append}))) as held
@@ -168,8 +170,8 @@ class SyncDiff(Struct, frozen=True):
 
     def _null_fault(self) -> str:
         cases = " ".join(
-            f"when {each.slot} is null then {literal(f'its key `{each.column}` is null')}"
-            for each in keys_of(self.fields)
+            f"when {key_field.slot} is null then {literal(f'its key `{key_field.column}` is null')}"
+            for key_field in keys_of(self.fields)
         )
         return f"case {cases} end"
 
@@ -182,19 +184,19 @@ class SyncDiff(Struct, frozen=True):
         return f"case when p.class = 'removed' then {removed} else {sent} end"
 
     def _read(self) -> str:
-        """The slots of a row of the ledger: its key has other names when fields were renamed."""
+        """The slots of a ledger row; key fields are read by position, since they may be renamed."""
         places = key_places(self.fields)
         return ", ".join(
-            each.read_key("p.key", places[each.slot]) + f" as {each.slot}"
-            if each.is_key
-            else each.read("source") + f" as {each.slot}"
-            for each in self.fields
+            sent_field.read_key("p.key", places[sent_field.slot]) + f" as {sent_field.slot}"
+            if sent_field.is_key
+            else sent_field.read("source") + f" as {sent_field.slot}"
+            for sent_field in self.fields
         )
 
 
-# What was sent last, or may have been: a removal in flight has no payload of its own.
-_KEPT = "case when status = 'pending' then coalesce(try_payload, before) else before end"
-_AS_IT_WAS = f"p.class in {TO_SEND} and p.hash = p.try_hash"
+# The payload sent last, or possibly sent: a removal in flight has none of its own.
+_LAST_SENT = "case when status = 'pending' then coalesce(try_payload, before) else before end"
+_UNCHANGED = f"p.class in {TO_SEND} and p.hash = p.try_hash"
 _OUT = "p.key, p.class, p.hash, p.batch, p.position, p.again"
 
 
@@ -207,4 +209,4 @@ def _written(fields: Sequence[SentField], forms: Mapping[str, Form]) -> str:
 
 
 def _slots(fields: Sequence[SentField], prefix: str = "") -> str:
-    return ", ".join(f"{prefix}{each.slot}" for each in fields)
+    return ", ".join(f"{prefix}{sent_field.slot}" for sent_field in fields)

@@ -1,7 +1,7 @@
 """SQL that writes a value as text: for JSON, for CSV, for Postgres.
 
-JSON is put together from texts, never from DuckDB's JSON values: these hold a number as a DOUBLE,
-and a decimal of many digits would lose some.
+JSON is concatenated from texts, never built from DuckDB's JSON values: these store numbers as
+DOUBLEs, so that long decimals would lose digits.
 """
 
 from __future__ import annotations
@@ -15,23 +15,22 @@ from transformer.sync.types import FLOATS, JSON, MOMENTS, PLAIN, ZONED
 
 Form = Callable[[SqlType, str], str]
 
-# Always six digits: the text of a value must not depend on the value beside it.
+# Always six digits: a value's text must not depend on neighboring values.
 _ISO = "%Y-%m-%dT%H:%M:%S.%f"
 _NANO = "%Y-%m-%dT%H:%M:%S.%n"
-# A DOUBLE holds so many digits of a decimal, and JSON writes them without zeros at the end.
+# The decimal digits that a DOUBLE keeps; JSON writes them without trailing zeros.
 _SHORT = 15
 _NUMBER = "'[0-9.]{16}|[0-9][eE]'"  # of more digits than DuckDB's JSON keeps
-_AT_HOME = {**dict.fromkeys(PLAIN), "DATE": None, "UUID": None, "TIME": None}
+_PLAIN_IN_JSON = {**dict.fromkeys(PLAIN), "DATE": None, "UUID": None, "TIME": None}
 
 
 def json_text(kind: SqlType, value: str) -> str:
-    """The value as a JSON text; NULL for NULL. NaN and the infinities, for which JSON has no word,
-    are NULL too."""
+    """The value as JSON text; NULL for NULL, and for NaN and the infinities, which JSON lacks."""
     return _json(kind, value, 0)
 
 
 def object_text(pairs: Sequence[tuple[str, str]]) -> str:
-    """A JSON object of names and SQL of JSON texts; a NULL among them is `null`."""
+    """A JSON object from names and SQL for JSON texts; a NULL becomes `null`."""
     fields = " || ',' || ".join(
         f"{literal(json.dumps(name, ensure_ascii=False) + ':')} || coalesce({text}, 'null')"
         for name, text in pairs
@@ -40,13 +39,13 @@ def object_text(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def array_text(values: Sequence[str]) -> str:
-    """A JSON array of SQL of JSON texts."""
-    listed = " || ',' || ".join(f"coalesce({each}, 'null')" for each in values)
+    """A JSON array from SQL for JSON texts; a NULL becomes `null`."""
+    listed = " || ',' || ".join(f"coalesce({value}, 'null')" for value in values)
     return f"('[' || {listed} || ']')"
 
 
 def csv_text(kind: SqlType, value: str) -> str:
-    """The value as CSV has it: times in ISO 8601, bytes in base64, what holds others as JSON."""
+    """The value for CSV: times in ISO 8601, bytes in base64, nested values as JSON."""
     if kind.kind != "scalar" or kind.text in JSON:
         return json_text(kind, value)
     if kind.text == "BLOB":
@@ -58,16 +57,16 @@ def csv_text(kind: SqlType, value: str) -> str:
 
 
 def postgres_text(kind: SqlType, value: str) -> str:
-    """The value as Postgres reads it, what holds others as JSON."""
+    """The value as Postgres reads it; nested values as JSON."""
     if kind.kind != "scalar" or kind.text in JSON:
         return json_text(kind, value)
     if kind.text == "BLOB":
         return f"'\\x' || lower(hex({value}))"
     text = plain_text(kind, value)
     if kind.text in MOMENTS or kind.text == "DATE":
-        # It has its `BC` at the end.
-        bare = f"replace({text}, ' (BC)', '')"
-        return f"case when contains({text}, '(BC)') then {bare} || ' BC' else {text} end"
+        # Postgres expects `BC` at the end.
+        without_era = f"replace({text}, ' (BC)', '')"
+        return f"case when contains({text}, '(BC)') then {without_era} || ' BC' else {text} end"
     return text
 
 
@@ -85,24 +84,24 @@ def postgres_array(kind: SqlType, value: str, depth: int = 0) -> str:
 
 
 def plain_text(kind: SqlType, value: str) -> str:
-    """The value as DuckDB writes it, with a zero before the point of a decimal."""
+    """The value as DuckDB writes it, with a zero before a leading decimal point."""
     if kind.decimal and kind.decimal[0] == kind.decimal[1]:
         return f"regexp_replace({value}::varchar, '^(-?)\\.', '\\10.')"
     return value if kind.text == "VARCHAR" else f"{value}::varchar"
 
 
 def is_wide(kind: SqlType) -> bool:
-    """Whether a decimal may have more digits than a DOUBLE keeps."""
+    """Whether it is a decimal with more digits than a DOUBLE keeps."""
     return kind.decimal is not None and kind.decimal[0] > _SHORT
 
 
 def is_long(value: str) -> str:
-    """SQL of whether a JSON text holds a number that DuckDB's JSON would not keep."""
+    """SQL for whether a JSON text has a number that DuckDB's JSON would not keep exactly."""
     return f"regexp_matches({value}::varchar, {_NUMBER})"
 
 
 def _moment(kind: SqlType, value: str) -> str:
-    """A timestamp in ISO 8601, and as DuckDB writes it before our era."""
+    """A timestamp in ISO 8601; dates BC as DuckDB writes them."""
     zone = "Z" if kind.text == ZONED else ""
     form = _NANO if kind.text == "TIMESTAMP_NS" else _ISO
     iso = f"strftime({value}, '{form}{zone}')"
@@ -113,14 +112,14 @@ def _moment(kind: SqlType, value: str) -> str:
 def _json(kind: SqlType, value: str, depth: int) -> str:
     if kind.kind == "scalar":
         return _scalar(kind, value)
-    if all(leaf.text in _AT_HOME for leaf in kind.leaves()):
+    if all(leaf.text in _PLAIN_IN_JSON for leaf in kind.leaves()):
         return f"to_json({value})::varchar"
     return _NESTED[kind.kind](kind, value, depth)
 
 
 def _scalar(kind: SqlType, value: str) -> str:
     if kind.text in JSON:
-        # A line break is none of a string's in JSON; a file has one document on each line.
+        # Line breaks cannot be inside JSON strings; NDJSON files have one document per line.
         raw = f"translate({value}::varchar, chr(10) || chr(13), '  ')"
         return f"case when {is_long(value)} then {raw} else to_json({value}::json)::varchar end"
     if kind.text == "BLOB":
@@ -152,8 +151,8 @@ def _struct(kind: SqlType, value: str, depth: int) -> str:
 def _map(kind: SqlType, value: str, depth: int) -> str:
     name = f"e{depth}"
     key = f"to_json({plain_text(kind.parts[0][1], f'{name}.key')})::varchar"
-    held = f"coalesce({_inner(kind.parts[1][1], f'{name}.value', depth + 1)}, 'null')"
-    items = f"list_transform(map_entries({value}), lambda {name}: {key} || ':' || {held})"
+    item_value = f"coalesce({_inner(kind.parts[1][1], f'{name}.value', depth + 1)}, 'null')"
+    items = f"list_transform(map_entries({value}), lambda {name}: {key} || ':' || {item_value})"
     return f"('{{' || array_to_string({items}, ',') || '}}')"
 
 
@@ -167,14 +166,14 @@ def _union(kind: SqlType, value: str, depth: int) -> str:
 
 
 def _inner(kind: SqlType, value: str, depth: int) -> str:
-    """A value inside another: its times and bytes are as DuckDB's JSON has them."""
+    """A nested value; its timestamps and bytes are as in DuckDB's JSON."""
     if kind.text in MOMENTS or kind.text == "BLOB":
         return f"to_json({value})::varchar"
     return _json(kind, value, depth)
 
 
 def _as_list(kind: SqlType, value: str) -> str:
-    """The value as a list, where it is an array of a fixed length."""
+    """The value as a list, if it is a fixed-length array."""
     return value if kind.text.endswith("[]") else f"{value}::{kind.element.text}[]"
 
 

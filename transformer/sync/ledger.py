@@ -1,19 +1,19 @@
-"""The sync ledger: what each place outside has received, per key, in a DuckDB file of its own.
+"""The sync ledger: what each target has received, per key, in a separate DuckDB file.
 
-    rows        one row per key: what the place is known to hold (`hash`, `payload`) and what is
-                on its way or was refused (`try_hash`, `try_payload`)
-    batches     what went out, when, and how it ended
-    places      where each activation goes, as a hash
-    quarantine  rows that are not sent: the reason, the target's answer, how often it was tried
+    rows        one row per key: what the target has (`hash`, `payload`) and what is being sent or
+                was refused (`try_hash`, `try_payload`)
+    batches     what was sent, when, and with which outcome
+    places      the target of each activation, as a hash
+    quarantine  rows that are not sent: the reason, the target's answer, the number of attempts
 
-A batch is `planned`, then `sending` just before it goes out, then `sent`; or `split` when the
-target refused it as a whole, or `abandoned` when its rows changed before its outcome was known.
-These are writes of one row. What they mean for `rows` is worked out once, by `settle`, at the
-end of a sync or at the beginning of the next: so a process may die between any two of them.
+A batch is `planned`, then `sending` just before it is sent, then `sent`; or `split` if the target
+refused it as a whole, or `abandoned` if its rows changed before its outcome was known. These are
+single-row writes. `settle` applies them to `rows`, at the end of a sync or at the start of the
+next, so the process may die between any two of them.
 
-`hash` is null when the place does not have the row, and empty when nobody knows what it has. A
-payload is the document as it was sent, and behind a record separator (RFC 7464) what JSON does not
-hold of it digit for digit.
+`hash` is null if the target does not have the row, and empty if its content is unknown. A payload
+is the document as sent, followed, after a record separator (RFC 7464), by the values that JSON does
+not represent exactly.
 """
 
 from __future__ import annotations
@@ -30,14 +30,20 @@ from threading import Lock
 import duckdb
 import pyarrow as pa
 
-from transformer.engines._files import STORAGE, fresh, stands, with_log, without_log
+from transformer.engines._files import (
+    STORAGE,
+    create_database,
+    create_log,
+    database_exists,
+    remove_empty_log,
+)
 from transformer.errors import WarehouseError
 from transformer.names import literal
 from transformer.permissions import narrow
 from transformer.targets import Rejection, TargetBatch
 
 ALIAS = "transform_sync"
-_LOST = "bring the file back; without it and its log, everything is sent again"
+_LOST = "restore the file; if you delete its log too, everything is sent again"
 TABLES = {
     "rows": "activation varchar, key varchar, hash varchar, payload varchar, status varchar, "
     "batch varchar, position bigint, try_hash varchar, try_payload varchar, sent_at timestamptz",
@@ -48,25 +54,25 @@ TABLES = {
     "answer varchar, noted_at timestamptz, attempts bigint",
 }
 
-# How many syncs of this process use a file: DuckDB attaches it once, for all connections.
+# The number of syncs in this process per file: DuckDB attaches a file once for all connections.
 _users: Counter[str] = Counter()
 _guard = Lock()
 
 
 @contextmanager
-def attached(
+def attached_ledger(
     con: duckdb.DuckDBPyConnection, path: Path, warehouse: Path | None = None
 ) -> Iterator[str]:
-    """The alias of the ledger, made when there is none; WarehouseError when it is in use. It is for
-    those who may read the warehouse."""
+    """The alias of the attached ledger, which is created if missing, with the warehouse's
+    permissions. Raises WarehouseError if another process uses it."""
     place = str(path.resolve())
     with _guard:
         if not _users[place]:
-            if not stands(path, _LOST):
-                fresh(path, warehouse or path)
+            if not database_exists(path, _LOST):
+                create_database(path, warehouse or path)
             narrow(path, warehouse or path)
             _attach(con, path, f"(read_write, storage_version '{STORAGE}')", ALIAS)
-            with_log(path)
+            create_log(path)
             for name, columns in TABLES.items():
                 con.execute(f"create table if not exists {ALIAS}.{name} ({columns})")
         _users[place] += 1
@@ -77,22 +83,22 @@ def attached(
             _users[place] -= 1
             if not _users[place]:
                 con.execute(f"detach {ALIAS}")
-                without_log(path)
+                remove_empty_log(path)
 
 
 @contextmanager
-def copied(
+def ledger_copy(
     con: duckdb.DuckDBPyConnection, path: Path, activation: str | None = None
 ) -> Iterator[str]:
-    """The alias of a copy in memory, of one activation or of all; the file is only read."""
+    """The alias of an in-memory copy for one activation or all; the file is only read."""
     copy = f"{ALIAS}_{secrets.token_hex(6)}"
     con.execute(f"attach ':memory:' as {copy} (read_write)")
     mine = f"where activation = {literal(activation)}" if activation is not None else ""
     try:
         for name, columns in TABLES.items():
             con.execute(f"create table {copy}.{name} ({columns})")
-        with _read_only(con, path) as there:
-            for name in TABLES if there else ():
+        with _read_only(con, path) as exists:
+            for name in TABLES if exists else ():
                 con.execute(f"insert into {copy}.{name} from {ALIAS}.{name} {mine}")
         yield copy
     finally:
@@ -102,7 +108,7 @@ def copied(
 @contextmanager
 def _read_only(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[bool]:
     with _guard:
-        if _users[str(path.resolve())] or not stands(path, _LOST):
+        if _users[str(path.resolve())] or not database_exists(path, _LOST):
             yield path.exists()
             return
         _attach(con, path, "(read_only)", ALIAS)
@@ -118,13 +124,13 @@ def _attach(con: duckdb.DuckDBPyConnection, path: Path, options: str, alias: str
     except duckdb.IOException as error:
         raise WarehouseError(
             f"cannot open the sync ledger `{path.name}`: {str(error).splitlines()[0]}",
-            hint="another process may be syncing; wait for it to end",
+            hint="another process may be syncing; wait until it has finished",
         ) from error
 
 
 @dataclass(frozen=True)
 class SyncLedger:
-    """One activation's part of the ledger. Every method is one short transaction."""
+    """One activation's part of the ledger. Every method runs one short transaction."""
 
     con: duckdb.DuckDBPyConnection
     alias: str
@@ -133,11 +139,11 @@ class SyncLedger:
 
     @property
     def mine(self) -> str:
-        """The condition that a row is this activation's."""
+        """The condition that a row belongs to this activation."""
         return f"activation = {literal(self.activation)}"
 
     def settle(self) -> None:
-        """Work out what finished batches mean for their rows; forget what never went out."""
+        """Applies finished batches to their rows, and forgets batches that were never sent."""
         rows, batches = f"{self.alias}.rows", f"{self.alias}.batches"
         answered = (
             f"(select id, done, finished, status from {batches} "
@@ -175,7 +181,7 @@ class SyncLedger:
         self.con.execute(f"delete from {batches} where {self.mine} and status = 'planned'")
 
     def write_plan(self) -> None:
-        """Note what `sync_out` is about to send, and what `sync_plan` says of the rest."""
+        """Records what `sync_out` is about to send, and what `sync_plan` found about the rest."""
         rows, batches = f"{self.alias}.rows", f"{self.alias}.batches"
         with self._transaction():
             self._tidy()
@@ -201,38 +207,40 @@ class SyncLedger:
             )
 
     def _tidy(self) -> None:
-        """Drop what the target refused once and is not wanted there any more."""
-        moot = "(select key from sync_plan where class in ('unchanged', 'gone'))"
+        """Removes refused rows that no longer have to be sent."""
+        not_wanted = "(select key from sync_plan where class in ('unchanged', 'gone'))"
         rows, refused = f"{self.alias}.rows", f"{self.mine} and status in ('rejected', 'retry')"
         self.con.execute(
             f"delete from {self.alias}.quarantine where {self.mine} and attempts > 0 "
-            f"and key in {moot}"
+            f"and key in {not_wanted}"
         )
-        self.con.execute(f"delete from {rows} where {refused} and hash is null and key in {moot}")
+        self.con.execute(
+            f"delete from {rows} where {refused} and hash is null and key in {not_wanted}"
+        )
         self.con.execute(
             f"update {rows} set status = 'sent', try_hash = null, try_payload = null "
-            f"where {refused} and key in {moot}"
+            f"where {refused} and key in {not_wanted}"
         )
 
     def _note_faults(self) -> None:
-        """Rows at fault here were never tried: `attempts` is 0. The same ones are left alone."""
-        same = "q.key = m.key and q.payload = m.doc and q.reason = m.fault"
-        noted = f"{self.alias}.quarantine as q"
+        """Quarantines rows with an invalid key, with `attempts` 0; unchanged entries stay."""
+        unchanged = "q.key = m.key and q.payload = m.doc and q.reason = m.fault"
+        quarantine = f"{self.alias}.quarantine as q"
         self.con.execute(
-            f"delete from {noted} where {self.mine} and attempts = 0 "
-            f"and not exists (from sync_model as m where {same})"
+            f"delete from {quarantine} where {self.mine} and attempts = 0 "
+            f"and not exists (from sync_model as m where {unchanged})"
         )
         self.con.execute(
             f"insert into {self.alias}.quarantine by name "
             f"select {literal(self.activation)} as activation, key, doc as payload, "
             "fault as reason, ? as noted_at, 0 as attempts from sync_model as m "
             "where fault is not null and not exists "
-            f"(from {noted} where {self.mine} and attempts = 0 and {same})",
+            f"(from {quarantine} where {self.mine} and attempts = 0 and {unchanged})",
             [self.now()],
         )
 
     def begin(self, batch: TargetBatch) -> None:
-        """Note that the batch goes out now: from here on its outcome is unknown."""
+        """Records that the batch is being sent: from now on its outcome is unknown."""
         with self._transaction():
             self.con.execute(
                 f"update {self.alias}.batches set status = 'sending', "
@@ -241,7 +249,7 @@ class SyncLedger:
             )
 
     def whole(self, batch: TargetBatch) -> None:
-        """Note a batch that repeats what was sent before and has no row of its own."""
+        """Records a batch that only repeats rows sent before."""
         self.con.execute(
             f"insert into {self.alias}.batches by name select ? as activation, ? as id, "
             "? as started, 0 as rows, 0 as done, 'sending' as status",
@@ -249,7 +257,7 @@ class SyncLedger:
         )
 
     def answered(self, batch: TargetBatch, done: int, rejections: Sequence[Rejection]) -> None:
-        """Note that the first `done` rows of the batch are answered, and which were refused."""
+        """Records that the first `done` rows of the batch are processed, and which were refused."""
         ended = done >= len(batch)
         with self._transaction():
             if rejections:
@@ -281,7 +289,7 @@ class SyncLedger:
             "reason, answer, ? as noted_at, attempts from sync_attempts",
             [self.activation, self.now()],
         )
-        # What may pass is not `rejected`: the next sync finds it different and sends it again.
+        # A temporary failure is not `rejected`: the next sync sees a difference and sends it again.
         self.con.execute(
             f"update {self.alias}.rows as rows set position = null, "
             "status = case when f.again then 'retry' else 'rejected' end, "
@@ -293,7 +301,7 @@ class SyncLedger:
         self.con.unregister("sync_refused")
 
     def split(self, batch: TargetBatch) -> tuple[TargetBatch, TargetBatch]:
-        """Two halves with ids of their own, for a batch of which nothing landed."""
+        """Splits a batch of which nothing landed into two halves with new ids."""
         half = len(batch) // 2
         halves = (
             batch.part(f"{batch.id}a", 0, half),
@@ -312,34 +320,34 @@ class SyncLedger:
                 f"where {self.mine} and id = ?",
                 [self.now(), batch.id],
             )
-            for each in halves:
+            for part in halves:
                 self.con.execute(
                     f"insert into {self.alias}.batches (activation, id, rows, done, status) "
                     "values (?, ?, ?, 0, 'planned')",
-                    [self.activation, each.id, len(each)],
+                    [self.activation, part.id, len(part)],
                 )
         return halves
 
     def failed(self, batch: TargetBatch, reason: str) -> None:
-        """Note why the sync stopped at this batch."""
+        """Records why the sync stopped at this batch."""
         self.con.execute(
             f"update {self.alias}.batches set error = ? where {self.mine} and id = ?",
             [reason, batch.id],
         )
 
     def moved(self, place: str) -> bool:
-        """Whether the activation went to another place before."""
-        found = self.con.execute(
+        """Whether the activation previously had another target."""
+        row = self.con.execute(
             f"select place <> md5(?) from {self.alias}.places where {self.mine}", [place]
         ).fetchone()
-        return bool(found and found[0])
+        return bool(row and row[0])
 
     def goes_to(self, place: str) -> None:
-        """Note where the activation goes now, when that is news."""
-        known = self.con.execute(
+        """Records the activation's current target, if it is new."""
+        current = self.con.execute(
             f"from {self.alias}.places where {self.mine} and place = md5(?)", [place]
         ).fetchone()
-        if known:
+        if current:
             return
         with self._transaction():
             self.con.execute(f"delete from {self.alias}.places where {self.mine}")
@@ -348,7 +356,7 @@ class SyncLedger:
             )
 
     def forget(self) -> None:
-        """Forget what was sent, so that the next sync sends everything; the history stays."""
+        """Forgets what was sent, so that the next sync sends everything; finished batches stay."""
         with self._transaction():
             self.con.execute(f"delete from {self.alias}.rows where {self.mine}")
             self.con.execute(f"delete from {self.alias}.quarantine where {self.mine}")
@@ -358,32 +366,32 @@ class SyncLedger:
             )
 
     def holds(self) -> int:
-        """How many rows the place holds, or may hold, of this activation."""
-        counted = self.con.execute(
+        """The number of this activation's rows that the target has, or may have."""
+        row = self.con.execute(
             f"select count(*) from {self.alias}.rows "
             f"where {self.mine} and (hash is not null or status = 'pending')"
         ).fetchone()
-        return int(counted[0]) if counted else 0
+        return int(row[0]) if row else 0
 
     def answer(self) -> str:
-        """What the target said of a row that it refused, in short; nothing where there is none."""
-        found = self.con.execute(
+        """The target's latest answer to a refused row, shortened; "" if there is none."""
+        row = self.con.execute(
             f"select reason, answer from {self.alias}.quarantine "
             f"where {self.mine} and attempts > 0 order by noted_at desc, key limit 1"
         ).fetchone()
-        return shown(*found) if found else ""
+        return short_answer(*row) if row else ""
 
     def in_quarantine(self) -> int:
-        """How many rows of this activation are in quarantine."""
-        counted = self.con.execute(
+        """The number of this activation's rows in quarantine."""
+        row = self.con.execute(
             f"select count(*) from {self.alias}.quarantine where {self.mine}"
         ).fetchone()
-        return int(counted[0]) if counted else 0
+        return int(row[0]) if row else 0
 
     def now(self) -> datetime:
-        """The clock's time, with a zone: a time without one is taken for UTC."""
-        moment = self.clock()
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        """The clock's time with a time zone; UTC is assumed if it has none."""
+        timestamp = self.clock()
+        return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -396,18 +404,20 @@ class SyncLedger:
         self.con.execute("commit")
 
 
-def shown(reason: str, answer: str | None) -> str:
-    """A reason and the answer it stands for, on one line that is not too long."""
-    said = " ".join((answer or "").split())
-    return (f"{reason}: {said}" if said and said != reason else reason)[:300]
+def short_answer(reason: str, answer: str | None) -> str:
+    """A reason and the answer behind it, on one line of at most 300 characters."""
+    detail = " ".join((answer or "").split())
+    return (f"{reason}: {detail}" if detail and detail != reason else reason)[:300]
 
 
 def _table(batch: TargetBatch, rejections: Sequence[Rejection]) -> pa.Table:
     return pa.table(
         {
-            "position": pa.array([batch.first + each.row for each in rejections], pa.int64()),
-            "reason": pa.array([each.reason for each in rejections], pa.string()),
-            "answer": pa.array([each.answer for each in rejections], pa.string()),
-            "again": pa.array([each.again for each in rejections], pa.bool_()),
+            "position": pa.array(
+                [batch.first + rejection.row for rejection in rejections], pa.int64()
+            ),
+            "reason": pa.array([rejection.reason for rejection in rejections], pa.string()),
+            "answer": pa.array([rejection.answer for rejection in rejections], pa.string()),
+            "again": pa.array([rejection.again for rejection in rejections], pa.bool_()),
         }
     )

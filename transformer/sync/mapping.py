@@ -1,9 +1,9 @@
-"""Which columns of a model are sent, under which names, and how each is written as SQL.
+"""Which columns of a model are sent, under which names, and the SQL that writes each.
 
-A field stands in our tables with the type it has in the model, and is written for each target in
-the form that this asks for: with a type of Arrow, or as text. The types of Arrow are a small closed
-set, so that no target has to know DuckDB's: booleans, numbers, text, bytes, dates, times,
-timestamps with and without zone, lists, structs and maps of these, and JSON text.
+A field has its model type in our tables, and is written in the form each target asks for: as an
+Arrow type, or as text. The Arrow types are a small closed set, so that targets need not know
+DuckDB's: booleans, numbers, text, bytes, dates, times, timestamps with and without time zone,
+lists, structs and maps of these, and JSON text.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from transformer.names import literal, quoted
 from transformer.project.values import Activation
 from transformer.sync import forms, types
 
-# The columns that landing adds to every row of a source.
+# The columns that loading adds to every row of a source.
 OWN = frozenset({"_loaded_at", "_batch", "_source"})
-# Between a document as it was sent and what it does not hold digit for digit: see `kept`. No JSON
-# text holds this character.
+# Separates a document from the values that it does not represent exactly. JSON text never contains
+# this character.
 BETWEEN = "chr(30)"
-# One value of a key's text, as it is written.
+# One value in a key's text.
 _VALUE = r"""'"(?:\\.|[^"\\])*"|[^,\[\]"]+'"""
 
 Form = Literal["typed", "json", "csv", "postgres", "array", "none"]
 
 
 class SentField(Struct, frozen=True):
-    """One field at the target. `slot` is its column in our tables: names may collide."""
+    """One field at the target. `slot` is its column in our tables, since names may collide."""
 
     name: str
     column: str
@@ -41,38 +41,38 @@ class SentField(Struct, frozen=True):
 
     @property
     def kind(self) -> SqlType:
-        """What its slot holds."""
-        found = read(self.type)
-        carried = types.carried(found)
+        """The type of its slot."""
+        sql_type = read(self.type)
+        carried = types.carried(sql_type)
         if carried is None:
             return SqlType("JSON")
-        if found.kind == "scalar" and found.text != "HUGEINT":
+        if sql_type.kind == "scalar" and sql_type.text != "HUGEINT":
             return SqlType(carried)
-        return types.listed(found)
+        return types.listed(sql_type)
 
     @property
     def carried(self) -> str | None:
-        """The type it has in Arrow; None where it goes as JSON text."""
+        """Its type in Arrow; None if it is sent as JSON text."""
         return types.carried(self.kind)
 
     @property
     def holds_json(self) -> bool:
-        """Whether its text is a JSON value."""
+        """Whether it is sent as JSON text."""
         return self.carried is None
 
     def value(self) -> str:
-        """SQL of its value, from the model's column."""
+        """SQL for its value, from the model's column."""
         column = quoted(self.column)
         if self.holds_json:
             return f"({forms.json_text(read(self.type), column)})::json"
         return column if self.kind.text == self.type else f"{column}::{self.kind.text}"
 
     def json(self) -> str:
-        """SQL of its value as JSON text, from its slot."""
+        """SQL for its value as JSON text, from its slot."""
         return forms.json_text(self.kind, self.slot)
 
     def written(self, form: Form, prefix: str = "") -> str:
-        """SQL of its value as a target wants it, from its slot."""
+        """SQL for its value in a target's form, from its slot."""
         slot = prefix + self.slot
         if form == "none":
             return "null::varchar"
@@ -83,7 +83,7 @@ class SentField(Struct, frozen=True):
         return slot if self.carried == self.kind.text else f"{slot}::{self.carried}"
 
     def exactly(self) -> str:
-        """SQL of its value as JSON text that holds all of it, where `json` may not."""
+        """SQL for its exact value as JSON text; "" if `json` is always exact."""
         kind = self.kind
         if kind.text in types.FLOATS:
             return f"case when not isfinite({self.slot}) then to_json({self.slot}::varchar) end"
@@ -96,7 +96,8 @@ class SentField(Struct, frozen=True):
         return ""
 
     def marked(self) -> str:
-        """SQL of a text that differs where `json` does not: NaN is NULL there."""
+        """SQL for a text that distinguishes values with the same `json`, such as NaN and NULL; ""
+        if there are none."""
         if self.kind.text in types.FLOATS:
             return f"case when not isfinite({self.slot}) then {self.slot}::varchar end"
         nested = self.kind.kind != "scalar"
@@ -108,38 +109,40 @@ class SentField(Struct, frozen=True):
         return all(leaf.text in types.PLAIN for leaf in self.kind.leaves())
 
     def read(self, document: str) -> str:
-        """SQL of its value, out of a document as it was kept (an SQL text)."""
+        """SQL for its value, read from a stored payload (given as SQL)."""
         sent = f"split_part({document}, {BETWEEN}, 1)"
         exact = f"nullif(split_part({document}, {BETWEEN}, 2), '')"
         kind = self.kind
         if kind.text == "JSON":
-            held = f"nullif(json_extract({sent}, {self.pointer})::varchar, 'null')"
-            return f"coalesce(json_extract_string({exact}, {self.pointer}), {held})::json"
+            exact_value = f"nullif(json_extract({sent}, {self.pointer})::varchar, 'null')"
+            return f"coalesce(json_extract_string({exact}, {self.pointer}), {exact_value})::json"
         if kind.kind != "scalar":
-            held = f"try_cast(json_extract({exact}, {self.pointer}) as {types.texts(kind)})"
-            was = f"try_cast(json_extract({sent}, {self.pointer}) as {kind.text})"
-            return f"coalesce(try_cast({held} as {kind.text}), {was})"
-        texts = [f"json_extract_string({each}, {self.pointer})" for each in (exact, sent)]
+            exact_value = f"try_cast(json_extract({exact}, {self.pointer}) as {types.texts(kind)})"
+            sent_value = f"try_cast(json_extract({sent}, {self.pointer}) as {kind.text})"
+            return f"coalesce(try_cast({exact_value} as {kind.text}), {sent_value})"
+        texts = [f"json_extract_string({text}, {self.pointer})" for text in (exact, sent)]
         return f"coalesce({', '.join(map(self._cast, texts))})"
 
     def read_key(self, key: str, place: int) -> str:
-        """SQL of its value, out of a key's text. A number is read as it is written: DuckDB's JSON
-        would make a DOUBLE of it."""
+        """SQL for its value, read from a key's text. Numbers are read as text, since DuckDB's JSON
+        would turn them into DOUBLEs."""
         if self.kind.kind != "scalar":
             return f"try_cast(json_extract({key}, '/{place}') as {self.kind.text})"
         written = value_of_key(key, place)
-        bare = f"case when starts_with({written}, '\"') then json_extract_string({written}, '$')"
-        return self._cast(f"{bare} else {written} end")
+        unquoted = (
+            f"case when starts_with({written}, '\"') then json_extract_string({written}, '$')"
+        )
+        return self._cast(f"{unquoted} else {written} end")
 
     def _cast(self, text: str) -> str:
         if self.kind.text == "BLOB":
             return f"from_base64({text})"
-        # A field whose type has changed since: what no longer fits is null.
+        # The field's type may have changed: what no longer fits becomes null.
         return f"try_cast({text} as {self.kind.text})"
 
     @property
     def pointer(self) -> str:
-        """Its place in a document, as an SQL literal (RFC 6901)."""
+        """Its JSON pointer in a document (RFC 6901), as a SQL literal."""
         return literal("/" + self.name.replace("~", "~0").replace("/", "~1"))
 
 
@@ -154,15 +157,15 @@ _TEXTS: dict[Form, Callable[[SqlType, str], str]] = {
 Fields = tuple[SentField, ...]
 
 
-def mapped(activation: Activation, columns: Mapping[str, str]) -> Fields:
-    """The fields to send, keys among them; ConfigError for a column the model does not have.
+def fields_to_send(activation: Activation, columns: Mapping[str, str]) -> Fields:
+    """The fields to send, including keys. Raises ConfigError for a column the model does not have.
 
-    `columns` are the model's, name to type. Without `fields:` every column is sent but those that
-    landing adds.
+    `columns` maps the model's column names to types. Without `fields:` all columns are sent, except
+    those that loading adds.
     """
     chosen = dict(activation.fields) or {c: c for c in columns if c.lower() not in OWN}
-    pairs = [(name, _known(column, columns, activation)) for name, column in chosen.items()]
-    keys = [_known(column, columns, activation) for column in activation.key]
+    pairs = [(name, _existing(column, columns, activation)) for name, column in chosen.items()]
+    keys = [_existing(column, columns, activation) for column in activation.key]
     sent = {column for _, column in pairs}
     pairs = [(key, key) for key in keys if key not in sent] + pairs
     _check_names([name for name, _ in pairs], activation)
@@ -175,17 +178,17 @@ def mapped(activation: Activation, columns: Mapping[str, str]) -> Fields:
 
 def keys_of(fields: Sequence[SentField]) -> Fields:
     """The fields that identify a row."""
-    return tuple(each for each in fields if each.is_key)
+    return tuple(sent_field for sent_field in fields if sent_field.is_key)
 
 
 def document(fields: Sequence[SentField]) -> str:
-    """SQL of the JSON object that holds the fields, as text."""
-    return forms.object_text([(each.name, each.json()) for each in fields])
+    """SQL for the JSON object of the fields, as text."""
+    return forms.object_text([(sent_field.name, sent_field.json()) for sent_field in fields])
 
 
 def exact(fields: Sequence[SentField]) -> str:
-    """SQL of a JSON object of what the document does not hold digit for digit, or NULL."""
-    pairs = [(each.name, text) for each in fields if (text := each.exactly())]
+    """SQL for a JSON object of the values that the document does not represent exactly, or NULL."""
+    pairs = [(sent_field.name, text) for sent_field in fields if (text := sent_field.exactly())]
     if not pairs:
         return "null::varchar"
     any_ = " or ".join(f"({text}) is not null" for _, text in pairs)
@@ -193,64 +196,65 @@ def exact(fields: Sequence[SentField]) -> str:
 
 
 def difference_of(fields: Sequence[SentField]) -> str:
-    """SQL of a text that tells rows apart whose documents are the same; empty for most."""
-    marks = [(f"{each.slot}:", text) for each in fields if (text := each.marked())]
+    """SQL for a text that distinguishes rows with the same document; empty for most."""
+    marks = [
+        (f"{sent_field.slot}:", text) for sent_field in fields if (text := sent_field.marked())
+    ]
     return " || ".join(f"coalesce({literal(n)} || {text}, '')" for n, text in marks) or "''"
 
 
 def key_text(fields: Sequence[SentField]) -> str:
-    """SQL of the key's canonical text: a JSON array of its values, by the columns' names.
+    """SQL for the key's canonical text: a JSON array of its values, ordered by column name.
 
-    So neither the order in which columns are written nor what they are called at the target
-    makes another key of it.
+    So neither the order of the columns nor their names at the target change the key.
     """
-    return forms.array_text([_key_value(each) for each in _in_key_text(fields)])
+    return forms.array_text([_key_value(sent_field) for sent_field in _in_key_text(fields)])
 
 
 def _key_value(field: SentField) -> str:
     if field.kind.text in types.FLOATS:
-        said = f"case when isfinite({field.slot}) then {field.json()}"
-        return f"{said} else to_json({field.slot}::varchar)::varchar end"
+        finite = f"case when isfinite({field.slot}) then {field.json()}"
+        return f"{finite} else to_json({field.slot}::varchar)::varchar end"
     return field.json()
 
 
 def key_places(fields: Sequence[SentField]) -> dict[str, int]:
-    """Slot of each key field -> its place in the key's text."""
-    return {each.slot: place for place, each in enumerate(_in_key_text(fields))}
+    """Slot of each key field -> its position in the key's text."""
+    return {key_field.slot: place for place, key_field in enumerate(_in_key_text(fields))}
 
 
 def value_of_key(key: str, place: int) -> str:
-    """SQL of a value in a key's text, as it is written there."""
+    """SQL for a value in a key's text, exactly as written there."""
     return f"list_extract(regexp_extract_all({key}, {_VALUE}), {place + 1})"
 
 
 def key_document(fields: Sequence[SentField], key: str) -> str:
-    """SQL of the JSON object that holds the key fields, out of a key's text."""
+    """SQL for the JSON object of the key fields, read from a key's text."""
     places = key_places(fields)
-    nested = any(each.kind.kind != "scalar" for each in keys_of(fields))
+    nested = any(key_field.kind.kind != "scalar" for key_field in keys_of(fields))
     return forms.object_text(
         [
             (
-                each.name,
-                f"json_extract({key}, '/{places[each.slot]}')::varchar"
+                key_field.name,
+                f"json_extract({key}, '/{places[key_field.slot]}')::varchar"
                 if nested
-                else value_of_key(key, places[each.slot]),
+                else value_of_key(key, places[key_field.slot]),
             )
-            for each in keys_of(fields)
+            for key_field in keys_of(fields)
         ]
     )
 
 
 def _in_key_text(fields: Sequence[SentField]) -> Fields:
-    return tuple(sorted(keys_of(fields), key=lambda each: each.column.lower()))
+    return tuple(sorted(keys_of(fields), key=lambda key_field: key_field.column.lower()))
 
 
-def _known(column: str, columns: Mapping[str, str], activation: Activation) -> str:
-    folded = {each.lower(): each for each in columns}
-    if column.lower() in folded:
-        return folded[column.lower()]
+def _existing(column: str, columns: Mapping[str, str], activation: Activation) -> str:
+    by_folded_name = {name.lower(): name for name in columns}
+    if column.lower() in by_folded_name:
+        return by_folded_name[column.lower()]
     raise ConfigError(
-        f"activation `{activation.name}` names column `{column}`, "
+        f"activation `{activation.name}` uses column `{column}`, "
         f"which `{activation.model}` does not have",
         activation.where,
         hint=did_you_mean(column, columns),

@@ -1,4 +1,4 @@
-"""Where each activation goes, as the sync ledger knows it."""
+"""The target of each activation, according to the sync ledger."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from msgspec import Struct
 
 
 class KnownPlace(Struct, frozen=True):
-    """What the ledger knows of a place: its mark, and whether it holds any row."""
+    """A target in the ledger: the hash of its `place`, and whether it has any row."""
 
     mark: str
     holds: bool
 
 
 def places_of(ledger: Path) -> dict[str, KnownPlace]:
-    """What is known of each activation's place; nothing while another process syncs."""
-    there = "from rows r where r.activation = p.activation and hash is not null"
+    """The known target of each activation; empty while another process syncs."""
+    stored_rows = "from rows r where r.activation = p.activation and hash is not null"
     try:
         with duckdb.connect(str(ledger), read_only=True) as con:
-            found = con.execute(f"select activation, place, exists ({there}) from places p")
-            return {name: KnownPlace(*known) for name, *known in found.fetchall()}
+            rows = con.execute(f"select activation, place, exists ({stored_rows}) from places p")
+            return {name: KnownPlace(*state) for name, *state in rows.fetchall()}
     except duckdb.Error:
         return {}
 
 
 def mark(place: str) -> str:
-    """What the ledger keeps of a place."""
+    """The hash by which the ledger identifies a `place`."""
     return md5(place.encode(), usedforsecurity=False).hexdigest()

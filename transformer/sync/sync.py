@@ -1,8 +1,8 @@
-"""Keep a place outside in step with a model: `sync`, `preview`, `reset`, `quarantined`.
+"""Syncs a model's rows to a target: `sync`, `preview`, `reset`, `quarantined`.
 
-A sync reads the model once, compares it with the ledger, and sends what differs batch by batch.
-It may be killed at any instant: the next one sends what is missing, and a batch whose outcome
-is unknown goes out again as it was, under the id it had.
+A sync reads the model once, compares it with the sync ledger, and sends the differences in batches.
+It may be killed at any time: the next one sends what is missing, and a batch whose outcome is
+unknown is sent again unchanged, with the same id.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from transformer.errors import ActivateError
 from transformer.names import literal, quoted
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.delivery import WORLD, Delivery, SyncClock, patiently
+from transformer.sync.delivery import WORLD, Delivery, SyncClock, with_retries
 from transformer.sync.diff import SyncDiff
-from transformer.sync.ledger import SyncLedger, attached, copied
-from transformer.sync.mapping import Fields, Form, SentField, keys_of, mapped
+from transformer.sync.ledger import SyncLedger, attached_ledger, ledger_copy
+from transformer.sync.mapping import Fields, Form, SentField, fields_to_send, keys_of
 from transformer.targets import (
     BatchShape,
     TargetBatch,
@@ -36,12 +36,12 @@ from transformer.targets import (
 )
 
 SAMPLES = 5
-WHOLE = 2**62  # rows of a batch that is never cut
+WHOLE = 2**62  # batch size for targets that take everything at once
 
 
 class SyncJob(Struct, frozen=True):
-    """What to send: the activation, SQL that selects its model's rows, where the ledger is, and
-    the warehouse whose readers may read that too."""
+    """What to send: the activation, the query of its model's rows, the ledger's path, and the
+    warehouse from which the ledger takes its file permissions."""
 
     activation: Activation
     select: str
@@ -51,13 +51,12 @@ class SyncJob(Struct, frozen=True):
 
 
 class SyncResult(Struct, frozen=True):
-    """How a sync went, in rows.
+    """The result of a sync, in rows.
 
-    `added`, `changed` and `removed` are rows that the target took; one that mode `append` found
-    there already is `unchanged`. `rejected` were refused by the target now; `withheld` were refused
-    before, did not change since, and were not sent again; `quarantined` are in quarantine when it
-    ends. `label` names the target without any secret, and `answer` is what it said of the first row
-    it refused.
+    `added`, `changed` and `removed` rows were accepted by the target; rows that mode `append` found
+    there already are `unchanged`. `rejected` rows were refused now; `withheld` ones were refused
+    before, have not changed, and were not sent; `quarantined` counts all in quarantine at the end.
+    `label` names the target without secrets; `answer` is its answer to the first refused row.
     """
 
     label: str
@@ -73,9 +72,9 @@ class SyncResult(Struct, frozen=True):
 
 
 class SyncPreview(Struct, frozen=True):
-    """What a sync would send, in rows, and up to five of each class.
+    """What a sync would send: row counts, and up to five samples of each class.
 
-    A sample has `key`, `before` (as sent last, or None) and `after` (as it would be sent, or None).
+    A sample has `key`, `before` (as last sent, or None) and `after` (as it would be sent, or None).
     """
 
     added: int = 0
@@ -83,7 +82,7 @@ class SyncPreview(Struct, frozen=True):
     removed: int = 0
     unchanged: int = 0
     quarantined: int = 0
-    # Why nothing of it would be sent.
+    # Why the sync would fail without sending anything.
     refused: str = ""
     samples: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
@@ -94,19 +93,19 @@ def sync(
     world: SyncClock = WORLD,
     retry: bool = False,
 ) -> SyncResult:
-    """Send what differs; with `retry`, rows that the target refused before are tried again.
+    """Sends the differences; with `retry`, also rows that the target refused before.
 
-    ActivateError says how much was sent and how much is left; the next sync goes on from there.
-    The model is read by a cursor of its own: what `con` has not committed is not seen.
+    Raises ActivateError, which tells how many rows were sent and are left; the next sync continues
+    there. The model is read through a separate cursor, which does not see uncommitted changes.
     """
-    with _cursor(con) as own, attached(own, job.ledger, job.warehouse) as alias:
+    with _cursor(con) as own, attached_ledger(own, job.ledger, job.warehouse) as alias:
         ledger = SyncLedger(own, alias, job.activation.name, world.clock)
         ledger.settle()
         fields = _read_model(job, own)
         with closing(_connected(job, _shape(job, own, fields), world)) as session:
             lost = ledger.moved(session.place) or not session.intact()
             if lost and not session.whole:
-                # What was there is gone, or it is another place: it gets everything.
+                # The target lost its rows, or is another one: send everything.
                 ledger.forget()
             difference = _difference(job, fields, alias)
             _compare(own, difference, retry, session.whole)
@@ -117,8 +116,8 @@ def sync(
 
 
 def preview(job: SyncJob, con: duckdb.DuckDBPyConnection, retry: bool = False) -> SyncPreview:
-    """What `sync` would send. The target is not asked, and nothing is written anywhere."""
-    with _cursor(con) as own, copied(own, job.ledger, job.activation.name) as alias:
+    """What `sync` would send. The target is not contacted, and nothing is written."""
+    with _cursor(con) as own, ledger_copy(own, job.ledger, job.activation.name) as alias:
         ledger = SyncLedger(own, alias, job.activation.name, WORLD.clock)
         ledger.settle()
         difference = _difference(job, _read_model(job, own), alias)
@@ -138,14 +137,14 @@ def preview(job: SyncJob, con: duckdb.DuckDBPyConnection, retry: bool = False) -
 
 
 def reset(job: SyncJob, con: duckdb.DuckDBPyConnection, world: SyncClock = WORLD) -> None:
-    """Forget what was sent for the activation: the next sync sends everything."""
-    with _cursor(con) as own, attached(own, job.ledger, job.warehouse) as alias:
+    """Forgets what the activation has sent: the next sync sends everything."""
+    with _cursor(con) as own, attached_ledger(own, job.ledger, job.warehouse) as alias:
         SyncLedger(own, alias, job.activation.name, world.clock).forget()
 
 
 def quarantined(con: duckdb.DuckDBPyConnection, ledger: Path) -> pa.Table:
     """Every row in quarantine: activation, key, payload, reason, answer, noted_at, attempts."""
-    with _cursor(con) as own, copied(own, ledger) as alias:
+    with _cursor(con) as own, ledger_copy(own, ledger) as alias:
         rows: pa.Table = own.execute(
             f"from {alias}.quarantine order by activation, noted_at, key"
         ).to_arrow_table()
@@ -153,14 +152,14 @@ def quarantined(con: duckdb.DuckDBPyConnection, ledger: Path) -> pa.Table:
 
 
 class _Sync(Struct, frozen=True):
-    """A compared model, ready to be sent."""
+    """A model that was compared with the ledger, ready to be sent."""
 
     con: duckdb.DuckDBPyConnection
     difference: SyncDiff
     ledger: SyncLedger
     job: SyncJob
     lost: bool
-    # How the target wants each field, where that is not as a typed value.
+    # The form of fields that the target does not take as typed values.
     forms: Mapping[str, Form] = field(default_factory=dict)
 
     def run(self, session: TargetConnection, world: SyncClock) -> SyncResult:
@@ -168,7 +167,7 @@ class _Sync(Struct, frozen=True):
         if not session.whole:
             self.ledger.goes_to(session.place)
         delivery = Delivery(session, self.ledger, world)
-        total = _one(self.con, "select count(*) from sync_out")
+        total = _count(self.con, "select count(*) from sync_out")
         try:
             for batch in self._whole(session, world) if session.whole else self._batches():
                 delivery.deliver(batch)
@@ -182,28 +181,28 @@ class _Sync(Struct, frozen=True):
         return self._summed(session, delivery, total)
 
     def _batches(self) -> Iterator[TargetBatch]:
-        listed = self.con.execute(
+        batches = self.con.execute(
             "select batch, min(position) from sync_out group by batch, again "
             "order by not again, batch"
         ).fetchall()
-        for name, first in listed:
+        for name, first in batches:
             forms = self.forms
             rows, documents = self._rows(self.difference.batch(False, forms), name)
             removed, keys = self._rows(self.difference.batch(True, forms), name, only_keys=True)
             yield TargetBatch(name, rows, documents, removed, keys, first)
 
     def _whole(self, session: TargetConnection, world: SyncClock) -> Iterator[TargetBatch]:
-        found = self.con.execute("select min(batch) from sync_out").fetchone()
-        name = found[0] if found else None
+        row = self.con.execute("select min(batch) from sync_out").fetchone()
+        name = row[0] if row else None
         if name is None and not self.lost:
             return
         rows, documents = self._rows(self.difference.state(self.forms))
-        none = rows.select([each.name for each in keys_of(self.difference.fields)])[:0]
-        batch = TargetBatch(name or f"{_run_id(world)}0", rows, documents, none)
+        no_rows = rows.select([key.name for key in keys_of(self.difference.fields)])[:0]
+        batch = TargetBatch(name or f"{_run_id(world)}0", rows, documents, no_rows)
         if name is None:
             self.ledger.whole(batch)
         yield batch
-        # Not before: a run that dies until here has written nothing there.
+        # Only now: a run that dies earlier has not written to the target.
         self.ledger.goes_to(session.place)
 
     def _rows(self, query: str, *batch: str, only_keys: bool = False) -> tuple[pa.Table, Any]:
@@ -217,16 +216,16 @@ class _Sync(Struct, frozen=True):
         return _named(table.drop_columns(["doc"]), sent, self.forms), documents
 
     def _unsendable(self, error: duckdb.Error) -> ActivateError:
-        """The error, with the field whose values have no form at the target."""
-        for each in self.difference.fields:
-            value = each.written(self.forms.get(each.name, "typed"))
+        """The error for a query that failed, naming the field whose values cannot be written."""
+        for sent_field in self.difference.fields:
+            value = sent_field.written(self.forms.get(sent_field.name, "typed"))
             try:
                 self.con.execute(f"select count({value}) from sync_out").fetchall()
-            except duckdb.Error as own:
+            except duckdb.Error as cause:
                 return ActivateError(
-                    f"a value of `{each.name}` cannot be sent: {str(own).splitlines()[0]}",
-                    hint=f"cast `{each.column}` of the model to a type that the target has, or to"
-                    " text",
+                    f"a value of `{sent_field.name}` cannot be sent: {str(cause).splitlines()[0]}",
+                    hint=f"cast `{sent_field.column}` in the model to a type that the target"
+                    " supports, or to text",
                 )
         return ActivateError(f"a value cannot be sent: {str(error).splitlines()[0]}")
 
@@ -256,20 +255,20 @@ class _Sync(Struct, frozen=True):
 
 @contextmanager
 def _cursor(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A cursor of our own, in the same catalog: its settings and tables are nobody else's."""
-    found = con.execute("select current_database(), current_schema()").fetchone() or ("", "")
+    """A separate cursor in the same catalog, with its own settings and temporary tables."""
+    location = con.execute("select current_database(), current_schema()").fetchone() or ("", "")
     with closing(con.cursor()) as own:
-        own.execute(f"use {quoted(found[0])}.{quoted(found[1])}")
-        # The text of a timestamp must not depend on where the machine stands.
+        own.execute(f"use {quoted(location[0])}.{quoted(location[1])}")
+        # The text of a timestamp must not depend on the machine's time zone.
         own.execute("set TimeZone = 'UTC'")
         yield own
 
 
 def _read_model(job: SyncJob, con: duckdb.DuckDBPyConnection) -> Fields:
-    """The fields to send; `sync_model` holds their rows."""
+    """The fields to send; creates `sync_model` with their rows. Raises ActivateError."""
     try:
         columns = {row[0]: row[1] for row in con.execute(f"describe {job.select}").fetchall()}
-        fields = mapped(job.activation, columns)
+        fields = fields_to_send(job.activation, columns)
         difference = _difference(job, fields, "")
         con.execute(difference.model(job.select))
         con.execute(difference.mark_twice())
@@ -283,16 +282,16 @@ def _read_model(job: SyncJob, con: duckdb.DuckDBPyConnection) -> Fields:
 def _check_removals(
     con: duckdb.DuckDBPyConnection, activation: Activation, ledger: SyncLedger
 ) -> None:
-    """Raises ActivateError where more would be taken away than the activation allows: a model that
-    lost its rows is a mistake more often than it is meant."""
-    removed, held = _counts(con).get("removed", 0), ledger.holds()
-    if removed <= activation.max_removed * held:
+    """Raises ActivateError if more rows would be removed than `max_removed` allows: a model that
+    lost its rows is usually a mistake."""
+    removed, stored = _counts(con).get("removed", 0), ledger.holds()
+    if removed <= activation.max_removed * stored:
         return
     raise ActivateError(
-        f"{removed:,} of {held:,} rows left `{activation.model}` and would be removed, more than "
+        f"{removed:,} of {stored:,} rows left `{activation.model}` and would be removed, more than "
         f"`max_removed` ({100 * activation.max_removed:g} %); nothing was sent",
         activation.place("max_removed"),
-        hint="look at the model; if it is right, set `max_removed: 100 %` on the activation",
+        hint="check the model; if it is right, set `max_removed: 100 %` on the activation",
     )
 
 
@@ -309,23 +308,25 @@ def _compare(
 
 
 def _shape(job: SyncJob, con: duckdb.DuckDBPyConnection, fields: Fields) -> BatchShape:
-    slots = ", ".join(f"{each.written('typed')} as {each.slot}" for each in fields)
+    slots = ", ".join(
+        f"{sent_field.written('typed')} as {sent_field.slot}" for sent_field in fields
+    )
     empty = con.execute(f"select {slots} from sync_model limit 0").to_arrow_table()
-    keys = tuple(each.name for each in keys_of(fields))
+    keys = tuple(sent_field.name for sent_field in keys_of(fields))
     return BatchShape(
         job.activation.name, job.activation.mode, keys, _named(empty, fields, {}).schema
     )
 
 
 def _named(table: pa.Table, fields: Fields, forms: Mapping[str, Form]) -> pa.Table:
-    """The table with the target's names; text that holds JSON is marked as such."""
+    """The table with the target's column names; JSON and HUGEINT columns are marked."""
     schema = pa.schema(
         pa.field(
-            each.name,
+            sent_field.name,
             _plain(column.type),
-            metadata=_mark(each) if forms.get(each.name, "typed") == "typed" else None,
+            metadata=_mark(sent_field) if forms.get(sent_field.name, "typed") == "typed" else None,
         )
-        for each, column in zip(fields, table.schema, strict=True)
+        for sent_field, column in zip(fields, table.schema, strict=True)
     )
     return pa.table(table.columns, schema.names).cast(schema)
 
@@ -348,7 +349,7 @@ def _connected(job: SyncJob, shape: BatchShape, world: SyncClock) -> TargetConne
     )
     attempts = with_defaults(kind.FIELDS, activation.options).get("attempts") or 1
     try:
-        return patiently(lambda: kind.connect(to), int(attempts), world)
+        return with_retries(lambda: kind.connect(to), int(attempts), world)
     except ActivateError as error:
         raise error.at(activation.where) from None
 
@@ -365,7 +366,7 @@ def _stopped(error: ActivateError, delivery: Delivery, total: int) -> ActivateEr
     left = total - delivery.sent - delivery.rejected
     label = delivery.session.label
     what = error.what if f"`{label}`" in error.what else f"`{label}`: {error.what}"
-    goes_on = "the next build goes on with the rows that are left"
+    goes_on = "the next build continues with the remaining rows"
     return ActivateError(
         what,
         error.where,
@@ -379,12 +380,12 @@ def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def _faults(con: duckdb.DuckDBPyConnection) -> int:
-    return _one(con, "select count(*) from sync_model where fault is not null")
+    return _count(con, "select count(*) from sync_model where fault is not null")
 
 
-def _one(con: duckdb.DuckDBPyConnection, query: str) -> int:
-    found = con.execute(query).fetchone()
-    return int(found[0]) if found else 0
+def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = con.execute(query).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _samples(con: duckdb.DuckDBPyConnection, name: str) -> tuple[Mapping[str, Any], ...]:

@@ -1,13 +1,13 @@
 """Which type carries a value to a target.
 
-No value depends on this for its content; it says which SQL writes it, and which type can carry it.
+This never changes a value's content, only the SQL that writes it and the type that carries it.
 """
 
 from __future__ import annotations
 
 from transformer.dialects.types import SqlType, composed, read
 
-# These are what they are everywhere: no target writes them in another way than DuckDB does.
+# Written by every target as DuckDB does.
 WHOLE = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 )
@@ -16,18 +16,17 @@ FLOATS = frozenset({"FLOAT", "DOUBLE"})
 ZONED = "TIMESTAMP WITH TIME ZONE"
 MOMENTS = frozenset({"TIMESTAMP", ZONED, "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
 JSON = frozenset({"JSON", "VARIANT"})
-# What Arrow and its readers have a type for.
+# Types that Arrow and its readers support.
 _CARRIED = frozenset({*PLAIN, *FLOATS, "DATE", "TIME", "BLOB", "TIMESTAMP", ZONED, "TIMESTAMP_NS"})
 _CARRIED_AS = {
-    "HUGEINT": "DECIMAL(38, 0)",  # what `sum` makes of whole numbers
+    "HUGEINT": "DECIMAL(38, 0)",  # the type of `sum` over integers
     "TIMESTAMP_S": "TIMESTAMP",
     "TIMESTAMP_MS": "TIMESTAMP",
 }
 
 
 def carried(kind: SqlType) -> str | None:
-    """The type that carries every value of this one in Arrow; None where none does, and the value
-    goes as JSON."""
+    """The type that carries every value of this one in Arrow; None if the value is sent as JSON."""
     if kind.kind == "scalar":
         if kind.text in JSON:
             return None
@@ -41,7 +40,7 @@ def carried(kind: SqlType) -> str | None:
 
 
 def listed(kind: SqlType) -> SqlType:
-    """The same with lists in place of arrays of a fixed length, of which DuckDB can do less."""
+    """The type with lists instead of fixed-length arrays, for which DuckDB has fewer functions."""
     return read(_listed(kind))
 
 
@@ -52,8 +51,8 @@ def _listed(kind: SqlType) -> str:
 
 
 def texts(kind: SqlType) -> str:
-    """The same with text in place of every value: all of DuckDB's types can be cast to it and back
-    without a loss."""
+    """The type with VARCHAR for every value: DuckDB's types can be cast to it and back without
+    loss."""
     if kind.kind == "scalar":
         return "VARCHAR"
     return composed(kind, [texts(part) for _, part in kind.parts])

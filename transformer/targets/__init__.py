@@ -1,25 +1,23 @@
-"""Places outside that rows are kept in step with. A target is a file here; its name is its `kind:`.
+"""Targets: where activations send rows. One module per kind, named like its `kind:` in YAML.
 
-A target module holds two names:
+A target module defines:
 
-    FIELDS               what may stand under `to:`, as a table of `Field`
-    connect(to) -> Session
+    FIELDS                            the keys under `to:`, as a table of `Field`
+    connect(to) -> TargetConnection
 
-and a session answers three questions: is what was sent still there, take this batch, goodbye.
-Whether to try again, which rows to send and what was sent before is the caller's business, so a
-target only has to say how a batch went:
+A connection tells whether earlier rows are `intact`, takes batches (`send`), and is closed. The
+caller decides about retries and which rows to send; a target only reports how a batch went:
 
-    return rejections    the batch landed, but for these rows
-    raise Refused        nothing landed, because of a row: the caller splits the batch
-    raise Transient      try again later; the first `done` rows have been answered
-    raise ActivateError  give up: a wrong password, a missing table, a wrong address
+    return rejections    the batch landed, except for these rows
+    raise BatchRefused   nothing landed, because of a row: the caller splits the batch
+    raise Transient      retry later; the first `done` rows have been processed
+    raise ActivateError  give up: wrong password, missing table, wrong URL
 
-A module may hold `seen(options, places, kept)`: the session's `place` as it is now, empty where
-what was sent is gone, None where that cannot be seen. `kept`: rows that were sent should be there
-still; from a table in mode `append` others may take them. A plan asks before it skips an
-activation.
+A module may define `seen(options, places, kept)`: the connection's current `place`, "" if what was
+sent is gone, None if that is unknown. `kept`: rows that were sent should still be there; in mode
+`append` others may delete them. A plan calls it before it skips an activation.
 
-A file whose name begins with `_` is a part of a target, not a kind.
+A module whose name starts with `_` is a part of a target, not a kind.
 """
 
 from __future__ import annotations
@@ -42,14 +40,14 @@ from transformer.redaction import Secrets
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What every target that can be out of reach understands.
+# A key of every target that may be unreachable.
 ATTEMPTS = Field(
-    "attempts", "integer", "How often a batch is tried before the sync stops", 5, least=1, most=20
+    "attempts", "integer", "How often a batch is tried before the sync fails", 5, least=1, most=20
 )
 
 
 class BatchShape(Struct, frozen=True):
-    """What every batch of a sync looks like: the fields, which of them are the key, the mode."""
+    """What all batches of a sync have in common: activation, mode, key and schema."""
 
     activation: str
     mode: str
@@ -64,7 +62,7 @@ class BatchShape(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class TargetRequest:
-    """All that a target needs to know to be connected. `options` may hold secrets."""
+    """What a target needs in order to connect. `options` may contain secrets."""
 
     options: Options = field(repr=False)
     shape: BatchShape
@@ -75,12 +73,12 @@ class TargetRequest:
 
 
 class TargetBatch(Struct, frozen=True):
-    """Rows to put and rows to take away.
+    """Rows to write and rows to remove.
 
-    `id` is the same whenever the same rows are sent again. `rows` has the shape's schema,
-    `removed` its key fields; the documents are the same once more, each row as the text of one
-    JSON object, as an Arrow column, for targets that speak JSON. `first` is the place of the
-    first row in the batch as it was cut: above 0 when the rows before have been answered.
+    `id` stays the same when the same rows are sent again. `rows` has the shape's schema, `removed`
+    its key fields. The documents are the same rows as JSON objects (an Arrow column of text), for
+    targets that speak JSON. `first` is the index of the first row in the original batch: above 0
+    if the rows before it have been processed.
     """
 
     id: str
@@ -94,36 +92,36 @@ class TargetBatch(Struct, frozen=True):
         return int(self.rows.num_rows + self.removed.num_rows)
 
     def after(self, done: int) -> TargetBatch:
-        """The batch without its first `done` rows; removed rows count before the others."""
+        """The batch without its first `done` rows; removed rows come first."""
         return replace(self.part(self.id, done, len(self)), first=self.first + done)
 
     def part(self, name: str, start: int, stop: int) -> TargetBatch:
-        """The rows from `start` to before `stop`, as a batch of its own."""
+        """The rows from `start` up to (excluding) `stop`, as a separate batch."""
         edge = self.removed.num_rows
-        gone = slice(min(start, edge), min(stop, edge))
-        kept = slice(max(start - edge, 0), max(stop - edge, 0))
+        removed = slice(min(start, edge), min(stop, edge))
+        rows = slice(max(start - edge, 0), max(stop - edge, 0))
         return TargetBatch(
             name,
-            self.rows[kept],
-            self.documents[kept],
-            self.removed[gone],
-            None if self.removed_documents is None else self.removed_documents[gone],
+            self.rows[rows],
+            self.documents[rows],
+            self.removed[removed],
+            None if self.removed_documents is None else self.removed_documents[removed],
         )
 
     def texts(self) -> list[str]:
-        """The documents as Python texts, for an HTTP edge."""
+        """The documents as Python strings, for HTTP targets."""
         return [str(text) for text in self.documents.to_pylist()]
 
     def removed_texts(self) -> list[str]:
-        """The documents of the removed rows, likewise."""
-        held = self.removed_documents
-        return [] if held is None else [str(text) for text in held.to_pylist()]
+        """The documents of removed rows as Python strings."""
+        documents = self.removed_documents
+        return [] if documents is None else [str(text) for text in documents.to_pylist()]
 
 
 class Rejection(Struct, frozen=True):
-    """A row that the target does not take. `row` counts removed rows first, then the others.
+    """A row that the target rejects. `row` counts from 0, removed rows first.
 
-    `again` says that the fault may pass: the next sync tries the row again unasked.
+    `again`: the failure may be temporary, so the next sync retries the row.
     """
 
     row: int
@@ -133,7 +131,7 @@ class Rejection(Struct, frozen=True):
 
 
 class BatchRefused(Exception):  # noqa: N818 - an answer to the caller, never shown as an error
-    """Nothing of the batch landed, because at least one of its rows is bad."""
+    """Nothing of the batch landed, because the target refuses at least one of its rows."""
 
     def __init__(self, reason: str, answer: str = "") -> None:
         super().__init__(reason)
@@ -142,9 +140,9 @@ class BatchRefused(Exception):  # noqa: N818 - an answer to the caller, never sh
 
 
 class Transient(Exception):  # noqa: N818 - an answer to the caller, never shown as an error
-    """Worth another try, in `wait` seconds when the target said so.
+    """A temporary failure: worth a retry, after `wait` seconds if the target gave a delay.
 
-    The first `done` rows of the batch have been answered; `rejections` are among them.
+    The first `done` rows of the batch have been processed; `rejections` are among them.
     """
 
     def __init__(
@@ -162,16 +160,16 @@ class Transient(Exception):  # noqa: N818 - an answer to the caller, never shown
 
 
 class TargetConnection(Protocol):
-    """An open way to one target.
+    """An open connection to one target.
 
-    `label` names the place without any secret. `place` tells it from every other place, and
-    stays the same when only a password changes; it is never shown. `whole` is true for a place
-    that is always written as one piece: it gets everything it shall hold as `rows` of one batch.
+    `label` names the target without secrets. `place` identifies it and does not change with the
+    password; it is never shown. `whole`: the target is always written as one piece, so it gets
+    everything it should contain as `rows` of one batch.
 
-    A session may have `forms`: how it wants fields that it does not take as typed values. `json`,
-    `csv`, `postgres` and `array` (`{1,2}`, for Postgres) are texts; `none` is nothing at all, for a
-    target that reads the documents only. It may count as `already` the rows of mode `append` that
-    the place had before.
+    A connection may have `forms`: how it wants fields that it does not take as typed values.
+    `json`, `csv`, `postgres` and `array` (`{1,2}`, for Postgres) are texts; `none` omits the
+    values, for a target that reads only the documents. It may count in `already` the rows of mode
+    `append` that the target already had.
     """
 
     label: str
@@ -180,42 +178,42 @@ class TargetConnection(Protocol):
     attempts: int
 
     def intact(self) -> bool:
-        """Whether the place still holds what was sent there, as far as can be seen."""
+        """Whether the target still has what was sent, as far as that can be checked."""
 
     def send(self, batch: TargetBatch) -> Sequence[Rejection]:
-        """The rows not taken; see the module's docstring for the other ways to end."""
+        """The rejected rows. Raises BatchRefused, Transient and ActivateError: see the module."""
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Closes the connection."""
 
 
 class TargetKind(Protocol):
-    """What a target module holds."""
+    """The interface of a target module."""
 
     FIELDS: Fields
 
     def connect(self, to: TargetRequest) -> TargetConnection:
-        """A session; ActivateError or ConfigError when there cannot be one."""
+        """A connection. Raises ActivateError or ConfigError."""
 
 
 def kinds() -> tuple[str, ...]:
-    """Every kind of target, our own and those of installed plug-ins."""
+    """The names of all kinds: modules of this folder, then plug-ins."""
     return plugins.kinds(__name__)
 
 
 def find(kind: str, where: Where | None = None) -> TargetKind:
-    """The module of a kind; ConfigError with the nearest known kind when there is none."""
+    """The module of a kind. Raises ConfigError, with the nearest name as a hint."""
     if kind in kinds():
         return cast("TargetKind", plugins.find(__name__, kind))
     raise ConfigError(f"unknown kind of target `{kind}`", where, hint=did_you_mean(kind, kinds()))
 
 
 def vocabulary() -> Mapping[str, Fields]:
-    """What each kind understands under `to:`."""
+    """The keys that each kind supports under `to:`."""
     return plugins.KindFields(__name__)
 
 
 def with_defaults(fields: Fields, options: Options) -> Mapping[str, Any]:
-    """The options with every absent one at its default."""
-    given = {name: value for name, value in options.items() if value is not None}
-    return {each.name: each.default for each in fields} | given
+    """The options, with defaults for absent ones."""
+    present = {name: value for name, value in options.items() if value is not None}
+    return {spec.name: spec.default for spec in fields} | present

@@ -1,4 +1,4 @@
-"""Which HTTP answers count: the rules under `accept:`, and what holds without any. Pure."""
+"""Which HTTP answers mean success: the rules under `accept:`, and the defaults. Pure."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from msgspec import Struct
 from transformer.project.schema import Field, Fields
 
 FIELDS: Fields = (
-    Field("status", "texts", "Statuses that mean success; without any, 200 to 299"),
+    Field("status", "texts", "Statuses that mean success; by default 200 to 299"),
     Field(
         "content_type",
         "texts",
-        "Types of content, such as `text/plain`; without any, all but HTML and broken JSON",
+        "Accepted content types, such as `text/plain`; by default all but HTML and broken JSON",
     ),
     Field(
         "json_path",
         "text",
-        "A value in the JSON that must be there and not be empty, `false` or 0, such as `$.done`;"
-        " without one, the JSON must not say that it failed",
+        "A value of the JSON, such as `$.done`, that must exist and not be empty, `false` or 0;"
+        " by default the JSON must not report a failure",
         aliases=("path",),
     ),
-    Field("equals", "any", "What the value must be"),
+    Field("equals", "any", "The expected value at `json_path`"),
 )
 
 SHOWN_LENGTH = 200
-# Words of JSON APIs that answer 200 and mean that they took nothing.
+# How JSON APIs that answer 200 report that they failed.
 _FAULTS = ("error", "errors", "exception", "fault")
 _SUCCESS = ("success", "succeeded", "ok")
 _STATUS = ("status", "statuscode", "status_code")
@@ -44,7 +44,7 @@ MISSING: Any = object()
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """Status, headers and text; the text only through `hidden`, which takes secrets out."""
+    """Status, headers and body; its text passes through `hidden`, which masks secrets."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -53,21 +53,21 @@ class HttpAnswer:
 
     @property
     def text(self) -> str:
-        """The beginning of the text, fit to be kept."""
+        """The beginning of the body as text, with secrets masked."""
         return self.hidden(self.raw.decode(errors="replace"))
 
     def shown(self) -> str:
-        """The answer in one short line."""
-        said = " ".join(self.text.split())[:SHOWN_LENGTH]
-        return f"HTTP {self.status}: {said}" if said else f"HTTP {self.status}"
+        """The answer as one short line."""
+        excerpt = " ".join(self.text.split())[:SHOWN_LENGTH]
+        return f"HTTP {self.status}: {excerpt}" if excerpt else f"HTTP {self.status}"
 
     @property
     def content_type(self) -> str:
-        """The type of the content, without its parameters."""
+        """The content type without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def value(self) -> Any:
-        """What its JSON holds, `MISSING` where it is not JSON."""
+        """The parsed JSON; `MISSING` if it is not JSON."""
         try:
             return json.loads(self.raw)
         except (ValueError, RecursionError):
@@ -75,7 +75,7 @@ class HttpAnswer:
 
 
 class AcceptRules(Struct, frozen=True):
-    """Rules for answers; an empty one is the default."""
+    """Rules for answers; empty ones have a default."""
 
     statuses: tuple[int, ...] = ()
     types: tuple[str, ...] = ()
@@ -87,31 +87,31 @@ class AcceptRules(Struct, frozen=True):
         return status in self.statuses if self.statuses else 200 <= status < 300
 
     def strange(self, answer: HttpAnswer) -> str:
-        """Why it is not the receiver that answers, or not in the way it should; else nothing."""
+        """Why the answer cannot be the receiver's, or not as expected; "" if it can."""
         if self.types:
-            given = answer.content_type
-            known = any(_matches(given, each) for each in self.types)
-            return "" if known else f"its content type is `{given}`"
+            content_type = answer.content_type
+            accepted = any(_matches(content_type, pattern) for pattern in self.types)
+            return "" if accepted else f"its content type is `{content_type}`"
         value = answer.value() if answer.raw.strip() else None
         if value is not MISSING:
             return ""
         if answer.content_type in _PAGE_TYPES or _PAGE.match(answer.raw.removeprefix(_MARK)):
             return "it is a page of HTML"
-        looks = answer.raw.lstrip()[:1] in (b"{", b"[")
-        if looks or re.fullmatch(r"application/(.+\+)?json", answer.content_type):
+        looks_like_json = answer.raw.lstrip()[:1] in (b"{", b"[")
+        if looks_like_json or re.fullmatch(r"application/(.+\+)?json", answer.content_type):
             return "it is broken JSON"
         return ""
 
     def refusal(self, answer: HttpAnswer) -> str:
-        """What the answer says against the request, or lacks; else nothing."""
+        """Why the answer is a refusal; "" if it is not."""
         value = answer.value()
         if not self.steps:
             return says_no(value)
-        held = _at(value, self.steps)
-        right = held == self.equals if self.equals is not MISSING else bool(held)
-        if held is not MISSING and right:
+        found_value = _at(value, self.steps)
+        matches = found_value == self.equals if self.equals is not MISSING else bool(found_value)
+        if found_value is not MISSING and matches:
             return ""
-        shown = "is missing" if held is MISSING else f"is {_short(held)}"
+        shown = "is missing" if found_value is MISSING else f"is {_short(found_value)}"
         return f"`{_path(self.steps)}` {shown}"
 
 
@@ -119,15 +119,15 @@ _MARK = b"\xef\xbb\xbf"
 
 
 def accept_of(options: Mapping[str, Any] | None) -> AcceptRules:
-    """The rules. Raises ValueError with what is wrong with them."""
-    given = options or {}
-    path = str(given.get("json_path") or "")
-    equals = given["equals"] if given.get("equals") is not None else MISSING
+    """The rules. Raises ValueError if they are not valid."""
+    rules = options or {}
+    path = str(rules.get("json_path") or "")
+    equals = rules["equals"] if rules.get("equals") is not None else MISSING
     if equals is not MISSING and not path:
         raise ValueError("`equals` needs `json_path`")
-    types = tuple(str(each).strip().lower() for each in given.get("content_type") or ())
+    types = tuple(str(item).strip().lower() for item in rules.get("content_type") or ())
     return AcceptRules(
-        tuple(_status(str(each)) for each in given.get("status") or ()),
+        tuple(_status(str(item)) for item in rules.get("status") or ()),
         types,
         _steps(path) if path else (),
         equals,
@@ -142,10 +142,10 @@ def _status(text: str) -> int:
 
 def _steps(path: str) -> tuple[str | int, ...]:
     rest = path.removeprefix("$")
-    found = list(_STEP.finditer(rest))
-    if not found or "".join(each[0] for each in found) != rest:
+    matches = list(_STEP.finditer(rest))
+    if not matches or "".join(match[0] for match in matches) != rest:
         raise ValueError(f"`{path}` is not a path such as `$.result[0].done`")
-    return tuple(each[1] if each[1] is not None else int(each[2]) for each in found)
+    return tuple(match[1] if match[1] is not None else int(match[2]) for match in matches)
 
 
 def _path(steps: Sequence[str | int]) -> str:
@@ -161,65 +161,65 @@ def _at(value: Any, steps: Sequence[str | int]) -> Any:
     return value
 
 
-def _matches(given: str, pattern: str) -> bool:
-    return given == pattern or (
-        pattern.endswith("/*") and given.startswith(pattern.removesuffix("*"))
+def _matches(content_type: str, pattern: str) -> bool:
+    return content_type == pattern or (
+        pattern.endswith("/*") and content_type.startswith(pattern.removesuffix("*"))
     )
 
 
 def says_no(value: Any) -> str:
-    """What JSON says of a failure; nothing where it does not speak of one."""
+    """The failure that JSON reports; "" if it does not report one."""
     if value is False:
         return "false"
     if not isinstance(value, dict):
         return ""
-    words = {str(name).lower(): held for name, held in value.items()}
+    fields = {str(name).lower(): field_value for name, field_value in value.items()}
     for name in _FAULTS:
-        if words.get(name):
-            return _short(words[name])
-    failed = [name for name in _SUCCESS if words.get(name) is False]
-    failed += [name for name in _STATUS if _is_failure(words.get(name))]
+        if fields.get(name):
+            return _short(fields[name])
+    failed = [name for name in _SUCCESS if fields.get(name) is False]
+    failed += [name for name in _STATUS if _is_failure(fields.get(name))]
     if not failed:
         return ""
-    said = next((words[each] for each in ("reason", "message", "detail") if words.get(each)), None)
-    return _short(said) if said else f"`{failed[0]}` is {_short(words[failed[0]])}"
+    detail = next((fields[key] for key in ("reason", "message", "detail") if fields.get(key)), None)
+    return _short(detail) if detail else f"`{failed[0]}` is {_short(fields[failed[0]])}"
 
 
-def _is_failure(held: Any) -> bool:
-    if isinstance(held, str):
-        return held.strip().lower() in _FAILED or (number_of(held) or 0) >= 400
-    return (number_of(held) or 0) >= 400
+def _is_failure(status: Any) -> bool:
+    if isinstance(status, str):
+        return status.strip().lower() in _FAILED or (number_of(status) or 0) >= 400
+    return (number_of(status) or 0) >= 400
 
 
-def number_of(held: Any) -> int | None:
-    """A status written as a number, or as the text of one."""
-    if isinstance(held, str) and held.isascii() and held.isdigit() and len(held) == 3:
-        return int(held)
-    return held if isinstance(held, int) and not isinstance(held, bool) else None
+def number_of(status: Any) -> int | None:
+    """A status given as a number or as text; None for other values."""
+    if isinstance(status, str) and status.isascii() and status.isdigit() and len(status) == 3:
+        return int(status)
+    return status if isinstance(status, int) and not isinstance(status, bool) else None
 
 
-def _short(held: Any) -> str:
-    return held if isinstance(held, str) else plain(held)
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else plain(value)
 
 
-def plain(held: Any) -> str:
-    """JSON of a value, a short word for one that is too deep to be written."""
+def plain(value: Any) -> str:
+    """A value as JSON, or a placeholder if it is too deeply nested."""
     try:
-        return json.dumps(held)
+        return json.dumps(value)
     except RecursionError:
         return "deeply nested JSON"
 
 
-def unpacked(raw: bytes, encoding: str, most: int) -> bytes:
-    """The bytes without their encoding. Raises ValueError with what is wrong with them: that they
-    are broken, cut off, more than `most`, or packed in a way that was not asked for."""
-    names = [each.strip().lower() for each in encoding.split(",")]
-    names = [each for each in names if each not in ("", "identity")]
+def decompressed(raw: bytes, encoding: str, most: int) -> bytes:
+    """The decoded bytes. Raises ValueError (the text continues "answers …") if they are broken,
+    truncated, more than `most`, or in an encoding that was not requested."""
+    names = [name.strip().lower() for name in encoding.split(",")]
+    names = [name for name in names if name not in ("", "identity")]
     if not names or not raw:
         return raw
     if len(names) > 1 or names[0] not in ("gzip", "x-gzip", "deflate"):
-        raise ValueError(f"in `{', '.join(names)[:40]}`, which was not asked for")
-    # What is called deflate comes with a header of zlib, or without one.
+        raise ValueError(f"in `{', '.join(names)[:40]}`, which was not requested")
+    # "deflate" is sent with a zlib header, or without one.
     windows = (31,) if names[0] != "deflate" else (15, -15)
     for window in windows:
         unpacker = zlib.decompressobj(window)

@@ -1,4 +1,4 @@
-"""What an HTTP answer says about the rows of a batch. Pure: no client here."""
+"""Rejected rows, read from HTTP answers. Pure: no client here."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ UNCLEAR = "the target answered {status} and does not say which rows it took"
 
 
 def is_passing(status: int) -> bool:
-    """Whether the same request may fare better later."""
+    """Whether the failure may be temporary, so that a retry makes sense."""
     return status in (408, 425, 429) or (status >= 500 and status not in (501, 505))
 
 
 def wait_of(answer: HttpAnswer, now: datetime) -> float | None:
-    """Seconds that `Retry-After` asks for, as a number or as a date; None when it does not."""
-    asked = answer.headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return float(asked)
+    """Seconds to wait by `Retry-After` (a number or a date); None without a valid one."""
+    retry_after = answer.headers.get("retry-after", "").strip()
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
     try:
-        until = parsedate_to_datetime(asked)
+        until = parsedate_to_datetime(retry_after)
         return max((_aware(until) - _aware(now)).total_seconds(), 0.0)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
 def named_rows(answer: HttpAnswer, rows: int, removed: int) -> Sequence[Rejection]:
-    """The rows that a 2xx answer does not take, each once; see the notes in `http`."""
-    found: dict[int, Rejection] = {}
-    for each in _named(answer, (rows, removed)):
-        found.setdefault(each.row, each)
-    return list(found.values())
+    """The rows that a 2xx answer rejects, each once; the formats are described in `http`."""
+    by_row: dict[int, Rejection] = {}
+    for rejection in _named(answer, (rows, removed)):
+        by_row.setdefault(rejection.row, rejection)
+    return list(by_row.values())
 
 
 def _named(answer: HttpAnswer, sizes: tuple[int, int]) -> Iterator[Rejection]:
     value, partly = answer.value(), answer.status == 207
-    said = {"results": value} if isinstance(value, list) else value
-    if not isinstance(said, dict):
-        said = {}
-    rejected, results = said.get("rejected"), said.get("results")
+    document = {"results": value} if isinstance(value, list) else value
+    if not isinstance(document, dict):
+        document = {}
+    rejected, results = document.get("rejected"), document.get("results")
     if isinstance(rejected, list):
         yield from _rejected(rejected, answer, sizes)
     if isinstance(results, list) and (partly or len(results) == sum(sizes)):
@@ -56,12 +56,12 @@ def _named(answer: HttpAnswer, sizes: tuple[int, int]) -> Iterator[Rejection]:
 def _rejected(
     entries: list[Any], answer: HttpAnswer, sizes: tuple[int, int]
 ) -> Iterator[Rejection]:
-    for each in entries:
-        row = _row_of(each, sizes) if isinstance(each, dict) else None
+    for entry in entries:
+        row = _row_of(entry, sizes) if isinstance(entry, dict) else None
         if row is None:
             raise ActivateError("the target rejects rows that it was not sent")
-        again = is_passing(number_of(each.get("status")) or 0)
-        yield Rejection(row, _reason(each, answer), answer.hidden(plain(each)), again)
+        again = is_passing(number_of(entry.get("status")) or 0)
+        yield Rejection(row, _reason(entry, answer), answer.hidden(plain(entry)), again)
 
 
 def _row_of(entry: Mapping[str, Any], sizes: tuple[int, int]) -> int | None:
@@ -70,45 +70,44 @@ def _row_of(entry: Mapping[str, Any], sizes: tuple[int, int]) -> int | None:
     return gone if index is None else removed + index
 
 
-def _place(held: Any, most: int) -> int | None:
-    right = isinstance(held, int) and not isinstance(held, bool) and 0 <= held < most
-    return held if right else None
+def _place(index: Any, most: int) -> int | None:
+    in_range = isinstance(index, int) and not isinstance(index, bool) and 0 <= index < most
+    return index if in_range else None
 
 
 def _results(entries: list[Any], answer: HttpAnswer, sizes: tuple[int, int]) -> Iterator[Rejection]:
     rows, removed = sizes
     if len(entries) not in (rows, rows + removed):
         raise ActivateError(f"the target answered {len(entries)} results for {rows + removed} rows")
-    for place, each in enumerate(entries):
-        row = removed + place if place < rows else place - rows
-        status = number_of(each.get("status")) if isinstance(each, dict) else None
+    for index, entry in enumerate(entries):
+        row = removed + index if index < rows else index - rows
+        status = number_of(entry.get("status")) if isinstance(entry, dict) else None
         if status is None:
-            _is_clear(each, answer)
+            _is_clear(entry, answer)
         if row < removed and status in (404, 410):
             continue
-        refused = says_no(each) or (status is not None and not 200 <= status < 300)
+        refused = says_no(entry) or (status is not None and not 200 <= status < 300)
         if refused:
-            said = answer.hidden(plain(each))
-            yield Rejection(row, _reason(each, answer), said, is_passing(status or 0))
+            answer_text = answer.hidden(plain(entry))
+            yield Rejection(row, _reason(entry, answer), answer_text, is_passing(status or 0))
 
 
 def _is_clear(entry: Any, answer: HttpAnswer) -> None:
-    """Raises ActivateError where a result of a 207 says neither that the row landed nor that it
-    did not."""
-    words = entry if isinstance(entry, dict) else {}
-    good = any(words.get(each) is True for each in ("success", "succeeded", "ok"))
-    if answer.status == 207 and not good and not says_no(words):
+    """Raises ActivateError if a result of a 207 tells neither success nor failure of its row."""
+    fields = entry if isinstance(entry, dict) else {}
+    succeeded = any(fields.get(name) is True for name in ("success", "succeeded", "ok"))
+    if answer.status == 207 and not succeeded and not says_no(fields):
         raise ActivateError(UNCLEAR.format(status=207))
 
 
 def _reason(entry: Any, answer: HttpAnswer) -> str:
-    words = entry if isinstance(entry, dict) else {}
+    fields = entry if isinstance(entry, dict) else {}
     for name in ("reason", "error", "message"):
-        if words.get(name):
-            said = words[name]
-            return answer.hidden(said if isinstance(said, str) else plain(said))
-    return f"HTTP {words['status']}" if number_of(words.get("status")) else "rejected"
+        if fields.get(name):
+            detail = fields[name]
+            return answer.hidden(detail if isinstance(detail, str) else plain(detail))
+    return f"HTTP {fields['status']}" if number_of(fields.get("status")) else "rejected"
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _aware(timestamp: datetime) -> datetime:
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)

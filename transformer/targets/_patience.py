@@ -1,7 +1,7 @@
-"""Ends a connection on which nothing comes to an end. No client here: it knows sockets only.
+"""Shuts down a connection that makes no progress. No client here: only sockets.
 
-A server may be frozen, or send a byte now and then for ever: neither trips a time limit for one
-read. The connection is shut down from beside, and the client's own wait ends with an error.
+A server may hang, or send a byte now and then forever; neither exceeds a timeout per read. A thread
+shuts the connection down, and the client's wait ends with an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import TracebackType
 
 
 class Deadline:
-    """A span of time that may pass between two calls of `beat`; `over` once it has passed."""
+    """The time in seconds that may pass between two calls of `beat`; `over` once it has passed."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -40,16 +40,16 @@ class Deadline:
         self._done.set()
 
     def beat(self) -> None:
-        """Something came to an end: the time begins again."""
+        """Restarts the time: a step was finished."""
         self._ends = time.monotonic() + self.seconds
 
     def holds(self, number: int) -> None:
-        """The file number of the connection to end; a copy of it is kept, so that it stays ours."""
+        """Sets the connection to shut down, by file descriptor (duplicated, so it stays valid)."""
         self.let_go()
         self._line = socket.socket(fileno=os.dup(number))
 
     def let_go(self) -> None:
-        """Forget the connection."""
+        """Releases the connection."""
         if self._line is not None:
             self._line.close()
             self._line = None

@@ -1,4 +1,4 @@
-"""The connection to a Postgres: how it is opened, and what tells its table."""
+"""Opening a Postgres connection, and identifying the table it writes to."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any
 from transformer.names import RelationName
 
 
-def connected(driver: Any, url: str, seconds: int) -> Any:
-    """A new connection. Raises what the driver does."""
+def open_connection(driver: Any, url: str, seconds: int) -> Any:
+    """A new connection. Raises the driver's errors."""
     return driver.connect(
         url,
         autocommit=True,
         connect_timeout=max(seconds, 1),
         application_name="transformer",
-        # What is copied is UTF-8, whatever the database stores.
+        # COPY sends UTF-8, whatever the database's encoding.
         client_encoding="UTF8",
     )
 
 
-def place_of(driver: Any, url: str, table: RelationName, identity: int) -> str:
-    """What tells the table of a server from all others, without a password."""
+def table_identity(driver: Any, url: str, table: RelationName, identity: int) -> str:
+    """A string that identifies the server and table, without a password."""
     parts = driver.conninfo.conninfo_to_dict(url)
-    server = [str(parts.get(each, "")) for each in ("host", "port", "dbname")]
+    server = [str(parts.get(key, "")) for key in ("host", "port", "dbname")]
     return " ".join([*server, table.sql(), str(identity)])
 
 
 def answer(cursor: Any) -> bool:
-    """The answer to a question of yes or no."""
-    found = cursor.fetchone()
-    return bool(found and found[0])
+    """The boolean result of a query."""
+    row = cursor.fetchone()
+    return bool(row and row[0])

@@ -1,7 +1,7 @@
-"""Which columns of a table in Postgres may change what is sent, and the SQL that finds the rows.
+"""Which columns of a Postgres table may change a value, and the SQL that finds such rows.
 
-Postgres refuses what a type cannot hold at all, and rounds or cuts off what it holds in part: more
-digits than a scale has, the time of day in a `date`, blanks at the end of a `varchar(3)`.
+Postgres refuses values that a type cannot hold at all, but rounds or truncates others: digits
+beyond a scale, the time of day in a `date`, trailing blanks in a `varchar(3)`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TEXTS = "transformer_texts"
 
 _INTEGERS = ("int2", "int4", "int8")
 _FLOATS = {"real": "float4", "double precision": "float8"}
-# Types whose values are all some of a float's.
+# Types whose values are all exact as a float.
 _EXACT_IN = {"float4": ("smallint",), "float8": ("smallint", "integer", "real")}
 _CLOCKS = ("time", "timetz")
 _MOMENTS = ("date", "timestamp", "timestamptz", *_CLOCKS)
@@ -28,8 +28,8 @@ _TOO_FINE = "'[.][0-9]{6}[0-9]*[1-9]'"
 
 
 class PostgresColumn(Struct, frozen=True):
-    """A column that is there: its category (`A`: an array), its type as it is written, the name
-    and the modifier of the type below domains and arrays."""
+    """An existing column: its category (`A`: an array), its type as displayed, and the name and
+    modifier of the type underlying domains and arrays."""
 
     category: str
     shown: str
@@ -38,13 +38,13 @@ class PostgresColumn(Struct, frozen=True):
 
     @property
     def is_array(self) -> bool:
-        """Whether it holds arrays."""
+        """Whether the column is an array."""
         return self.category == "A"
 
 
 class ExactCheck(Struct, frozen=True):
-    """SQL of the condition that a staged value is what was sent, for one field. `stage` is the type
-    that takes the value first, where it is not the column's own."""
+    """The SQL condition that a staged value equals the one sent, for one field. `stage` is the type
+    in the staging table, if it is not the column's own."""
 
     name: str
     shown: str
@@ -54,7 +54,7 @@ class ExactCheck(Struct, frozen=True):
 
 
 def columns(table: RelationName) -> str:
-    """The query of a table's columns: name, and what a `PostgresColumn` holds."""
+    """The query of a table's columns: name, and the fields of `PostgresColumn`."""
     return (
         "select a.attname, t.typcategory, format_type(a.atttypid, a.atttypmod), "
         "coalesce(e.typname, b.typname, t.typname), "
@@ -70,12 +70,12 @@ def columns(table: RelationName) -> str:
 
 
 def cannot_hold(sent: str, column: PostgresColumn) -> bool:
-    """Whether the column would keep a part of every value: the time of a moment, say."""
+    """Whether the column would lose a part of every value, such as the date of a timestamp."""
     return sent.startswith(("timestamp", "date")) and column.base in _CLOCKS
 
 
 def check(number: int, name: str, sent: str, column: PostgresColumn) -> ExactCheck | None:
-    """What has to hold of the values of a field; None where the column holds all of its type."""
+    """The check for a field's values; None if the column holds every value of the sent type."""
     sent = sent.replace(", ", ",")
     if sent == column.shown:
         return None
@@ -93,43 +93,53 @@ def _has_fractions(sent: str) -> bool:
 
 
 def _condition(sent: str, column: PostgresColumn, staged: str, text: str) -> str | None:
-    base, bounded, some = column.base, column.modifier >= 0, "[]" if column.is_array else ""
+    base, bounded, array_suffix = column.base, column.modifier >= 0, "[]" if column.is_array else ""
     if base in _FLOATS.values():
         if _FLOATS.get(sent) == base or sent in _EXACT_IN[base]:
             return None
-        return _if_number(f"{staged}::text::numeric{some} = {text}::numeric{some}", text, some)
+        return _if_number(
+            f"{staged}::text::numeric{array_suffix} = {text}::numeric{array_suffix}",
+            text,
+            array_suffix,
+        )
     if base == "money" or (base == "numeric" and bounded):
-        return _if_number(f"{staged}::numeric{some} = {text}::numeric{some}", text, some)
+        return _if_number(
+            f"{staged}::numeric{array_suffix} = {text}::numeric{array_suffix}", text, array_suffix
+        )
     if base == "name" or (base in ("varchar", "bpchar") and bounded):
-        return f"{staged}::text{some} = {text}::text{some}"
+        return f"{staged}::text{array_suffix} = {text}::text{array_suffix}"
     if base == "interval" and bounded:
-        return f"{staged} = {text}::interval{some}"
+        return f"{staged} = {text}::interval{array_suffix}"
     moments = _moment(sent, column, staged, text) if base in _MOMENTS else ()
     return " and ".join(moments) or None
 
 
-def _if_number(condition: str, text: str, some: str) -> str:
-    """The condition where the text is a number: `NaN` and the infinities are what they are."""
-    return condition if some else f"case when {text} ~ {_NUMBER} then {condition} else true end"
+def _if_number(condition: str, text: str, array_suffix: str) -> str:
+    """The condition, applied only to finite numbers: `NaN` and the infinities are unchanged."""
+    return (
+        condition
+        if array_suffix
+        else f"case when {text} ~ {_NUMBER} then {condition} else true end"
+    )
 
 
 def _moment(sent: str, column: PostgresColumn, staged: str, text: str) -> Iterator[str]:
-    base, some = column.base, "[]" if column.is_array else ""
+    base, array_suffix = column.base, "[]" if column.is_array else ""
     if base == "date" and sent != "date":
-        yield f"{staged}::timestamp{some} = {text}::timestamp{some}"
+        yield f"{staged}::timestamp{array_suffix} = {text}::timestamp{array_suffix}"
     elif sent != "date" and column.modifier not in _FINEST:
-        yield f"{staged} = {text}::{base}{some}"
+        yield f"{staged} = {text}::{base}{array_suffix}"
     if sent != "text":
         return
     yield f"{text} !~ {_TOO_FINE}"
     if base in _CLOCKS:
         yield f"{text} !~ {_DAY_IN_TEXT}"
-    elif base != "timestamptz" and not some:  # an offset would be passed over
+    elif base != "timestamptz" and not array_suffix:  # an offset would be ignored
         yield f"{text}::timestamptz = {text}::timestamp::timestamptz"
 
 
 class ExactCopy(Struct, frozen=True):
-    """The statements around the copy of a batch, where some columns may change a value."""
+    """The extra statements for copying a batch, if some columns may change a value."""
 
     checks: tuple[ExactCheck, ...]
     prepare: str
@@ -138,46 +148,53 @@ class ExactCopy(Struct, frozen=True):
 
     @property
     def names(self) -> list[str]:
-        """The fields that are copied a second time, as text."""
-        return [each.name for each in self.checks]
+        """The fields that are also copied as text."""
+        return [check.name for check in self.checks]
 
 
 def number_of(fields: Iterable[str]) -> str:
-    """The name of the column that numbers staged rows from 1, which none of the fields has."""
-    number, taken = "transformer_row", set(fields)
-    while number in taken:
+    """A name, used by no field, for the column that numbers staged rows from 1."""
+    number, used = "transformer_row", set(fields)
+    while number in used:
         number += "_"
     return number
 
 
 def counted(number: str) -> str:
-    """The column's definition."""
+    """The definition of the numbering column."""
     return f"{number} bigint generated by default as identity"
 
 
-def exact(sent: Mapping[str, str], there: Mapping[str, PostgresColumn]) -> ExactCopy | None:
-    """The statements for fields of these types; None where every column holds all that is sent."""
-    found = (check(n, name, kind, there[name]) for n, (name, kind) in enumerate(sent.items()))
-    checks = tuple(each for each in found if each)
+def exact(sent: Mapping[str, str], columns: Mapping[str, PostgresColumn]) -> ExactCopy | None:
+    """The statements for fields of these types; None if no column may change a value."""
+    candidates = (
+        check(n, name, kind, columns[name]) for n, (name, kind) in enumerate(sent.items())
+    )
+    checks = tuple(column_check for column_check in candidates if column_check)
     if not checks:
         return None
     number = number_of(sent)
-    texts = ", ".join(each.text for each in checks)
-    lost = [f"b.{each.text} is not null and not ({each.condition})" for each in checks]
-    which = " ".join(f"when {each} then {n}" for n, each in enumerate(lost))
-    value = " ".join(f"when {each} then b.{c.text}" for each, c in zip(lost, checks, strict=True))
-    first = [
-        f"alter table {ROWS} alter column {quoted(each.name)} type {each.stage}"
-        for each in checks
-        if each.stage
+    texts = ", ".join(column_check.text for column_check in checks)
+    lost = [
+        f"b.{column_check.text} is not null and not ({column_check.condition})"
+        for column_check in checks
     ]
-    kept = ", ".join(f"{each.text} text" for each in checks)
-    first.append(f"create temp table {TEXTS} ({counted(number)}, {kept}) on commit drop")
+    which = " ".join(f"when {wrong} then {n}" for n, wrong in enumerate(lost))
+    value = " ".join(f"when {wrong} then b.{c.text}" for wrong, c in zip(lost, checks, strict=True))
+    preparation = [
+        f"alter table {ROWS} alter column {quoted(column_check.name)} type {column_check.stage}"
+        for column_check in checks
+        if column_check.stage
+    ]
+    text_columns = ", ".join(f"{column_check.text} text" for column_check in checks)
+    preparation.append(
+        f"create temp table {TEXTS} ({counted(number)}, {text_columns}) on commit drop"
+    )
     return ExactCopy(
         checks,
-        prepare="; ".join(first),
+        prepare="; ".join(preparation),
         copy=f"copy {TEXTS} ({texts}) from stdin (format csv)",
         find=f"select a.{number}, case {which} end, case {value} end from {ROWS} a"
-        f" join {TEXTS} b using ({number}) where {' or '.join(f'({each})' for each in lost)}"
+        f" join {TEXTS} b using ({number}) where {' or '.join(f'({wrong})' for wrong in lost)}"
         " order by 1",
     )

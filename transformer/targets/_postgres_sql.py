@@ -1,4 +1,4 @@
-"""The SQL that Postgres is asked to run, as text: no driver here."""
+"""The SQL that runs in Postgres, as text: no driver here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformer.targets._postgres_exact import ROWS, columns, counted, number_o
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Arrow's name of a type -> Postgres's. Decimals and marked texts are told apart below.
+# Arrow's type name -> Postgres's. Decimals and marked texts are handled below.
 TYPES = {
     "bool": "boolean",
     "int8": "smallint",
@@ -35,7 +35,7 @@ TYPES = {
 }
 
 KEYS = "transformer_keys"
-# What a text means must not depend on how the server is set up.
+# How a text is read must not depend on the server's settings.
 SETTINGS = "; ".join(
     f"set local {name} = {value}"
     for name, value in (
@@ -47,13 +47,13 @@ SETTINGS = "; ".join(
 
 
 class Timeouts(Struct, frozen=True):
-    """Seconds that a statement may wait for a lock, and take in all."""
+    """Seconds that a statement may wait for a lock, and take in total."""
 
     lock: float
     statement: float
 
     def settings(self) -> str:
-        """Their SQL, for the transaction that it stands in."""
+        """SQL that sets them for the current transaction."""
         return "; ".join(
             f"set local {name} = {max(round(seconds * 1000), 1)}"
             for name, seconds in (
@@ -64,12 +64,12 @@ class Timeouts(Struct, frozen=True):
 
 
 class Statements(Struct, frozen=True):
-    """All statements of one session. `updates` when a row that exists is overwritten.
+    """All statements of one session. `updates`: existing rows are overwritten.
 
-    Four answer with numbers of staged rows: `insert` with those that Postgres does not say it has
-    written, `absent` and `present` with those that are not, or still, in the table afterwards,
-    `twice` with those whose key is that of a row before, since a column may hold for equal what
-    the model does not. `drop_rows` and `drop_keys` take such numbers.
+    Four return numbers of staged rows: `insert` those that Postgres does not report as written,
+    `absent` and `present` those that are not, or still, in the table afterwards, `twice` those with
+    the key of an earlier row, since a column may treat different keys of the model as equal.
+    `drop_rows` and `drop_keys` take such numbers.
     """
 
     table: str
@@ -93,13 +93,13 @@ class Statements(Struct, frozen=True):
 
     @staticmethod
     def of(shape: BatchShape, table: RelationName, limits: Timeouts) -> Statements:
-        """The statements that keep `table` in step with rows of this shape."""
+        """The statements that sync rows of this shape to `table`."""
         fields, keys = _listed(shape.fields), _listed(shape.key)
         updates = shape.mode != "append"
         settings = f"{SETTINGS}; {limits.settings()}"
         number = number_of(shape.fields)
         conflict = _conflict(shape, updates)
-        there = f"select from {table.sql()} as there where"
+        existing = f"select from {table.sql()} as there where"
         return Statements(
             table=table.sql(),
             columns=columns(table),
@@ -120,19 +120,19 @@ class Statements(Struct, frozen=True):
             f"from {ROWS} {conflict} returning {keys}) select {number} from {ROWS} as staged "
             f"where not exists (select from landed where {_same(shape, 'landed', 'staged')})",
             absent=f"select {number} from {ROWS} as staged "
-            f"where not exists ({there} {_same(shape, 'there', 'staged')})",
+            f"where not exists ({existing} {_same(shape, 'there', 'staged')})",
             drop_rows=f"delete from {ROWS} where {number} = any(%s)",
             delete=f"delete from {table.sql()} as there using {KEYS} as staged "
             f"where {_same(shape, 'there', 'staged')}",
             present=f"select {number} from {KEYS} as staged "
-            f"where exists ({there} {_same(shape, 'there', 'staged')})",
+            f"where exists ({existing} {_same(shape, 'there', 'staged')})",
             drop_keys=f"delete from {KEYS} where {number} = any(%s)",
             updates=updates,
         )
 
 
 def identity(table: RelationName) -> str:
-    """The query of what tells the table from one that was made later under its name."""
+    """The query of the table's oid, which a recreated table of the same name does not share."""
     return (
         "select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace "
         f"where n.nspname = {literal(table.schema)} and c.relname = {literal(table.table)}"
@@ -140,30 +140,30 @@ def identity(table: RelationName) -> str:
 
 
 def empty(table: RelationName) -> str:
-    """The query whether a table that is there has no row, as far as we may see its rows."""
-    whole = f"{literal(table.sql())}::regclass"
-    return f"select not exists (select from {table.sql()}) and not row_security_active({whole})"
+    """The query whether an existing table is empty; false if row-level security may hide rows."""
+    relation = f"{literal(table.sql())}::regclass"
+    return f"select not exists (select from {table.sql()}) and not row_security_active({relation})"
 
 
-# What a field holds that its type in Arrow does not say. A HUGEINT may have 39 digits.
+# Content that the Arrow type does not express. A HUGEINT may have 39 digits.
 _HOLDS = {b"json": "jsonb", b"hugeint": "numeric(39,0)"}
 
 
 def type_of(column: pa.Field) -> str:
     """The Postgres type that holds every value of an Arrow field."""
-    holds = (column.metadata or {}).get(b"holds")
-    if holds in _HOLDS:
-        return _HOLDS[holds]
+    content = (column.metadata or {}).get(b"holds")
+    if content in _HOLDS:
+        return _HOLDS[content]
     kind = column.type
     if is_list(kind):
         inner = kind.value_type
-        # Arrays of Postgres are rectangular; lists in lists need not be.
+        # Postgres arrays are rectangular; nested lists need not be.
         return "jsonb" if holds_more(inner) else f"{_scalar(inner)}[]"
     return "jsonb" if holds_more(kind) else _scalar(kind)
 
 
 def form_of(column: pa.Field, category: str) -> str:
-    """How a value is written for a column of this category (`A`: an array)."""
+    """The form in which values are sent to a column of this category (`A`: an array)."""
     return "array" if is_list(column.type) and category == "A" else "postgres"
 
 
@@ -173,7 +173,7 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def holds_more(kind: pa.DataType) -> bool:
-    """Whether the values hold others."""
+    """Whether the values are nested."""
     return bool(kind.num_fields)
 
 
@@ -185,18 +185,18 @@ def _scalar(kind: pa.DataType) -> str:
 
 
 def _listed(names: tuple[str, ...], prefix: str = "") -> str:
-    return ", ".join(prefix + quoted(each) for each in names)
+    return ", ".join(prefix + quoted(name) for name in names)
 
 
 def _create(shape: BatchShape, table: RelationName) -> str:
-    columns = ", ".join(f"{quoted(each.name)} {type_of(each)}" for each in shape.schema)
+    columns = ", ".join(f"{quoted(column.name)} {type_of(column)}" for column in shape.schema)
     keys = _listed(shape.key)
     return f"create table if not exists {table.sql()} ({columns}, primary key ({keys}))"
 
 
 def _stage(name: str, columns: str, table: RelationName, number: str) -> str:
-    """An empty copy of some columns, and a number. It goes with the transaction: behind a pool of
-    connections the next one may be somebody else's."""
+    """An empty copy of some columns with a row number. It is dropped on commit: behind a connection
+    pooler the next transaction may use another session."""
     return (
         f"create temp table {name} on commit drop "
         f"as select {columns} from {table.sql()} with no data; "
@@ -208,10 +208,10 @@ def _conflict(shape: BatchShape, updates: bool) -> str:
     keys = _listed(shape.key)
     if not updates:
         return f"on conflict ({keys}) do nothing"
-    values = [each for each in shape.fields if each not in shape.key] or list(shape.key)
-    changes = ", ".join(f"{quoted(each)} = excluded.{quoted(each)}" for each in values)
+    values = [name for name in shape.fields if name not in shape.key] or list(shape.key)
+    changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in values)
     return f"on conflict ({keys}) do update set {changes}"
 
 
-def _same(shape: BatchShape, one: str, other: str) -> str:
-    return " and ".join(f"{one}.{quoted(key)} = {other}.{quoted(key)}" for key in shape.key)
+def _same(shape: BatchShape, left: str, right: str) -> str:
+    return " and ".join(f"{left}.{quoted(key)} = {right}.{quoted(key)}" for key in shape.key)

@@ -1,4 +1,4 @@
-"""What a request over HTTP may look like: its address, method and headers. Pure: no client here."""
+"""Validation of HTTP requests: address, method and headers. Pure: no client here."""
 
 from __future__ import annotations
 
@@ -14,62 +14,64 @@ from transformer.targets import TargetRequest
 
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110
-# What frames a request is written by the client, from the content that it sends.
+# Headers that the client derives from the content.
 OURS = {"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"}
-# Methods that carry no rows.
+# Methods that cannot carry rows.
 READS = {"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"}
 
 
 def check_url(url: str, to: TargetRequest, driver: Any) -> None:
-    """Raises ConfigError where the URL cannot be called."""
+    """Raises ConfigError if the URL is not valid for a request."""
     if unclear_login(url):
         raise ConfigError(UNCLEAR_LOGIN[0], to.where, UNCLEAR_LOGIN[1])
-    filled = PLACEHOLDER.sub("x", url)
+    example = PLACEHOLDER.sub("x", url)
     try:
-        parts = urlsplit(filled)
+        parts = urlsplit(example)
         host, _ = parts.hostname, parts.port
         if re.search(r"[\s<>]", host or ""):
             raise ValueError(host)
     except ValueError:
         raise ConfigError(
-            "the host or the port of `url` is not valid", to.where, hint="a port is 1 to 65535"
+            "the host or port of `url` is not valid", to.where, hint="ports are 1 to 65535"
         ) from None
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigError("`url` must begin with http:// or https:// and name a host", to.where)
     try:
-        driver.URL(filled)
+        driver.URL(example)
     except driver.InvalidURL as error:
-        said = to.secrets.and_of([url]).hidden(str(error))
-        raise ConfigError(f"`url` is not valid: {said}", to.where) from None
+        reason = to.secrets.and_of([url]).hidden(str(error))
+        raise ConfigError(f"`url` is not valid: {reason}", to.where) from None
 
 
 def check_request(
     options: Mapping[str, Any], headers: Mapping[str, str], to: TargetRequest
 ) -> None:
-    """Raises ConfigError where the method or a header cannot be sent."""
-    for key, without in (("method", READS), ("removed_method", READS - {"GET"})):
+    """Raises ConfigError if the method or a header is not allowed."""
+    for key, forbidden in (("method", READS), ("removed_method", READS - {"GET"})):
         method = str(options[key])
-        if not TOKEN.fullmatch(method) or method.upper() in without:
+        if not TOKEN.fullmatch(method) or method.upper() in forbidden:
             raise ConfigError(
-                f"`{key}` cannot be `{method}`", to.where, hint="for example POST, PUT or PATCH"
+                f"`{key}` cannot be `{method}`",
+                to.where,
+                hint="use POST, PUT or PATCH, for example",
             )
     for name, value in headers.items():
         if not TOKEN.fullmatch(name):
-            raise ConfigError(f"`headers` has `{name}`, which is not a name", to.where)
+            raise ConfigError(f"`{name}` under `headers` is not a valid header name", to.where)
         if name.lower() in OURS:
             raise ConfigError(
-                f"`headers` must not set `{name}`", to.where, hint="it follows from what is sent"
+                f"`headers` must not set `{name}`", to.where, hint="it follows from the content"
             )
-        if any(ord(each) < 32 and each != "\t" for each in value) or "\x7f" in value:
+        if any(ord(character) < 32 and character != "\t" for character in value) or "\x7f" in value:
             raise ConfigError(
-                f"the value of `{name}` under `headers` holds a line break or another control"
+                f"the value of `{name}` under `headers` has a line break or another control"
                 " character",
                 to.where,
             )
 
 
 def check_removals(options: Mapping[str, Any], to: TargetRequest) -> None:
-    """Raises ConfigError where removed rows have no address."""
+    """Raises ConfigError if removed rows have no address."""
     if options["body"] != "single" or to.shape.mode != "mirror":
         return
     if not options["removed_url"]:
@@ -81,32 +83,34 @@ def check_removals(options: Mapping[str, Any], to: TargetRequest) -> None:
     for name in PLACEHOLDER.findall(str(options["removed_url"])):
         if name not in to.shape.key:
             raise ConfigError(
-                f"`removed_url` names `{name}`, which is not a key field",
+                f"`removed_url` uses `{name}`, which is not a key field",
                 to.where,
                 hint=did_you_mean(name, to.shape.key),
             )
 
 
-def read_key(text: str) -> Mapping[str, Any]:
-    """A document; its numbers as they are written."""
-    found: Mapping[str, Any] = json.loads(text, parse_float=str, parse_int=str)
-    return found
+def parse_document(text: str) -> Mapping[str, Any]:
+    """A JSON document, with its numbers as texts."""
+    document: Mapping[str, Any] = json.loads(text, parse_float=str, parse_int=str)
+    return document
 
 
-def filled(url: str, row: Mapping[str, Any]) -> str:
-    """The url with values for its placeholders; a value cannot leave its segment of the path."""
+def fill_placeholders(url: str, row: Mapping[str, Any]) -> str:
+    """The URL with values for its placeholders; a value cannot leave its path segment."""
 
-    def value(found: re.Match[str]) -> str:
-        given = row[found[1]]
-        text = quote(given if isinstance(given, str) else json.dumps(given), safe="")
-        # `.` and `..` would walk up the path, and quoting leaves them alone.
+    def value(placeholder: re.Match[str]) -> str:
+        field_value = row[placeholder[1]]
+        text = quote(
+            field_value if isinstance(field_value, str) else json.dumps(field_value), safe=""
+        )
+        # `.` and `..` would walk up the path, and are not quoted.
         return text.replace(".", "%2E") if text.strip(".") == "" else text
 
     return PLACEHOLDER.sub(value, url)
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port. Raises ValueError where they are not valid."""
+    """Scheme, host and port of a URL. Raises ValueError if they are not valid."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     return f"{parts.scheme}://{parts.hostname}:{port}"

@@ -1,8 +1,8 @@
-"""One file that holds everything an activation keeps outside: CSV, JSON or Parquet.
+"""One file with all rows of an activation: CSV, NDJSON, JSON or Parquet.
 
-The file is always whole: it is written beside its place, flushed to the disk and moved over the
-old one, so a reader sees the old rows or the new ones and nothing between. Values are written as
-they are: a text that a spreadsheet takes for a formula is not changed.
+The file is always complete: a temporary file is written, flushed to disk and moved over the old
+one, so a reader sees either the old or the new rows. Values are written unchanged, even a text
+that a spreadsheet would read as a formula.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ FIELDS: Fields = (
     Field(
         "format",
         "choice",
-        "How it is written; without one, what its ending says, else `csv`",
+        "The file format; by default it follows from the extension, else `csv`",
         choices=("csv", "ndjson", "json", "parquet"),
     ),
-    Field("header", "flag", "The first line names the fields (csv)", True),
-    Field("delimiter", "text", "What stands between two values (csv)", ","),
+    Field("header", "flag", "Whether the first line has the field names (csv)", True),
+    Field("delimiter", "text", "The separator of values (csv)", ","),
 )
 
 ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".parquet": "parquet"}
@@ -45,49 +45,50 @@ Writer = Callable[[IO[bytes], TargetBatch], None]
 
 @dataclass(frozen=True)
 class FileConnection:
-    """A file to be kept; `write` puts a batch into an open file."""
+    """A file to write; `write` writes a batch into an open file."""
 
     path: Path
     label: str
     write: Writer
-    # How the format wants the fields, where that is not as typed values.
+    # The form of fields that the format does not take as typed values.
     forms: Mapping[str, str]
     whole: bool = True
     attempts: int = 1
 
     @property
     def place(self) -> str:
-        """The file's path in the project: the project as a whole may move."""
+        """The file's path relative to the project, since the project may be moved."""
         return self.label
 
     def intact(self) -> bool:
-        """Whether the file is there: one deleted by hand is written again."""
+        """Whether the file exists: a deleted one is written again."""
         return self.path.is_file()
 
     def send(self, batch: TargetBatch) -> Sequence[Rejection]:
-        """Nothing: a file takes every row."""
+        """Replaces the file; no row is ever rejected. Raises ActivateError."""
         try:
             with _replaced(self.path) as file:
                 self.write(file, batch)
         except OSError as error:
             raise ActivateError(
                 f"cannot write `{self.label}`: {error.strerror or error}",
-                hint="the file that was there is unchanged",
+                hint="the existing file is unchanged",
             ) from error
         return ()
 
     def close(self) -> None:
-        """Nothing to let go of: no file stays open between batches."""
+        """Does nothing: no file stays open between batches."""
 
 
 def seen(options: Options, places: Places, _: bool) -> str | None:
-    """The place as it is now, empty where the file is gone."""
+    """The current `place`; "" if the file is gone."""
     path = places.resolve(str(options["path"]))
     return places.shown(path) if path.is_file() else ""
 
 
 def connect(to: TargetRequest) -> FileConnection:
-    """A session on the file `path:`; its folder is made when the first batch is written."""
+    """A connection to the file `path:`; its folder is created with the first batch. Raises
+    ConfigError."""
     options = with_defaults(FIELDS, to.options)
     path = to.places.resolve(str(options["path"]), to.where)
     if path.is_dir():
@@ -109,7 +110,7 @@ def _csv(header: bool, delimiter: str) -> Writer:
     import polars as pl  # noqa: PLC0415 - heavy, and only this format needs it
 
     def write(file: IO[bytes], batch: TargetBatch) -> None:
-        # All of it is text already: a date may be one that only DuckDB and Postgres know.
+        # All values are text already: a date may be outside the range of polars.
         frame = pl.DataFrame(pl.from_arrow(batch.rows))
         frame.write_csv(file, include_header=header, separator=delimiter)
 
@@ -137,13 +138,13 @@ def _json() -> Writer:
 
 
 def _joined(batch: TargetBatch, between: str) -> Any:
-    """The documents as one text: joined by Arrow, none of them becomes a Python object."""
+    """The documents as one text, joined by Arrow without creating Python objects."""
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only these formats need it
     import pyarrow.compute as pc  # noqa: PLC0415
 
     texts = batch.documents.combine_chunks().cast(pa.large_string())
-    one = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
-    return pc.binary_join(one, pa.scalar(between, pa.large_string()))[0].as_buffer()
+    single_list = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
+    return pc.binary_join(single_list, pa.scalar(between, pa.large_string()))[0].as_buffer()
 
 
 def _parquet() -> Writer:
@@ -161,12 +162,12 @@ def _unmarked(rows: pa.Table) -> pa.Table:
 
 @contextmanager
 def _replaced(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of the old one when the block ends well."""
+    """A temporary file that replaces the old one if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(
+    for leftover in path.parent.glob(
         f".{glob.escape(path.name)}.????????.new"
-    ):  # by a build that was killed
-        left.unlink(missing_ok=True)
+    ):  # of a killed build
+        leftover.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
     fresh = Path(name)
     try:
@@ -182,7 +183,7 @@ def _replaced(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _flushed(folder: Path) -> None:
-    """Make the new name survive a power cut too."""
+    """Flushes the folder, so that the rename survives a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -190,7 +191,7 @@ def _flushed(folder: Path) -> None:
         os.close(handle)
 
 
-# A format of documents takes no values.
+# Formats written from documents need no values.
 FORMS = {"csv": "csv", "ndjson": "none", "json": "none"}
 
 WRITERS: dict[str, Callable[[], Writer]] = {

@@ -1,21 +1,21 @@
-"""An HTTP address that takes JSON: a batch a request, or a row a request.
+"""An HTTP endpoint that accepts JSON: one request per batch, or per row.
 
-Every request carries `Idempotency-Key`, and one that is sent again carries the same key with the
-same content: a receiver that remembers keys sees nothing twice.
+Every request carries `Idempotency-Key`, and a repeated one has the same key and content, so a
+receiver that remembers keys processes nothing twice.
 
     body: records    {"activation": …, "batch": …, "mode": …, "key": […],
                       "records": [{…}, …], "removed": [{key fields}, …]}
-    body: single     {…}    one row; a removed row is a request of its own to `removed_url`
+    body: single     {…}    one row; a removed row is a separate request to `removed_url`
 
-A receiver of `records` may answer 200 or 207 and name the rows it does not take:
+A receiver of `records` may answer 200 or 207 and list the rows it rejects:
 
     {"rejected": [{"index": 0, "reason": "…"}, {"removed": 2, "reason": "…"}]}
     {"results": [{"status": 201}, {"status": 422, "reason": "…"}, …]}     records, then removed
 
-An answer counts when its status is 2xx, it is not a page of HTML or broken JSON, and its JSON does
-not say that it failed (`error` or `errors` that are not empty, `success: false`, `status: error`).
-`accept:` sets other rules. A page or broken JSON stops the sync; JSON that says no refuses the
-request, as a 422 does.
+An answer means success if its status is 2xx, it is not HTML or broken JSON, and its JSON does not
+report a failure (non-empty `error` or `errors`, `success: false`, `status: error`). `accept:` sets
+other rules. HTML or broken JSON stops the sync; JSON that reports a failure rejects the request,
+as a 422 does.
 """
 
 from __future__ import annotations
@@ -41,44 +41,44 @@ from transformer.targets import (
     with_defaults,
 )
 from transformer.targets._accept import FIELDS as ACCEPT
-from transformer.targets._accept import AcceptRules, HttpAnswer, accept_of, unpacked
+from transformer.targets._accept import AcceptRules, HttpAnswer, accept_of, decompressed
 from transformer.targets._answers import is_passing, named_rows, wait_of
 from transformer.targets._patience import Deadline
 from transformer.targets._requests import (
     check_removals,
     check_request,
     check_url,
-    filled,
+    fill_placeholders,
     origin,
-    read_key,
+    parse_document,
 )
 
 if TYPE_CHECKING:
     import httpx
 
 FIELDS: Fields = (
-    Field("url", "text", "The address that rows are sent to", required=True, secret=True),
+    Field("url", "text", "The URL that rows are sent to", required=True, secret=True),
     Field("method", "text", "The HTTP method", "POST"),
     Field("headers", "map", "Headers of every request, such as `Authorization`", secret=True),
     Field(
         "body",
         "choice",
-        "`records`: a batch a request; `single`: a row a request",
+        "`records`: one request per batch; `single`: one request per row",
         "records",
         choices=("records", "single"),
     ),
     Field(
         "removed_url",
         "text",
-        "Where a removed row is sent, with `{field}` for values of its key (`single`, `mirror`)",
+        "The URL for a removed row, with `{field}` for values of its key (`single`, `mirror`)",
         secret=True,
     ),
     Field("removed_method", "text", "The HTTP method for a removed row", "DELETE"),
-    Field("accept", "block", "Which answers count", fields=ACCEPT),
+    Field("accept", "block", "Which answers mean success", fields=ACCEPT),
     Field(
         "timeout",
         "number",
-        "Seconds to wait for a connection, then for the request to be read, then for the answer",
+        "Seconds to wait for a connection, for sending the request, and for the answer",
         30,
         least=0,
         most=3600,
@@ -89,22 +89,22 @@ FIELDS: Fields = (
 MOST_BYTES = 4 * 1024 * 1024  # of an answer: enough for the results of a large batch
 MOST_HOPS = 3  # redirects within the same host
 
-# Faults of the request as such: no other row would fare better.
+# Statuses that no other row would change, with hints.
 HOPELESS = {
     401: "check the credentials under `headers:`",
-    402: "the account must be paid for",
-    403: "check the credentials under `headers:` and what they allow",
+    402: "the receiver requires payment",
+    403: "check the credentials under `headers:` and their permissions",
     404: "check `url:`",
     405: "check `method:`",
     407: "check the proxy's credentials",
-    415: "the receiver does not take JSON",
+    415: "the receiver does not accept JSON",
     501: "check `method:`",
 }
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One request to make; repr shows neither its address nor its content."""
+    """One request; its repr shows neither URL nor content."""
 
     method: str
     url: str = field(repr=False)
@@ -114,7 +114,7 @@ class HttpRequest:
 
 @dataclass
 class HttpConnection:
-    """An address, and the client that keeps the connection to it."""
+    """An endpoint, and the client that holds the connections to it."""
 
     label: str
     place: str = field(repr=False)
@@ -131,15 +131,16 @@ class HttpConnection:
 
     @property
     def forms(self) -> Mapping[str, str]:
-        """None of the fields: the documents hold all."""
+        """`none` for all fields: the documents contain everything."""
         return dict.fromkeys(self.shape.fields, "none")
 
     def intact(self) -> bool:
-        """Nothing to be seen from here, so yes."""
+        """Always True: a receiver's data cannot be checked."""
         return True
 
     def send(self, batch: TargetBatch) -> Sequence[Rejection]:
-        """The rows that the receiver names, or that it refuses one by one."""
+        """Returns the rows that the receiver rejects. Raises BatchRefused, Transient and
+        ActivateError."""
         if self.options["body"] == "single":
             return self._one_by_one(batch)
         answer = self._asked(self._whole_batch(batch))
@@ -152,7 +153,7 @@ class HttpConnection:
         return named
 
     def close(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         self.patience.let_go()
         self.client.close()
 
@@ -163,9 +164,9 @@ class HttpConnection:
             "mode": self.shape.mode,
             "key": list(self.shape.key),
         }
-        # The rows are JSON texts already: parsing them to write them again gains nothing.
-        rows, gone = ", ".join(batch.texts()), ", ".join(batch.removed_texts())
-        body = f'{json.dumps(head)[:-1]}, "records": [{rows}], "removed": [{gone}]}}'
+        # The rows are JSON texts already, so they are joined without parsing.
+        rows, removed = ", ".join(batch.texts()), ", ".join(batch.removed_texts())
+        body = f'{json.dumps(head)[:-1]}, "records": [{rows}], "removed": [{removed}]}}'
         return HttpRequest(self.options["method"], self.options["url"], batch.id, body)
 
     def _one_by_one(self, batch: TargetBatch) -> Sequence[Rejection]:
@@ -183,7 +184,7 @@ class HttpConnection:
         return rejections
 
     def _refusal(self, answer: HttpAnswer, removal: bool) -> str:
-        """Why the answer to a request for one row does not mean that it landed, else nothing."""
+        """Why the answer to a single-row request is a rejection; "" if the row was accepted."""
         rules = AcceptRules() if removal else self.accept
         if not rules.takes(answer.status):
             return f"HTTP {answer.status}"
@@ -193,46 +194,50 @@ class HttpConnection:
     def _removals(self, batch: TargetBatch) -> list[HttpRequest]:
         method, url = self.options["removed_method"], str(self.options["removed_url"])
         return [
-            HttpRequest(method, filled(url, read_key(key)), f"{batch.id}-{batch.first + place}")
-            for place, key in enumerate(batch.removed_texts())
+            HttpRequest(
+                method,
+                fill_placeholders(url, parse_document(key)),
+                f"{batch.id}-{batch.first + index}",
+            )
+            for index, key in enumerate(batch.removed_texts())
         ]
 
     def _puts(self, batch: TargetBatch) -> list[HttpRequest]:
         method, url = self.options["method"], self.options["url"]
         first = batch.first + batch.removed.num_rows
         return [
-            HttpRequest(method, url, f"{batch.id}-{first + place}", document)
-            for place, document in enumerate(batch.texts())
+            HttpRequest(method, url, f"{batch.id}-{first + index}", document)
+            for index, document in enumerate(batch.texts())
         ]
 
     def _asked(self, request: HttpRequest) -> HttpAnswer:
-        """The answer, when it speaks of the rows; else Transient or ActivateError."""
-        answer = self._followed(request)
+        """The answer, if it is about the rows. Raises Transient or ActivateError otherwise."""
+        answer = self._follow_redirects(request)
         removal = request.method == self.options["removed_method"] and not request.body
         rules = AcceptRules() if removal else self.accept
         if not rules.takes(answer.status):
             self._judge(answer, removal)
             return answer
-        strange = rules.strange(answer)
-        if strange:
+        problem = rules.strange(answer)
+        if problem:
             raise ActivateError(
-                f"`{self.label}` answered {answer.status}, but {strange}: {answer.shown()}",
-                hint="check `url:`; `accept:` says which answers count",
+                f"`{self.label}` answered {answer.status}, but {problem}: {answer.shown()}",
+                hint="check `url:`; `accept:` defines which answers mean success",
             )
         return answer
 
     def _judge(self, answer: HttpAnswer, removal: bool) -> None:
-        """Raises what an answer means that does not count, where it does not speak of the rows."""
+        """Raises Transient or ActivateError for a failed status that is not about the rows."""
         if is_passing(answer.status):
             raise Transient(answer.shown(), wait_of(answer, self.clock()))
         gone = removal and answer.status == 404
         if answer.status < 400 or (answer.status in HOPELESS and not gone):
             raise ActivateError(
                 f"`{self.label}` answered {answer.shown()}",
-                hint=HOPELESS.get(answer.status, "`accept:` says which answers count"),
+                hint=HOPELESS.get(answer.status, "`accept:` defines which answers mean success"),
             )
 
-    def _followed(self, request: HttpRequest) -> HttpAnswer:
+    def _follow_redirects(self, request: HttpRequest) -> HttpAnswer:
         url = request.url
         for _ in range(MOST_HOPS + 1):
             answer = self._exchanged(request, url)
@@ -242,18 +247,18 @@ class HttpConnection:
         raise ActivateError(f"`{self.label}` redirects more than {MOST_HOPS} times")
 
     def _next(self, answer: HttpAnswer, url: str) -> str:
-        """Where a redirect leads, when it keeps the request whole and stays with the host."""
+        """The redirect's URL. Raises ActivateError if it drops the body or leaves the host."""
         try:
-            there = urljoin(url, answer.headers.get("location", ""))
-            host = origin(there)
+            target = urljoin(url, answer.headers.get("location", ""))
+            host = origin(target)
         except ValueError:
-            there, host = "", "an address that is not valid"
+            target, host = "", "an invalid URL"
         if answer.status not in (307, 308) or host != origin(url):
             raise ActivateError(
                 f"`{self.label}` redirects ({answer.status}) to `{host}`",
-                hint="rows and headers are not sent on; set `url:` to the final address",
+                hint="rows and headers are not sent to another host; set `url:` to the final URL",
             )
-        return there
+        return target
 
     def _exchanged(self, request: HttpRequest, url: str) -> HttpAnswer:
         headers = {"Idempotency-Key": request.key}
@@ -272,25 +277,25 @@ class HttpConnection:
                 ) as response,
             ):
                 raw = self._read(response)
-                # Where only its end tells how long an answer is, one that we end looks whole.
+                # Without a length, an answer cut off by our deadline looks complete.
                 self._in_time()
         except self.driver.TransportError as error:
             self._in_time()
-            said = self.secrets.hidden(str(error)) or "no answer"
+            reason = self.secrets.hidden(str(error)) or "no answer"
             if isinstance(error, self.driver.LocalProtocolError | self.driver.UnsupportedProtocol):
-                raise ActivateError(f"cannot send to `{self.label}`: {said}") from None
-            raise Transient(f"{type(error).__name__}: {said}") from None
+                raise ActivateError(f"cannot send to `{self.label}`: {reason}") from None
+            raise Transient(f"{type(error).__name__}: {reason}") from None
         except (self.driver.HTTPError, self.driver.InvalidURL) as error:
-            said = self.secrets.hidden(str(error))
-            raise ActivateError(f"cannot send to `{self.label}`: {said}") from None
+            reason = self.secrets.hidden(str(error))
+            raise ActivateError(f"cannot send to `{self.label}`: {reason}") from None
         return HttpAnswer(response.status_code, response.headers, self.secrets.hidden, raw)
 
     def _in_time(self) -> None:
         if self.patience.over:
-            raise Transient(f"no whole answer within {self.patience.seconds:g} s")
+            raise Transient(f"no complete answer within {self.patience.seconds:g} s")
 
     def _traced(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Follows a request, to know its connection and when each part of it is done."""
+        """httpx's trace callback: learns the connection, and restarts the deadline at each step."""
         if event.endswith("connect_tcp.started"):
             self.patience.let_go()
         elif event.endswith("connect_tcp.complete"):
@@ -306,21 +311,21 @@ class HttpConnection:
                 if len(raw) > MOST_BYTES:
                     raise ValueError(f"more than {MOST_BYTES:,} bytes")
             encoding = response.headers.get("content-encoding", "")
-            return unpacked(bytes(raw), encoding, MOST_BYTES)
+            return decompressed(bytes(raw), encoding, MOST_BYTES)
         except ValueError as error:
             raise ActivateError(
                 f"`{self.label}` answers {error}",
-                hint="whether the rows landed is not known; they go out again under the same key",
+                hint="it is unknown whether the rows landed; they are sent again with the same key",
             ) from None
 
 
 def connect(to: TargetRequest) -> HttpConnection:
-    """A session on `url:`; nothing is sent to find out whether anyone is there."""
+    """A session on `url:`; sends nothing. Raises ConfigError."""
     import httpx  # noqa: PLC0415 - heavy, and only a connection needs it
 
     options = with_defaults(FIELDS, to.options)
     headers = {str(name): str(value) for name, value in (options["headers"] or {}).items()}
-    urls = [str(options[each]) for each in ("url", "removed_url") if options[each]]
+    urls = [str(options[key]) for key in ("url", "removed_url") if options[key]]
     for url in urls:
         check_url(url, to, httpx)
     check_request(options, headers, to)
@@ -343,16 +348,18 @@ def connect(to: TargetRequest) -> HttpConnection:
 
 
 def _client(driver: Any, headers: Mapping[str, str], seconds: float, to: TargetRequest) -> Any:
-    # An answer that is packed may hold a thousand times what was sent.
+    # A compressed answer may expand a thousandfold.
     plain = {"Accept-Encoding": "identity"} | dict(headers)
     try:
         return driver.Client(headers=plain, timeout=seconds, follow_redirects=False)
     except UnicodeEncodeError:
         raise ConfigError("`headers` must be plain ASCII", to.where) from None
     except (ValueError, OSError, driver.InvalidURL) as error:
-        # The proxy, or the file of certificates, that the environment names.
-        said = to.secrets.hidden(str(error))
-        raise ConfigError(f"the environment's settings for HTTP: {said}", to.where) from None
+        # The proxy or certificate file that the environment configures.
+        reason = to.secrets.hidden(str(error))
+        raise ConfigError(
+            f"the environment's HTTP settings are invalid: {reason}", to.where
+        ) from None
 
 
 def _accept(options: Mapping[str, Any], to: TargetRequest) -> AcceptRules:

@@ -1,13 +1,13 @@
-"""A table in Postgres: each batch is copied to a stage and lands in one transaction.
+"""A Postgres table: each batch is copied to a staging table and applied in one transaction.
 
-Rows are matched on the activation's key, so a batch that is sent again changes nothing. A row goes
-to quarantine when a column of the table would round or cut off a value, when a constraint or a
-trigger refuses it, and when it is not in the table afterwards, or is still there after its removal,
-because a trigger or a rule passed it over. Timestamps without a time zone are read as UTC.
+Rows are matched on the activation's key, so sending a batch again changes nothing. A row is
+quarantined if a column of the table would round or truncate a value, if a constraint or trigger
+refuses it, or if a trigger or rule silently skips it: it is not in the table afterwards, or is
+still there after its removal. Timestamps without a time zone are read as UTC.
 
-A statement that runs into `lock_timeout` or `statement_timeout` is tried again, `attempts` times in
-all. A build asks whether the table is the one that was written to: one that was dropped, or made
-again since, gets every row.
+A statement that exceeds `lock_timeout` or `statement_timeout` is retried, with `attempts` tries in
+all. A build checks whether the table is still the one that was written to: if it was dropped or
+recreated, it gets every row.
 
 The driver is an extra: `pip install 'transformer-sql[postgres]'`.
 """
@@ -37,7 +37,7 @@ from transformer.targets import (
 )
 from transformer.targets._passed_over import SkippedRows
 from transformer.targets._patience import Deadline
-from transformer.targets._postgres_connection import answer, connected, place_of
+from transformer.targets._postgres_connection import answer, open_connection, table_identity
 from transformer.targets._postgres_exact import ExactCopy, PostgresColumn, cannot_hold, exact
 from transformer.targets._postgres_sql import (
     Statements,
@@ -56,12 +56,12 @@ FIELDS: Fields = (
     Field("url", "text", "`postgresql://user:password@host/database`", required=True, secret=True),
     Field("schema", "text", "The table's schema", "public"),
     Field("table", "text", "The table", required=True),
-    Field("create", "flag", "Make the table when there is none, with the key as primary key", True),
+    Field("create", "flag", "Create a missing table, with the key as its primary key", True),
     Field("timeout", "number", "Seconds to wait for a connection", 10, least=0, most=3600),
     Field(
         "lock_timeout",
         "number",
-        "Seconds that a statement waits for a lock of somebody else",
+        "Seconds that a statement waits for a lock",
         10,
         least=0.001,
         most=3600,
@@ -69,7 +69,7 @@ FIELDS: Fields = (
     Field(
         "statement_timeout",
         "number",
-        "Seconds that a statement may take, locks included",
+        "Seconds that a statement may take, including waiting for locks",
         60,
         least=0.001,
         most=86_400,
@@ -78,16 +78,16 @@ FIELDS: Fields = (
 )
 
 # SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
-# Data exceptions, constraints, views' checks, what PL/pgSQL raises, too long for an index.
+# Data exceptions, constraints, view checks, errors raised by PL/pgSQL, value too long for an index.
 ROW_FAULTS = ("22", "23", "44", "P0", "54000")
-# The functions of the server that refuse a row, whatever the code: RAISE, and row-level security.
+# Server functions that refuse a row, whatever the code: RAISE, and row-level security.
 ROW_JUDGES = ("exec_stmt_raise", "ExecWithCheckOptions")
 PASSING = ("08", "40", "53", "57", "55P03", "58")  # connection, rollback, resources, shutdown, lock
-# Seconds: a limit of the server's own fires before ours; how long a plan looks for a table.
+# Seconds: our limit is longer than the server's by GRACE; a plan's check may take LONGEST_LOOK.
 GRACE = 5.0
 LONGEST_LOOK = 3
-MOST_ROUNDS = 4  # in which a batch is cut down to what the table takes
-# A login that fails has no SQLSTATE: its words must do.
+MOST_ROUNDS = 4  # of removing skipped rows from a batch
+# A failed login has no SQLSTATE, only a message.
 REFUSED_LOGIN = (
     *("authentication failed", "no pg_hba.conf entry", "no password supplied"),
     *("does not exist", "is not permitted to log in"),
@@ -95,12 +95,12 @@ REFUSED_LOGIN = (
 
 
 class _BatchRedone(Exception):  # noqa: N818 - ends a transaction, and is never shown
-    """The batch is done again, without the rows that the table passed over."""
+    """The batch is retried without the rows that the table skipped."""
 
 
 @dataclass
 class PostgresConnection:
-    """A table, and the connection to it while it lasts."""
+    """A table, and the current connection to it."""
 
     label: str
     place: str = field(repr=False)
@@ -118,87 +118,86 @@ class PostgresConnection:
     emptied: bool = False
     exact: ExactCopy | None = None
     connection: psycopg.Connection | None = field(repr=False, default=None)
-    # Rows of mode `append` that the table had already.
+    # Rows of mode `append` that the table already had.
     already: int = 0
 
     def intact(self) -> bool:
-        """Whether the table was there, with rows: one that was dropped or emptied gets every row
-        again. In mode `append` others may take the rows away."""
+        """Whether the table existed, with rows: if dropped or emptied, it gets every row again. In
+        mode `append` others may delete the rows."""
         return self.existed and not self.emptied
 
     def send(self, batch: TargetBatch) -> Sequence[Rejection]:
-        """Rows with a value that a column would change, and rows that the table does not take
-        without a word. One that raises an error makes Postgres refuse the batch, and the caller
-        splits it."""
+        """Returns rows with a value that a column would change, and rows that the table silently
+        skips. A row that raises an error makes Postgres refuse the batch; the caller splits it."""
         passed_over = SkippedRows()
         with self.patience:
             try:
                 for _ in range(MOST_ROUNDS):
-                    found = self._landed(batch, passed_over)
-                    if found is not None:
-                        return found
+                    rejections = self._landed(batch, passed_over)
+                    if rejections is not None:
+                        return rejections
             except self.driver.Error as error:
                 raise self.judged(error) from None
         raise ActivateError(
-            f"`{self.label}` passes over other rows each time; the batch was taken back",
-            hint="look at the table's triggers and rules",
+            f"`{self.label}` skips different rows each time; the batch was rolled back",
+            hint="check the table's triggers and rules",
         )
 
     def close(self) -> None:
-        """Close the connection, when there is one."""
+        """Closes the connection, if there is one."""
         if self.connection is not None:
             self.patience.let_go()
             self.connection.close()
             self.connection = None
 
     def opened(self) -> psycopg.Connection:
-        """The connection, a new one after a loss."""
+        """The connection; a new one if it was lost."""
         if self.connection is None:
-            self.connection = connected(self.driver, self.url, self.timeout)
+            self.connection = open_connection(self.driver, self.url, self.timeout)
             self.patience.holds(self.connection.fileno())
             self.patience.beat()
         return self.connection
 
     def judged(self, error: psycopg.Error) -> Exception:
-        """What the error means for the batch."""
+        """The driver's error as the exception that tells the caller what to do with the batch."""
         code = error.sqlstate or ""
-        said = self.secrets.hidden(" ".join(str(error).split()))
+        message = self.secrets.hidden(" ".join(str(error).split()))
         if self.patience.over and not code:
             self.close()
             return Transient(f"no answer within {self.patience.seconds:g} s")
         judge = error.diag.source_function in ROW_JUDGES and not code.startswith(PASSING)
         if code.startswith(ROW_FAULTS) or judge:
-            return BatchRefused(self.secrets.hidden(error.diag.message_primary or said), said)
-        if any(phrase in said for phrase in REFUSED_LOGIN):
-            return ActivateError(f"`{self.label}` does not let us in: {said}")
+            return BatchRefused(self.secrets.hidden(error.diag.message_primary or message), message)
+        if any(phrase in message for phrase in REFUSED_LOGIN):
+            return ActivateError(f"`{self.label}` refused the login: {message}")
         lost = not code and isinstance(
             error, (self.driver.OperationalError, self.driver.InterfaceError)
         )
         if lost or code.startswith(PASSING):
             if lost or code.startswith(("08", "57P")):
                 self.close()
-            return Transient(said)
-        return ActivateError(f"`{self.label}` refused a batch: {said}")
+            return Transient(message)
+        return ActivateError(f"`{self.label}` refused a batch: {message}")
 
     def _landed(self, batch: TargetBatch, passed_over: SkippedRows) -> Sequence[Rejection] | None:
-        """The rows refused, once the others are in the table. None where it passed over rows: then
-        nothing has changed there, and `passed_over` knows them."""
+        """The refused rows, once the others are in the table. None if the table skipped rows: then
+        the transaction was rolled back, and `passed_over` has them."""
         connection = self.opened()
         try:
             with connection.transaction(), connection.cursor() as cursor:
                 self._run(cursor, self.statements.stage)
-                more = self._remove(cursor, batch, passed_over)
-                changed, there, lost = self._put(cursor, batch, passed_over)
-                if more or lost:
+                keys_remain = self._remove(cursor, batch, passed_over)
+                changed, existing, lost = self._put(cursor, batch, passed_over)
+                if keys_remain or lost:
                     raise _BatchRedone
                 self.patience.beat()
         except _BatchRedone:
             return None
-        self.already += there
+        self.already += existing
         return [*passed_over.rejections(batch), *changed]
 
     def _remove(self, cursor: psycopg.Cursor, batch: TargetBatch, passed_over: SkippedRows) -> bool:
-        """Whether removed rows are still there, beside those passed over before."""
+        """Removes rows; returns whether more of them than known before are still in the table."""
         if not batch.removed.num_rows:
             return False
         self._copied(cursor, self.statements.copy_keys, batch.removed)
@@ -209,8 +208,8 @@ class PostgresConnection:
     def _put(
         self, cursor: psycopg.Cursor, batch: TargetBatch, passed_over: SkippedRows
     ) -> tuple[Sequence[Rejection], int, bool]:
-        """The rows that a column would change, how many were there already, and whether the table
-        passed over more than those before."""
+        """Writes rows; returns those that a column would change, how many existed already, and
+        whether the table skipped more than known before."""
         if not batch.rows.num_rows:
             return (), 0, False
         changed: Sequence[Rejection] = ()
@@ -231,23 +230,23 @@ class PostgresConnection:
     def _changed(
         self, cursor: psycopg.Cursor, exact: ExactCopy, batch: TargetBatch
     ) -> Sequence[Rejection]:
-        """The rows with a value that a column would change; they are taken out of the stage."""
+        """The rows with a value that a column would change; deletes them from the staging table."""
         self._copied(cursor, exact.copy, batch.rows.select(exact.names))
-        found = self._run(cursor, exact.find).fetchall()
-        self._drop(cursor, self.statements.drop_rows, [number for number, _, _ in found])
+        changed_values = self._run(cursor, exact.find).fetchall()
+        self._drop(cursor, self.statements.drop_rows, [number for number, _, _ in changed_values])
         return [
             Rejection(
                 batch.removed.num_rows + number - 1,
-                f"`{exact.checks[which].name}` is {exact.checks[which].shown} there, which would"
-                f" change {value}",
+                f"column `{exact.checks[which].name}` is {exact.checks[which].shown} in Postgres,"
+                f" which would change {value}",
             )
-            for number, which, value in found
+            for number, which, value in changed_values
         ]
 
-    def _run(self, cursor: psycopg.Cursor, statement: str, *given: Any) -> psycopg.Cursor:
-        """The cursor, after a statement that has come to an end in time."""
+    def _run(self, cursor: psycopg.Cursor, statement: str, *parameters: Any) -> psycopg.Cursor:
+        """The cursor after running a statement, with the deadline restarted."""
         self.patience.beat()
-        return cursor.execute(statement, given or None)
+        return cursor.execute(statement, parameters or None)
 
     def _numbers(self, cursor: psycopg.Cursor, statement: str) -> set[int]:
         return {number for (number,) in self._run(cursor, statement).fetchall()}
@@ -262,25 +261,24 @@ class PostgresConnection:
             copy.write(self.write_csv(rows))
 
 
-def seen(options: Options, _: Places, kept: bool) -> str | None:
-    """The place as it is now, empty where the table or all its rows are gone; None where it cannot
-    be seen."""
+def seen(options: Options, _: Places, must_have_rows: bool) -> str | None:
+    """The current `place`; "" if the table or all its rows are gone; None if that is unknown."""
     try:
         import psycopg  # noqa: PLC0415 - an optional extra
         import psycopg.conninfo  # noqa: PLC0415
     except ImportError:
         return None
-    given = with_defaults(FIELDS, options)
-    url, table = str(given["url"]), RelationName(str(given["schema"]), str(given["table"]))
+    settings = with_defaults(FIELDS, options)
+    url, table = str(settings["url"]), RelationName(str(settings["schema"]), str(settings["table"]))
     patience = Deadline(LONGEST_LOOK)
     try:
-        connection = connected(psycopg, url, min(int(given["timeout"]), LONGEST_LOOK))
+        connection = open_connection(psycopg, url, min(int(settings["timeout"]), LONGEST_LOOK))
         patience.holds(connection.fileno())
         with patience, connection:
-            found = connection.execute(identity(table)).fetchone()
-            if not found or (kept and answer(connection.execute(empty(table)))):
+            row = connection.execute(identity(table)).fetchone()
+            if not row or (must_have_rows and answer(connection.execute(empty(table)))):
                 return ""
-            return place_of(psycopg, url, table, found[0])
+            return table_identity(psycopg, url, table, row[0])
     except psycopg.Error:
         return None
     finally:
@@ -288,7 +286,8 @@ def seen(options: Options, _: Places, kept: bool) -> str | None:
 
 
 def connect(to: TargetRequest) -> PostgresConnection:
-    """A session on the table, which exists and has a unique key when this returns."""
+    """A session on the table, which then exists and has a unique key. Raises ActivateError, and
+    Transient when a retry may help."""
     driver = _driver(to)
     options = with_defaults(FIELDS, to.options)
     if unclear_login(str(options["url"])):
@@ -310,8 +309,8 @@ def connect(to: TargetRequest) -> PostgresConnection:
     )
     try:
         with session.patience:
-            found = _prepare(session, to.shape, bool(options["create"]))
-        session.place = place_of(driver, session.url, table, found)
+            table_id = _prepare(session, to.shape, bool(options["create"]))
+        session.place = table_identity(driver, session.url, table, table_id)
     except driver.Error as error:
         judged = session.judged(error)
         session.close()
@@ -338,7 +337,7 @@ def _driver(to: TargetRequest) -> Any:
 def _csv_writer() -> Any:
     from pyarrow import csv  # noqa: PLC0415 - heavy, and only a connection needs it
 
-    # Valid values are quoted and nulls are not: that is how COPY tells '' from null.
+    # Values are quoted and nulls are not: this is how COPY distinguishes '' from null.
     style = csv.WriteOptions(include_header=False, quoting_style="all_valid")
 
     def written(rows: pa.Table) -> bytes:
@@ -350,41 +349,42 @@ def _csv_writer() -> Any:
 
 
 def _prepare(session: PostgresConnection, shape: BatchShape, create: bool) -> int:
-    """Make the table or hold it against the shape, before anything is sent; what tells the table
-    from a later one of its name."""
+    """Creates the table or checks it against the shape; returns its id (oid), which a recreated
+    table does not share."""
     connection = session.opened()
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(session.statements.settings)
-        known = _columns(session, cursor)
-        session.existed = bool(known)
-        if not known and not create:
+        columns = _columns(session, cursor)
+        session.existed = bool(columns)
+        if not columns and not create:
             raise ActivateError(f"there is no table `{session.label}`", hint="set `create: true`")
-        if not known:
+        if not columns:
             session.patience.beat()
             cursor.execute(session.statements.create)
-            known = _columns(session, cursor)
-        _fit(session, shape, known)
+            columns = _columns(session, cursor)
+        _fit(session, shape, columns)
         session.patience.beat()
         _check_key(session, shape, cursor)
-        found = cursor.execute(session.statements.identity).fetchone()
+        row = cursor.execute(session.statements.identity).fetchone()
         if session.existed and session.statements.updates:
             session.emptied = answer(cursor.execute(session.statements.empty))
-    return int(found[0]) if found else 0
+    return int(row[0]) if row else 0
 
 
 def _fit(
-    session: PostgresConnection, shape: BatchShape, known: Mapping[str, PostgresColumn]
+    session: PostgresConnection, shape: BatchShape, columns: Mapping[str, PostgresColumn]
 ) -> None:
-    """Hold the table's columns against the shape."""
+    """Checks the table's columns against the shape."""
     session.forms = {
-        f.name: form_of(f, known[f.name].category if f.name in known else "") for f in shape.schema
+        f.name: form_of(f, columns[f.name].category if f.name in columns else "")
+        for f in shape.schema
     }
-    for each in shape.fields:
-        if each not in known:
+    for name in shape.fields:
+        if name not in columns:
             raise ActivateError(
-                f"`{session.label}` has no column `{each}`", hint=did_you_mean(each, known)
+                f"`{session.label}` has no column `{name}`", hint=did_you_mean(name, columns)
             )
-    session.exact = _exact(session, shape, known)
+    session.exact = _exact(session, shape, columns)
 
 
 def _columns(session: PostgresConnection, cursor: psycopg.Cursor) -> dict[str, PostgresColumn]:
@@ -393,24 +393,24 @@ def _columns(session: PostgresConnection, cursor: psycopg.Cursor) -> dict[str, P
 
 
 def _exact(
-    session: PostgresConnection, shape: BatchShape, known: Mapping[str, PostgresColumn]
+    session: PostgresConnection, shape: BatchShape, columns: Mapping[str, PostgresColumn]
 ) -> ExactCopy | None:
-    sent = {each.name: type_of(each) for each in shape.schema}
+    sent = {column.name: type_of(column) for column in shape.schema}
     for name, kind in sent.items():
-        if cannot_hold(kind, known[name]):
+        if cannot_hold(kind, columns[name]):
             raise ActivateError(
-                f"`{name}` of `{session.label}` is `{known[name].shown}` and would lose a part of"
+                f"`{name}` of `{session.label}` is `{columns[name].shown}` and would lose a part of"
                 f" every `{kind}`",
-                hint="cast the column of the model, or change the column of the table",
+                hint="cast the column in the model, or change the table's column",
             )
-    return exact(sent, known)
+    return exact(sent, columns)
 
 
 def _check_key(session: PostgresConnection, shape: BatchShape, cursor: psycopg.Cursor) -> None:
     try:
         cursor.execute(session.statements.explain)
     except session.driver.errors.InvalidColumnReference:
-        keys = ", ".join(quoted(each) for each in shape.key)
+        keys = ", ".join(quoted(column) for column in shape.key)
         raise ActivateError(
             f"`{session.label}` has no unique constraint on its key ({', '.join(shape.key)})",
             hint=f"alter table {session.statements.table} add unique ({keys})",
