@@ -251,7 +251,7 @@ class _Execution:
         now, command = self.environment.clock(), self.request.command
         start = summary.RunStart(self.run_id, command, self.place.target.name, self.started)
         with engine.session() as session, session.transaction():
-            ledger.record_run(session, summary.run_entry(results, self.begun, now))
+            ledger.record_run(session, summary.run_entry(results, start, now))
             quarantined = ledger.quarantined(session)
             expires = ledger.expires(session)
             if not (self.partial or results.bad):
