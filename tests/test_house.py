@@ -29,7 +29,7 @@ FLOORS = (
     {"run"},
     {"workspace"},
     {"flows"},
-    {"cli"},
+    {"api", "cli"},
     {"__main__"},
 )
 # The pure wing has no effects: none of these may reach it.
@@ -64,6 +64,7 @@ LAZY_DOORS = (
     "landing/parquet.py",
     "landing/whole.py",
     "__main__.py",
+    "__init__.py",
     "flows/build.py",
     "workspace/last_build.py",
     "workspace/open.py",

@@ -104,7 +104,7 @@ class PackageNamespace:
 
 def no_macro(package: PackageNamespace, name: str) -> RenderError:
     """The error of a macro that a package does not have."""
-    session, own = package._Namespace__session, package._Namespace__name
+    session, own = package._PackageNamespace__session, package._PackageNamespace__name
     known = session.library.packages.get("" if own == session.library.root else own, {})
     return RenderError(
         f"the package `{own}` has no macro `{name}`",
