@@ -27,7 +27,9 @@ def test_a_macro_that_begins_with_underscores_is_called_through_its_package(tmp_
     assert rows(root, "from x") == [("x", "x", "x")]
 
 
-@pytest.mark.parametrize("reach", ["__class__", "__init__", "_PackageNamespace__session", "__slots__"])
+@pytest.mark.parametrize(
+    "reach", ["__class__", "__init__", "_PackageNamespace__session", "__slots__"]
+)
 def test_a_package_gives_nothing_but_its_macros(tmp_path: Path, reach: str) -> None:
     more = {
         "macros/m.sql": "{% macro m() %}{% endmacro %}",

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -48,6 +49,13 @@ def fault(error: Exception) -> Fault:
         details.get("name", ""),
         [c for c in details.get("candidates", "").split(",") if c],
     )
+
+
+def search(connection_: duckdb.DuckDBPyConnection, folder: Path | None) -> None:
+    """Resolves relative file names in SQL against the folder. Where that is the working directory,
+    DuckDB does so anyway, and `filename` then holds the names as they are written."""
+    if folder is not None and folder != Path.cwd():
+        connection_.execute(f"set global file_search_path = {literal(str(folder))}")
 
 
 def connection(

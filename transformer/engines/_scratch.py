@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import duckdb
 
-from transformer.engines._connection import connection, faults, open_catalog
+from transformer.engines._connection import connection, faults, open_catalog, search
 from transformer.errors import Fault
 from transformer.names import RelationName, quoted
 from transformer.steps import Columns
@@ -24,8 +25,9 @@ _MORE = re.compile(r"(?i)\b(insert|update|delete|merge)\b|;")
 class DuckCatalog:
     """An empty in-memory warehouse in which queries are bound."""
 
-    def __init__(self, catalog: str = CATALOG) -> None:
+    def __init__(self, catalog: str = CATALOG, folder: Path | None = None) -> None:
         self._connection = connection()
+        search(self._connection, folder)
         # Nothing runs here, so better plans or more threads gain nothing. Unknown table names must
         # not be resolved to Python variables.
         self._connection.execute(
@@ -64,9 +66,9 @@ class DuckCatalog:
         return tuple((str(row[0]), str(row[1])) for row in rows)
 
 
-def scratch(catalog: str = "") -> DuckCatalog:
-    """A private catalog for binding queries."""
-    return DuckCatalog(catalog or CATALOG)
+def scratch(catalog: str = "", folder: Path | None = None) -> DuckCatalog:
+    """A private catalog for binding queries; relative file names in them lead to `folder`."""
+    return DuckCatalog(catalog or CATALOG, folder)
 
 
 def serializer() -> Callable[[str], str]:

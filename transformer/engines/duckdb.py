@@ -20,6 +20,7 @@ from transformer.engines._connection import (
     faults,
     in_memory,
     open_catalog,
+    search,
 )
 from transformer.engines._equipment import BUILT_IN, attach, loading, secret, wheel_of
 from transformer.engines._files import STORAGE, create_log, recreate, remove_empty_log
@@ -338,10 +339,13 @@ def connect(
     *,
     read_only: bool = False,
     catalog: str = "",
+    folder: Path | None = None,
 ) -> DuckEngine:
-    """The open warehouse file, created if missing; `catalog` is its name in queries. Raises
-    WarehouseError if it is locked or cannot be opened."""
+    """The open warehouse file, created if missing; `catalog` is its name in queries, `folder` is
+    where relative file names in SQL lead to. Raises WarehouseError if it is locked or cannot be
+    opened."""
     connection_ = connection(settings)
+    search(connection_, folder)
     catalog = catalog or CATALOG
     options = "read_only" if read_only else f"storage_version {literal(STORAGE)}"
     if not read_only:

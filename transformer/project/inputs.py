@@ -100,7 +100,7 @@ def listing(path: Path | str) -> str:
         return "-"
 
 
-def named(name: str) -> str:
+def named(name: str, root: Path) -> str:
     """What tells whether the files that a name in a query means have changed: their sizes and
     times. What lies elsewhere is not looked at: it is what `load:` is for."""
     if "://" in name:
@@ -108,8 +108,8 @@ def named(name: str) -> str:
     # It may be absolute, or in somebody's home. A name with brackets may be a pattern or a file's
     # own, and what reads it may show hidden files: rather one too many.
     full = str(Path(name).expanduser())
-    found = sorted({full, *glob(full, recursive=True, include_hidden=True)})  # noqa: PTH207
-    return digest(os.fsencode("\n".join(f"{path}:{identity(path)[:3]}" for path in found)))
+    found = sorted({full, *glob(full, root_dir=root, recursive=True, include_hidden=True)})  # noqa: PTH207
+    return digest(os.fsencode("\n".join(f"{path}:{identity(root / path)[:3]}" for path in found)))
 
 
 def digest(data: bytes) -> str:

@@ -53,6 +53,8 @@ class Publication(Struct, frozen=True):
     # The project's name, and those of its packages: ids in the ledger begin with them.
     project: str = ""
     packages: tuple[str, ...] = ()
+    # The project's folder, where relative file names in SQL lead to.
+    folder: Path | None = None
 
     @property
     def warehouse(self) -> WarehouseFiles:
@@ -190,7 +192,11 @@ class Publication(Struct, frozen=True):
         """The file, open under the name that queries give it, with what the target adds."""
         settings = {} if read_only else self.target.settings
         engine = self.engine.connect(
-            path, settings, read_only=read_only, catalog=self.target.catalog
+            path,
+            settings,
+            read_only=read_only,
+            catalog=self.target.catalog,
+            folder=self.folder,
         )
         try:
             engine.equip(self.target.extensions, self.target.attach, self.target.secrets)

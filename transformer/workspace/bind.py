@@ -75,7 +75,7 @@ def bound_after(
 def _bound(opened: Opened, state: State, wide: _Wide) -> BoundColumns:
     known: dict[str, Columns] = {}
     mistakes: list[TransformError] = []
-    catalog = opened.engine.scratch(opened.project.target.catalog)
+    catalog = opened.engine.scratch(opened.project.target.catalog, opened.places.root)
     if opened.project.open:
         _others(opened, state, catalog)
     with opened.engine.loose() if _looks(opened) else nullcontext() as session:

@@ -54,7 +54,7 @@ def unchanged(ask: Request, how: BuildOptions, outside: Environment) -> Report |
     if not _is_plain(ask, how):
         return None
     found = _read(ask)
-    if found is None or not _stands(found, outside.clock().timestamp()):
+    if found is None or not _stands(found, ask.root.resolve(), outside.clock().timestamp()):
         return None
     root = ask.root.resolve()
     env = with_dotenv(root, outside.env) if is_dbt_project(root) else outside.env
@@ -77,7 +77,11 @@ def narrowed(ask: Request, how: BuildOptions, opened: Opened, now: float) -> Ope
     build ended, and nothing that it was made of has changed since. The project as it is, where
     that is not certain."""
     found = _read(ask) if opened.mark and _is_plain(ask, how) else None
-    if found is None or found.mark not in opened.since or not _stands(found, now):
+    if (
+        found is None
+        or found.mark not in opened.since
+        or not _stands(found, ask.root.resolve(), now)
+    ):
         return opened
     graph = opened.graph
     below = graph.below_all(opened.since[found.mark])
@@ -120,7 +124,7 @@ def beginning(ask: Request, how: BuildOptions, opened: Opened) -> WarehouseInput
         names = [name for node in looked for name in _names(node, opened)]
     except LookupError:
         return WarehouseInputs(None)
-    found = {name: inputs.named(name) for name in names}
+    found = {name: inputs.named(name, opened.places.root) for name in names}
     return WarehouseInputs({**(before.files if before else {}), **found})
 
 
@@ -172,12 +176,12 @@ def _read(ask: Request) -> _Standing | None:
         return None
 
 
-def _stands(found: _Standing, now: float) -> bool:
+def _stands(found: _Standing, root: Path, now: float) -> bool:
     """Whether the warehouse, and the files that it was made of, are as the build left them."""
     return (
         (found.expires is None or found.expires >= now)
         and found.identities == _identities(Path(found.live))
-        and all(inputs.named(name) == version for name, version in found.files.items())
+        and all(inputs.named(name, root) == version for name, version in found.files.items())
     )
 
 

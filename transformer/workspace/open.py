@@ -101,7 +101,8 @@ class Opened(Struct, frozen=True):
         target = self.project.target
         path = self.places.resolve(target.path, target.places.get("path"))
         project = self.project
-        return Publication(path, target, self.engine, project.name, tuple(project.packages))
+        packages, root = tuple(project.packages), self.places.root
+        return Publication(path, target, self.engine, project.name, packages, root)
 
 
 def open_project(ask: Request, outside: Environment) -> Opened:

@@ -179,7 +179,7 @@ def facts(
 ) -> WorldFacts:
     """Columns, what time has undone, which targets lost what was sent, which files are there.
     `at` is where targets lie, and the sync ledger. Without a warehouse nothing was ever sent."""
-    made = replace(WorldFacts.of(bound), files=dict(files_of(graph)))
+    made = replace(WorldFacts.of(bound), files=dict(files_of(graph, at[0].root)))
     if engine is None:
         return made
     with engine.session() as session:
@@ -194,9 +194,9 @@ def facts(
     )
 
 
-def files_of(graph: Graph) -> Iterator[tuple[str, dict[str, str]]]:
+def files_of(graph: Graph, root: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """For every node whose query names files, or a view's that it reads: each of them with what
     tells whether it changed."""
     for node_id, steadiness in steadiness_of(graph).items():
         if steadiness.files:
-            yield node_id, {f"file:{name}": inputs.named(name) for name in steadiness.files}
+            yield node_id, {f"file:{name}": inputs.named(name, root) for name in steadiness.files}
