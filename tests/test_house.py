@@ -22,10 +22,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {"errors", "names", "permissions", "plugins", "redaction"},
     {"dialects", "project", "steps"},
-    {"compile", "landing", "targets"},
+    {"compile", "targets"},
     {"plan", "warehouse"},
-    {"engines", "request", "sources"},
-    {"artifacts", "sync"},
+    {"engines", "landing", "request"},
+    {"artifacts", "sources", "sync"},
     {"run"},
     {"workspace"},
     {"flows"},
@@ -272,3 +272,14 @@ def test_there_is_no_loop_over_rows_on_the_path_of_data() -> None:
     edge = {"targets/__init__.py", "targets/http.py"}  # `Batch.texts` is what the edge calls
     looping = re.compile(r"\.(iter_rows|to_pylist|iterrows|itertuples|to_dicts)\(")
     none(place(path) for path in FILES if place(path) not in edge and looping.search(text(path)))
+
+
+def test_the_ledgers_sql_is_in_its_room() -> None:
+    says = re.compile(r"(?<![a-z])_transform\.[a-z]")
+    none(
+        f"{place(path)}:{number}"
+        for path in FILES
+        if room(path) != "warehouse"
+        for number, line in enumerate(text(path).splitlines(), 1)
+        if says.search(line)
+    )

@@ -20,6 +20,14 @@ Status = Literal["success", "warn", "fail", "error", "skipped"]
 BAD: tuple[Status, ...] = ("fail", "error")
 
 
+# Columns of every loaded row: when, in which batch, and from which file or table and row.
+LOAD_COLUMNS: Columns = (
+    ("_loaded_at", "TIMESTAMP WITH TIME ZONE"),
+    ("_batch", "VARCHAR"),
+    ("_source", "VARCHAR"),
+)
+
+
 class RelationState(Struct, frozen=True):
     """A relation that is there: table or view, and its columns with their types."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sources.lab import lab
 from transformer.errors import LoadError
-from transformer.landing.staged import OWN
+from transformer.steps import LOAD_COLUMNS
 
 NONE = ["[]", "[ ]\n", "[{}, {}]", "[1, 2]", "[[]]", "[null]"]
 
@@ -18,7 +18,7 @@ NONE = ["[]", "[ ]\n", "[{}, {}]", "[1, 2]", "[[]]", "[null]"]
 def test_a_first_load_without_columns_is_refused(tmp_path: Path, text: str, mode: str) -> None:
     with lab(tmp_path, path="a.json", mode=mode) as here:
         here.write("a.json", text)
-        assert {name for name, _ in here.peek()} == {name for name, _ in OWN}
+        assert {name for name, _ in here.peek()} == {name for name, _ in LOAD_COLUMNS}
         with pytest.raises(LoadError, match="has no columns"):
             here.load()
         here.write("a.json", '[{"x": 1}]')

@@ -260,7 +260,7 @@ class DuckEngine:
         comments = self.comments()
         with self.session() as session:
             session.run(f"attach {literal(str(path))} as __shown (storage_version '{STORAGE}')")
-            for name in (*names, RelationName("_transform", "runs")):
+            for name in names:
                 session.run(f"create schema if not exists __shown.{quoted(name.schema)}")
                 session.run(f"create table __shown.{name.sql()} as from {name.sql()}")
                 for column, text in comments.get(name.key(), {}).items():

@@ -28,7 +28,7 @@ from transformer.run.staging import sweep, unplaced
 from transformer.run.transactions import SharedTransactions
 from transformer.run.upkeep import Upkeep, keep_up, replaced, upkeep, views_as_tables
 from transformer.steps import EVERYTHING, Plan, Results, State
-from transformer.warehouse import ledger
+from transformer.warehouse import ledger, quarantine
 from transformer.warehouse.file import FileIdentity
 from transformer.warehouse.lock import building
 from transformer.warehouse.publication import Publication
@@ -252,7 +252,7 @@ class _Execution:
         start = summary.RunStart(self.run_id, command, self.place.target.name, self.started)
         with engine.session() as session, session.transaction():
             ledger.record_run(session, summary.run_entry(results, start, now))
-            quarantined = ledger.quarantined(session)
+            quarantined = quarantine.counts(session)
             expires = ledger.expires(session)
             if not (self.partial or results.bad):
                 ledger.note_engine(session, engine.version)

@@ -1,61 +1,46 @@
-"""`transform quarantine`: rows that were not loaded or not accepted by a target, and retries."""
+"""`transform quarantine`: the rows that were not landed or not accepted by a target."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from transformer.errors import UsageError, did_you_mean
 from transformer.names import literal
 from transformer.request import Environment, Request
 from transformer.steps import Sample
 from transformer.sync.sync import quarantined
-from transformer.warehouse import ledger
-from transformer.workspace.open import open_project, refuse_mistakes
+from transformer.warehouse import ledger, quarantine
+from transformer.workspace.open import Opened, open_project, refuse_mistakes
+
+_T = TypeVar("_T")
+_REFUSED_BY_TARGETS = (
+    "select activation as of, null as source, null as row_number, null as column_name,"
+    " key as value, reason, answer, payload as record, noted_at from __sent"
+)
 
 
 def rows(request: Request, environment: Environment, name: str | None, limit: int) -> Sample:
-    """Quarantined rows, newest first: of a source, of an activation, or of all. Includes those of
-    an unpublished build, since its report lists them. Raises UsageError."""
+    """Quarantined rows, newest first: of a source, of an activation, or of all. Those of a build
+    that was not published are there too: its report has named them. Raises Mistakes and
+    UsageError."""
     opened = open_project(request, environment)
-    reading = opened.workplace.reading
-    if not reading.exists():
-        raise UsageError(
-            f"there is no `{opened.project.target.path}`", hint="run `transform build`"
-        )
     names = [n.name for n in opened.graph if n.kind in ("source", "activation")]
     if name and name not in names:
         raise UsageError(
             f"there is no source or activation `{name}`", hint=did_you_mean(name, names)
         )
-    engine = opened.engine.connect(reading, read_only=True)
-    synced = opened.workplace.synced
-    try:
-        with engine.session() as session:
-            queries = []
-            if ledger.exists(session):
-                queries.append(
-                    "select regexp_replace(node, '^[^.]*\\.[^.]*\\.', '') as of, source,"
-                    " row_number, column_name, value, reason, record, noted_at"
-                    " from _transform.quarantine"
-                )
-            if synced.exists():
-                session.connection.register("__sent", quarantined(session.connection, synced))
-                queries.append(
-                    "select activation as of, null as source, null as row_number,"
-                    " null as column_name, key as value, reason, answer, payload as record,"
-                    " noted_at"
-                    " from __sent"
-                )
-            if not queries:
-                return Sample()
-            name_filter = f" where of = {literal(name)}" if name else ""
-            all_rows = " union all by name ".join(f"({q})" for q in queries)
-            sample: Sample = session.sample(
-                f"select * replace (strftime(noted_at, '%Y-%m-%d %H:%M UTC') as noted_at)"
-                f" from ({all_rows}){name_filter} order by noted_at desc, source, row_number",
-                limit,
-            )
-            return sample
-    finally:
-        engine.close()
+    name_filter = f" where of = {literal(name)}" if name else ""
+
+    def sample(session: Any, query: str) -> Sample:
+        shown: Sample = session.sample(
+            "select * replace (strftime(noted_at, '%Y-%m-%d %H:%M UTC') as noted_at)"
+            f" from ({query}){name_filter} order by noted_at desc, source, row_number",
+            limit,
+        )
+        return shown
+
+    return _read(opened, sample) or Sample()
 
 
 def to_retry(request: Request, environment: Environment, name: str | None) -> tuple[str, ...]:
@@ -63,14 +48,33 @@ def to_retry(request: Request, environment: Environment, name: str | None) -> tu
     Mistakes and UsageError."""
     opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    quarantined_rows = rows(request, environment, name, 1_000_000)
-    names = (
-        {row[quarantined_rows.columns.index("of")] for row in quarantined_rows.rows}
-        if quarantined_rows.rows
-        else set()
-    )
+
+    def names(session: Any, query: str) -> set[str]:
+        return {row[0] for row in session.rows(f"select distinct of from ({query})")}
+
+    waiting = _read(opened, names) or set()
     return tuple(
-        f"activation:{n.name}" if n.kind == "activation" else f"source:{n.name}"
-        for n in opened.graph
-        if n.name in names and n.kind in ("source", "activation")
+        f"{node.kind}:{node.name}"
+        for node in opened.graph
+        if node.kind in ("source", "activation")
+        and node.name in waiting
+        and name in (None, node.name)
     )
+
+
+def _read(opened: Opened, answer: Callable[[Any, str], _T]) -> _T | None:
+    """What the function makes of a session and a query of all quarantined rows; None where nothing
+    was ever built or sent."""
+    synced = opened.workplace.synced
+    with opened.workplace.looking() as engine:
+        if engine is None:
+            raise UsageError(
+                f"there is no `{opened.project.target.path}`", hint="run `transform build`"
+            )
+        with engine.session() as session:
+            queries = [quarantine.SHOWN] if ledger.exists(session) else []
+            if synced.exists():
+                session.connection.register("__sent", quarantined(session.connection, synced))
+                queries.append(_REFUSED_BY_TARGETS)
+            union = " union all by name ".join(f"({query})" for query in queries)
+            return answer(session, union) if queries else None

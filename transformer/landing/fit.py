@@ -8,10 +8,10 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from transformer.dialects.widening import is_decimal, widens
 from transformer.errors import LoadError
 from transformer.landing.staged import (
     NOTHING,
-    OWN,
     PART,
     ROW,
     SURE,
@@ -31,16 +31,14 @@ from transformer.landing.types import (
     exact_double,
     infer,
     infer_lists,
-    is_decimal,
     listed,
-    widens,
     with_new_fields,
 )
 from transformer.names import RelationName, fold, quoted
 from transformer.project.values import Load
-from transformer.steps import Columns
+from transformer.steps import LOAD_COLUMNS, Columns
 
-_OWN_NAMES = frozenset(name for name, _ in OWN)
+_OWN_NAMES = frozenset(name for name, _ in LOAD_COLUMNS)
 
 
 class Landing(Struct, frozen=True):

@@ -34,10 +34,11 @@ from transformer.landing.numbering import (
     without_blanks,
 )
 from transformer.landing.rows import TypedRows, typed
-from transformer.landing.staged import OWN, ReaderSession, Staged
+from transformer.landing.staged import ReaderSession, Staged
 from transformer.landing.types import ColumnSlot
 from transformer.names import fold, literal, quoted
-from transformer.steps import Columns
+from transformer.steps import LOAD_COLUMNS, Columns
+from transformer.warehouse import quarantine
 
 # The share of quarantined rows from which replacing a table fails by default.
 _HIGH_SHARE = 0.2
@@ -192,11 +193,7 @@ def _refuse_no_columns(landing: Landing, fitted: FittedColumns) -> None:
 
 
 def _examples(session: ReaderSession, landing: Landing) -> str:
-    rejected = session.rows(
-        "select source, row_number, column_name, value, reason from _transform.quarantine"
-        " where node = ? and batch = ? order by source, row_number limit 3",
-        [landing.node, landing.batch],
-    )
+    rejected = quarantine.examples(session, landing.node, landing.batch)
     examples = []
     for source, number, column, value, reason in rejected:
         place = f"{source}#{number}" if number is not None else source
@@ -250,16 +247,13 @@ def _prepare_table(session: ReaderSession, landing: Landing, fitted: FittedColum
     if landing.fresh:
         kinds = fitted.kinds
         named = [f"{quoted(n)} {kinds[n]}" for n in fitted.names]
-        listed = ", ".join([*named, *(f"{n} {k}" for n, k in OWN)])
+        listed = ", ".join([*named, *(f"{n} {k}" for n, k in LOAD_COLUMNS)])
         session.run(f"create or replace table {target} ({listed})")
-        session.run("delete from _transform.quarantine where node = ?", [landing.node])
+        quarantine.forget(session, landing.node)
         return
     if landing.relanded and landing.load.mode == "append":
         session.run(f"delete from {target} where {from_parts(landing.relanded)}")
-    for part in (*landing.relanded, *landing.retried):
-        session.run(
-            "delete from _transform.quarantine where node = ? and source = ?", [landing.node, part]
-        )
+    quarantine.forget(session, landing.node, (*landing.relanded, *landing.retried))
     if fitted.added or fitted.widened or fitted.recast:
         _rebuild(session, landing, fitted)
 
@@ -277,7 +271,7 @@ def _rebuild(session: ReaderSession, landing: Landing, fitted: FittedColumns) ->
         slot = ColumnSlot(new[name], kind, text=False)
         _refuse_lossy_cast(session, landing, name, slot)
         picked.append(f"{slot.value(quoted(name))} as {quoted(name)}")
-    own = len(OWN)
+    own = len(LOAD_COLUMNS)
     added = [f"null::{kind} as {quoted(name)}" for name, kind in fitted.added]
     listed = ", ".join([*picked[:-own], *added, *picked[-own:]])
     session.run(f"create or replace table {target} as select {listed} from {target}")
@@ -360,11 +354,7 @@ def _quarantine_rest(
     if rows.refusals():
         refused = rows.refused()
         if landing.since:  # they may be in quarantine already
-            session.run(
-                "delete from _transform.quarantine where node = ? and record in"
-                f" (select record from ({refused}))",
-                [landing.node],
-            )
+            quarantine.forget_records(session, landing.node, f"select record from ({refused})")
         count += _insert(session, landing, refused)
     if rest.broken:
         count += _quarantine_broken(session, landing, rest.broken)
@@ -377,10 +367,4 @@ def _quarantine_broken(session: ReaderSession, landing: Landing, broken: str) ->
 
 
 def _insert(session: ReaderSession, landing: Landing, rows: str) -> int:
-    head = f"'load', {literal(landing.node)}, {literal(landing.batch)}"
-    now = literal(landing.now.isoformat())
-    inserted = session.rows(
-        f"insert into _transform.quarantine select {head}, part, row_number, column_name,"
-        f" value, reason, record, {now} from ({rows})"
-    )
-    return int(inserted[0][0])
+    return quarantine.add(session, landing.node, (landing.batch, landing.now), rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from transformer.landing.fit import Landing
 from transformer.landing.staged import PART, REJECTS, ROW, ReaderSession, Staged, rejected_lines
 from transformer.names import literal
+from transformer.warehouse.quarantine import of_parts
 
 # Of each rejected line: its part, its number, and how many rows come before it.
 _SHIFTS = "__shifts"
@@ -88,14 +89,13 @@ def note_retried(session: ReaderSession, landing: Landing, staged: Staged) -> No
     if staged.first:
         session.rows(f"select bit_xor(hash(s)) from ({staged.first(staged.columns)}) s")
     _note(session, staged)
-    parts = ", ".join(literal(p) for p in landing.retried)
+    rejected = of_parts(landing.node, landing.retried)
     same = "s.part = q.source and s.row_number"
     session.run(
         "create or replace temp table __retried as select source, row_number -"
         f" (select count(*) from {_SHIFTS} s where {same} < q.row_number) as row_number"
-        f" from _transform.quarantine q where node = ? and source in ({parts})"
-        f" and not exists (from {_SHIFTS} s where {same} = q.row_number)",
-        [landing.node],
+        f" from ({rejected}) q"
+        f" where not exists (from {_SHIFTS} s where {same} = q.row_number)"
     )
 
 

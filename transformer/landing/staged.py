@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from transformer.landing.counting import ExpectedRows
 from transformer.names import fold, literal, quoted
-from transformer.steps import Columns
+from transformer.steps import LOAD_COLUMNS, Columns
 
 # The only column of files that are read line by line.
 LINE = "__line"
@@ -18,16 +18,10 @@ LINE = "__line"
 PART, ROW, SURE = "__part", "__row", "__sure"
 # DuckDB's tables of rejected lines, and of the files they belong to.
 REJECTS, SCANS = "__rejects", "__scans"
-# Columns of every loaded row: when, in which batch, and from which file or table and row.
-OWN: Columns = (
-    ("_loaded_at", "TIMESTAMP WITH TIME ZONE"),
-    ("_batch", "VARCHAR"),
-    ("_source", "VARCHAR"),
-)
 # Names that a source's column cannot have: it gets a number appended.
 RESERVED = frozenset(
     {PART, ROW, SURE, LINE, "__file", "__copy", "__own", "__place", "__again", "__record"}
-    | {name for name, _ in OWN}
+    | {name for name, _ in LOAD_COLUMNS}
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from transformer.dialects.widening import INTEGER_DIGITS, decimal_sizes, is_decimal, widens
 from transformer.landing import from_json
 from transformer.landing.nested import castable, is_nested, merge_nested
 from transformer.landing.staged import NOTHING, UNKNOWN, ReaderSession
@@ -36,46 +37,8 @@ _PATTERNS: Mapping[str, str] = {
 # Tried in this order: the first type that fits all values of a column is used.
 _INFERRED = ("BIGINT", "HUGEINT", *_PATTERNS)
 
-# The digits that an integer type needs in a decimal.
-_DIGITS = {
-    "TINYINT": 3, "UTINYINT": 3, "SMALLINT": 5, "USMALLINT": 5, "INTEGER": 10, "UINTEGER": 10,
-    "BIGINT": 19, "UBIGINT": 20, "HUGEINT": 39, "UHUGEINT": 39,
-}  # fmt: skip
-_WIDER: Mapping[str, tuple[str, ...]] = {
-    "BOOLEAN": (),
-    "TINYINT": ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE"),
-    "UTINYINT": ("SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT",
-                 "FLOAT", "DOUBLE"),
-    "SMALLINT": ("INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE"),
-    "USMALLINT": ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE"),
-    "INTEGER": ("BIGINT", "HUGEINT", "DOUBLE"),
-    "UINTEGER": ("BIGINT", "UBIGINT", "HUGEINT", "DOUBLE"),
-    "BIGINT": ("HUGEINT", "DOUBLE"),
-    "UBIGINT": ("HUGEINT", "DOUBLE"),
-    "HUGEINT": ("DOUBLE",),
-    "FLOAT": ("DOUBLE",),
-    "DATE": ("TIMESTAMP",),
-    "TIMESTAMP_S": ("TIMESTAMP",),
-    "TIMESTAMP_MS": ("TIMESTAMP",),
-}  # fmt: skip
 # Above this, a DOUBLE cannot represent every whole number.
 EXACT_IN_DOUBLE = 2**53
-
-
-def widens(old: str, new: str) -> bool:
-    """Whether every value of the old type is one of the new type (decimals by their digits).
-
-    A DOUBLE does not hold every large whole number; callers check the stored values.
-    """
-    if is_decimal(old) and is_decimal(new):
-        (width, scale), (wide, fine) = _sizes(old), _sizes(new)
-        return fine >= scale and wide - fine >= width - scale
-    if is_decimal(old):
-        return new == "DOUBLE" and _sizes(old)[0] <= 15
-    if is_decimal(new) and old in _DIGITS:
-        wide, fine = _sizes(new)
-        return wide - fine >= _DIGITS[old]
-    return new in _WIDER.get(old, ())
 
 
 def common_type(old: str, new: str) -> str | None:
@@ -108,21 +71,17 @@ def with_new_fields(old: str, new: str) -> str | None:
 
 def _inexact(old: str, new: str) -> bool:
     """Whether the values must be checked before widening."""
-    return new == "DOUBLE" and (is_decimal(old) or _DIGITS.get(old, 0) > 15)
+    return new == "DOUBLE" and (is_decimal(old) or INTEGER_DIGITS.get(old, 0) > 15)
 
 
 def _as_decimal(kind: str) -> tuple[int, int] | None:
-    return _sizes(kind) if is_decimal(kind) else (_DIGITS[kind], 0) if kind in _DIGITS else None
-
-
-def is_decimal(kind: str) -> bool:
-    """Whether it is a DECIMAL (and not a list of them)."""
-    return kind.startswith("DECIMAL(") and kind.endswith(")")
-
-
-def _sizes(decimal: str) -> tuple[int, int]:
-    inside = decimal[decimal.find("(") + 1 : decimal.rfind(")")].split(",")
-    return int(inside[0]), int(inside[1])
+    return (
+        decimal_sizes(kind)
+        if is_decimal(kind)
+        else (INTEGER_DIGITS[kind], 0)
+        if kind in INTEGER_DIGITS
+        else None
+    )
 
 
 class Notation(Struct, frozen=True):
@@ -325,7 +284,7 @@ class ColumnSlot(Struct, frozen=True):
         if kind in INTEGERS:
             return f"regexp_full_match({number}, '{_WHOLE}')"
         if is_decimal(kind):
-            scale = _sizes(kind)[1]
+            scale = decimal_sizes(kind)[1]
             fine = rf"-?(0|[1-9][0-9]*)(\.[0-9]{{0,{scale}}}0*)?" if scale else _WHOLE
             return f"regexp_full_match({number}, {literal(fine)})"
         if kind.endswith("]") and self.offered.endswith("]"):  # a cast alone would round

@@ -13,8 +13,8 @@ from msgspec import Struct
 from transformer.compile.dbt.external import ExternalFile, file_of
 from transformer.compile.jinja.macros import strategy_macro
 from transformer.compile.model_config import ModelConfig
+from transformer.dialects.widening import widens
 from transformer.errors import RenderError, SqlError, Where, did_you_mean
-from transformer.landing.types import widens
 from transformer.names import RelationName, literal, quoted
 from transformer.plan.merging import NEW, OLD, MergeStatement, merged, plain, texts
 from transformer.steps import Columns, RelationState

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from transformer.compile.nodes import Graph, Node, SourceBody
-from transformer.landing.staged import OWN
 from transformer.plan.materialize import ModelInputs, brings_new, no_longer_given
-from transformer.steps import Columns, NodeState
+from transformer.steps import LOAD_COLUMNS, Columns, NodeState
 
 
 def kept_rows(
@@ -52,7 +51,7 @@ def loaders_above(node: Node, graph: Graph) -> frozenset[str]:
     """The loader's own columns, where the node reads something that was loaded."""
     above = (graph[each].body for each in graph.above(node.id))
     loaded = any(isinstance(each, SourceBody) and each.table.load for each in above)
-    return frozenset(name for name, _ in OWN) if loaded else frozenset()
+    return frozenset(name for name, _ in LOAD_COLUMNS) if loaded else frozenset()
 
 
 def listed(names: list[str]) -> str:

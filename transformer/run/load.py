@@ -24,7 +24,7 @@ from transformer.run.context import RunContext, StepProduct
 from transformer.run.probe import declared_types
 from transformer.sources import Reader
 from transformer.steps import Arrivals, Columns, NodeState, Outcome, SourcePart, Step
-from transformer.warehouse import ledger
+from transformer.warehouse import ledger, quarantine
 
 # A column's type rises at most from whole numbers to text, and new columns may come on the way.
 _ATTEMPTS = 8
@@ -179,7 +179,7 @@ def _choice(
         return _Choice(arrivals.parts)
     if tools.state.nodes.get(work.node.id, _UNKNOWN).fingerprint != work.fingerprint:
         return _Choice(arrivals.parts, tuple(p.name for p in arrivals.parts if p.name not in new))
-    waiting = ledger.quarantined_parts(session, work.node.id) if tools.retry_rejected else set()
+    waiting = quarantine.parts(session, work.node.id) if tools.retry_rejected else set()
     changed = {part.name for part in arrivals.changed}
     parts = tuple(part for part in arrivals.parts if part.name in new | changed | waiting)
     if not way.repeats:

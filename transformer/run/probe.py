@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from transformer.dialects.widening import widens
 from transformer.engines import EngineSession
 from transformer.errors import Fault, LoadError
 from transformer.landing.fit import guess, merge_json_columns
-from transformer.landing.staged import OWN, PART, UNTYPED, Staged
-from transformer.landing.types import SAMPLE, widens
+from transformer.landing.staged import PART, UNTYPED, Staged
+from transformer.landing.types import SAMPLE
 from transformer.names import fold
 from transformer.project.values import SourceTable
 from transformer.sources import Reader
-from transformer.steps import Columns, SourcePart
+from transformer.steps import LOAD_COLUMNS, Columns, SourcePart
 
 # Rows of each file that are looked at when only the types are wanted, before the first load.
 _LOOK = 500
@@ -39,7 +40,7 @@ def peek(
     columns = tuple(
         (n, _shown(declared.get(fold(n)) or guessed.get(n) or kind)) for n, kind in staged.columns
     )
-    return (*columns, *OWN)
+    return (*columns, *LOAD_COLUMNS)
 
 
 def _with_every_key(session: EngineSession, staged: Staged) -> Staged:
@@ -65,8 +66,8 @@ def after_landing(table: SourceTable, held: Columns, offered: Columns) -> Column
         made[fold(name)] = (there, new)
     if table.load and table.load.mode != "replace":
         made = {key: made.get(key, column) for key, column in known.items()} | made
-    own = {name for name, _ in OWN}
-    return (*(column for key, column in made.items() if key not in own), *OWN)
+    own = {name for name, _ in LOAD_COLUMNS}
+    return (*(column for key, column in made.items() if key not in own), *LOAD_COLUMNS)
 
 
 def _shown(kind: str) -> str:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
+from transformer.dialects.widening import is_decimal
 from transformer.errors import LoadError
 from transformer.landing.staged import Cursor, ReaderSession
-from transformer.landing.types import INTEGERS, is_decimal
+from transformer.landing.types import INTEGERS
 from transformer.names import literal, quoted
 from transformer.steps import Columns
 

@@ -19,6 +19,8 @@ from transformer.steps import Columns, Contents, NodeState, SourcePart
 
 SCHEMA = "_transform"
 FAILURES = "_transform_failures"
+# What a published extract holds of the ledger: how fresh it is.
+RUNS = RelationName(SCHEMA, "runs")
 VERSION = 1
 
 
@@ -413,14 +415,6 @@ def last_run(session: LedgerSession) -> tuple[datetime, str] | None:
     return (found[0][0], found[0][1]) if found else None
 
 
-def quarantined_parts(session: LedgerSession, node_id: str) -> set[str]:
-    """The parts of a source of which rows are in quarantine."""
-    query = "select distinct source from _transform.quarantine where node = ?"
-    return {row[0] for row in session.rows(query, [node_id])}
-
-
-def quarantined(session: LedgerSession) -> dict[str, int]:
-    """How many rows of each node are in quarantine."""
-    if not exists(session):
-        return {}
-    return dict(session.rows("select node, count(*) from _transform.quarantine group by node"))
+def last_end(session: LedgerSession) -> Any:
+    """When the newest run in this file ended, None without one."""
+    return session.rows("select max(ended_at) from _transform.runs")[0][0]

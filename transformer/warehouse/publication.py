@@ -235,7 +235,7 @@ class Publication(Struct, frozen=True):
         """Writes the extract, where the target asks for one, beside the private copy."""
         if extract := self._extract:
             folder(extract.made.parent, self.shown)
-            engine.export(extract.made, names)
+            engine.export(extract.made, [*names, ledger.RUNS])
 
     @property
     def _extract(self) -> Extract | None:
@@ -288,7 +288,7 @@ def opened(path: Path, connect: Callable[[Path], Any]) -> Iterator[Any]:
 
 def _last(engine: Any) -> Any:
     with engine.session() as session:
-        return session.rows("select max(ended_at) from _transform.runs")
+        return ledger.last_end(session)
 
 
 def state_of(engine: Any, graph: Graph | None = None) -> State:
