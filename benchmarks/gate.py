@@ -8,7 +8,7 @@ and of each side those of its best round: what else runs on the machine only eve
 A ratio may be a third worse than it was when it was last written down here: so much do they differ
 from run to run on a busy machine. What exceeds its bound is measured up to twice more and fails
 only if it exceeds it each time: slower code always does, a disturbed run once. Of so few models and
-rows much is start-up, so the ratios are not those of `docs/performance.md`.
+rows much is start-up, so the ratios are not those of `docs/dev/performance.md`.
 """
 
 from __future__ import annotations
