@@ -24,9 +24,9 @@ from transformer.run.hooks import run_hooks
 from transformer.run.load import touch
 from transformer.run.raw_tables import follow_external
 from transformer.run.schedule import Pace, follow
-from transformer.run.staging import sweep, unplaced
+from transformer.run.staging import drop_leftovers, leftover_tables
 from transformer.run.transactions import SharedTransactions
-from transformer.run.upkeep import Upkeep, keep_up, replaced, upkeep, views_as_tables
+from transformer.run.upkeep import Upkeep, apply_upkeep, superseded, upkeep, views_as_tables
 from transformer.steps import EVERYTHING, Plan, Results, State
 from transformer.warehouse import ledger
 from transformer.warehouse.file import FileIdentity
@@ -119,7 +119,7 @@ class _Build:
         with self.place.looking() as engine:
             planned = self.planner.of(engine)
             upkeep = self.upkeep(engine)
-        settled = not (resumes or upkeep or unplaced(planned.state) or planned.plan.steps)
+        settled = not (resumes or upkeep or leftover_tables(planned.state) or planned.plan.steps)
         if settled and self.place.complete(shown_of(self.opened)) and not self.place.is_renamed:
             return self.nothing(planned)
         with self.place.working() as engine:
@@ -200,7 +200,7 @@ class _Build:
         rest = self.planner.after(engine, first, planned) if loads.steps else plan
         self.notice(rest.notices)
         results = self.follow(rest, tools, first)
-        keep_up(engine, self.upkeep(engine))
+        apply_upkeep(engine, self.upkeep(engine))
         full_plan = Plan((*loads.steps, *rest.steps), plan.skips, rest.notices)
         call = Invocation(self.request.command, self.started, self.environment.invocation)
         done = RunRecord(full_plan, results, self.planner.narrowed)
@@ -214,8 +214,8 @@ class _Build:
                 ledger.prepare(session)
                 if self.place.project:
                     rename(session, self.place.project, self.place.packages)
-                sweep(session, state)
-                ledger.forget(session, replaced(self.opened.graph, ledger.relations(session)))
+                drop_leftovers(session, state)
+                ledger.forget(session, superseded(self.opened.graph, ledger.relations(session)))
                 for name in sorted(self.opened.graph.schemas()):
                     session.run(f"create schema if not exists {quoted(name)}")
             if "load" in self.options.actions:

@@ -52,15 +52,19 @@ def ndjson(session: ReaderSession, source: SourceFile) -> Staged | SmallFile:
     if not source.limit:
         source = replace(source, buffer=buffer_for(counts))
     count = None if source.limit else expected_rows(counts, 0, 0)
-    here = TextLines(source.path, source.name, 0)
+    text_lines = TextLines(source.path, source.name, 0)
 
     def alone() -> Staged:
         staged = _staged(
-            session, source, _lines(source, IGNORE_REJECTS), _lines(source, STORE_REJECTS), (here,)
+            session,
+            source,
+            _lines(source, IGNORE_REJECTS),
+            _lines(source, STORE_REJECTS),
+            (text_lines,),
         )
         return replace(staged, count=count)
 
-    return _small(source, here, count, alone, _lines_together) or alone()
+    return _small(source, text_lines, count, alone, _lines_together) or alone()
 
 
 def _lines_copied(session: ReaderSession, source: SourceFile) -> Staged:

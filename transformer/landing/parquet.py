@@ -137,9 +137,9 @@ def _has_nanoseconds(array: pa.Array, short: pa.Array) -> bool:
 
     kind = str(array.type)
     if kind == "time64[ns]" or kind.startswith("timestamp[ns, tz"):
-        whole = array.cast("int64")
-        micros = pc.multiply(pc.divide(whole, 1000), 1000)
-        return bool(pc.any(pc.not_equal(whole, micros)).as_py())
+        nanos = array.cast("int64")
+        micros = pc.multiply(pc.divide(nanos, 1000), 1000)
+        return bool(pc.any(pc.not_equal(nanos, micros)).as_py())
     if str(short.type) == kind:
         return False
     micros = short.cast("int64")

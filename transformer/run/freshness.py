@@ -1,4 +1,4 @@
-"""Looks how old the newest row of a source is."""
+"""Checks the age of a source's newest row."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def freshness(tools: RunContext, step: Step) -> Outcome:
     limits = rule.warn_after, rule.error_after
     with tools.engine.session() as session:
         try:
-            found = session.rows(newest(rule, work.rows))
+            rows = session.rows(newest(rule, work.rows))
         except Fault as fault:
             raise BuildError(
-                f"the freshness of `{step.label}` cannot be told: {fault.message.splitlines()[0]}",
+                f"cannot check the freshness of `{step.label}`: {fault.message.splitlines()[0]}",
                 body.table.where,
-                hint="look at its `loaded_at_field` or `loaded_at_query`",
+                hint="check its `loaded_at_field` or `loaded_at_query`",
             ) from None
-        latest = found[0][0]
+        latest = rows[0][0]
         status = aged(latest, now, limits)
         age = None if latest is None else max(0, int(now - latest))
         state = NodeState(work.fingerprint, status, tools.inputs(work), status)

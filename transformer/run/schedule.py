@@ -1,4 +1,4 @@
-"""The loop: steps in their order, some at the same time; a failure stops what stands on it."""
+"""Runs steps in order, some in parallel; a failure skips everything downstream."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from transformer.run.context import Event
 from transformer.run.transactions import SharedTransactions
 from transformer.steps import Action, Outcome, Plan, Results, Step
 
-_AS_IT_WAS = "what it makes is as it was before this build"
+_UNCHANGED = "its table is as it was before this build"
 _STOPPED = "stopped at the first failure"
 Perform = Callable[[Step], Outcome]
 Watch = Callable[[Event], None]
 
 
 class Pace(Struct, frozen=True):
-    """How many steps at the same time, and whether the first failure ends it all. Steps that
-    follow each other may share transactions: `together` is then the engine they work with."""
+    """The number of parallel steps, and whether to stop at the first failure. `together` is the
+    engine for consecutive steps that share transactions."""
 
     threads: int = 1
     fail_fast: bool = False
     together: SharedTransactions | None = None
-    # Around a step that ran out of memory, when it is tried again.
+    # Wraps the retry of a step that ran out of memory.
     sparing: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
@@ -39,9 +39,9 @@ def follow(
     before: Results,
     pace: Pace,
 ) -> Results:
-    """Does every step of the plan after those it waits for. Never raises for a step's failure:
-    it is an outcome, and what waits for it is skipped. `before` are outcomes of an earlier part
-    of the same run: they count, and stop what waits for them."""
+    """Runs every step of the plan after its dependencies. A step's failure is an outcome, not an
+    exception, and its dependents are skipped. `before` are outcomes of an earlier part of the same
+    run, which count as well."""
     following = _Following(plan, perform, on_event, pace)
     following.ended = {outcome.id: outcome for outcome in before.outcomes}
     return following.run(max(1, pace.threads))
@@ -53,7 +53,7 @@ class _Following:
     ) -> None:
         self.perform, self.on_event, self.fail_fast = perform, on_event, pace.fail_fast
         self.together, self.sparing = pace.together, pace.sparing
-        # Steps that ran out of memory, and are tried a second time.
+        # Steps that ran out of memory and are retried.
         self.spared: set[str] = set()
         self.waiting = {step.id: step for step in plan}
         self.total = len(plan)
@@ -74,15 +74,15 @@ class _Following:
         return Results(tuple(self.ended.values()), time.monotonic() - started)
 
     def joined(self, together: SharedTransactions) -> None:
-        """One after the other, in shared transactions. What a failure takes with it is done
-        again, each by itself, and the one that failed after it."""
+        """Runs steps one after the other in shared transactions. Steps whose work a failure rolled
+        back are repeated on their own, then the failed one."""
         try:
             while True:
                 step = self.next()
                 outcome = self.one(step) if step else self.settled(together)
                 lost = together.again()
-                for each in lost:
-                    self.ended[each.id] = self.done(each)
+                for lost_step in lost:
+                    self.ended[lost_step.id] = self.done(lost_step)
                 if step and lost:
                     self.put_back(step)
                 elif step and outcome:
@@ -94,7 +94,7 @@ class _Following:
 
     @staticmethod
     def settled(together: SharedTransactions) -> None:
-        """The last commit; what it loses is done again."""
+        """Makes the last commit; steps that it loses are repeated."""
         with suppress(Fault):
             together.settle()
 
@@ -116,34 +116,34 @@ class _Following:
         return len(running) < threads and not is_alone
 
     def ended_or_again(self, step: Step, outcome: Outcome) -> None:
-        """The step has ended; or it is tried once more, where it ran out of memory."""
+        """Ends the step, or retries it once if it ran out of memory."""
         if not isinstance(outcome.error, MemoryShortError) or step.id in self.spared:
             self.end(outcome)
             return
         self.spared.add(step.id)
-        said = f"`{step.label}` ran out of memory: it is tried again, alone and with one thread"
-        self.on_event(Event("notice", said, ""))
+        message = f"`{step.label}` ran out of memory: retrying it alone and with one thread"
+        self.on_event(Event("notice", message, ""))
         self.put_back(step)
 
     def put_back(self, step: Step) -> None:
-        """It is the next one again."""
+        """Puts the step first in the queue again."""
         self.waiting = {step.id: step, **self.waiting}
 
     def next(self, *, alone: bool = True) -> Step | None:
-        """The next step that waits for nothing; those that never can are skipped on the way. One
-        that ran out of memory comes when nothing else runs."""
-        while found := self.ready():
-            step, why = found
+        """The next step that can run; ends those that never can as skipped. A step that ran out of
+        memory is returned only when nothing else runs."""
+        while candidate := self.ready():
+            step, reason = candidate
             if step.id in self.spared and not alone:
                 return None
             del self.waiting[step.id]
-            if not why:
+            if not reason:
                 return step
-            self.end(Outcome(step.id, step.action, step.label, "skipped", message=why))
+            self.end(Outcome(step.id, step.action, step.label, "skipped", message=reason))
         return None
 
     def ready(self) -> tuple[Step, str] | None:
-        """The first step that can be done, or can never be: then with the reason."""
+        """The first step that can run, or never can: then with the reason."""
         stopped = self.fail_fast and any(o.bad for o in self.ended.values())
         for step in self.waiting.values():
             ended = [self.ended[a] for a in step.after if a in self.ended]
@@ -166,8 +166,8 @@ class _Following:
         except TransformError as error:
             outcome = Outcome(step.id, step.action, step.label, "error", error=error)
         except Fault as fault:
-            said = BuildError(f"`{step.label}`: {fault.message.splitlines()[0]}", hint=_AS_IT_WAS)
-            outcome = Outcome(step.id, step.action, step.label, "error", error=said)
+            error_ = BuildError(f"`{step.label}`: {fault.message.splitlines()[0]}", hint=_UNCHANGED)
+            outcome = Outcome(step.id, step.action, step.label, "error", error=error_)
         return replace(outcome, seconds=time.monotonic() - started)
 
     def around(self, step: Step) -> AbstractContextManager[None]:
@@ -182,7 +182,7 @@ class _Following:
 
 
 def _stops(outcome: Outcome) -> bool:
-    """A failure stops what waits for it, and so does a skip that a failure caused."""
+    """Whether dependents are skipped: after a failure, or a skip caused by one."""
     return (
         outcome.bad
         or any(part.bad for part in outcome.parts)
