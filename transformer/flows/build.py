@@ -23,7 +23,7 @@ from transformer.run.context import Event, RunContext
 from transformer.run.hooks import run_hooks
 from transformer.run.load import touch
 from transformer.run.raw_tables import follow_external
-from transformer.run.schedule import Pace, follow
+from transformer.run.schedule import ScheduleOptions, run_plan
 from transformer.run.staging import drop_leftovers, leftover_tables
 from transformer.run.transactions import SharedTransactions
 from transformer.run.upkeep import Upkeep, apply_upkeep, superseded, upkeep, views_as_tables
@@ -95,7 +95,7 @@ class _Build:
         )
 
     @property
-    def begun(self) -> summary.RunStart:
+    def run_start(self) -> summary.RunStart:
         return summary.RunStart(
             self.run_id, self.request.command, self.place.target.name, self.started
         )
@@ -114,20 +114,20 @@ class _Build:
             # A partial build must not start from what a failed full build left.
             self.place.forget_unfinished()
         if self.opened.whole is not None and self.place.is_soon_copied:
-            return self.at_once()
+            return self.build_on_copy()
         resumes = self.place.resumes
         with self.place.looking() as engine:
             planned = self.planner.of(engine)
             upkeep = self.upkeep(engine)
         settled = not (resumes or upkeep or leftover_tables(planned.state) or planned.plan.steps)
         if settled and self.place.complete(shown_of(self.opened)) and not self.place.is_renamed:
-            return self.nothing(planned)
+            return self.unchanged_report(planned)
         with self.place.working() as engine:
             self.place.refuse_other(self.identity)
-            report = self.done(engine, planned)
-        return self.ended(replace(report, resumed=resumes), bloated=engine.bloated)
+            report = self.build_and_prepare(engine, planned)
+        return self.publish(replace(report, resumed=resumes), bloated=engine.bloated)
 
-    def at_once(self) -> Report:
+    def build_on_copy(self) -> Report:
         """Plans on the working copy itself: the project has changed since it was built, so there is
         probably work to do."""
         due = False
@@ -135,11 +135,15 @@ class _Build:
             with self.place.working() as engine:
                 planned = self.planner.of(engine)
                 due = bool(planned.plan.steps or self.upkeep(engine))
-                report = self.done(engine, planned) if due else self.nothing(planned)
+                report = (
+                    self.build_and_prepare(engine, planned)
+                    if due
+                    else self.unchanged_report(planned)
+                )
         finally:
             if not due:
                 self.place.forget_unfinished()
-        return self.ended(report, bloated=engine.bloated) if due else report
+        return self.publish(report, bloated=engine.bloated) if due else report
 
     def upkeep(self, engine: Any) -> Upkeep:
         """Maintenance beside the plan, in a build of everything."""
@@ -148,7 +152,7 @@ class _Build:
         opened = self.opened
         return upkeep(engine, opened.project, opened.graph, opened.everything)
 
-    def nothing(self, planned: PlannedBuild) -> Report:
+    def unchanged_report(self, planned: PlannedBuild) -> Report:
         """The report of a build that has nothing to do."""
         return Report(
             planned.plan,
@@ -166,9 +170,9 @@ class _Build:
         strict = self.options.strict and not self.opened.project.open
         return self.planner.chosen if strict else ()
 
-    def done(self, engine: Any, planned: PlannedBuild) -> Report:
+    def build_and_prepare(self, engine: Any, planned: PlannedBuild) -> Report:
         """Runs the plan and prepares what is published."""
-        report = self.work(engine, planned)
+        report = self.run_steps(engine, planned)
         standing = summary.still_failing(engine, self.opened.everything, self.warned)
         clean = summary.is_clean(report.results, strict=self.options.strict) and not standing
         if self.place.may_publish(failed=not clean):
@@ -181,31 +185,31 @@ class _Build:
     def partial(self) -> bool:
         return not self.request.selection.everything or self.options.actions != EVERYTHING
 
-    def ended(self, report: Report, *, bloated: bool) -> Report:
+    def publish(self, report: Report, *, bloated: bool) -> Report:
         if report.published is None:
             return replace(report, since=self.place.last_good())
         self.identity = self.place.publish(bloated=bloated)
         size = self.place.shown.stat().st_size
         return replace(report, published=replace(report.published, size=size))
 
-    def work(self, engine: Any, planned: PlannedBuild) -> Report:
+    def run_steps(self, engine: Any, planned: PlannedBuild) -> Report:
         """Runs loads first, since they may change types, then everything else."""
         self.prepare(engine, planned.state)
         plan = planned.plan
         self.notice(views_as_tables(plan))
-        loads, tools = Plan(plan.of("load")), self.tools(engine, planned.state)
-        follow_external(tools, self.opened.graph, plan)
+        loads, context = Plan(plan.of("load")), self.context(engine, planned.state)
+        follow_external(context, self.opened.graph, plan)
         project = self.opened.project
-        first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
+        first = self.follow_plan(loads, context, Results(run_hooks(context, project.on_run_start)))
         rest = self.planner.after(engine, first, planned) if loads.steps else plan
         self.notice(rest.notices)
-        results = self.follow(rest, tools, first)
+        results = self.follow_plan(rest, context, first)
         apply_upkeep(engine, self.upkeep(engine))
         full_plan = Plan((*loads.steps, *rest.steps), plan.skips, rest.notices)
         call = Invocation(self.request.command, self.started, self.environment.invocation)
         done = RunRecord(full_plan, results, self.planner.narrowed)
         variables = partial(end_words, done, self.opened.graph, project, call)
-        after = run_hooks(tools, project.on_run_end, variables)
+        after = run_hooks(context, project.on_run_end, variables)
         return self.report(engine, full_plan, Results((*results.outcomes, *after)))
 
     def prepare(self, engine: Any, state: State) -> None:
@@ -221,7 +225,7 @@ class _Build:
             if "load" in self.options.actions:
                 touch(session, self.opened.graph, *self.planner.way)
 
-    def tools(self, engine: Any, state: State) -> RunContext:
+    def context(self, engine: Any, state: State) -> RunContext:
         rows = {i: node_state.rows for i, node_state in state.nodes.items()}
         return RunContext(
             engine=SharedTransactions(engine, rows) if self.threads == 1 else engine,
@@ -242,13 +246,15 @@ class _Build:
             secrets=Secrets(known=self.environment.secrets),
         )
 
-    def follow(self, plan: Plan, tools: RunContext, earlier: Results) -> Results:
-        return follow(
+    def follow_plan(self, plan: Plan, context: RunContext, earlier: Results) -> Results:
+        return run_plan(
             plan,
-            {action: partial(action_runner, tools) for action, action_runner in PERFORM.items()},
+            {action: partial(action_runner, context) for action, action_runner in PERFORM.items()},
             self.on_event,
             earlier,
-            Pace(self.threads, self.options.fail_fast, tools.together, tools.sparing),
+            ScheduleOptions(
+                self.threads, self.options.fail_fast, context.together, context.sparing
+            ),
         )
 
     @property
@@ -261,7 +267,7 @@ class _Build:
     def report(self, engine: Any, plan: Plan, results: Results) -> Report:
         now = self.environment.clock()
         with engine.session() as session, session.transaction():
-            ledger.record_run(session, summary.run_entry(results, self.begun, now))
+            ledger.record_run(session, summary.run_entry(results, self.run_start, now))
             quarantined = ledger.quarantined(session)
             expires = ledger.expires(session)
             if not (self.partial or results.bad):

@@ -18,18 +18,18 @@ from transformer.targets import find
 from transformer.warehouse import ledger
 
 
-def activate(tools: RunContext, step: Step) -> Outcome:
+def activate(context: RunContext, step: Step) -> Outcome:
     """Performs an activation. The sync ledger records what was sent, however the build ends."""
     work: Work = step.work
     body = work.node.body
-    if tools.unchanged(work) or not isinstance(body, ActivationBody):
+    if context.unchanged(work) or not isinstance(body, ActivationBody):
         return Outcome(step.id, "activate", step.label, "skipped")
-    with tools.engine.session() as session:
+    with context.engine.session() as session:
         query = f"select * from {work.rows}"
-        job = SyncJob(body.activation, query, tools.synced, tools.places, tools.shown)
+        job = SyncJob(body.activation, query, context.synced, context.places, context.shown)
         try:
             result = sync(
-                job, session.connection, SyncClock(secrets=tools.secrets), tools.retry_rejected
+                job, session.connection, SyncClock(secrets=context.secrets), context.retry_rejected
             )
         except BaseException as error:
             failure = _failure(error, body.activation)
@@ -41,7 +41,7 @@ def activate(tools: RunContext, step: Step) -> Outcome:
         outcome = _outcome(step, result, body.activation)
         with session.transaction():
             product = StepProduct("sent", outcome.status, rows=result.sent)
-            ledger.record(session, [tools.entry(work, product)])
+            ledger.record(session, [context.entry(work, product)])
     return outcome
 
 

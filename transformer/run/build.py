@@ -71,26 +71,26 @@ class _Attempt(Struct):
     unmoved: list[str] = field(default_factory=list)
 
 
-def build(tools: RunContext, step: Step) -> Outcome:
+def build(context: RunContext, step: Step) -> Outcome:
     """Performs a step that builds a model, seed or snapshot."""
     work: Work = step.work
-    if tools.unchanged(work):
-        return run_remaining(tools, step)
+    if context.unchanged(work):
+        return run_remaining(context, step)
     attempt = _Attempt()
-    with tools.engine.session() as session:
+    with context.engine.session() as session:
         try:
             with (
                 suppress(_KeepOldTable),
-                staged(tools, session, step, partial(_run, session, work.node)) as rest,
+                staged(context, session, step, partial(_run, session, work.node)) as rest,
                 session.transaction(),
             ):
-                work = render_late.render_now(tools, session, work)
-                _build_relation(tools, session, replace(work, statements=rest) if rest else work)
-                _settle(tools, session, work, attempt)
+                work = render_late.render_now(context, session, work)
+                _build_relation(context, session, replace(work, statements=rest) if rest else work)
+                _settle(context, session, work, attempt)
             if attempt.product is not None:
-                tell(tools, session, work.node.id, attempt.product.version, attempt.unmoved)
+                tell(context, session, work.node.id, attempt.product.version, attempt.unmoved)
         except _CheckCannotRun:
-            return _build_then_check(tools, step, work)
+            return _build_then_check(context, step, work)
         except Fault as fault:
             _mark_failed(session, work)
             error = placed(work.node, fault)
@@ -104,17 +104,17 @@ def build(tools: RunContext, step: Step) -> Outcome:
                 mark(session, work.node.id, "fail")
                 note(session, attempt.measured.entries)
                 keep_failures(session, attempt.measured)
-    return _with_sql(_outcome(step, attempt, tools.state.nodes.get(step.id)), work)
+    return _with_sql(_outcome(step, attempt, context.state.nodes.get(step.id)), work)
 
 
-def _build_then_check(tools: RunContext, step: Step, work: Work) -> Outcome:
+def _build_then_check(context: RunContext, step: Step, work: Work) -> Outcome:
     """Runs the step again without its checks, then each check on its own."""
-    with tools.alone():
-        outcome = build(tools, replace(step, work=replace(step.work, checks=())))
+    with context.alone():
+        outcome = build(context, replace(step, work=replace(step.work, checks=())))
         if outcome.bad:
             return outcome
-        measured = each_alone(tools, work)
-        with tools.engine.session() as session, session.transaction():
+        measured = each_alone(context, work)
+        with context.engine.session() as session, session.transaction():
             mark(session, work.node.id, "fail")
     return replace(outcome, status="fail", parts=measured.outcomes)
 
@@ -145,35 +145,35 @@ def _mark_failed(session: EngineSession, work: Work) -> None:
         mark(session, work.node.id, "error")
 
 
-def _settle(tools: RunContext, session: EngineSession, work: Work, attempt: _Attempt) -> None:
+def _settle(context: RunContext, session: EngineSession, work: Work, attempt: _Attempt) -> None:
     """Runs the checks on the new relation, and writes the ledger in the same transaction."""
     node = work.node
     if node.relation is None:
         return
     if render_late.is_gone(session, node):
         attempt.product = StepProduct("")
-        note(session, [tools.entry(work, attempt.product)])
+        note(session, [context.entry(work, attempt.product)])
         return
     columns = _columns(session, work)
     # The checks' entries refer to the version that the relation is about to get.
-    version = view_version(work.fingerprint) if node.view else tools.version()
-    previous = tools.versions.get(node.id)
-    tools.settle(node.id, version)
+    version = view_version(work.fingerprint) if node.view else context.version()
+    previous = context.versions.get(node.id)
+    context.settle(node.id, version)
     if work.checks:
-        attempt.measured = _measured(tools, session, work)
-        if attempt.measured.failed and not tools.keep_failed:
-            with tools.guard:
-                tools.versions.pop(node.id, None)
+        attempt.measured = _measured(context, session, work)
+        if attempt.measured.failed and not context.keep_failed:
+            with context.guard:
+                context.versions.pop(node.id, None)
                 if previous is not None:
-                    tools.versions[node.id] = previous
+                    context.versions[node.id] = previous
             raise _KeepOldTable
     rows = None if node.view else _rows(session, node.relation, attempt.measured)
-    tools.settle(node.id, version, rows)
-    attempt.unmoved = unmoved(tools, session, work, columns)
-    write_comments(tools, session, node, columns)
+    context.settle(node.id, version, rows)
+    attempt.unmoved = unmoved(context, session, work, columns)
+    write_comments(context, session, node, columns)
     attempt.product = StepProduct(version, columns=columns, rows=rows)
     status: Status = "fail" if attempt.measured.failed else "success"
-    entry = tools.entry(work, replace(attempt.product, status=status))
+    entry = context.entry(work, replace(attempt.product, status=status))
     note(session, [entry, *attempt.measured.entries])
 
 
@@ -192,13 +192,13 @@ def _rows(session: EngineSession, relation: RelationName, measured: MeasuredChec
     return int(session.rows(f"select count(*) from {relation.sql()}")[0][0])
 
 
-def _measured(tools: RunContext, session: EngineSession, work: Work) -> MeasuredChecks:
+def _measured(context: RunContext, session: EngineSession, work: Work) -> MeasuredChecks:
     """The step's checks. One that cannot run fails the step, since its table is not known to be
     good. In an open project it is only a failed check, as in dbt."""
     try:
-        return measure(tools, session, work)
+        return measure(context, session, work)
     except Fault as fault:
-        if tools.project.open:
+        if context.project.open:
             raise _CheckCannotRun from None
         if len(work.checks) == 1 or fault.short_of_memory:
             raise cannot_run(work.checks[0], fault) from None
@@ -210,22 +210,22 @@ def _measured(tools: RunContext, session: EngineSession, work: Work) -> Measured
         ) from None
 
 
-def _build_relation(tools: RunContext, session: EngineSession, work: Work) -> None:
+def _build_relation(context: RunContext, session: EngineSession, work: Work) -> None:
     node = work.node
     if isinstance(node.body, ModelBody) and node.body.config.custom:
-        render_late.materialize_by_macro(tools, session, node)  # the macro runs the hooks itself
+        render_late.materialize_by_macro(context, session, node)  # the macro runs the hooks itself
         return
-    render_late.run_node_hooks(tools, session, node, hook_texts(node.options.get("pre_hook")))
+    render_late.run_node_hooks(context, session, node, hook_texts(node.options.get("pre_hook")))
     if isinstance(node.body, SeedBody):
-        _seed(tools, session, node, node.body)
+        _seed(context, session, node, node.body)
     if isinstance(node.body, ModelBody) and node.body.model.language == "python":
-        _python(tools, session, work, node.body)
-    with set_aside_referencing(tools, session, work) if work.keyed else nullcontext():
+        _python(context, session, work, node.body)
+    with set_aside_referencing(context, session, work) if work.keyed else nullcontext():
         for statement in work.statements:
             _run(session, node, statement)
-    if render_late.is_incremental(tools.state, work):
-        render_late.apply_strategy(tools, session, work)
-    render_late.run_node_hooks(tools, session, node, hook_texts(node.options.get("post_hook")))
+    if render_late.is_incremental(context.state, work):
+        render_late.apply_strategy(context, session, work)
+    render_late.run_node_hooks(context, session, node, hook_texts(node.options.get("post_hook")))
     if _leaves_rows(work):
         session.run(f"drop table if exists temp.{DELTA}")
 
@@ -284,11 +284,11 @@ def _hint(what: str) -> str:
     return BUILD_AGAIN
 
 
-def _seed(tools: RunContext, session: EngineSession, node: Node, body: SeedBody) -> None:
-    path = Path(tools.project.root) / body.seed.path
+def _seed(context: RunContext, session: EngineSession, node: Node, body: SeedBody) -> None:
+    path = Path(context.project.root) / body.seed.path
     if node.relation is None:
         return
-    existing = tools.state.relation(node.relation)
+    existing = context.state.relation(node.relation)
     if existing and existing.kind == "view":
         session.run(f"drop view {node.relation.sql()}")
     with unchanged_since_compile(path, body.seed.path, lambda: is_seed(body, path)):
@@ -299,7 +299,7 @@ def _seed(tools: RunContext, session: EngineSession, node: Node, body: SeedBody)
             raise seed_error(body, path, fault) from None
 
 
-def _python(tools: RunContext, session: EngineSession, work: Work, body: ModelBody) -> None:
+def _python(context: RunContext, session: EngineSession, work: Work, body: ModelBody) -> None:
     """Calls the model and stores its rows where the materialization expects them. Raises
     BuildError."""
     from transformer.run.python_model import Config, DbtProject, ModelCall, PythonProject, call
@@ -307,8 +307,8 @@ def _python(tools: RunContext, session: EngineSession, work: Work, body: ModelBo
     if refused := not_for_python(body.model, body.config):
         raise refused
     config = Config({**body.config.written, "materialized": body.config.materialized})
-    package = tools.project.packages.get(body.model.package)
-    project = replace(tools.project, vars=package.vars) if package else tools.project
+    package = context.project.packages.get(body.model.package)
+    project = replace(context.project, vars=package.vars) if package else context.project
     model_call = ModelCall(
         PythonProject(project, work.reads, session.frame, config),
         DbtProject(
@@ -319,10 +319,10 @@ def _python(tools: RunContext, session: EngineSession, work: Work, body: ModelBo
             this=Relation(project.target.catalog, work.node.relation.schema, work.node.name)
             if work.node.relation
             else None,
-            is_incremental=render_late.is_incremental(tools.state, work),
+            is_incremental=render_late.is_incremental(context.state, work),
         ),
         session.connection,
     )
-    path, shown = Path(tools.project.root) / body.model.path, body.model.path
+    path, shown = Path(context.project.root) / body.model.path, body.model.path
     with unchanged_since_compile(path, shown, lambda: read_file(path, shown) == body.model.text):
         session.create_table(_DELTA, call(model_call, body.model, path))

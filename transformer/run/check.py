@@ -49,53 +49,53 @@ class MeasuredChecks(Struct, frozen=True):
 NOTHING = MeasuredChecks((), (), None)
 
 
-def check(tools: RunContext, step: Step) -> Outcome:
+def check(context: RunContext, step: Step) -> Outcome:
     """Performs a step that consists of checks."""
     work: Work = step.work
-    if tools.unchanged(work):
+    if context.unchanged(work):
         return Outcome(step.id, "check", step.label, "skipped")
-    first, *rest = _measured(tools, work).outcomes
+    first, *rest = _measured(context, work).outcomes
     return replace(first, parts=tuple(rest))
 
 
-def run_remaining(tools: RunContext, step: Step) -> Outcome:
+def run_remaining(context: RunContext, step: Step) -> Outcome:
     """Performs only those checks of an otherwise unchanged step that are new or have other changed
     inputs."""
-    checks = tuple(check for check in step.work.checks if not tools.unmoved(check))
-    measured = _measured(tools, replace(step.work, checks=checks)) if checks else NOTHING
+    checks = tuple(check for check in step.work.checks if not context.unmoved(check))
+    measured = _measured(context, replace(step.work, checks=checks)) if checks else NOTHING
     return Outcome(step.id, step.action, step.label, "skipped", parts=measured.outcomes)
 
 
-def _measured(tools: RunContext, work: Work) -> MeasuredChecks:
+def _measured(context: RunContext, work: Work) -> MeasuredChecks:
     try:
-        return _in_transaction(tools, work)
+        return _in_transaction(context, work)
     except Fault:
         # One of them failed to run and aborted the transaction: run each on its own.
-        with tools.alone():
-            return each_alone(tools, work)
+        with context.alone():
+            return each_alone(context, work)
 
 
-def _in_transaction(tools: RunContext, work: Work) -> MeasuredChecks:
-    with tools.engine.session() as session, session.transaction():
-        work = render_late.render_now(tools, session, work)
-        measured = measure(tools, session, work)
+def _in_transaction(context: RunContext, work: Work) -> MeasuredChecks:
+    with context.engine.session() as session, session.transaction():
+        work = render_late.render_now(context, session, work)
+        measured = measure(context, session, work)
         note(session, measured.entries)
         keep_failures(session, measured)
     return measured
 
 
-def each_alone(tools: RunContext, work: Work) -> MeasuredChecks:
+def each_alone(context: RunContext, work: Work) -> MeasuredChecks:
     """Runs each check in its own transaction; one that cannot run is an error outcome."""
     results = []
     for check in work.checks:
         try:
-            results.append(_in_transaction(tools, replace(work, checks=(check,))))
+            results.append(_in_transaction(context, replace(work, checks=(check,))))
         except Fault as fault:
             outcome = Outcome(
                 check.id, "check", check.label, "error", error=cannot_run(check, fault)
             )
-            entry = _entry(tools, check, outcome, None)
-            with tools.engine.session() as session, session.transaction():
+            entry = _entry(context, check, outcome, None)
+            with context.engine.session() as session, session.transaction():
                 note(session, [entry])
             results.append(MeasuredChecks((outcome,), (entry,), None))
     outcomes = tuple(o for check in results for o in check.outcomes)
@@ -110,31 +110,31 @@ def cannot_run(check: ReadyCheck, fault: Fault) -> BuildError:
     return BuildError(what, check.where, hint="check its arguments")
 
 
-def measure(tools: RunContext, session: EngineSession, work: Work) -> MeasuredChecks:
+def measure(context: RunContext, session: EngineSession, work: Work) -> MeasuredChecks:
     """Runs the work's checks over its rows, in one scan. Raises Fault if one cannot run: then the
     caller's transaction is aborted."""
-    may_be_large = _may_be_many(tools, work)
+    may_be_large = _may_be_many(context, work)
     checks = by_bits(session, work.rows, work.checks) if may_be_large else work.checks
     figures, rows = _scan(session, work.rows, checks)
     outcomes, entries, failing_rows = [], [], []
     for check in checks:
-        outcome, expiry = _judged(tools, session, check, figures[check.id], rows)
+        outcome, expiry = _judged(context, session, check, figures[check.id], rows)
         outcome = replace(outcome, compiled=check.measure.failing, ran=_ran(work.rows, check))
         outcomes.append(outcome)
-        entries.append(_entry(tools, check, outcome, expiry))
+        entries.append(_entry(context, check, outcome, expiry))
         if outcome.status == "fail":
             failing_rows.append((check.name, _failing(session, check, _MAX_STORED)))
-        elif _failed_before(tools, check) and not check.config.store_failures:
+        elif _failed_before(context, check) and not check.config.store_failures:
             session.run(f"drop table if exists {RelationName(FAILURES, check.name).sql()}")
     return MeasuredChecks(tuple(outcomes), tuple(entries), rows, tuple(failing_rows))
 
 
-def _may_be_many(tools: RunContext, work: Work) -> bool:
+def _may_be_many(context: RunContext, work: Work) -> bool:
     """Whether the checks read one of our tables that may be large; a view would run twice."""
     node = work.node
     if isinstance(node.body, CheckBody):
-        return (tools.sizes.get(node.body.on or "") or 0) >= MANY
-    return not node.view and not is_small(work, tools.sizes)
+        return (context.sizes.get(node.body.on or "") or 0) >= MANY
+    return not node.view and not is_small(work, context.sizes)
 
 
 def keep_failures(session: EngineSession, measured: MeasuredChecks) -> None:
@@ -143,8 +143,8 @@ def keep_failures(session: EngineSession, measured: MeasuredChecks) -> None:
         session.create_table(RelationName(FAILURES, name), rows)
 
 
-def _failed_before(tools: RunContext, check: ReadyCheck) -> bool:
-    state = tools.state.nodes.get(check.id)
+def _failed_before(context: RunContext, check: ReadyCheck) -> bool:
+    state = context.state.nodes.get(check.id)
     return state is not None and state.status == "fail"
 
 
@@ -169,14 +169,14 @@ def _ran(rows: str, check: ReadyCheck) -> str:
 
 
 def _judged(
-    tools: RunContext,
+    context: RunContext,
     session: EngineSession,
     check: ReadyCheck,
     figure: float | None,
     rows: int | None,
 ) -> tuple[Outcome, float | None]:
     if check.measure.limits is not None:
-        now = tools.clock().timestamp()
+        now = context.clock().timestamp()
         status = aged(figure, now, check.measure.limits)
         failures = int(status != "success")
         expiry = expires(figure, now, check.measure.limits)
@@ -187,7 +187,7 @@ def _judged(
     if failures and status != "success":
         sample = _narrowed(session.sample(check.measure.failing, _SHOWN), check.shown)
     if check.config.store_failures:
-        stored = _store(tools, session, check)
+        stored = _store(context, session, check)
     outcome = Outcome(
         check.id,
         "check",
@@ -222,14 +222,14 @@ def _failures(session: EngineSession, check: ReadyCheck, figure: float | None) -
     return min(failures, check.config.limit) if check.config.limit else failures
 
 
-def _store(tools: RunContext, session: EngineSession, check: ReadyCheck) -> str:
+def _store(context: RunContext, session: EngineSession, check: ReadyCheck) -> str:
     """Stores the failing rows as a table (empty if nothing fails) or view; returns its name."""
     table = check.stored or RelationName(FAILURES, check.name)
     session.run(f"create schema if not exists {quoted(table.schema)}")
     limit = f" limit {int(check.config.limit)}" if check.config.limit else ""
     rows = (check.stored and check.measure.kept) or check.measure.failing
     kind = "view" if check.config.store_failures_as == "view" else "table"
-    target = tools.project.target.catalog.lower(), table.table.lower()
+    target = context.project.target.catalog.lower(), table.table.lower()
     for database, _, name, existing_kind in render_late.SessionWarehouse(session).relations(
         table.schema
     ):
@@ -240,10 +240,12 @@ def _store(tools: RunContext, session: EngineSession, check: ReadyCheck) -> str:
 
 
 def _entry(
-    tools: RunContext, check: ReadyCheck, outcome: Outcome, expiry: float | None
+    context: RunContext, check: ReadyCheck, outcome: Outcome, expiry: float | None
 ) -> NodeEntry:
-    with tools.guard:
-        inputs = {need: tools.versions.get(need, "") for need in check.needs} | dict(check.files)
+    with context.guard:
+        inputs = {need: context.versions.get(need, "") for need in check.needs} | dict(check.files)
     state = NodeState(check.fingerprint, outcome.status, inputs, outcome.status)
     failures = outcome.facts.get("failures")
-    return NodeEntry(check.id, "check", None, state, tools.run_id, tools.clock(), failures, expiry)
+    return NodeEntry(
+        check.id, "check", None, state, context.run_id, context.clock(), failures, expiry
+    )

@@ -14,12 +14,14 @@ from transformer.steps import Columns, State
 _KINDS = {"view": "view", "table_function": "macro table", "function": "macro"}
 
 
-def write_comments(tools: RunContext, session: EngineSession, node: Node, columns: Columns) -> None:
+def write_comments(
+    context: RunContext, session: EngineSession, node: Node, columns: Columns
+) -> None:
     """Writes the comments of a relation with these columns. In dbt projects, reports described
     columns that do not exist, since they were not checked before."""
     if node.relation is None:
         return
-    relation, on_columns = _wanted(tools, node)
+    relation, on_columns = _wanted(context, node)
     described = node.described.columns if on_columns and not node.callable else ()
     missing = set(_missing(described, columns))
     texts = {"": node.described.description if relation else ""}
@@ -27,13 +29,13 @@ def write_comments(tools: RunContext, session: EngineSession, node: Node, column
     comments = [_comment(node, column, text) for column, text in texts.items() if text]
     if comments:
         session.run("; ".join(comments))
-    if missing and tools.project.open:
+    if missing and context.project.open:
         names = ", ".join(c.name for c in node.described.columns if c.name in missing)
         message = (
             f"`{node.name}`: The following columns are specified in the schema but are not present"
             f" in the database: {names}"
         )
-        tools.on_event(Event("notice", message, ""))
+        context.on_event(Event("notice", message, ""))
 
 
 def outdated_comments(engine: Engine, graph: Graph) -> list[str]:
@@ -77,10 +79,10 @@ def _comment(node: Node, column: str, text: str, kind: str = "") -> str:
     return f"comment on {on or f'{kind} {node.relation.sql()}'} is {literal(text)}"
 
 
-def _wanted(tools: RunContext, node: Node) -> tuple[bool, bool]:
+def _wanted(context: RunContext, node: Node) -> tuple[bool, bool]:
     """Whether to write the relation's comment, and those of its columns: in dbt projects only if
     `persist_docs` is set."""
-    if not tools.project.open:
+    if not context.project.open:
         return True, True
     persist_docs = node.options.get("persist_docs") or {}
     return bool(persist_docs.get("relation")), bool(persist_docs.get("columns"))

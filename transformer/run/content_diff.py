@@ -28,20 +28,20 @@ _LOOSE = re.compile(
 _OWN = ("_loaded_at", "_batch")
 
 
-def unmoved(tools: RunContext, session: EngineSession, work: Work, columns: Columns) -> list[str]:
+def unmoved(context: RunContext, session: EngineSession, work: Work, columns: Columns) -> list[str]:
     """The readers of the step's table for which it has the same rows as before the build."""
-    node, relation = work.node, tools.state.relation(work.node.relation)
-    node_state = tools.state.nodes.get(node.id)
+    node, relation = work.node, context.state.relation(work.node.relation)
+    node_state = context.state.nodes.get(node.id)
     if not work.readers or node.relation is None or node_state is None or relation is None:
         return []
     if relation.kind != "table" or not node_state.version:
         return []
-    with tools.engine.separate_session() as committed:  # which sees the old table
+    with context.engine.separate_session() as committed:  # which sees the old table
         columns_by_reader = {}
         for reader in work.readers:
-            columns_now = columns_before = _read(tools, session, (reader, node), columns)
+            columns_now = columns_before = _read(context, session, (reader, node), columns)
             if columns != relation.columns:
-                columns_before = _read(tools, committed, (reader, node), relation.columns)
+                columns_before = _read(context, committed, (reader, node), relation.columns)
             if columns_now == columns_before:
                 columns_by_reader[reader.id] = columns_now
         sets = sorted(set(columns_by_reader.values()))
@@ -59,14 +59,14 @@ def unmoved(tools: RunContext, session: EngineSession, work: Work, columns: Colu
 
 
 def _read(
-    tools: RunContext, session: EngineSession, pair: tuple[Node, Node], columns: Columns
+    context: RunContext, session: EngineSession, pair: tuple[Node, Node], columns: Columns
 ) -> Columns:
     """The columns of a node's table that a reader's queries read; all of them if that is unknown.
     They may change with the table: `*`, `natural join`, a name that then refers to another
     table."""
     reader, node = pair
     # The planner's settings would affect steps that run in parallel.
-    read_columns = columns_read_by(session, reader, node) if tools.together else None
+    read_columns = columns_read_by(session, reader, node) if context.together else None
     if read_columns is None:
         return columns
     return tuple(column for column in columns if is_covered(column[0], read_columns))
@@ -94,15 +94,15 @@ def columns_read_by(session: EngineSession, reader: Node, node: Node) -> frozens
 
 
 def tell(
-    tools: RunContext, session: EngineSession, node_id: str, version: str, readers: list[str]
+    context: RunContext, session: EngineSession, node_id: str, version: str, readers: list[str]
 ) -> None:
     """Records that these readers are up to date with the node's new version. Parallel steps may
     have the same reader, so they write one after the other."""
     if not readers:
         return
-    with tools.advance_lock, session.transaction():
+    with context.advance_lock, session.transaction():
         for reader in readers:
-            restate(session, reader, tools.advance(reader, node_id, version))
+            restate(session, reader, context.advance(reader, node_id, version))
 
 
 def _digests(

@@ -17,11 +17,13 @@ from transformer.warehouse.ledger import mark
 
 
 @contextmanager
-def set_aside_referencing(tools: RunContext, session: EngineSession, work: Work) -> Iterator[None]:
+def set_aside_referencing(
+    context: RunContext, session: EngineSession, work: Work
+) -> Iterator[None]:
     """Sets the tables aside in the caller's transaction, so that an error restores everything."""
     tables: list[tuple[str, RelationName, bool]] = []
     for node, is_built in work.keyed:
-        existing = tools.state.relation(node.relation)
+        existing = context.state.relation(node.relation)
         if node.relation and existing is not None and existing.kind == "table":
             tables.append((node.id, node.relation, is_built))
     for index, (_, name, _) in enumerate(tables):
@@ -32,10 +34,10 @@ def set_aside_referencing(tools: RunContext, session: EngineSession, work: Work)
         session.run(f"create table {name.sql()} as from {_aside(index)}")
         session.run(f"drop table temp.{_aside(index)}")
         mark(session, node_id, "error")  # until it is rebuilt
-        tools.outdate(node_id)
+        context.outdate(node_id)
         if not is_built:
             key = f"its foreign key to `{work.node.name}`"
-            tools.on_event(Event("notice", f"`{name}` lost {key}: build it too", ""))
+            context.on_event(Event("notice", f"`{name}` lost {key}: build it too", ""))
 
 
 def _aside(at: int) -> str:

@@ -13,16 +13,16 @@ from transformer.warehouse import ledger
 from transformer.warehouse.ledger import NodeEntry
 
 
-def freshness(tools: RunContext, step: Step) -> Outcome:
+def freshness(context: RunContext, step: Step) -> Outcome:
     """Performs a freshness node: success, warn or fail by the age of the newest row."""
     work: Work = step.work
     body = work.node.body
     if not isinstance(body, FreshnessBody) or body.table.freshness is None:
         raise TypeError(step.id)
     rule = body.table.freshness
-    now = tools.clock().timestamp()
+    now = context.clock().timestamp()
     limits = rule.warn_after, rule.error_after
-    with tools.engine.session() as session:
+    with context.engine.session() as session:
         try:
             rows = session.rows(newest(rule, work.rows))
         except Fault as fault:
@@ -34,9 +34,9 @@ def freshness(tools: RunContext, step: Step) -> Outcome:
         latest = rows[0][0]
         status = aged(latest, now, limits)
         age = None if latest is None else max(0, int(now - latest))
-        state = NodeState(work.fingerprint, status, tools.inputs(work), status)
+        state = NodeState(work.fingerprint, status, context.inputs(work), status)
         entry = NodeEntry(
-            step.id, "freshness", None, state, tools.run_id, tools.clock(),
+            step.id, "freshness", None, state, context.run_id, context.clock(),
             expires=expires(latest, now, limits),
         )  # fmt: skip
         with session.transaction():

@@ -19,7 +19,7 @@ from transformer.steps import Outcome
 
 
 def run_hooks(
-    tools: RunContext, hooks: Sequence[Hook], variables: Callable[[], Mapping[str, Any]] = dict
+    context: RunContext, hooks: Sequence[Hook], variables: Callable[[], Mapping[str, Any]] = dict
 ) -> tuple[Outcome, ...]:
     """The outcome of each hook, in order; hooks after a failed one are skipped, and what was built
     is kept, as in dbt. Raises TransformError if a hook before the build cannot be rendered."""
@@ -27,20 +27,20 @@ def run_hooks(
         return ()
     values = variables()
     outcomes: list[Outcome] = []
-    with tools.engine.session() as session:
+    with context.engine.session() as session:
         for index, hook in enumerate(hooks):
-            package = hook.package or tools.project.name
+            package = hook.package or context.project.name
             label = f"{package}.{hook.moment}.{index}"
-            planned = Outcome(hook_id(hook, tools.project.name), "hook", label, "skipped")
+            planned = Outcome(hook_id(hook, context.project.name), "hook", label, "skipped")
             stopped = any(outcome.bad for outcome in outcomes)
             outcomes.append(
-                planned if stopped else _run_hook(tools, session, hook, planned, values)
+                planned if stopped else _run_hook(context, session, hook, planned, values)
             )
     return tuple(outcomes)
 
 
 def _run_hook(
-    tools: RunContext,
+    context: RunContext,
     session: EngineSession,
     hook: Hook,
     planned: Outcome,
@@ -48,7 +48,7 @@ def _run_hook(
 ) -> Outcome:
     began, text = perf_counter(), ""
     try:
-        text = sql_of(renderer(tools).text(hook, SessionWarehouse(session), variables))
+        text = sql_of(renderer(context).text(hook, SessionWarehouse(session), variables))
         if text.strip(" \n;"):
             run_statement(session, text, hook.where)
     except TransformError as error:

@@ -46,50 +46,50 @@ def with_external(
     return replace(state, nodes={**state.nodes, **external_states}, contents=contents)
 
 
-def follow_external(tools: RunContext, graph: Graph, plan: Plan) -> None:
+def follow_external(context: RunContext, graph: Graph, plan: Plan) -> None:
     """Advances planned steps that changes of external tables do not affect, and records the current
     contents of these tables."""
-    if not tools.state.contents:
+    if not context.state.contents:
         return
     conditional = [step for step in plan.steps if step.work.only_if_changed and step.work.as_made]
-    steps = [] if _has_hooks(tools, plan) else conditional  # hooks may write to raw tables
+    steps = [] if _has_hooks(context, plan) else conditional  # hooks may write to raw tables
     steady = steadiness_of(graph) if steps else {}
-    with tools.engine.session() as session:
+    with context.engine.session() as session:
         unaffected = {}
-        for node_id in tools.state.contents:
+        for node_id in context.state.contents:
             previous = ledger.contents(session, node_id)
             unaffected[node_id] = [
                 step.id
                 for step in steps
                 if node_id in step.work.inputs
                 and (
-                    _has_same_rows(tools, step, node_id, ordered=steady[step.id].order)
-                    or _has_same_columns(tools, session, (step, graph[node_id]), previous)
+                    _has_same_rows(context, step, node_id, ordered=steady[step.id].order)
+                    or _has_same_columns(context, session, (step, graph[node_id]), previous)
                 )
             ]
         with session.transaction():
             for node_id, readers in unaffected.items():
-                version = tools.versions[node_id]
+                version = context.versions[node_id]
                 for reader in readers:
-                    ledger.restate(session, reader, tools.advance(reader, node_id, version))
-                ledger.note_contents(session, node_id, version, tools.state.contents[node_id])
+                    ledger.restate(session, reader, context.advance(reader, node_id, version))
+                ledger.note_contents(session, node_id, version, context.state.contents[node_id])
 
 
-def _has_same_rows(tools: RunContext, step: Step, node_id: str, *, ordered: bool) -> bool:
+def _has_same_rows(context: RunContext, step: Step, node_id: str, *, ordered: bool) -> bool:
     """Whether the step does not depend on row order, and the table has the rows it was built
     from."""
-    return not ordered and same_rows(tools.versions[node_id], _built_from(tools, step, node_id))
+    return not ordered and same_rows(context.versions[node_id], _built_from(context, step, node_id))
 
 
 def _has_same_columns(
-    tools: RunContext,
+    context: RunContext,
     session: EngineSession,
     pair: tuple[Step, Node],
     previous: Mapping[str, Contents],
 ) -> bool:
     """Whether the columns that the step's node reads are unchanged row by row."""
     step, node = pair
-    before, now = previous.get(_built_from(tools, step, node.id)), tools.state.contents[node.id]
+    before, now = previous.get(_built_from(context, step, node.id)), context.state.contents[node.id]
     if not before or node.relation is None:
         return False
     all_columns = session.reads(f"from {node.relation.sql()}", node.relation)
@@ -99,8 +99,8 @@ def _has_same_columns(
     return read is not None and _is_same(before, now, read)
 
 
-def _built_from(tools: RunContext, step: Step, node_id: str) -> str:
-    return tools.state.nodes[step.id].inputs.get(node_id, "")
+def _built_from(context: RunContext, step: Step, node_id: str) -> str:
+    return context.state.nodes[step.id].inputs.get(node_id, "")
 
 
 def _is_same(before: Contents, now: Contents, read: frozenset[str]) -> bool:
@@ -112,9 +112,9 @@ def _is_same(before: Contents, now: Contents, read: frozenset[str]) -> bool:
     return all(now[name] == before.get(name) for name in now if is_covered(name, read))
 
 
-def _has_hooks(tools: RunContext, plan: Plan) -> bool:
+def _has_hooks(context: RunContext, plan: Plan) -> bool:
     options = [step.work.node.options for step in plan.steps]
-    return bool(tools.project.on_run_start) or any(map(has_hooks, options))
+    return bool(context.project.on_run_start) or any(map(has_hooks, options))
 
 
 def _is_external(node: Node) -> bool:

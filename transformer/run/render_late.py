@@ -74,26 +74,26 @@ class SessionWarehouse(Struct, frozen=True):
         return list(self.session.columns(f"from {'.'.join(parts)}")) if exists else None
 
 
-def renderer(tools: RunContext) -> LateRendering:
+def renderer(context: RunContext) -> LateRendering:
     """The renderer of late templates."""
-    if tools.late is None:
+    if context.late is None:
         raise TypeError("this run has no late renderer")
-    return tools.late
+    return context.late
 
 
-def render_now(tools: RunContext, session: EngineSession, work: Work) -> Work:
+def render_now(context: RunContext, session: EngineSession, work: Work) -> Work:
     """The work of a step, with its late query, statements and checks. Raises TransformError."""
     if work.refused:
         raise work.refused
     if work.node.late:
-        work = _rendered(tools, session, work)
+        work = _rendered(context, session, work)
     return _with_columns(session, work)
 
 
-def _rendered(tools: RunContext, session: EngineSession, work: Work) -> Work:
+def _rendered(context: RunContext, session: EngineSession, work: Work) -> Work:
     if _in_batches(work):
-        return _batched(tools, session, work)
-    late = renderer(tools)
+        return _batched(context, session, work)
+    late = renderer(context)
     incremental = work.material is not None and brings_new(work.material)
     node = late.made(work.node, SessionWarehouse(session), incremental=incremental)
     if work.node.kind == "check":
@@ -117,16 +117,16 @@ def _in_batches(work: Work) -> bool:
     )
 
 
-def _batched(tools: RunContext, session: EngineSession, work: Work) -> Work:
+def _batched(context: RunContext, session: EngineSession, work: Work) -> Work:
     """The work with the statements of a microbatch model, batch by batch in one transaction."""
-    material, late = work.material, renderer(tools)
+    material, late = work.material, renderer(context)
     if material is None:
         raise TypeError(work.node.id)
     options, flags = material.config.written, late.scope.world.flags
     incremental = brings_new(material)
     sample = late.scope.sample
     request = batches.BatchRequest(
-        tools.clock(),
+        context.clock(),
         incremental,
         flags.get("EVENT_TIME_START") or (sample.start if sample else None),
         flags.get("EVENT_TIME_END") or (sample.end if sample else None),
@@ -182,9 +182,9 @@ def _enforce_contract(session: EngineSession, node: Node, columns: Columns) -> N
         raise BuildError(first.what, first.where, first.hint, detail)
 
 
-def materialize_by_macro(tools: RunContext, session: EngineSession, node: Node) -> None:
+def materialize_by_macro(context: RunContext, session: EngineSession, node: Node) -> None:
     """Builds a relation with a materialization macro of the project. Raises TransformError."""
-    renderer(tools).materialize(node, SessionWarehouse(session))
+    renderer(context).materialize(node, SessionWarehouse(session))
 
 
 def is_gone(session: EngineSession, node: Node) -> bool:
@@ -198,23 +198,23 @@ def is_gone(session: EngineSession, node: Node) -> bool:
     )
 
 
-def apply_strategy(tools: RunContext, session: EngineSession, work: Work) -> None:
+def apply_strategy(context: RunContext, session: EngineSession, work: Work) -> None:
     """Updates a table with an incremental strategy macro of the project; the new rows are in
     `DELTA`. Raises TransformError."""
     body, relation = work.node.body, work.node.relation
     if not isinstance(body, ModelBody) or not body.strategy or relation is None:
         return
     columns = session.columns(f"from {relation.sql()}")
-    text = renderer(tools).strategy(work.node, DELTA, columns, SessionWarehouse(session))
+    text = renderer(context).strategy(work.node, DELTA, columns, SessionWarehouse(session))
     run_statement(session, text, work.node.where, f"the macro `{body.strategy}` failed")
 
 
 def run_node_hooks(
-    tools: RunContext, session: EngineSession, node: Node, texts: Iterable[str]
+    context: RunContext, session: EngineSession, node: Node, texts: Iterable[str]
 ) -> None:
     """Runs a node's hooks, rendering each just before. Raises TransformError."""
     for text in texts:
-        for statement in renderer(tools).hook(node, text, SessionWarehouse(session)):
+        for statement in renderer(context).hook(node, text, SessionWarehouse(session)):
             run_statement(session, statement, node.where)
 
 

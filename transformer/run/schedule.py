@@ -21,7 +21,7 @@ Perform = Callable[[Step], Outcome]
 Watch = Callable[[Event], None]
 
 
-class Pace(Struct, frozen=True):
+class ScheduleOptions(Struct, frozen=True):
     """The number of parallel steps, and whether to stop at the first failure. `together` is the
     engine for consecutive steps that share transactions."""
 
@@ -32,29 +32,33 @@ class Pace(Struct, frozen=True):
     sparing: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
-def follow(
+def run_plan(
     plan: Plan,
     perform: Mapping[Action, Perform],
     on_event: Watch,
     before: Results,
-    pace: Pace,
+    options: ScheduleOptions,
 ) -> Results:
     """Runs every step of the plan after its dependencies. A step's failure is an outcome, not an
     exception, and its dependents are skipped. `before` are outcomes of an earlier part of the same
     run, which count as well."""
-    following = _Following(plan, perform, on_event, pace)
-    following.ended = {outcome.id: outcome for outcome in before.outcomes}
-    return following.run(max(1, pace.threads))
+    scheduler = _Scheduler(plan, perform, on_event, options)
+    scheduler.ended = {outcome.id: outcome for outcome in before.outcomes}
+    return scheduler.run(max(1, options.threads))
 
 
-class _Following:
+class _Scheduler:
     def __init__(
-        self, plan: Plan, perform: Mapping[Action, Perform], on_event: Watch, pace: Pace
+        self,
+        plan: Plan,
+        perform: Mapping[Action, Perform],
+        on_event: Watch,
+        options: ScheduleOptions,
     ) -> None:
-        self.perform, self.on_event, self.fail_fast = perform, on_event, pace.fail_fast
-        self.together, self.sparing = pace.together, pace.sparing
+        self.perform, self.on_event, self.fail_fast = perform, on_event, options.fail_fast
+        self.together, self.sparing = options.together, options.sparing
         # Steps that ran out of memory and are retried.
-        self.spared: set[str] = set()
+        self.retried: set[str] = set()
         self.waiting = {step.id: step for step in plan}
         self.total = len(plan)
         self.count = 0
@@ -63,64 +67,64 @@ class _Following:
     def run(self, threads: int) -> Results:
         started = time.monotonic()
         if self.together:
-            self.joined(self.together)
+            self.run_shared(self.together)
         elif threads == 1:
             while step := self.next():
-                self.ended_or_again(step, self.one(step))
+                self.end_or_retry(step, self.start_and_perform(step))
         else:
-            self.many(threads)
+            self.run_parallel(threads)
         if self.waiting:
             raise RuntimeError(f"steps wait for each other: {sorted(self.waiting)}")
         return Results(tuple(self.ended.values()), time.monotonic() - started)
 
-    def joined(self, together: SharedTransactions) -> None:
+    def run_shared(self, together: SharedTransactions) -> None:
         """Runs steps one after the other in shared transactions. Steps whose work a failure rolled
         back are repeated on their own, then the failed one."""
         try:
             while True:
                 step = self.next()
-                outcome = self.one(step) if step else self.settled(together)
+                outcome = self.start_and_perform(step) if step else self.commit_last(together)
                 lost = together.again()
                 for lost_step in lost:
-                    self.ended[lost_step.id] = self.done(lost_step)
+                    self.ended[lost_step.id] = self.attempt(lost_step)
                 if step and lost:
                     self.put_back(step)
                 elif step and outcome:
-                    self.ended_or_again(step, outcome)
+                    self.end_or_retry(step, outcome)
                 elif not lost:
                     return
         finally:
             together.close()
 
     @staticmethod
-    def settled(together: SharedTransactions) -> None:
+    def commit_last(together: SharedTransactions) -> None:
         """Makes the last commit; steps that it loses are repeated."""
         with suppress(Fault):
             together.settle()
 
-    def many(self, threads: int) -> None:
+    def run_parallel(self, threads: int) -> None:
         with ThreadPoolExecutor(threads, thread_name_prefix="step") as pool:
             running: dict[Future[Outcome], Step] = {}
             while True:
                 while self.has_room(running.values(), threads) and (
                     step := self.next(alone=not running)
                 ):
-                    running[pool.submit(self.one, step)] = step
+                    running[pool.submit(self.start_and_perform, step)] = step
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    self.ended_or_again(running.pop(future), future.result())
+                    self.end_or_retry(running.pop(future), future.result())
 
     def has_room(self, running: Collection[Step], threads: int) -> bool:
-        is_alone = any(step.id in self.spared for step in running)
+        is_alone = any(step.id in self.retried for step in running)
         return len(running) < threads and not is_alone
 
-    def ended_or_again(self, step: Step, outcome: Outcome) -> None:
+    def end_or_retry(self, step: Step, outcome: Outcome) -> None:
         """Ends the step, or retries it once if it ran out of memory."""
-        if not isinstance(outcome.error, MemoryShortError) or step.id in self.spared:
+        if not isinstance(outcome.error, MemoryShortError) or step.id in self.retried:
             self.end(outcome)
             return
-        self.spared.add(step.id)
+        self.retried.add(step.id)
         message = f"`{step.label}` ran out of memory: retrying it alone and with one thread"
         self.on_event(Event("notice", message, ""))
         self.put_back(step)
@@ -134,7 +138,7 @@ class _Following:
         memory is returned only when nothing else runs."""
         while candidate := self.ready():
             step, reason = candidate
-            if step.id in self.spared and not alone:
+            if step.id in self.retried and not alone:
                 return None
             del self.waiting[step.id]
             if not reason:
@@ -154,14 +158,14 @@ class _Following:
                 return step, ""
         return None
 
-    def one(self, step: Step) -> Outcome:
+    def start_and_perform(self, step: Step) -> Outcome:
         self.on_event(Event("begin", step.label, step.action, self.count, self.total))
-        return self.done(step)
+        return self.attempt(step)
 
-    def done(self, step: Step) -> Outcome:
+    def attempt(self, step: Step) -> Outcome:
         started = time.monotonic()
         try:
-            with self.around(step):
+            with self.wrapper(step):
                 outcome = self.perform[step.action](step)
         except TransformError as error:
             outcome = Outcome(step.id, step.action, step.label, "error", error=error)
@@ -170,8 +174,8 @@ class _Following:
             outcome = Outcome(step.id, step.action, step.label, "error", error=error_)
         return replace(outcome, seconds=time.monotonic() - started)
 
-    def around(self, step: Step) -> AbstractContextManager[None]:
-        if step.id in self.spared:
+    def wrapper(self, step: Step) -> AbstractContextManager[None]:
+        if step.id in self.retried:
             return self.sparing()
         return self.together.step(step) if self.together else nullcontext()
 

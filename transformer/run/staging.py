@@ -22,13 +22,13 @@ from transformer.steps import State, Step
 
 @contextmanager
 def staged(
-    tools: RunContext, session: EngineSession, step: Step, write: Callable[[Statement], int]
+    context: RunContext, session: EngineSession, step: Step, write: Callable[[Statement], int]
 ) -> Iterator[tuple[Statement, ...]]:
     """Writes the step's table to a staging table, if it may be large; yields the remaining
     statements, or () if it is built in place. `write` runs a statement and returns its row
     count."""
     work: Work = step.work
-    parts = in_two(work.statements, work.node.relation) if _is_large(tools, step) else None
+    parts = in_two(work.statements, work.node.relation) if _is_large(context, step) else None
     if parts is None:
         yield ()
         return
@@ -37,22 +37,22 @@ def staged(
         rows = write(first)
     large = rows > SMALL
     if large:
-        tools.commit()
+        context.commit()
     try:
         yield rest
         if large:
-            tools.commit()  # here, so that a failure removes the staging table
+            context.commit()  # here, so that a failure removes the staging table
     except BaseException:
         with suppress(Fault):
             session.run(f"drop table if exists {name.sql()}")
         raise
 
 
-def _is_large(tools: RunContext, step: Step) -> bool:
+def _is_large(context: RunContext, step: Step) -> bool:
     """Whether the step may build a large table that is read before it is committed."""
     work: Work = step.work
     has_readers = work.checks or work.readers
-    return bool(has_readers) and may_join(step) and not is_small(work, tools.sizes)
+    return bool(has_readers) and may_join(step) and not is_small(work, context.sizes)
 
 
 def leftover_tables(state: State) -> list[RelationName]:
