@@ -22,7 +22,7 @@ from transformer.errors import ActivateError
 from transformer.names import literal, quoted
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.delivery import WORLD, Delivery, SyncClock, with_retries
+from transformer.sync.delivery import DEFAULT_CLOCK, Delivery, SyncClock, with_retries
 from transformer.sync.diff import SyncDiff
 from transformer.sync.ledger import SyncLedger, attached_ledger, ledger_copy
 from transformer.sync.mapping import Fields, Form, SentField, fields_to_send, keys_of
@@ -90,7 +90,7 @@ class SyncPreview(Struct, frozen=True):
 def sync(
     job: SyncJob,
     con: duckdb.DuckDBPyConnection,
-    world: SyncClock = WORLD,
+    clock: SyncClock = DEFAULT_CLOCK,
     retry: bool = False,
 ) -> SyncResult:
     """Sends the differences; with `retry`, also rows that the target refused before.
@@ -99,10 +99,10 @@ def sync(
     there. The model is read through a separate cursor, which does not see uncommitted changes.
     """
     with _cursor(con) as own, attached_ledger(own, job.ledger, job.warehouse) as alias:
-        ledger = SyncLedger(own, alias, job.activation.name, world.clock)
+        ledger = SyncLedger(own, alias, job.activation.name, clock.now)
         ledger.settle()
         fields = _read_model(job, own)
-        with closing(_connected(job, _shape(job, own, fields), world)) as session:
+        with closing(_connected(job, _shape(job, own, fields), clock)) as session:
             lost = ledger.moved(session.place) or not session.intact()
             if lost and not session.whole:
                 # The target lost its rows, or is another one: send everything.
@@ -110,15 +110,15 @@ def sync(
             difference = _difference(job, fields, alias)
             _compare(own, difference, retry, session.whole)
             _check_removals(own, job.activation, ledger)
-            own.execute(difference.out(_run_id(world), _size(job, session)))
+            own.execute(difference.out(_run_id(clock), _size(job, session)))
             forms = getattr(session, "forms", {})
-            return _Sync(own, difference, ledger, job, lost, forms).run(session, world)
+            return _Sync(own, difference, ledger, job, lost, forms).run(session, clock)
 
 
 def preview(job: SyncJob, con: duckdb.DuckDBPyConnection, retry: bool = False) -> SyncPreview:
     """What `sync` would send. The target is not contacted, and nothing is written."""
     with _cursor(con) as own, ledger_copy(own, job.ledger, job.activation.name) as alias:
-        ledger = SyncLedger(own, alias, job.activation.name, WORLD.clock)
+        ledger = SyncLedger(own, alias, job.activation.name, DEFAULT_CLOCK.now)
         ledger.settle()
         difference = _difference(job, _read_model(job, own), alias)
         _compare(own, difference, retry, whole=False)
@@ -136,10 +136,10 @@ def preview(job: SyncJob, con: duckdb.DuckDBPyConnection, retry: bool = False) -
         )
 
 
-def reset(job: SyncJob, con: duckdb.DuckDBPyConnection, world: SyncClock = WORLD) -> None:
+def reset(job: SyncJob, con: duckdb.DuckDBPyConnection, clock: SyncClock = DEFAULT_CLOCK) -> None:
     """Forgets what the activation has sent: the next sync sends everything."""
     with _cursor(con) as own, attached_ledger(own, job.ledger, job.warehouse) as alias:
-        SyncLedger(own, alias, job.activation.name, world.clock).forget()
+        SyncLedger(own, alias, job.activation.name, clock.now).forget()
 
 
 def quarantined(con: duckdb.DuckDBPyConnection, ledger: Path) -> pa.Table:
@@ -162,16 +162,16 @@ class _Sync(Struct, frozen=True):
     # The form of fields that the target does not take as typed values.
     forms: Mapping[str, Form] = field(default_factory=dict)
 
-    def run(self, session: TargetConnection, world: SyncClock) -> SyncResult:
+    def run(self, session: TargetConnection, clock: SyncClock) -> SyncResult:
         self.ledger.write_plan()
         if not session.whole:
             self.ledger.goes_to(session.place)
-        delivery = Delivery(session, self.ledger, world)
+        delivery = Delivery(session, self.ledger, clock)
         total = _count(self.con, "select count(*) from sync_out")
         try:
-            for batch in self._whole(session, world) if session.whole else self._batches():
+            for batch in self._whole(session, clock) if session.whole else self._batches():
                 delivery.deliver(batch)
-                world.on_progress(min(delivery.sent + delivery.rejected, total), total)
+                clock.on_progress(min(delivery.sent + delivery.rejected, total), total)
         except ActivateError as error:
             raise _stopped(error, delivery, total).at(
                 self.job.activation.where
@@ -191,14 +191,14 @@ class _Sync(Struct, frozen=True):
             removed, keys = self._rows(self.difference.batch(True, forms), name, only_keys=True)
             yield TargetBatch(name, rows, documents, removed, keys, first)
 
-    def _whole(self, session: TargetConnection, world: SyncClock) -> Iterator[TargetBatch]:
+    def _whole(self, session: TargetConnection, clock: SyncClock) -> Iterator[TargetBatch]:
         row = self.con.execute("select min(batch) from sync_out").fetchone()
         name = row[0] if row else None
         if name is None and not self.lost:
             return
         rows, documents = self._rows(self.difference.state(self.forms))
         no_rows = rows.select([key.name for key in keys_of(self.difference.fields)])[:0]
-        batch = TargetBatch(name or f"{_run_id(world)}0", rows, documents, no_rows)
+        batch = TargetBatch(name or f"{_run_id(clock)}0", rows, documents, no_rows)
         if name is None:
             self.ledger.whole(batch)
         yield batch
@@ -341,15 +341,15 @@ def _mark(field: SentField) -> dict[str, str] | None:
     return {"holds": "hugeint"} if field.kind.text == "HUGEINT" else None
 
 
-def _connected(job: SyncJob, shape: BatchShape, world: SyncClock) -> TargetConnection:
+def _connected(job: SyncJob, shape: BatchShape, clock: SyncClock) -> TargetConnection:
     activation = job.activation
     kind = find(activation.kind, activation.where)
     to = TargetRequest(
-        activation.options, shape, job.places, activation.where, world.clock, world.secrets
+        activation.options, shape, job.places, activation.where, clock.now, clock.secrets
     )
     attempts = with_defaults(kind.FIELDS, activation.options).get("attempts") or 1
     try:
-        return with_retries(lambda: kind.connect(to), int(attempts), world)
+        return with_retries(lambda: kind.connect(to), int(attempts), clock)
     except ActivateError as error:
         raise error.at(activation.where) from None
 
@@ -358,8 +358,8 @@ def _size(job: SyncJob, session: TargetConnection) -> int:
     return WHOLE if session.whole else max(job.activation.batch_size, 1)
 
 
-def _run_id(world: SyncClock) -> str:
-    return f"{world.clock():%Y%m%dT%H%M%S}-{secrets.token_hex(6)}-"
+def _run_id(clock: SyncClock) -> str:
+    return f"{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(6)}-"
 
 
 def _stopped(error: ActivateError, delivery: Delivery, total: int) -> ActivateError:

@@ -43,7 +43,7 @@ from transformer.targets import (
 from transformer.targets._accept import FIELDS as ACCEPT
 from transformer.targets._accept import AcceptRules, HttpAnswer, accept_of, decompressed
 from transformer.targets._answers import is_passing, named_rows, wait_of
-from transformer.targets._patience import Deadline
+from transformer.targets._deadline import Deadline
 from transformer.targets._requests import (
     check_removals,
     check_request,
@@ -126,7 +126,7 @@ class HttpConnection:
     driver: Any = field(repr=False)
     client: httpx.Client = field(repr=False)
     accept: AcceptRules
-    patience: Deadline
+    deadline: Deadline
     whole: bool = False
 
     @property
@@ -154,7 +154,7 @@ class HttpConnection:
 
     def close(self) -> None:
         """Closes the connections."""
-        self.patience.let_go()
+        self.deadline.release()
         self.client.close()
 
     def _whole_batch(self, batch: TargetBatch) -> HttpRequest:
@@ -267,7 +267,7 @@ class HttpConnection:
             headers["Content-Type"] = "application/json"
         try:
             with (
-                self.patience,
+                self.deadline,
                 self.client.stream(
                     request.method,
                     url,
@@ -291,17 +291,17 @@ class HttpConnection:
         return HttpAnswer(response.status_code, response.headers, self.secrets.hidden, raw)
 
     def _in_time(self) -> None:
-        if self.patience.over:
-            raise Transient(f"no complete answer within {self.patience.seconds:g} s")
+        if self.deadline.over:
+            raise Transient(f"no complete answer within {self.deadline.seconds:g} s")
 
     def _traced(self, event: str, facts: Mapping[str, Any]) -> None:
         """httpx's trace callback: learns the connection, and restarts the deadline at each step."""
         if event.endswith("connect_tcp.started"):
-            self.patience.let_go()
+            self.deadline.release()
         elif event.endswith("connect_tcp.complete"):
-            self.patience.holds(facts["return_value"].get_extra_info("socket").fileno())
+            self.deadline.watch(facts["return_value"].get_extra_info("socket").fileno())
         if event.endswith((".complete", "send_request_headers.started")):
-            self.patience.beat()
+            self.deadline.beat()
 
     def _read(self, response: httpx.Response) -> bytes:
         raw = bytearray()
@@ -343,7 +343,7 @@ def connect(to: TargetRequest) -> HttpConnection:
         driver=httpx,
         client=_client(httpx, headers, seconds, to),
         accept=_accept(options, to),
-        patience=Deadline(max(seconds, 0.05)),
+        deadline=Deadline(max(seconds, 0.05)),
     )
 
 
