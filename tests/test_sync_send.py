@@ -436,6 +436,8 @@ def test_a_removal_of_too_many_rows_names_its_limit_and_the_rows(
     home.fill((0, "name 0", 0))
     with pytest.raises(ActivateError) as caught:
         home.sync()
-    assert caught.value.what.startswith("3 of 4 rows left `people` and would be removed")
+    assert caught.value.what.startswith(
+        "3 of 4 rows are no longer in `people` and would be removed"
+    )
     assert "(25 %)" in caught.value.what
     assert len(there.requests) == 1

@@ -264,7 +264,10 @@ def _shape(session: ReaderSession, file: SourceFile, encoding: str) -> _Shape:
     quote = options.get("quote", '"')
     for name in ("quote", "escape", "comment"):
         if len(options.get(name) or "") > 1:
-            raise LoadError(f"`{name}` must be one character", hint="or leave it out")
+            raise LoadError(
+                f"`{name}` must be one character",
+                hint="use a single character, or remove the option",
+            )
     head = lines[first:]
     delimiter = options.get("delimiter") or _delimiter(head[0] if head else "")
     _sane_delimiter(file, delimiter, head[0] if head else "")

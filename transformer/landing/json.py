@@ -318,7 +318,7 @@ def structures(session: ReaderSession, lines: str) -> dict[str, dict[str, str]]:
 def _column_types(part: str, keys: Any) -> dict[str, str]:
     kinds: dict[str, Any] = keys if isinstance(keys, dict) else {}  # for `{}` DuckDB returns "JSON"
     if any("\0" in key for key in kinds):
-        raise LoadError(f"`{part}` has a key with a zero character", hint="rename the key")
+        raise LoadError(f"`{part}` has a key with a NUL character", hint="rename the key")
     return {key: _json_type(kind) for key, kind in kinds.items()}
 
 

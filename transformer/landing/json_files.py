@@ -41,7 +41,7 @@ def ndjson(session: ReaderSession, source: SourceFile) -> Staged | SmallFile:
     """Stages a file with one JSON object per line. Raises LoadError if it is not UTF-8."""
     if encoding_of(source) not in ("utf-8", "ascii"):
         raise LoadError(
-            f"`{source.name}` is not UTF-8, as JSON has to be", hint="export it as UTF-8"
+            f"`{source.name}` is not UTF-8, which JSON requires", hint="export it as UTF-8"
         )
     if source.remote:
         return _lines_copied(session, source)

@@ -107,8 +107,8 @@ def _refuse_nanoseconds(
             pairs = zip(_leaf_arrays(exact, root), _leaf_arrays(short, root), strict=True)
             if any(_has_nanoseconds(*pair) for pair in pairs):
                 raise LoadError(
-                    f"`{root}` of `{file.name}` has nanoseconds, of which only microseconds would"
-                    " land",
+                    f"`{root}` of `{file.name}` has nanoseconds, but only microseconds can be"
+                    " loaded",
                     hint="write microseconds, a timestamp without a time zone (not INT96), or text",
                 )
 

@@ -57,7 +57,7 @@ def _failure(error: BaseException, activation: Activation) -> TransformError | N
         f"activation `{activation.name}`: the target `{activation.kind}` raised"
         f" `{type(error).__name__}`",
         activation.where,
-        hint="this is a fault of the target; the next build continues with the remaining rows",
+        hint="this is a bug in the target; the next build continues with the remaining rows",
     )
 
 

@@ -206,7 +206,7 @@ def _measured(context: RunContext, session: EngineSession, work: Work) -> Measur
         raise BuildError(
             f"a check of `{work.node.name}` cannot run: {fault.message.splitlines()[0]}",
             work.checks[0].where,
-            hint=f"it is one of {names}",
+            hint=f"one of these cannot run: {names}",
         ) from None
 
 

@@ -38,9 +38,9 @@ def _refuse_invalid_config(session: EngineSession, body: SeedBody, path: Path) -
     where = Where(body.seed.path, 1)
     delimiter = body.seed.config.get("delimiter", ",")
     if not isinstance(delimiter, str):
-        raise LoadError("`delimiter` must be a text", where, hint="leave it out for a comma")
+        raise LoadError("`delimiter` must be text", where, hint="remove it to use a comma")
     if not delimiter:
-        raise LoadError("`delimiter` is empty", where, hint="leave it out for a comma")
+        raise LoadError("`delimiter` is empty", where, hint="remove it to use a comma")
     if len(delimiter) > 1:
         raise LoadError("`delimiter` must be one character", where, hint="change it in YAML")
     if body.seed.config.get("quote_columns") is not False:

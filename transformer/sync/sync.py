@@ -288,7 +288,8 @@ def _check_removals(
     if removed <= activation.max_removed * stored:
         return
     raise ActivateError(
-        f"{removed:,} of {stored:,} rows left `{activation.model}` and would be removed, more than "
+        f"{removed:,} of {stored:,} rows are no longer in `{activation.model}` and would be"
+        " removed, more than "
         f"`max_removed` ({100 * activation.max_removed:g} %); nothing was sent",
         activation.place("max_removed"),
         hint="check the model; if it is right, set `max_removed: 100 %` on the activation",
