@@ -241,7 +241,7 @@ def test_a_log_whose_ledger_is_gone_is_not_taken_for_a_new_one(
     kept = home.ledger.rename(home.folder / "kept")
     log.write_bytes(b"rows of a process that was killed")
     for attempt in (home.sync, home.preview):
-        with pytest.raises(WarehouseError, match="which is not there") as caught:
+        with pytest.raises(WarehouseError, match="which does not exist") as caught:
             attempt()
         assert caught.value.hint
     assert len(there.requests) == 1

@@ -52,22 +52,15 @@ def build(
     for text in filter(None, (opened.project.heading, *opened.project.notices)):
         on_event(Event("notice", text, ""))
     place = opened.workplace
-    with building(
-        place.warehouse, f"transform {request.command}", environment.clock(), options.wait
-    ):
+    command = f"transform {request.command}"
+    with building(place.warehouse, command, environment.clock(), options.wait):
         place.recover()
         part = narrowed(request, options, opened, environment.clock().timestamp())
-        begun, work = (
-            beginning(request, options, part),
-            _Build(part, request, options, environment, on_event),
-        )
+        begun = beginning(request, options, part)
+        work = _Build(part, request, options, environment, on_event)
         report = work.run()
-        leave(
-            opened,
-            request,
-            environment,
-            RunRecord(report.plan, report.results, work.planner.narrowed),
-        )
+        record = RunRecord(report.plan, report.results, work.planner.narrowed)
+        leave(opened, request, environment, record)
         if report.well and (report.published or not report.plan.steps):
             stands(request, part, begun, work.identity, report.expires)
     return report
@@ -96,9 +89,8 @@ class _Build:
 
     @property
     def run_start(self) -> summary.RunStart:
-        return summary.RunStart(
-            self.run_id, self.request.command, self.place.target.name, self.started
-        )
+        target, command = self.place.target.name, self.request.command
+        return summary.RunStart(self.run_id, command, target, self.started)
 
     @property
     def place(self) -> Publication:
@@ -121,25 +113,20 @@ class _Build:
             upkeep = self.upkeep(engine)
         settled = not (resumes or upkeep or leftover_tables(planned.state) or planned.plan.steps)
         if settled and self.place.complete(shown_of(self.opened)) and not self.place.is_renamed:
-            return self.unchanged_report(planned)
+            return self.no_op(planned)
         with self.place.working() as engine:
             self.place.refuse_other(self.identity)
             report = self.build_and_prepare(engine, planned)
         return self.publish(replace(report, resumed=resumes), bloated=engine.bloated)
 
     def build_on_copy(self) -> Report:
-        """Plans on the working copy itself: the project has changed since it was built, so there is
-        probably work to do."""
+        """Plans on the working copy, since a project that has changed probably needs a build."""
         due = False
         try:
             with self.place.working() as engine:
                 planned = self.planner.of(engine)
                 due = bool(planned.plan.steps or self.upkeep(engine))
-                report = (
-                    self.build_and_prepare(engine, planned)
-                    if due
-                    else self.unchanged_report(planned)
-                )
+                report = self.build_and_prepare(engine, planned) if due else self.no_op(planned)
         finally:
             if not due:
                 self.place.forget_unfinished()
@@ -152,7 +139,7 @@ class _Build:
         opened = self.opened
         return upkeep(engine, opened.project, opened.graph, opened.everything)
 
-    def unchanged_report(self, planned: PlannedBuild) -> Report:
+    def no_op(self, planned: PlannedBuild) -> Report:
         """The report of a build that has nothing to do."""
         return Report(
             planned.plan,
@@ -247,20 +234,18 @@ class _Build:
         )
 
     def follow_plan(self, plan: Plan, context: RunContext, earlier: Results) -> Results:
+        fail_fast = self.options.fail_fast
         return run_plan(
             plan,
             {action: partial(action_runner, context) for action, action_runner in PERFORM.items()},
             self.on_event,
             earlier,
-            ScheduleOptions(
-                self.threads, self.options.fail_fast, context.together, context.sparing
-            ),
+            ScheduleOptions(self.threads, fail_fast, context.together, context.sparing),
         )
 
     @property
     def threads(self) -> int:
-        """The number of parallel steps. A dbt profile's `threads` is ignored, since every query
-        uses all cores here."""
+        """The number of parallel steps; a dbt profile's is ignored: each query uses all cores."""
         is_dbt = self.opened.project.open
         return max(1, self.options.threads or (1 if is_dbt else self.place.target.threads))
 
