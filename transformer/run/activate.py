@@ -116,10 +116,10 @@ def lost(graph: Graph, places: Places, synced: Path) -> dict[str, Probe]:
     sent_to = places_of(synced) if nodes else {}
     probes: dict[str, Probe] = {}
     for node_id, activation in nodes:
-        current_place = getattr(find(activation.kind), "seen", None)
+        look = getattr(find(activation.kind), "current_place", None)
         recorded = sent_to.get(activation.name)
         must_have_rows = bool(recorded and recorded.holds and activation.mode != "append")
-        place = current_place(activation.options, places, must_have_rows) if current_place else None
+        place = look(activation.options, places, must_have_rows) if look else None
         if place == "" or (place and recorded and recorded.mark != mark(place)):
             probes[node_id] = Probe("the target lost its rows")
     return probes

@@ -169,16 +169,16 @@ class _Sync(Struct, frozen=True):
         delivery = Delivery(session, self.ledger, clock)
         total = _count(self.con, "select count(*) from sync_out")
         try:
-            for batch in self._whole(session, clock) if session.whole else self._batches():
+            for batch in self._whole_batch(session, clock) if session.whole else self._batches():
                 delivery.deliver(batch)
                 clock.on_progress(min(delivery.sent + delivery.rejected, total), total)
         except ActivateError as error:
-            raise _stopped(error, delivery, total).at(
+            raise _stopped_error(error, delivery, total).at(
                 self.job.activation.where
             ) from error.__cause__
         finally:
             self.ledger.settle()
-        return self._summed(session, delivery, total)
+        return self._result(session, delivery, total)
 
     def _batches(self) -> Iterator[TargetBatch]:
         batches = self.con.execute(
@@ -191,7 +191,7 @@ class _Sync(Struct, frozen=True):
             removed, keys = self._rows(self.difference.batch(True, forms), name, only_keys=True)
             yield TargetBatch(name, rows, documents, removed, keys, first)
 
-    def _whole(self, session: TargetConnection, clock: SyncClock) -> Iterator[TargetBatch]:
+    def _whole_batch(self, session: TargetConnection, clock: SyncClock) -> Iterator[TargetBatch]:
         row = self.con.execute("select min(batch) from sync_out").fetchone()
         name = row[0] if row else None
         if name is None and not self.lost:
@@ -213,7 +213,7 @@ class _Sync(Struct, frozen=True):
             raise self._unsendable(error) from error
         documents = table.column("doc")
         sent = keys_of(fields) if only_keys else fields
-        return _named(table.drop_columns(["doc"]), sent, self.forms), documents
+        return _with_target_names(table.drop_columns(["doc"]), sent, self.forms), documents
 
     def _unsendable(self, error: duckdb.Error) -> ActivateError:
         """The error for a query that failed, naming the field whose values cannot be written."""
@@ -229,7 +229,7 @@ class _Sync(Struct, frozen=True):
                 )
         return ActivateError(f"a value cannot be sent: {str(error).splitlines()[0]}")
 
-    def _summed(self, session: TargetConnection, delivery: Delivery, total: int) -> SyncResult:
+    def _result(self, session: TargetConnection, delivery: Delivery, total: int) -> SyncResult:
         counts = _counts(self.con)
         refused = f"{self.ledger.mine} and status in ('rejected', 'retry')"
         taken = dict(
@@ -315,11 +315,11 @@ def _shape(job: SyncJob, con: duckdb.DuckDBPyConnection, fields: Fields) -> Batc
     empty = con.execute(f"select {slots} from sync_model limit 0").to_arrow_table()
     keys = tuple(sent_field.name for sent_field in keys_of(fields))
     return BatchShape(
-        job.activation.name, job.activation.mode, keys, _named(empty, fields, {}).schema
+        job.activation.name, job.activation.mode, keys, _with_target_names(empty, fields, {}).schema
     )
 
 
-def _named(table: pa.Table, fields: Fields, forms: Mapping[str, Form]) -> pa.Table:
+def _with_target_names(table: pa.Table, fields: Fields, forms: Mapping[str, Form]) -> pa.Table:
     """The table with the target's column names; JSON and HUGEINT columns are marked."""
     schema = pa.schema(
         pa.field(
@@ -363,7 +363,7 @@ def _run_id(clock: SyncClock) -> str:
     return f"{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(6)}-"
 
 
-def _stopped(error: ActivateError, delivery: Delivery, total: int) -> ActivateError:
+def _stopped_error(error: ActivateError, delivery: Delivery, total: int) -> ActivateError:
     left = total - delivery.sent - delivery.rejected
     label = delivery.session.label
     what = error.what if f"`{label}`" in error.what else f"`{label}`: {error.what}"

@@ -133,11 +133,11 @@ class PostgresConnection:
         with self.deadline:
             try:
                 for _ in range(MOST_ROUNDS):
-                    rejections = self._landed(batch, skipped)
+                    rejections = self._apply_batch(batch, skipped)
                     if rejections is not None:
                         return rejections
             except self.driver.Error as error:
-                raise self.judged(error) from None
+                raise self.translated(error) from None
         raise ActivateError(
             f"`{self.label}` skips different rows each time; the batch was rolled back",
             hint="check the table's triggers and rules",
@@ -158,7 +158,7 @@ class PostgresConnection:
             self.deadline.beat()
         return self.connection
 
-    def judged(self, error: psycopg.Error) -> Exception:
+    def translated(self, error: psycopg.Error) -> Exception:
         """The driver's error as the exception that tells the caller what to do with the batch."""
         code = error.sqlstate or ""
         message = self.secrets.hidden(" ".join(str(error).split()))
@@ -179,15 +179,15 @@ class PostgresConnection:
             return Transient(message)
         return ActivateError(f"`{self.label}` refused a batch: {message}")
 
-    def _landed(self, batch: TargetBatch, skipped: SkippedRows) -> Sequence[Rejection] | None:
+    def _apply_batch(self, batch: TargetBatch, skipped: SkippedRows) -> Sequence[Rejection] | None:
         """The refused rows, once the others are in the table. None if the table skipped rows: then
         the transaction was rolled back, and `skipped` has them."""
         connection = self.opened()
         try:
             with connection.transaction(), connection.cursor() as cursor:
                 self._run(cursor, self.statements.stage)
-                keys_remain = self._remove(cursor, batch, skipped)
-                changed, existing, lost = self._put(cursor, batch, skipped)
+                keys_remain = self._remove_rows(cursor, batch, skipped)
+                changed, existing, lost = self._write_rows(cursor, batch, skipped)
                 if keys_remain or lost:
                     raise _BatchRedone
                 self.deadline.beat()
@@ -196,7 +196,9 @@ class PostgresConnection:
         self.already += existing
         return [*skipped.rejections(batch), *changed]
 
-    def _remove(self, cursor: psycopg.Cursor, batch: TargetBatch, skipped: SkippedRows) -> bool:
+    def _remove_rows(
+        self, cursor: psycopg.Cursor, batch: TargetBatch, skipped: SkippedRows
+    ) -> bool:
         """Removes rows; returns whether more of them than known before are still in the table."""
         if not batch.removed.num_rows:
             return False
@@ -205,7 +207,7 @@ class PostgresConnection:
         self._run(cursor, self.statements.delete)
         return skipped.adds_removed(self._numbers(cursor, self.statements.present))
 
-    def _put(
+    def _write_rows(
         self, cursor: psycopg.Cursor, batch: TargetBatch, skipped: SkippedRows
     ) -> tuple[Sequence[Rejection], int, bool]:
         """Writes rows; returns those that a column would change, how many existed already, and
@@ -217,7 +219,7 @@ class PostgresConnection:
             self._run(cursor, self.exact.prepare)
         self._copied(cursor, self.statements.copy_rows, batch.rows)
         if self.exact:
-            changed = self._changed(cursor, self.exact, batch)
+            changed = self._changed_values(cursor, self.exact, batch)
         self._drop(cursor, self.statements.drop_rows, skipped.rows)
         twice = self._numbers(cursor, self.statements.twice)
         self._drop(cursor, self.statements.drop_rows, twice)
@@ -227,7 +229,7 @@ class PostgresConnection:
         lost = unwritten | absent if self.statements.updates else absent
         return changed, len(unwritten - lost), skipped.adds(lost)
 
-    def _changed(
+    def _changed_values(
         self, cursor: psycopg.Cursor, exact: ExactCopy, batch: TargetBatch
     ) -> Sequence[Rejection]:
         """The rows with a value that a column would change; deletes them from the staging table."""
@@ -261,7 +263,7 @@ class PostgresConnection:
             copy.write(self.write_csv(rows))
 
 
-def seen(options: Options, _: Places, must_have_rows: bool) -> str | None:
+def current_place(options: Options, _: Places, must_have_rows: bool) -> str | None:
     """The current `place`; "" if the table or all its rows are gone; None if that is unknown."""
     try:
         import psycopg  # noqa: PLC0415 - an optional extra
@@ -312,9 +314,9 @@ def connect(to: TargetRequest) -> PostgresConnection:
             table_id = _prepare(session, to.shape, bool(options["create"]))
         session.place = table_identity(driver, session.url, table, table_id)
     except driver.Error as error:
-        judged = session.judged(error)
+        translated = session.translated(error)
         session.close()
-        raise judged from None
+        raise translated from None
     except ActivateError as error:
         session.close()
         raise error.at(to.where) from None
