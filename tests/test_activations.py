@@ -154,10 +154,10 @@ def test_a_mirror_does_not_take_away_more_than_is_allowed(root: Path) -> None:
         for _ in range(2):
             done = transform(root, *words, env=env(there.url), check=False)
             assert done.returncode == 1
-            assert "11 of 20 rows left `people`" in done.stderr
+            assert "11 of 20 rows are no longer in `people`" in done.stderr
             assert "`max_removed: 100 %`" in done.stderr
         looked = transform(root, "activate", "--dry-run", *words[1:], env=env(there.url))
-        assert looked.stdout.count("refused: 11 of 20 rows left `people`") == 2
+        assert looked.stdout.count("refused: 11 of 20 rows are no longer in `people`") == 2
         assert len(there.requests) == seen
         assert (root / "out/people.csv").read_text().count("\n") == 21
         assert count(root) == 9

@@ -241,7 +241,7 @@ def test_a_log_whose_ledger_is_gone_is_not_taken_for_a_new_one(
     kept = home.ledger.rename(home.folder / "kept")
     log.write_bytes(b"rows of a process that was killed")
     for attempt in (home.sync, home.preview):
-        with pytest.raises(WarehouseError, match="which is not there") as caught:
+        with pytest.raises(WarehouseError, match="which does not exist") as caught:
             attempt()
         assert caught.value.hint
     assert len(there.requests) == 1
@@ -436,6 +436,8 @@ def test_a_removal_of_too_many_rows_names_its_limit_and_the_rows(
     home.fill((0, "name 0", 0))
     with pytest.raises(ActivateError) as caught:
         home.sync()
-    assert caught.value.what.startswith("3 of 4 rows left `people` and would be removed")
+    assert caught.value.what.startswith(
+        "3 of 4 rows are no longer in `people` and would be removed"
+    )
     assert "(25 %)" in caught.value.what
     assert len(there.requests) == 1

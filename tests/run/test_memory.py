@@ -41,7 +41,7 @@ def test_a_model_that_needs_too_much_at_once_is_built_with_one_thread(
     report = bench.build(how=BuildOptions(threads=threads))
     assert report.ok
     assert set(done(report)) == {"big", "below", *(f"small_{i}" for i in range(4))}
-    said = "`big` ran out of memory: it is tried again, alone and with one thread"
+    said = "`big` ran out of memory: retrying it alone and with one thread"
     assert bench.notices.count(said) == 1
     assert bench.rows("select n from below") == [(1_000_000,)]
     assert bench.rows("select status from _transform.nodes where id like '%.big'") == [("success",)]

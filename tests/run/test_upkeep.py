@@ -75,7 +75,7 @@ def test_an_extract_has_the_comments(tmp_path: Path) -> None:
 def test_a_view_over_a_relative_file_is_kept_as_a_table(tmp_path: Path, query_: str) -> None:
     root = write(tmp_path, {"models/m.sql": query_, "in/x.csv": "id\n1\n2\n"})
     done = transform(root, "build")
-    assert "warning: `m` is kept as a table: a view over `in/" in done.stderr
+    assert "warning: `m` is built as a table: a view over `in/" in done.stderr
     assert query(root / "warehouse.duckdb", "select count(*) from m") == [(2,)]
     write(root, {"in/x.csv": "id\n1\n2\n3\n"})
     transform(root, "build")

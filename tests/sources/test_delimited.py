@@ -250,4 +250,4 @@ def test_declared_types_hold(tmp_path: Path, declared: str) -> None:
 
 def test_a_declared_type_that_is_none(tmp_path: Path) -> None:
     error = refused(tmp_path, "a\n1\n", types={"a": "nonsense"})
-    assert "`nonsense` is no type" in str(error)
+    assert "`nonsense` is not a type" in str(error)

@@ -99,7 +99,7 @@ def test_a_quote_that_takes_more_than_can_be_read_with_it_is_refused(tmp_path: P
     text = b"a,b\n1,x\n" + b'2,"never closed\n' + b"3,some more words in a line\n" * 3_000_000
     with lab(tmp_path, path="a.csv") as here:
         here.write("a.csv", text)
-        with pytest.raises(LoadError, match="a quote that is never closed"):
+        with pytest.raises(LoadError, match="an unclosed quote"):
             here.load()
 
 

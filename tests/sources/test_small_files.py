@@ -196,7 +196,7 @@ def test_small_packed_files_keep_their_names_and_rows(tmp_path: Path, ending: st
     [
         ("json", '[{"a": 1}, {"a"', "`data/17.json` cannot be read as json"),
         ("json", '{"a": 1} nope', "`data/17.json` cannot be read as json"),
-        ("ndjson", '{"a\\u0000b": 1}', "`data/17.ndjson` has a key with a zero character"),
+        ("ndjson", '{"a\\u0000b": 1}', "`data/17.ndjson` has a key with a NUL character"),
         ("records", '{"data": {"items": 5}}', "`data/17.json` has no list at `data.items`"),
         ("records", '{"other": []}', "`data/17.json` has no list at `data.items`"),
     ],

@@ -57,7 +57,7 @@ class Warehouse:
     def world(self) -> SyncClock:
         seen = self.progress
         return SyncClock(
-            clock=lambda: NOW,
+            now=lambda: NOW,
             sleep=self.slept.append,
             chance=lambda: 1.0,
             on_progress=lambda done, total: seen.append((done, total)),

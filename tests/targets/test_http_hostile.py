@@ -180,9 +180,9 @@ STOPS: dict[str, tuple[Says, str]] = {
     "invalid deflate": (text(whole(b"\xff\xff", Content_Encoding="deflate")), "broken deflate"),
     "gzip within gzip": (
         text(whole(TWICE_PACKED, Content_Encoding="gzip, gzip")),
-        "not asked for",
+        "not requested",
     ),
-    "an unknown encoding": (text(whole("x", Content_Encoding="br")), "not asked for"),
+    "an unknown encoding": (text(whole("x", Content_Encoding="br")), "not requested"),
     "a bomb of gzip": (text(whole(BOMB, Content_Encoding="gzip")), "more than 4,194,304 bytes"),
     "a gigabyte": (
         for_ever(head(Content_Length=str(10**9)), b"x" * 65536),
@@ -447,7 +447,7 @@ def test_a_request_that_cannot_be_made_is_named(
 def test_a_proxy_that_cannot_be_is_named(home: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     options(home, url="http://example.com/")
     monkeypatch.setenv("HTTP_PROXY", "nonsense://127.0.0.1:1")
-    with pytest.raises(ConfigError, match="the environment's settings"):
+    with pytest.raises(ConfigError, match="the environment's HTTP settings"):
         home.sync()
 
 

@@ -105,7 +105,7 @@ def test_giving_up_says_what_is_left_and_the_next_sync_goes_on(
     error = caught.value
     assert error.where == WHERE
     assert error.detail == ("4 rows were sent, 6 are left",)
-    assert "next build goes on" in error.hint
+    assert "next build continues" in error.hint
     assert SECRET not in str(error)
     again = home.sync()
     assert (again.added, again.sent, again.unchanged) == (6, 6, 4)
@@ -294,8 +294,8 @@ def test_nobody_there_is_an_error_that_shows_no_path(home: Warehouse, there: Rec
 @pytest.mark.parametrize(
     ("given", "what"),
     [
-        ({"url": "ftp://example.com/x"}, "must begin with http"),
-        ({"url": "http:///x"}, "must begin with http"),
+        ({"url": "ftp://example.com/x"}, "must start with http"),
+        ({"url": "http:///x"}, "must start with http"),
         ({"headers": {"X": "é"}}, "plain ASCII"),
     ],
 )
@@ -312,6 +312,6 @@ def test_single_mirror_needs_an_address_for_removed_rows(home: Warehouse, there:
     with pytest.raises(ConfigError, match="needs `removed_url`"):
         home.sync()
     options(home, removed_url=there.url + "/{idd}")
-    with pytest.raises(ConfigError, match="names `idd`") as caught:
+    with pytest.raises(ConfigError, match="uses `idd`") as caught:
         home.sync()
     assert caught.value.hint == "did you mean `id`?"

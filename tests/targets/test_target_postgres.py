@@ -177,7 +177,7 @@ def test_a_lost_connection_is_made_anew(home: Warehouse, url: str) -> None:
         if len(seen) == 2:
             ask(url, cut + "'transformer' and datname = current_database()")
 
-    done = sync(home.job, home.con, SyncClock(world.clock, world.sleep, world.chance, after))
+    done = sync(home.job, home.con, SyncClock(world.now, world.sleep, world.chance, after))
     assert done.sent == 10
     assert home.slept == [0.5]
     assert ask(url, "select count(*) from people") == [(10,)]

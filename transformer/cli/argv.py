@@ -58,9 +58,9 @@ _FOLLOWED = (
     *("record-timing-info", "cache-dir", "event-buffer-size", "macro-debug"),
 )
 SILENT: Mapping[str, bool] = {
-    **{f"--{each}": False for each in _ALONE},
-    **{f"--no-{each}": False for each in (*_ALONE, *_OFF_ONLY)},
-    **{f"--{each}": True for each in _FOLLOWED},
+    **{f"--{name}": False for name in _ALONE},
+    **{f"--no-{name}": False for name in (*_ALONE, *_OFF_ONLY)},
+    **{f"--{name}": True for name in _FOLLOWED},
     "-r": True,
     "-S": False,
 }
@@ -128,7 +128,7 @@ def _read(args: Sequence[str], takes: Mapping[str, bool]) -> Iterator[list[str]]
     while rest:
         word = rest.pop(0)
         if word == "--":
-            yield from ([each] for each in (word, *rest))
+            yield from ([item] for item in (word, *rest))
             return
         name, equals, value = word.partition("=")
         name = SAME.get(name, name)
@@ -140,7 +140,7 @@ def _read(args: Sequence[str], takes: Mapping[str, bool]) -> Iterator[list[str]]
             values = [value] if equals else []
             while rest and not rest[0].startswith("-"):
                 values.append(rest.pop(0))
-            yield from ([name, each] for each in values) if values else ([name],)
+            yield from ([name, item] for item in values) if values else ([name],)
         elif equals and name.startswith("--"):
             yield [name, value] if takes.get(name, True) else [name]
         elif takes.get(name) and rest:

@@ -129,11 +129,11 @@ class Console(Struct):
             else:
                 self.say(f"{count}, {error.state}", "bold")
         elif isinstance(error, TransformError):
-            self._one(error)
+            self._print_error(error)
         else:
             self.say(f"error: {type(error).__name__}: {error}", "red")
 
-    def _one(self, error: TransformError) -> None:
+    def _print_error(self, error: TransformError) -> None:
         if self.json:
             where = error.where
             place = (

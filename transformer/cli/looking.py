@@ -89,7 +89,7 @@ def compile(  # noqa: A001 - the command's name
     request, environment = request_of("compile", console, locals())
     folder, queries = compile_queries(request, environment, inline or "")
     chosen = (
-        [each for each in queries if each[0] in request.select] if len(queries) > 1 else queries
+        [query for query in queries if query[0] in request.select] if len(queries) > 1 else queries
     )
     if len(chosen) == 1:
         name, text = chosen[0]

@@ -24,13 +24,13 @@ def relations(session: Any, names: Sequence[RelationName] | None) -> States:
     """All relations, or those with these names."""
     if names is None:
         return _listed(session, "")
-    known = _one_by_one(session, names) if len(names) <= _ONE_BY_ONE else {}
-    rest = [name.key() for name in names if name.key() not in known]
+    states = _one_by_one(session, names) if len(names) <= _ONE_BY_ONE else {}
+    rest = [name.key() for name in names if name.key() not in states]
     if not rest:
-        return known
+        return states
     keys = ", ".join(f"({literal(schema)}, {literal(table)})" for schema, table in rest)
     wanted = f" and (lower(c.schema_name), lower(c.table_name)) in ({keys})"
-    return {**known, **_listed(session, wanted)}
+    return {**states, **_listed(session, wanted)}
 
 
 def _one_by_one(session: Any, names: Sequence[RelationName]) -> States:
@@ -76,12 +76,12 @@ def _listed(session: Any, wanted: str) -> States:
 def comments(session: Any) -> dict[tuple[str, str], dict[str, str]]:
     """The comments by case-folded schema and name: the relation's own under an empty name, and
     those of its columns under theirs, case-folded."""
-    here = "database_name = current_database() and comment is not null"
+    where = "where database_name = current_database() and comment is not null"
     rows = session.rows(
-        f"select schema_name, table_name, '', comment from duckdb_tables() where {here}"
-        f" union all select schema_name, view_name, '', comment from duckdb_views() where {here}"
+        f"select schema_name, table_name, '', comment from duckdb_tables() {where}"
+        f" union all select schema_name, view_name, '', comment from duckdb_views() {where}"
         " union all select schema_name, table_name, column_name, comment"
-        f" from duckdb_columns() where {here}"
+        f" from duckdb_columns() {where}"
     )
     by_relation: dict[tuple[str, str], dict[str, str]] = {}
     for schema, table, column, text in rows:

@@ -11,7 +11,7 @@ from transformer.project.dbt.projectfile import FILE, read_raw
 from transformer.project.dbt.words import child
 from transformer.project.form import is_dbt_project
 from transformer.request import Environment, Request
-from transformer.run.upkeep import drop, removed
+from transformer.run.upkeep import drop_relations, orphaned_relations
 from transformer.warehouse.file import clear
 from transformer.warehouse.lock import building
 from transformer.warehouse.sparse_copy import logs
@@ -69,11 +69,11 @@ def drop_removed(request: Request, environment: Environment, wait: float) -> lis
         place.recover()
         place.forget_unfinished()
         with place.looking() as engine:
-            orphaned = removed(engine, opened.everything)
+            orphaned = orphaned_relations(engine, opened.everything)
         if not orphaned:
             return []
         with place.working() as engine:
-            drop(engine, orphaned)
+            drop_relations(engine, orphaned)
             place.extract(engine, [n for n in shown_of(opened) if engine.relation(n)])
         place.publish()
     return sorted(map(str, orphaned.values()))

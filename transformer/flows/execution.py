@@ -23,10 +23,10 @@ from transformer.run.arrivals import note_touched
 from transformer.run.context import RunContext
 from transformer.run.hooks import run_hooks
 from transformer.run.raw_tables import follow_external
-from transformer.run.schedule import Pace, follow
-from transformer.run.staging import sweep, unplaced
+from transformer.run.schedule import ScheduleOptions, run_plan
+from transformer.run.staging import drop_leftovers, leftover_tables
 from transformer.run.transactions import SharedTransactions
-from transformer.run.upkeep import Upkeep, keep_up, replaced, upkeep, views_as_tables
+from transformer.run.upkeep import Upkeep, apply_upkeep, superseded, upkeep, views_as_tables
 from transformer.steps import EVERYTHING, Plan, Results, State
 from transformer.warehouse import ledger, quarantine
 from transformer.warehouse.file import FileIdentity
@@ -103,32 +103,31 @@ class _Execution:
             # A partial build must not start from what a failed full build left.
             self.place.forget_unfinished()
         if self.opened.whole is not None and self.place.is_soon_copied:
-            return self.at_once()
+            return self.build_on_copy()
         resumes = self.place.resumes
         with self.place.looking() as engine:
             planned = self.planner.of(engine)
             upkeep = self.upkeep(engine)
-        settled = not (resumes or upkeep or unplaced(planned.state) or planned.plan.steps)
+        settled = not (resumes or upkeep or leftover_tables(planned.state) or planned.plan.steps)
         if settled and self.place.complete(shown_of(self.opened)) and not self.place.is_renamed:
-            return self.nothing(planned)
+            return self.no_op(planned)
         with self.place.working() as engine:
             self.place.refuse_other(self.identity)
-            report = self.done(engine, planned)
-        return self.ended(replace(report, resumed=resumes), bloated=engine.bloated)
+            report = self.build_and_prepare(engine, planned)
+        return self.publish(replace(report, resumed=resumes), bloated=engine.bloated)
 
-    def at_once(self) -> Report:
-        """Plans on the working copy itself: the project has changed since it was built, so there is
-        probably work to do."""
+    def build_on_copy(self) -> Report:
+        """Plans on the working copy, since a project that has changed probably needs a build."""
         due = False
         try:
             with self.place.working() as engine:
                 planned = self.planner.of(engine)
                 due = bool(planned.plan.steps or self.upkeep(engine))
-                report = self.done(engine, planned) if due else self.nothing(planned)
+                report = self.build_and_prepare(engine, planned) if due else self.no_op(planned)
         finally:
             if not due:
                 self.place.forget_unfinished()
-        return self.ended(report, bloated=engine.bloated) if due else report
+        return self.publish(report, bloated=engine.bloated) if due else report
 
     def upkeep(self, engine: Any) -> Upkeep:
         """Maintenance beside the plan, in a build of everything."""
@@ -137,7 +136,7 @@ class _Execution:
         opened = self.opened
         return upkeep(engine, opened.project, opened.graph, opened.everything)
 
-    def nothing(self, planned: PlannedBuild) -> Report:
+    def no_op(self, planned: PlannedBuild) -> Report:
         """The report of a build that has nothing to do."""
         return Report(
             planned.plan,
@@ -155,9 +154,9 @@ class _Execution:
         strict = self.options.strict and not self.opened.project.open
         return self.planner.chosen if strict else ()
 
-    def done(self, engine: Any, planned: PlannedBuild) -> Report:
+    def build_and_prepare(self, engine: Any, planned: PlannedBuild) -> Report:
         """Runs the plan and prepares what is published."""
-        report = self.work(engine, planned)
+        report = self.run_steps(engine, planned)
         standing = summary.still_failing(engine, self.opened.everything, self.warned)
         clean = summary.is_clean(report.results, strict=self.options.strict) and not standing
         if self.place.may_publish(failed=not clean):
@@ -170,31 +169,31 @@ class _Execution:
     def partial(self) -> bool:
         return not self.request.selection.everything or self.options.actions != EVERYTHING
 
-    def ended(self, report: Report, *, bloated: bool) -> Report:
+    def publish(self, report: Report, *, bloated: bool) -> Report:
         if report.published is None:
             return replace(report, since=self.place.last_good())
         self.identity = self.place.publish(bloated=bloated)
         size = self.place.shown.stat().st_size
         return replace(report, published=replace(report.published, size=size))
 
-    def work(self, engine: Any, planned: PlannedBuild) -> Report:
+    def run_steps(self, engine: Any, planned: PlannedBuild) -> Report:
         """Runs loads first, since they may change types, then everything else."""
         self.prepare(engine, planned)
         plan = planned.plan
         self.notice(views_as_tables(plan))
-        loads, tools = Plan(plan.of("load")), self.tools(engine, planned.state)
-        follow_external(tools, self.opened.graph, plan)
+        loads, context = Plan(plan.of("load")), self.context(engine, planned.state)
+        follow_external(context, self.opened.graph, plan)
         project = self.opened.project
-        first = self.follow(loads, tools, Results(run_hooks(tools, project.on_run_start)))
+        first = self.follow_plan(loads, context, Results(run_hooks(context, project.on_run_start)))
         rest = self.planner.after(engine, first, planned) if loads.steps else plan
         self.notice(rest.notices)
-        results = self.follow(rest, tools, first)
-        keep_up(engine, self.upkeep(engine))
+        results = self.follow_plan(rest, context, first)
+        apply_upkeep(engine, self.upkeep(engine))
         full_plan = Plan((*loads.steps, *rest.steps), plan.skips, rest.notices)
         call = Invocation(self.request.command, self.started, self.environment.invocation)
         done = RunRecord(full_plan, results, self.planner.narrowed)
         variables = partial(end_words, done, self.opened.graph, project, call)
-        after = run_hooks(tools, project.on_run_end, variables)
+        after = run_hooks(context, project.on_run_end, variables)
         return self.report(engine, full_plan, Results((*results.outcomes, *after)))
 
     def prepare(self, engine: Any, planned: PlannedBuild) -> None:
@@ -203,14 +202,14 @@ class _Execution:
                 ledger.prepare(session)
                 if self.place.project:
                     rename(session, self.place.project, self.place.packages)
-                sweep(session, planned.state)
-                ledger.forget(session, replaced(self.opened.graph, ledger.relations(session)))
+                drop_leftovers(session, planned.state)
+                ledger.forget(session, superseded(self.opened.graph, ledger.relations(session)))
                 for name in sorted(self.opened.graph.schemas()):
                     session.run(f"create schema if not exists {quoted(name)}")
             if "load" in self.options.actions:
                 note_touched(session, planned.arrivals)
 
-    def tools(self, engine: Any, state: State) -> RunContext:
+    def context(self, engine: Any, state: State) -> RunContext:
         rows = {i: node_state.rows for i, node_state in state.nodes.items()}
         return RunContext(
             engine=SharedTransactions(engine, rows) if self.threads == 1 else engine,
@@ -231,19 +230,19 @@ class _Execution:
             secrets=Secrets(known=self.environment.secrets),
         )
 
-    def follow(self, plan: Plan, tools: RunContext, earlier: Results) -> Results:
-        return follow(
+    def follow_plan(self, plan: Plan, context: RunContext, earlier: Results) -> Results:
+        fail_fast = self.options.fail_fast
+        return run_plan(
             plan,
-            {action: partial(action_runner, tools) for action, action_runner in PERFORM.items()},
+            {action: partial(action_runner, context) for action, action_runner in PERFORM.items()},
             self.on_event,
             earlier,
-            Pace(self.threads, self.options.fail_fast, tools.together, tools.sparing),
+            ScheduleOptions(self.threads, fail_fast, context.together, context.sparing),
         )
 
     @property
     def threads(self) -> int:
-        """The number of parallel steps. A dbt profile's `threads` is ignored, since every query
-        uses all cores here."""
+        """The number of parallel steps; a dbt profile's is ignored: each query uses all cores."""
         is_dbt = self.opened.project.open
         return max(1, self.options.threads or (1 if is_dbt else self.place.target.threads))
 

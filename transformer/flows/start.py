@@ -43,7 +43,7 @@ def start(folder: Path) -> StarterReport:
         models=_count(folder / "models", "*.sql") + _count(folder / "models", "*.py"),
         seeds=_count(folder / "seeds", "*.csv"),
         macros=_count(folder / "macros", "*.sql"),
-        silos=sum(each.is_dir() for each in (folder / "data").iterdir()),
+        silos=sum(entry.is_dir() for entry in (folder / "data").iterdir()),
     )
 
 

@@ -92,17 +92,17 @@ def csv(session: ReaderSession, file: SourceFile) -> Staged | SmallFile:
         shape = _shape(session, file, "utf-8" if converted else encoding)
         if file.remote:
             return _copied(session, file, shape, None)
-        here = replace(file, path=converted, converted=None) if converted else file
-        counts = lines_of(here, shape.quote, shape.skip)
+        readable = replace(file, path=converted, converted=None) if converted else file
+        counts = lines_of(readable, shape.quote, shape.skip)
         if counts.alike and not converted:
             return _small(file, shape, counts) or _staged(
                 _buffered(file, counts), shape, (file, counts)
             )
         if not counts.alike:
-            copy = copies.enter_context(with_one_line_end(here, shape.delimiter, shape.quote))
-            file, here = replace(file, converted=copy), replace(here, path=copy)
-            counts = lines_of(here, shape.quote, shape.skip)
-        return _copied(session, _buffered(file, counts), shape, (here, counts))
+            copy = copies.enter_context(with_one_line_end(readable, shape.delimiter, shape.quote))
+            file, readable = replace(file, converted=copy), replace(readable, path=copy)
+            counts = lines_of(readable, shape.quote, shape.skip)
+        return _copied(session, _buffered(file, counts), shape, (readable, counts))
 
 
 def _small(file: SourceFile, shape: _Shape, counts: LineCount) -> SmallFile | None:
@@ -159,17 +159,17 @@ def _buffered(file: SourceFile, counts: LineCount) -> SourceFile:
     return file if file.limit else replace(file, buffer=buffer_for(counts))
 
 
-def _count(here: SourceFile, shape: _Shape, counts: LineCount) -> ExpectedRows | None:
+def _count(readable: SourceFile, shape: _Shape, counts: LineCount) -> ExpectedRows | None:
     """How many rows the file has; None if comments make that unknowable."""
-    if here.limit or shape.comment:
+    if readable.limit or shape.comment:
         return None
     rows = expected_rows(counts, int(shape.header), len(shape.names))
     if not counts.quoted:
         return rows
     marks = (shape.delimiter, shape.quote, shape.escape)
-    if compression_of(here.path, here.options):
+    if compression_of(readable.path, readable.options):
         return replace(rows, again=lambda: 0)
-    again = partial(rows_again, Path(here.path), shape.skip, int(shape.header), marks)
+    again = partial(rows_again, Path(readable.path), shape.skip, int(shape.header), marks)
     return replace(rows, again=again)
 
 
@@ -264,7 +264,10 @@ def _shape(session: ReaderSession, file: SourceFile, encoding: str) -> _Shape:
     quote = options.get("quote", '"')
     for name in ("quote", "escape", "comment"):
         if len(options.get(name) or "") > 1:
-            raise LoadError(f"`{name}` must be one character", hint="or leave it out")
+            raise LoadError(
+                f"`{name}` must be one character",
+                hint="use a single character, or remove the option",
+            )
     head = lines[first:]
     delimiter = options.get("delimiter") or _delimiter(head[0] if head else "")
     _sane_delimiter(file, delimiter, head[0] if head else "")
@@ -282,8 +285,8 @@ def _head(session: ReaderSession, file: SourceFile, encoding: str) -> str:
     if file.converted is None and file.remote:
         rows = session.rows(f"{file.lines(IGNORE_REJECTS)} limit {_HEAD}")
         return "\n".join(str(line or "") for (line,) in rows).lstrip("\ufeff")
-    here = replace(file, path=file.converted) if file.converted else file
-    return head_of(here, encoding).lstrip("\ufeff")
+    readable = replace(file, path=file.converted) if file.converted else file
+    return head_of(readable, encoding).lstrip("\ufeff")
 
 
 def _first(file: SourceFile, lines: list[str]) -> int:

@@ -106,9 +106,9 @@ def _completed(rows: list[list[Any]], odd: CellExceptions, *, whole: bool) -> No
     cells_to_set = [*odd.texts, *odd.numbers, *odd.lost]
     if whole:
         rows += [[] for _ in range(len(rows), max((row + 1 for row, _ in cells_to_set), default=0))]
-    wide = max([*map(len, rows), *(column + 1 for _, column in cells_to_set)], default=0)
+    width = max([*map(len, rows), *(column + 1 for _, column in cells_to_set)], default=0)
     for row_cells in rows:
-        row_cells.extend([""] * (wide - len(row_cells)))
+        row_cells.extend([""] * (width - len(row_cells)))
     for (row, column), text in odd.texts.items():
         if row < len(rows):
             rows[row][column] = text
@@ -170,8 +170,8 @@ class _Sheet(Struct, frozen=True):
             yield self._kept(texts, numbers, keep), self._gone(texts, numbers)
 
     def _kept(self, texts: list[list[Any]], numbers: range, keep: list[bool]) -> list[list[Any]]:
-        whole = [*texts, [number + 1 for number in numbers]]
-        return [[v for v, k in zip(column, keep, strict=True) if k] for column in whole]
+        columns = [*texts, [number + 1 for number in numbers]]
+        return [[v for v, k in zip(column, keep, strict=True) if k] for column in columns]
 
     def _gone(self, texts: list[list[Any]], numbers: range) -> list[tuple[Any, ...]]:
         cells = [
@@ -284,18 +284,18 @@ def _names(
     file: SourceFile, area: _Area, cells: Sequence[Sequence[Any]], *, header: bool
 ) -> dict[int, str]:
     """The name of each non-empty column, by its index. Raises LoadError if none has a name."""
-    wide = max(map(len, cells), default=0)
-    used = [any(row[c] not in ("", None) for row in cells) for c in range(wide)]
+    width = max(map(len, cells), default=0)
+    used = [any(row[c] not in ("", None) for row in cells) for c in range(width)]
     if header:
         names = [str(name) for name in _texts(list(cells[0]))] if cells else []
         names = ["" if name == "None" else name for name in names]
     else:
         declared = file.declared
-        names = [declared[n] if n < len(declared) else "" for n in range(wide)]
+        names = [declared[n] if n < len(declared) else "" for n in range(width)]
     if not any(used) or (header and not any(names)):
         raise LoadError(
             f"`{file.name}` has no column names in row {area.top + 1}",
             hint="set `header_row` to the row with the column names",
         )
-    used_columns = [c for c in range(wide) if used[c]]
+    used_columns = [c for c in range(width) if used[c]]
     return dict(zip(used_columns, unique_names(names[c] for c in used_columns), strict=True))

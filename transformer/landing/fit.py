@@ -135,7 +135,7 @@ def fit(
     sampled, guessed = guess(session, staged, [n for n in unknown if n not in learned.kinds])
     guessed |= {n: learned.kinds[n] for n in unknown if n in learned.kinds}
     fitted = _fitted(session, landing, wanted, (staged, guessed, learned))
-    _policy(landing, wanted, fitted)
+    _apply_policy(landing, wanted, fitted)
     if wanted.existing and landing.load.on_schema_change == "quarantine":
         new = {n for n, _ in fitted.added}
         slots = {
@@ -230,7 +230,9 @@ def _fitted(
         new = guessed.get(name, "VARCHAR" if offered in (UNKNOWN, NOTHING) else offered)
         kind = declared or new
         if stored and not declared and not (landing.fresh and learned.kinds.get(name) == "VARCHAR"):
-            kind = _kept(session, landing, (wanted.named(name), stored), (new, name in guessed))
+            kind = _kept_type(
+                session, landing, (wanted.named(name), stored), (new, name in guessed)
+            )
         slots[name] = _slot(staged, (name, offered), kind, declared=declared is not None)
         column = wanted.named(name)
         if not stored:
@@ -241,7 +243,7 @@ def _fitted(
     return FittedColumns(slots, tuple(added), tuple(widened), tuple(recast))
 
 
-def _kept(
+def _kept_type(
     session: ReaderSession, landing: Landing, column: tuple[str, str], new: tuple[str, bool]
 ) -> str:
     """The type of an existing column that receives another one: widened, or unchanged."""
@@ -251,11 +253,13 @@ def _kept(
     if not text and (both := common_type(stored, kind) or with_new_fields(stored, kind)):
         return both
     if widens(stored, kind) and (text or not is_decimal(stored)):
-        return kind if _exact(session, landing, name, (stored, kind)) else stored
+        return kind if _exact_as_double(session, landing, name, (stored, kind)) else stored
     return stored
 
 
-def _exact(session: ReaderSession, landing: Landing, name: str, kinds: tuple[str, str]) -> bool:
+def _exact_as_double(
+    session: ReaderSession, landing: Landing, name: str, kinds: tuple[str, str]
+) -> bool:
     """Whether the stored whole numbers are exact as DOUBLEs."""
     old, new = kinds
     if landing.fresh or new != "DOUBLE" or old not in INTEGERS:
@@ -264,12 +268,12 @@ def _exact(session: ReaderSession, landing: Landing, name: str, kinds: tuple[str
     return (largest[0][0] or 0) <= EXACT_IN_DOUBLE
 
 
-def _policy(landing: Landing, wanted: _Wanted, fitted: FittedColumns) -> None:
+def _apply_policy(landing: Landing, wanted: _Wanted, fitted: FittedColumns) -> None:
     if wanted.existing and landing.load.on_schema_change == "freeze":
-        _frozen(landing, wanted, (*fitted.added, *fitted.widened))
+        _refuse_changes(landing, wanted, (*fitted.added, *fitted.widened))
 
 
-def _frozen(landing: Landing, wanted: _Wanted, changed: Columns) -> None:
+def _refuse_changes(landing: Landing, wanted: _Wanted, changed: Columns) -> None:
     folded = {fold(n) for n in wanted.offered}
     gone = [name for key, (name, _) in wanted.existing.items() if key not in folded]
     if not changed and not gone:
@@ -312,7 +316,7 @@ def relearned(
         old = fitted.slots[name].kind
         if kind in (UNKNOWN, old) and fitted.slots[name].offered == UNKNOWN:
             continue  # one statement per column would cost more than everything else
-        new = _above(session, place, name, (old, kind))
+        new = _wider_type(session, place, name, (old, kind))
         if not _all_fit(session, left, name, replace(fitted.slots[name], kind=new)):
             new = "VARCHAR"
         if fold(name) in existing and new != old and not widens(old, new):
@@ -337,7 +341,7 @@ def _all_fit(session: ReaderSession, left: str, name: str, slot: ColumnSlot) -> 
     return fits is None or not session.rows(f"select 1 from ({left}) where not {fits} limit 1")
 
 
-def _above(session: ReaderSession, place: RowSet, name: str, kinds: tuple[str, str]) -> str:
+def _wider_type(session: ReaderSession, place: RowSet, name: str, kinds: tuple[str, str]) -> str:
     """The first type that fits the landed values of the old type and all values of the new one."""
     old, new = kinds
     if new in (UNKNOWN, old):

@@ -73,9 +73,9 @@ class JsonObjects(Struct):
     def reading(self, lines: str, columns: Columns) -> str:
         """The query of all objects, each with whether it was read exactly."""
         own_columns = self._own(columns)
-        whole = _whole(own_columns)
+        in_struct = _struct_keys(own_columns)
         picks = "".join(
-            f", {_pick(key, whole, _hot(kind))} as {_short(n)}"
+            f", {_pick(key, in_struct, _fast_type(kind))} as {_short(n)}"
             for n, (key, _, kind) in enumerate(own_columns)
         )
         names = "".join(
@@ -85,7 +85,7 @@ class JsonObjects(Struct):
         # An object that its line contains character for character is exact; only other lines are
         # parsed.
         parsed = f"try_cast({LINE} as json)"
-        if own_columns and len(whole) == len(own_columns):
+        if own_columns and len(in_struct) == len(own_columns):
             objects = f"select {PART}, {ROW}, {LINE}{picks}"
             compared = f"select *, {_verbatim_object(own_columns)} as same"
             parsed_where_needed = f"select *, case when not same then {parsed} end as o"
@@ -98,21 +98,21 @@ class JsonObjects(Struct):
             f" case when same then true else coalesce({_sure(own_columns)}, false) end as {SURE}"
             f" from (select *, case when not same then json_keys(o) end as k"
             f" from ({parsed_where_needed} from ({compared} from ({objects}"
-            f" from (select *, try(json_transform({LINE}, {_shape(whole, _hot)})) as s"
+            f" from (select *, try(json_transform({LINE}, {_shape(in_struct, _fast_type)})) as s"
             f" from ({lines}))))))"
         )
 
     def exact(self, left: str, columns: Columns) -> str:
         """The query of the unsure objects, with all digits of every number."""
         own_columns = self._own(columns)
-        whole = _whole(own_columns)
+        in_struct = _struct_keys(own_columns)
         names = "".join(
-            f"{_exactly(_pick(key, whole, _cold(kind)), kind)} as {quoted(name)}, "
+            f"{_exactly(_pick(key, in_struct, _exact_type(kind)), kind)} as {quoted(name)}, "
             for key, name, kind in own_columns
         )
         return (
             f"select {names}{PART}, {ROW} from (select {PART}, {ROW}, o, m,"
-            f" json_transform(o, {_shape(whole, _cold)}) as s from (select {PART}, {ROW},"
+            f" json_transform(o, {_shape(in_struct, _exact_type)}) as s from (select {PART}, {ROW},"
             f" {has_long(LINE)} as m, {with_marks(LINE)}::json as o from {left} where {self.mine}"
             f" and {_reason(LINE)} is null))"
         )
@@ -130,31 +130,31 @@ def _short(number: int) -> str:
     return f"p{number}"
 
 
-def _whole(columns: Sequence[tuple[str, str, str]]) -> dict[str, str]:
+def _struct_keys(columns: Sequence[tuple[str, str, str]]) -> dict[str, str]:
     """The keys (with types) that one struct can hold. Keys that are empty or differ only in case
     are extracted one by one."""
     occurrences = Counter(fold(key) for key, _, _ in columns)
     return {key: kind for key, _, kind in columns if key and occurrences[fold(key)] == 1}
 
 
-def _hot(kind: str) -> str:
+def _fast_type(kind: str) -> str:
     """The type for the first reading: texts without quotes, everything else as JSON, so that a
     text among numbers is noticed."""
     return "VARCHAR" if kind == "VARCHAR" else "JSON"
 
 
-def _cold(kind: str) -> str:
+def _exact_type(kind: str) -> str:
     return "JSON" if kind == "JSON" else "VARCHAR"
 
 
-def _shape(whole: Mapping[str, str], how: Callable[[str], str]) -> str:
-    types = {key: how(kind) for key, kind in whole.items()}
+def _shape(in_struct: Mapping[str, str], how: Callable[[str], str]) -> str:
+    types = {key: how(kind) for key, kind in in_struct.items()}
     return literal(json.dumps(types or {"": "JSON"}))
 
 
-def _pick(key: str, whole: Mapping[str, str], taken: str) -> str:
+def _pick(key: str, in_struct: Mapping[str, str], taken: str) -> str:
     """The value of a key, as text without quotes or as JSON."""
-    if key in whole:
+    if key in in_struct:
         return f"struct_extract(s, {literal(key)})"
     pointer = literal("/" + key.replace("~", "~0").replace("/", "~1"))
     if taken == "VARCHAR":
@@ -318,7 +318,7 @@ def structures(session: ReaderSession, lines: str) -> dict[str, dict[str, str]]:
 def _column_types(part: str, keys: Any) -> dict[str, str]:
     kinds: dict[str, Any] = keys if isinstance(keys, dict) else {}  # for `{}` DuckDB returns "JSON"
     if any("\0" in key for key in kinds):
-        raise LoadError(f"`{part}` has a key with a zero character", hint="rename the key")
+        raise LoadError(f"`{part}` has a key with a NUL character", hint="rename the key")
     return {key: _json_type(kind) for key, kind in kinds.items()}
 
 

@@ -41,7 +41,7 @@ def ndjson(session: ReaderSession, source: SourceFile) -> Staged | SmallFile:
     """Stages a file with one JSON object per line. Raises LoadError if it is not UTF-8."""
     if encoding_of(source) not in ("utf-8", "ascii"):
         raise LoadError(
-            f"`{source.name}` is not UTF-8, as JSON has to be", hint="export it as UTF-8"
+            f"`{source.name}` is not UTF-8, which JSON requires", hint="export it as UTF-8"
         )
     if source.remote:
         return _lines_copied(session, source)
@@ -52,15 +52,19 @@ def ndjson(session: ReaderSession, source: SourceFile) -> Staged | SmallFile:
     if not source.limit:
         source = replace(source, buffer=buffer_for(counts))
     count = None if source.limit else expected_rows(counts, 0, 0)
-    here = TextLines(source.path, source.name, 0)
+    text_lines = TextLines(source.path, source.name, 0)
 
     def alone() -> Staged:
         staged = _staged(
-            session, source, _lines(source, IGNORE_REJECTS), _lines(source, STORE_REJECTS), (here,)
+            session,
+            source,
+            _lines(source, IGNORE_REJECTS),
+            _lines(source, STORE_REJECTS),
+            (text_lines,),
         )
         return replace(staged, count=count)
 
-    return _small(source, here, count, alone, _lines_together) or alone()
+    return _small(source, text_lines, count, alone, _lines_together) or alone()
 
 
 def _lines_copied(session: ReaderSession, source: SourceFile) -> Staged:

@@ -188,7 +188,7 @@ def _refuse_no_columns(landing: Landing, fitted: FittedColumns) -> None:
         raise LoadError(
             f"the source of `{landing.target}` has no columns: none of its objects has a key",
             landing.load.where,
-            hint="nothing was loaded and the table is unchanged; was the export empty?",
+            hint="nothing was loaded and the table is unchanged; is the export empty?",
         )
 
 

@@ -50,13 +50,13 @@ def from_parts(parts: Iterable[str]) -> str:
     )
 
 
-def _straight(session: ReaderSession, landing: Landing, rows: TypedRows) -> OfferedRows:
+def _into_target(session: ReaderSession, landing: Landing, rows: TypedRows) -> OfferedRows:
     """Inserts rows that are always new straight into the table."""
     target = landing.target.sql()
     return _offered(session, rows, target, f"insert into {target} by name {rows.landed()}")
 
 
-def _apart(session: ReaderSession, rows: TypedRows, extra: str) -> OfferedRows:
+def _into_temp_table(session: ReaderSession, rows: TypedRows, extra: str) -> OfferedRows:
     """Puts rows that must be compared with existing ones into a temporary table first."""
     statement = f"create or replace temp table __offered as {rows.landed(extra)}"
     return _offered(session, rows, "__offered", statement, extra)
@@ -79,21 +79,21 @@ def _landed(session: ReaderSession, landing: Landing, offered: OfferedRows) -> t
     return count, count
 
 
-def _again(landing: Landing, rows: TypedRows) -> bool:
+def _may_repeat(landing: Landing, rows: TypedRows) -> bool:
     """Whether the source may offer rows that the table already has."""
     return rows.repeats and bool(landing.existing)
 
 
 def _offer_new(session: ReaderSession, landing: Landing, rows: TypedRows) -> OfferedRows:
-    if not _again(landing, rows):
-        return _straight(session, landing, rows)
-    return _apart(session, rows, f", coalesce({ROW}, 0) as __own")
+    if not _may_repeat(landing, rows):
+        return _into_target(session, landing, rows)
+    return _into_temp_table(session, rows, f", coalesce({ROW}, 0) as __own")
 
 
 def _append(session: ReaderSession, landing: Landing, offered: OfferedRows) -> tuple[int, int]:
     """Appends new rows. Those of a file are always new; those of a table if the target does not
     have them as often: a cursor alone would lose late rows with the same value."""
-    if not _again(landing, offered.rows):
+    if not _may_repeat(landing, offered.rows):
         return _landed(session, landing, offered)
     target = landing.target.sql()
     read = _count(session, "select count(*) from __offered")
@@ -134,7 +134,7 @@ def _bounded(landing: Landing) -> str:
 def _offer_keyed(session: ReaderSession, landing: Landing, rows: TypedRows) -> OfferedRows:
     places = ", ".join(literal(p) for p in landing.order)
     again = ", ".join(literal(p) for p in landing.retried)
-    return _apart(
+    return _into_temp_table(
         session,
         rows,
         f", list_position([{places}]::varchar[], {PART}) as __place, {ROW} as {ROW},"
@@ -187,7 +187,7 @@ def _count(session: ReaderSession, statement: str) -> int:
 
 
 MODES: Mapping[str, LoadMode] = {
-    "replace": LoadMode(_straight, _landed),
+    "replace": LoadMode(_into_target, _landed),
     "append": LoadMode(_offer_new, _append),
     "merge": LoadMode(_offer_keyed, _merge),
 }

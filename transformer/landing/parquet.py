@@ -107,8 +107,8 @@ def _refuse_nanoseconds(
             pairs = zip(_leaf_arrays(exact, root), _leaf_arrays(short, root), strict=True)
             if any(_has_nanoseconds(*pair) for pair in pairs):
                 raise LoadError(
-                    f"`{root}` of `{file.name}` has nanoseconds, of which only microseconds would"
-                    " land",
+                    f"`{root}` of `{file.name}` has nanoseconds, but only microseconds can be"
+                    " loaded",
                     hint="write microseconds, a timestamp without a time zone (not INT96), or text",
                 )
 
@@ -137,9 +137,9 @@ def _has_nanoseconds(array: pa.Array, short: pa.Array) -> bool:
 
     kind = str(array.type)
     if kind == "time64[ns]" or kind.startswith("timestamp[ns, tz"):
-        whole = array.cast("int64")
-        micros = pc.multiply(pc.divide(whole, 1000), 1000)
-        return bool(pc.any(pc.not_equal(whole, micros)).as_py())
+        nanos = array.cast("int64")
+        micros = pc.multiply(pc.divide(nanos, 1000), 1000)
+        return bool(pc.any(pc.not_equal(nanos, micros)).as_py())
     if str(short.type) == kind:
         return False
     micros = short.cast("int64")

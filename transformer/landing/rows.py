@@ -91,8 +91,8 @@ class TypedRows(Struct, frozen=True):
         """Whether there may be rows that do not land as they are."""
         return self.sure or any(True for _ in self._refusals())
 
-    def _good(self) -> str:
-        many = self._alike()
+    def _exact(self) -> str:
+        many = self._large_groups()
         grouped = {name for names in many.values() for name in names}
         conditions = [f"not ({r.condition})" for r in self._refusals(grouped)]
         conditions += [self._all_fit(slot, names) for slot, names in many.items()]
@@ -100,7 +100,7 @@ class TypedRows(Struct, frozen=True):
             conditions.insert(0, SURE)
         return " and ".join(conditions) or "true"
 
-    def _alike(self) -> dict[ColumnSlot, list[str]]:
+    def _large_groups(self) -> dict[ColumnSlot, list[str]]:
         """Slots shared by very many columns, and these columns."""
         columns_by_slot: dict[ColumnSlot, list[str]] = {}
         for name, slot in self.fitted.slots.items():
@@ -131,7 +131,7 @@ class TypedRows(Struct, frozen=True):
         source = f"{PART} || coalesce('#' || {ROW}, '')"
         if self.doubtful:
             unsure = f"nextval({literal(UNSURE)}) is null"  # never true, but counts the row
-            source = f"case when {self._good()} then {source} when {unsure} then '' end"
+            source = f"case when {self._exact()} then {source} when {unsure} then '' end"
         own = (
             f"{literal(landing.now.isoformat())}::timestamptz as _loaded_at,"
             f" {literal(landing.batch)} as _batch,"
@@ -145,9 +145,8 @@ class TypedRows(Struct, frozen=True):
         texts = ", ".join(f"t{n} as {quoted(name)}" for name, (n, _) in self._numbered.items())
         picked = ", ".join(kept) or texts
         more = "".join(f", {column}" for column in kept)
-        return (
-            f"select {picked}, {PART}, {ROW} from ({self._valued(more)}) where not ({self._good()})"
-        )
+        rows = self._valued(more)
+        return f"select {picked}, {PART}, {ROW} from ({rows}) where not ({self._exact()})"
 
     def refused(self) -> str:
         """The query of the refused rows: part, row_number, column_name, value, reason, record.
@@ -171,7 +170,7 @@ class TypedRows(Struct, frozen=True):
             f"select {PART} as part, {ROW} as row_number, {column} as column_name,"
             f" {value} as value, {reason} as reason,"
             f" to_json(struct_pack({record}))::varchar as record"
-            f" from ({self._valued()}) where not ({self._good()})"
+            f" from ({self._valued()}) where not ({self._exact()})"
         )
 
 

@@ -118,7 +118,7 @@ def lines_of(file: SourceFile, quote: str = "", skip: int = 0) -> LineCount:
     DuckDB requires. Raises LoadError if a line is too long to be read."""
     with _opened(file) as stream:
         if file.limit:
-            return LineCount(alike=_alike(stream.read(_HEAD)))
+            return LineCount(alike=_ends_alike(stream.read(_HEAD)))
         counts = count_lines(stream, quote, skip)
     if counts.longest > LONGEST_QUARANTINED:
         raise LoadError(
@@ -128,7 +128,7 @@ def lines_of(file: SourceFile, quote: str = "", skip: int = 0) -> LineCount:
     return counts
 
 
-def _alike(text: bytes) -> bool:
+def _ends_alike(text: bytes) -> bool:
     text = text.removesuffix(b"\r")
     returns, feeds, both = text.count(b"\r"), text.count(b"\n"), text.count(b"\r\n")
     return not returns or not feeds or returns == feeds == both

@@ -33,7 +33,7 @@ def united(session: ReaderSession, offered: Sequence[Staged | SmallFile]) -> Sta
     plain: set[str] = set()
     if len({part.again is None for part in staged}) > 1:
         plain = {fold(n) for part in staged if part.again is None for n, _ in part.columns}
-        staged = [_slowly(session, number, part) for number, part in enumerate(staged)]
+        staged = [_read_exactly(session, number, part) for number, part in enumerate(staged)]
     columns = _merged(staged, text=text)
     if text:  # values of a plain text file need not be JSON
         columns = tuple(
@@ -58,7 +58,7 @@ def united(session: ReaderSession, offered: Sequence[Staged | SmallFile]) -> Sta
     )
 
 
-def _slowly(session: ReaderSession, number: int, staged: Staged) -> Staged:
+def _read_exactly(session: ReaderSession, number: int, staged: Staged) -> Staged:
     """Rows read exactly right away, so that they can be combined with those of other formats."""
     if staged.again is None:
         return staged

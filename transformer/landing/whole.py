@@ -142,10 +142,10 @@ def _last_byte(stream: IO[bytes]) -> bytes:
 
 def longest_object(file: SourceFile) -> int:
     """The maximum size of an object (or a whole document) in bytes; DuckDB allocates twice that."""
-    whole = bool(file.options.get("records"))
+    is_document = bool(file.options.get("records"))
     if file.remote:
-        return _LONGEST_DOCUMENT if whole else LONGEST_LINE
+        return _LONGEST_DOCUMENT if is_document else LONGEST_LINE
     size = Path(file.path).stat().st_size + 1
     if compression_of(file.path, file.options):
-        return max(LONGEST_LINE, min(20 * size, _LONGEST_DOCUMENT)) if whole else LONGEST_LINE
-    return size if whole else min(size, LONGEST_LINE)
+        return max(LONGEST_LINE, min(20 * size, _LONGEST_DOCUMENT)) if is_document else LONGEST_LINE
+    return size if is_document else min(size, LONGEST_LINE)

@@ -1,1 +1,1 @@
-"""Follows a plan: `(Plan, Tools) → Results`."""
+"""Runs a plan: `(Plan, RunContext) → Results`."""

@@ -1,5 +1,5 @@
-"""Who performs each action of a plan. Each is loaded when it is first needed: what sends to
-targets takes as long to load as many a build takes."""
+"""The function that performs each action of a plan, imported when it is first needed: the code that
+sends to targets takes as long to import as many builds take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from transformer.steps import Action
 
 
-def _later(module: str, name: str) -> Callable[..., Any]:
+def _lazy(module: str, name: str) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         return getattr(import_module(f"transformer.run.{module}"), name)(*arguments)
 
@@ -18,13 +18,13 @@ def _later(module: str, name: str) -> Callable[..., Any]:
 
 
 PERFORM: Mapping[Action, Callable[..., Any]] = {
-    "load": _later("load", "load"),
-    "freshness": _later("freshness", "freshness"),
-    "seed": _later("build", "build"),
-    "build": _later("build", "build"),
-    "snapshot": _later("build", "build"),
-    "check": _later("check", "check"),
-    "activate": _later("activate", "activate"),
+    "load": _lazy("load", "load"),
+    "freshness": _lazy("freshness", "freshness"),
+    "seed": _lazy("build", "build"),
+    "build": _lazy("build", "build"),
+    "snapshot": _lazy("build", "build"),
+    "check": _lazy("check", "check"),
+    "activate": _lazy("activate", "activate"),
 }
-# Which targets lost what was sent.
-lost = _later("activate", "lost")
+# The activations whose targets lost their rows.
+lost = _lazy("activate", "lost")

@@ -1,4 +1,4 @@
-"""Activates: keeps the world outside in step with a model whose checks have passed."""
+"""Performs activations: syncs models whose checks have passed to their targets."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from transformer.targets import find
 from transformer.warehouse import ledger
 
 
-def activate(tools: RunContext, step: Step) -> Outcome:
-    """Performs an activation. The sync ledger knows what was sent, however the build ends."""
+def activate(context: RunContext, step: Step) -> Outcome:
+    """Performs an activation. The sync ledger records what was sent, however the build ends."""
     work: Work = step.work
     body = work.node.body
-    if tools.unchanged(work) or not isinstance(body, ActivationBody):
+    if context.unchanged(work) or not isinstance(body, ActivationBody):
         return Outcome(step.id, "activate", step.label, "skipped")
-    with tools.engine.session() as session:
+    with context.engine.session() as session:
         query = f"select * from {work.rows}"
-        job = SyncJob(body.activation, query, tools.synced, tools.places, tools.shown)
+        job = SyncJob(body.activation, query, context.synced, context.places, context.shown)
         try:
-            sent = sync(
-                job, session.connection, SyncClock(secrets=tools.secrets), tools.retry_rejected
+            result = sync(
+                job, session.connection, SyncClock(secrets=context.secrets), context.retry_rejected
             )
         except BaseException as error:
             failure = _failure(error, body.activation)
@@ -38,16 +38,16 @@ def activate(tools: RunContext, step: Step) -> Outcome:
             with session.transaction():
                 ledger.mark(session, work.node.id, "error")
             raise failure from error.__cause__
-        outcome = _outcome(step, sent, body.activation)
+        outcome = _outcome(step, result, body.activation)
         with session.transaction():
-            made = StepProduct("sent", outcome.status, rows=sent.sent)
-            ledger.record(session, [tools.entry(work, made)])
+            product = StepProduct("sent", outcome.status, rows=result.sent)
+            ledger.record(session, [context.entry(work, product)])
     return outcome
 
 
 def _failure(error: BaseException, activation: Activation) -> TransformError | None:
-    """What is said of it; nothing of what ends the whole build. A target, which may be somebody's
-    plug-in, fails alone whatever it raises; what it says may hold a secret."""
+    """The error to report; None for one that ends the whole build. A target may be a plug-in, so
+    whatever it raises fails only this step; its message may contain a secret and is not shown."""
     if isinstance(error, TransformError):
         return _named(error, activation.name)
     stopped = "interrupt" in str(error).lower()
@@ -57,70 +57,69 @@ def _failure(error: BaseException, activation: Activation) -> TransformError | N
         f"activation `{activation.name}`: the target `{activation.kind}` raised"
         f" `{type(error).__name__}`",
         activation.where,
-        hint="this is a fault of the target; the next build continues with the remaining rows",
+        hint="this is a bug in the target; the next build continues with the remaining rows",
     )
 
 
 def _named(error: TransformError, name: str) -> TransformError:
-    """The error, beginning with the activation's name."""
+    """The error, with the activation's name first."""
     what = error.what if f"`{name}`" in error.what else f"activation `{name}`: {error.what}"
     return type(error)(what, error.where, error.hint, error.detail, error.beside)
 
 
-def _outcome(step: Step, sent: SyncResult, activation: Activation) -> Outcome:
-    error = _rejected(sent, activation)
+def _outcome(step: Step, result: SyncResult, activation: Activation) -> Outcome:
+    error = _rejected(result, activation)
     facts = {
-        name: getattr(sent, name)
+        name: getattr(result, name)
         for name in ("added", "changed", "removed", "unchanged", "rejected", "quarantined")
     }
-    status: Status = "error" if error else "warn" if sent.rejected else "success"
+    status: Status = "error" if error else "warn" if result.rejected else "success"
     return Outcome(
         step.id,
         "activate",
         step.label,
         status,
-        rows=sent.sent,
-        message=sent.label,
+        rows=result.sent,
+        message=result.label,
         facts=facts,
         error=error,
     )
 
 
-def _rejected(sent: SyncResult, activation: Activation) -> ActivateError | None:
-    """The failure of a sync of which the target rejects too much: of the rows that it was sent
-    now, or of all that it shall hold, with those that it rejected before and that did not change
-    since."""
-    refused = sent.rejected + sent.withheld
-    now = sent.rejected / max(sent.sent + sent.rejected, 1)
-    ever = refused / max(sent.sent + sent.unchanged + refused, 1)
-    if max(now, ever) <= activation.max_rejected:
+def _rejected(result: SyncResult, activation: Activation) -> ActivateError | None:
+    """The error of a sync whose target rejects too many rows: of those sent now, or of all it
+    should have, including unchanged rows that it rejected before."""
+    refused = result.rejected + result.withheld
+    share_now = result.rejected / max(result.sent + result.rejected, 1)
+    share_overall = refused / max(result.sent + result.unchanged + refused, 1)
+    if max(share_now, share_overall) <= activation.max_rejected:
         return None
-    count, whole = (
-        (sent.rejected, sent.sent + sent.rejected)
-        if now > activation.max_rejected
-        else (refused, sent.sent + sent.unchanged + refused)
+    count, total = (
+        (result.rejected, result.sent + result.rejected)
+        if share_now > activation.max_rejected
+        else (refused, result.sent + result.unchanged + refused)
     )
     return ActivateError(
-        f"activation `{activation.name}`: `{sent.label}` rejected {count:,} of {whole:,} rows, "
+        f"activation `{activation.name}`: `{result.label}` rejected {count:,} of {total:,} rows, "
         f"more than `max_rejected` ({100 * activation.max_rejected:g} %)",
         activation.place("max_rejected"),
-        hint=f"see transform quarantine show {activation.name}; what it took stays there",
-        detail=(sent.answer,) if sent.answer else (),
+        hint=f"run `transform quarantine show {activation.name}`; accepted rows stay at the target",
+        detail=(result.answer,) if result.answer else (),
     )
 
 
 def lost(graph: Graph, places: Places, synced: Path) -> dict[str, Probe]:
-    """The activations whose target lost what was sent, as far as a look from here tells."""
+    """The activations whose target lost its rows, as far as that can be checked without a sync."""
     nodes = [(n.id, n.body.activation) for n in graph if isinstance(n.body, ActivationBody)]
     if not synced.exists():
-        return {node_id: Probe("nothing is known of what was sent") for node_id, _ in nodes}
+        return {node_id: Probe("it is unknown what was sent") for node_id, _ in nodes}
     sent_to = places_of(synced) if nodes else {}
-    found: dict[str, Probe] = {}
-    for node_id, made in nodes:
-        seen = getattr(find(made.kind), "seen", None)
-        known = sent_to.get(made.name)
-        kept = bool(known and known.holds and made.mode != "append")
-        now = seen(made.options, places, kept) if seen else None
-        if now == "" or (now and known and known.mark != mark(now)):
-            found[node_id] = Probe("what was sent is gone")
-    return found
+    probes: dict[str, Probe] = {}
+    for node_id, activation in nodes:
+        look = getattr(find(activation.kind), "current_place", None)
+        recorded = sent_to.get(activation.name)
+        must_have_rows = bool(recorded and recorded.holds and activation.mode != "append")
+        place = look(activation.options, places, must_have_rows) if look else None
+        if place == "" or (place and recorded and recorded.mark != mark(place)):
+            probes[node_id] = Probe("the target lost its rows")
+    return probes

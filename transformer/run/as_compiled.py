@@ -1,4 +1,4 @@
-"""Files of the project that are read a second time, when they are built: seeds, Python models."""
+"""Project files that are read again when they are built: seeds and Python models."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from transformer.project.inputs import identity
 
 
 @contextmanager
-def as_compiled(path: Path, shown: str, same: Callable[[], bool]) -> Iterator[None]:
-    """Raises BuildError where the file that is read inside is not what the project was compiled
-    from: the ledger would keep the fingerprint of one text beside the rows of another."""
+def unchanged_since_compile(path: Path, shown: str, same: Callable[[], bool]) -> Iterator[None]:
+    """Raises BuildError if the file read inside is not the one the project was compiled from: the
+    ledger would pair the fingerprint of one version with the rows of another."""
     before = identity(path)
     yield
     if identity(path) != before or not same():
         raise BuildError(
             "this file was changed during the build",
             Where(shown, 1),
-            hint="run the build again; the table is as it was",
+            hint="run the build again; the table is unchanged",
         )

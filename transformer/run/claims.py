@@ -1,7 +1,7 @@
-"""Which paths a project reads or makes itself: no activation may write there.
+"""Paths that a project reads or writes itself, to which no activation may write.
 
-What is written is decided by the file system: links are followed, `..` is taken away, and names
-that differ in their case alone are one name where it says so. So it is looked at for each plan.
+The file system decides which paths are the same: links are followed, `..` is resolved, and names
+may be case-insensitive. So this is checked for every plan.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from transformer.warehouse.file import WarehouseFiles
 from transformer.warehouse.publication import Publication
 from transformer.warehouse.sparse_copy import log_names
 
-# Files of a project that lie in its folder itself.
+# Files in the project's root folder.
 _OWN = ("transform.yml", "dbt_project.yml", "profiles.yml", ".env")
-# Databases that are a file.
+# Databases that are files.
 _IN_A_FILE = ("sqlite", "duckdb")
-# How a database names itself, behind eight bytes of a checksum.
+# The magic bytes of a DuckDB file, after eight bytes of checksum.
 _DUCKDB = b"DUCK"
 
 
 class _Claim(Struct, frozen=True):
-    """A file, a folder with all that is in it, or a pattern, and whose it is."""
+    """A file, a folder with everything in it, or a pattern, and its owner as text for messages."""
 
     path: Path
     whose: str
@@ -43,69 +43,72 @@ class _Claim(Struct, frozen=True):
 def taken(
     project: Project, graph: Graph, places: Places, place: Publication
 ) -> list[TransformError]:
-    """A mistake for each activation that would write to a path that is read or made elsewhere in
-    the project, or by another activation."""
+    """A mistake for each activation that would write to a path that the project reads or writes, or
+    that another activation writes."""
     heads = (node for node in graph if node.kind == "activation")  # bodies are decoded when read
-    sent = [each.body.activation for each in heads if isinstance(each.body, ActivationBody)]
-    files = [each for each in sent if each.kind == "files" and "path" in each.options]
+    sent = [node.body.activation for node in heads if isinstance(node.body, ActivationBody)]
+    files = [item for item in sent if item.kind == "files" and "path" in item.options]
     if not files:
         return []
     same = _Names(is_folding(places.root))
     claims = [*_own(project, places, place), *_read(graph, places)]
     mistakes: list[TransformError] = []
     written: dict[str, Activation] = {}
-    for each in files:
+    for activation in files:
         try:
-            path = places.resolve(str(each.options["path"]), each.place("to"))
+            path = places.resolve(str(activation.options["path"]), activation.place("to"))
         except TransformError as error:
             mistakes.append(error)
             continue
-        whose = next((c.whose for c in claims if same.covers(c, path)), "")
-        other = written.setdefault(same.key(path), each)
-        if other is not each:
-            whose = whose or f"the file of the activation `{other.name}`"
-        if not whose and _is_database(path):
-            whose = "a database"
-        if whose:
+        owner = next((c.whose for c in claims if same.covers(c, path)), "")
+        other = written.setdefault(same.key(path), activation)
+        if other is not activation:
+            owner = owner or f"the file of the activation `{other.name}`"
+        if not owner and _is_database(path):
+            owner = "a database"
+        if owner:
+            target = activation.options["path"]
             mistakes.append(
                 ConfigError(
-                    f"activation `{each.name}` would replace `{each.options['path']}`: {whose}",
-                    each.place("to"),
-                    hint="give it a file of its own, such as `exports/"
-                    f"{each.name}.csv`; nothing was built",
+                    f"activation `{activation.name}` would replace `{target}`: {owner}",
+                    activation.place("to"),
+                    hint="use a separate file, such as `exports/"
+                    f"{activation.name}.csv`; nothing was built",
                 )
             )
     return mistakes
 
 
 def _own(project: Project, places: Places, place: Publication) -> Iterator[_Claim]:
-    """What a project consists of, and what the tool makes of it."""
+    """The project's own files, and those that the tool writes."""
     root = places.root
     for name in _OWN:
         yield _Claim(root / name, "a file of the project")
     for name in (*project.folders, *project.asset_paths):
-        yield _Claim(root / name, f"`{name}` holds files of the project", folder=True)
-    yield _Claim(root / (project.target_path or "target"), "artifacts are left there", folder=True)
+        yield _Claim(root / name, f"`{name}` contains files of the project", folder=True)
+    yield _Claim(
+        root / (project.target_path or "target"), "artifacts are written there", folder=True
+    )
     for live in dict.fromkeys((place.shown, place.warehouse.live, *_others(project, places))):
         warehouse = WarehouseFiles(live)
         for path in (live, warehouse.synced):
-            whose = "the warehouse" if path == live else "the sync ledger"
-            for file in (path, *(path.with_name(path.name + each) for each in log_names())):
-                yield _Claim(file, whose)
+            owner = "the warehouse" if path == live else "the sync ledger"
+            for file in (path, *(path.with_name(path.name + suffix) for suffix in log_names())):
+                yield _Claim(file, owner)
         yield _Claim(live.parent / ".transform", "builds work there", folder=True)
     yield _Claim(root / ".transform", "builds work there", folder=True)
 
 
 def _others(project: Project, places: Places) -> Iterator[Path]:
     """Databases that the target attaches."""
-    for each in project.target.attach:
-        path = each.get("path")
+    for database in project.target.attach:
+        path = database.get("path")
         if isinstance(path, str) and "://" not in path:
             yield places.root / Path(path).expanduser()
 
 
 def _read(graph: Graph, places: Places) -> Iterator[_Claim]:
-    """What is loaded, and what queries name."""
+    """Files that sources load and queries read."""
     for node in graph:
         for name in node.steadiness.files:
             if "://" not in name:
@@ -117,10 +120,10 @@ def _read(graph: Graph, places: Places) -> Iterator[_Claim]:
         for path in _texts(load.options.get("url")) if load else ():
             scheme, _, file = path.partition(":")
             if scheme in _IN_A_FILE:
-                named = places.root / Path(file.removeprefix("//")).expanduser()
-                for each in ("", "-wal", ".wal"):
-                    beside = named.with_name(named.name + each)
-                    yield _Claim(beside, f"the source `{node.name}` is loaded from it")
+                database_path = places.root / Path(file.removeprefix("//")).expanduser()
+                for suffix in ("", "-wal", ".wal"):
+                    file_path = database_path.with_name(database_path.name + suffix)
+                    yield _Claim(file_path, f"the source `{node.name}` is loaded from it")
 
 
 def _claimed(places: Places, name: str, whose: str) -> _Claim:
@@ -134,18 +137,18 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 class _Names(Struct, frozen=True):
-    """How names of files are compared."""
+    """How file names are compared."""
 
     folds: bool
 
     def key(self, path: Path) -> str:
-        """The same for two names of one file."""
+        """A key that is equal for two names of the same file."""
         text = os.fspath(path)
         return unicodedata.normalize("NFC", text).casefold() if self.folds else text
 
     def covers(self, claim: _Claim, path: Path) -> bool:
-        """Whether a file is what is claimed, or lies in it."""
-        if _is_one(claim.path, path):
+        """Whether a path is the claimed file, or inside the claimed folder."""
+        if _same_file(claim.path, path):
             return True
         own = self.key(claim.path.resolve())
         if claim.folder:
@@ -155,7 +158,7 @@ class _Names(Struct, frozen=True):
         return claim.pattern and self._matches(claim.path, path)
 
     def _matches(self, pattern: Path, path: Path) -> bool:
-        """Whether a pattern finds a file, or will once it is there."""
+        """Whether a pattern matches a file, or will once it exists."""
         parts = pattern.parts
         first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
         fixed = self.key(Path(*parts[:first]).resolve())
@@ -163,18 +166,18 @@ class _Names(Struct, frozen=True):
             inner = Path(self.key(path)).parts[len(Path(fixed).parts) :]
             if _fits(inner, tuple(map(self.key, map(Path, parts[first:])))):
                 return True
-        # Folders on the way may be links.
+        # Folders in the pattern may be links.
         name = "*" if parts[-1] == "**" else self.key(Path(parts[-1]))
         way = str(pattern if parts[-1] == "**" else pattern.parent)
         folders = glob.glob(way, recursive=True, include_hidden=True)  # noqa: PTH207 - absolute
-        here = self.key(path.parent)
+        folder_key = self.key(path.parent)
         return fnmatchcase(self.key(Path(path.name)), name) and any(
-            self.key(Path(folder).resolve()) == here for folder in folders
+            self.key(Path(folder).resolve()) == folder_key for folder in folders
         )
 
 
 def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    """Whether the parts of a path are what a pattern says; `**` is any number of them."""
+    """Whether the parts of a path match a pattern; `**` matches any number of them."""
     if not pattern:
         return not parts
     if pattern[0] == "**":
@@ -183,9 +186,9 @@ def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
-def _is_one(one: Path, other: Path) -> bool:
+def _same_file(path: Path, other: Path) -> bool:
     try:
-        return one.samefile(other)
+        return path.samefile(other)
     except (OSError, ValueError):
         return False
 
@@ -199,13 +202,15 @@ def _is_database(path: Path) -> bool:
 
 
 def is_folding(folder: Path) -> bool:
-    """Whether names that differ in their case alone are one name there."""
-    return any(_is_one(each, each.with_name(each.name.swapcase())) for each in _some(folder))
+    """Whether file names in the folder are case-insensitive."""
+    return any(
+        _same_file(name, name.with_name(name.name.swapcase())) for name in _cased_names(folder)
+    )
 
 
-def _some(folder: Path) -> Iterable[Path]:
-    """Names in which a case shows."""
+def _cased_names(folder: Path) -> Iterable[Path]:
+    """Some entries whose names have letters."""
     try:
-        return [each for each in folder.iterdir() if each.name.swapcase() != each.name][:3]
+        return [entry for entry in folder.iterdir() if entry.name.swapcase() != entry.name][:3]
     except OSError:
         return []

@@ -1,4 +1,4 @@
-"""Descriptions become comments of relations and columns, so that BI tools show them."""
+"""Writes descriptions as comments on relations and columns, for BI tools."""
 
 from __future__ import annotations
 
@@ -15,57 +15,61 @@ from transformer.steps import Columns, State
 _KINDS = {"view": "view", "table_function": "macro table", "function": "macro"}
 
 
-def describe(tools: RunContext, session: EngineSession, node: Node, columns: Columns) -> None:
-    """Writes the comments of a relation that has these columns. Columns that are described and
-    not there are told of: in dbt's form of project nobody has looked for them before."""
+def write_comments(
+    context: RunContext, session: EngineSession, node: Node, columns: Columns
+) -> None:
+    """Writes the comments of a relation with these columns. In dbt projects, reports described
+    columns that do not exist, since they were not checked before."""
     if node.relation is None:
         return
-    relation, each = _wanted(tools, node)
-    described = node.described.columns if each and not node.callable else ()
+    relation, on_columns = _wanted(context, node)
+    described = node.described.columns if on_columns and not node.callable else ()
     missing = set(_missing(described, columns))
     texts = {"": node.described.description if relation else ""}
     texts |= {c.name: c.description for c in described if c.name not in missing}
     comments = [_comment(node, column, text) for column, text in texts.items() if text]
     if comments:
         session.run("; ".join(comments))
-    if missing and tools.project.open:
+    if missing and context.project.open:
         names = ", ".join(c.name for c in node.described.columns if c.name in missing)
-        said = (
+        message = (
             f"`{node.name}`: The following columns are specified in the schema but are not present"
             f" in the database: {names}"
         )
-        tools.on_event(Event("notice", said, ""))
+        context.on_event(Event("notice", message, ""))
 
 
-def outdated(engine: Engine, graph: Graph) -> list[str]:
-    """The statements that bring comments up to date with what is written by now: a description is
-    no reason to build anything. What has none keeps the comment that it has."""
-    described = [n for n in graph if n.relation and n.solid and not n.callable and _says(n)]
+def outdated_comments(engine: Engine, graph: Graph) -> list[str]:
+    """The statements that update comments to the current descriptions, which are no reason to
+    rebuild anything. Without a description, an existing comment is kept."""
+    described = [
+        n for n in graph if n.relation and n.solid and not n.callable and _has_description(n)
+    ]
     if not described:
         return []
-    said = engine.comments()
+    comments = engine.comments()
     state = State(engine.relations([node.relation for node in described if node.relation]))
-    found = []
+    statements = []
     for node in described:
-        held = state.relation(node.relation)
-        if held is None or node.relation is None:
+        relation = state.relation(node.relation)
+        if relation is None or node.relation is None:
             continue
-        there = said.get(node.relation.key(), {})
-        names = {name.lower() for name, _ in held.columns} | {""}
+        current = comments.get(node.relation.key(), {})
+        names = {name.lower() for name, _ in relation.columns} | {""}
         texts = {"": node.described.description}
         texts |= {column.name: column.description for column in node.described.columns}
-        found += [
-            _comment(node, name, text, held.kind)
+        statements += [
+            _comment(node, name, text, relation.kind)
             for name, text in texts.items()
-            if text and name.lower() in names and there.get(name.lower()) != text
+            if text and name.lower() in names and current.get(name.lower()) != text
         ]
-    return found
+    return statements
 
 
-def _says(node: Node) -> bool:
+def _has_description(node: Node) -> bool:
     described = node.described
-    made = node.kind in ("model", "seed", "snapshot")
-    return made and bool(described.description or any(c.description for c in described.columns))
+    is_built = node.kind in ("model", "seed", "snapshot")
+    return is_built and bool(described.description or any(c.description for c in described.columns))
 
 
 def _comment(node: Node, column: str, text: str, kind: str = "") -> str:
@@ -76,20 +80,20 @@ def _comment(node: Node, column: str, text: str, kind: str = "") -> str:
     return f"comment on {on or f'{kind} {node.relation.sql()}'} is {literal(text)}"
 
 
-def _wanted(tools: RunContext, node: Node) -> tuple[bool, bool]:
-    """Whether the relation gets its comment, and its columns theirs: in a project of dbt's form
-    only where `persist_docs` asks for them."""
-    if not tools.project.open:
+def _wanted(context: RunContext, node: Node) -> tuple[bool, bool]:
+    """Whether to write the relation's comment, and those of its columns: in dbt projects only if
+    `persist_docs` is set."""
+    if not context.project.open:
         return True, True
-    asked = node.options.get("persist_docs") or {}
-    return bool(asked.get("relation")), bool(asked.get("columns"))
+    persist_docs = node.options.get("persist_docs") or {}
+    return bool(persist_docs.get("relation")), bool(persist_docs.get("columns"))
 
 
 def _missing(described: Iterable[Column], columns: Columns) -> Iterable[str]:
-    """The names of described columns that are not there; case counts where a name is quoted."""
+    """The names of described columns that do not exist; quoted names are case-sensitive."""
     names = {name for name, _ in columns}
     folded = {name.lower() for name in names}
     for column in described:
-        there = column.name in names if column.quote else column.name.lower() in folded
-        if not there:
+        exists = column.name in names if column.quote else column.name.lower() in folded
+        if not exists:
             yield column.name

@@ -1,7 +1,7 @@
-"""What a table holds, and whether that is what it held before, for each of those who read it.
+"""Compares a table's content with its previous one, for each reader of the table.
 
-Every making gives a table a new version. A reader whose columns hold the same rows as before is
-told of the new version without being built again: that is what stops work below a change.
+Every build gives a table a new version. A reader whose columns have the same rows as before
+advances to the new version without being rebuilt: this is what stops work downstream of a change.
 """
 
 from __future__ import annotations
@@ -20,125 +20,128 @@ from transformer.run.context import RunContext
 from transformer.run.transactions import restate
 from transformer.steps import Columns, Contents
 
-# Types whose values may be equal, or have one hash, and yet differ: `[[1], [2]]` and `[[1, 2]]`.
+# Types with different values that are equal or have the same hash: `[[1], [2]]` and `[[1, 2]]`.
 _LOOSE = re.compile(
     r"\b(FLOAT|DOUBLE|INTERVAL|VARIANT|TIME WITH TIME ZONE)\b|\b(STRUCT|MAP|UNION)\(|\]"
 )
-# The columns that a load adds: when and in which batch a row came.
+# Columns that a load adds: when and in which batch a row was loaded.
 _OWN = ("_loaded_at", "_batch")
 
 
-def unmoved(tools: RunContext, session: EngineSession, work: Work, columns: Columns) -> list[str]:
-    """The readers of the step's table for whom it holds the same rows as before it was made."""
-    node, held = work.node, tools.state.relation(work.node.relation)
-    known = tools.state.nodes.get(node.id)
-    if not work.readers or node.relation is None or known is None or held is None:
+def unmoved(context: RunContext, session: EngineSession, work: Work, columns: Columns) -> list[str]:
+    """The readers of the step's table for which it has the same rows as before the build."""
+    node, relation = work.node, context.state.relation(work.node.relation)
+    node_state = context.state.nodes.get(node.id)
+    if not work.readers or node.relation is None or node_state is None or relation is None:
         return []
-    if held.kind != "table" or not known.version:
+    if relation.kind != "table" or not node_state.version:
         return []
-    with tools.engine.separate_session() as other:  # which sees the table as it was
-        wanted = {}
+    with context.engine.separate_session() as committed:  # which sees the old table
+        columns_by_reader = {}
         for reader in work.readers:
-            now = before = _read(tools, session, (reader, node), columns)
-            if columns != held.columns:
-                before = _read(tools, other, (reader, node), held.columns)
-            if now == before:
-                wanted[reader.id] = now
-        sets = sorted(set(wanted.values()))
+            columns_now = columns_before = _read(context, session, (reader, node), columns)
+            if columns != relation.columns:
+                columns_before = _read(context, committed, (reader, node), relation.columns)
+            if columns_now == columns_before:
+                columns_by_reader[reader.id] = columns_now
+        sets = sorted(set(columns_by_reader.values()))
         if not sets:
             return []
-        sums = [_sum(each) for each in sets]
+        sums = [_sum(column_set) for column_set in sets]
         rows = _digests(session, node.relation, sums)
-        were = _digests(other, node.relation, sums)
-    if rows[0] != were[0]:
+        old_rows = _digests(committed, node.relation, sums)
+    if rows[0] != old_rows[0]:
         return []
-    same = {each for each, a, b in zip(sets, rows[1:], were[1:], strict=True) if a == b}
-    return [reader for reader, read in wanted.items() if read in same]
+    unchanged = {
+        column_set for column_set, a, b in zip(sets, rows[1:], old_rows[1:], strict=True) if a == b
+    }
+    return [reader for reader, read in columns_by_reader.items() if read in unchanged]
 
 
 def _read(
-    tools: RunContext, session: EngineSession, pair: tuple[Node, Node], columns: Columns
+    context: RunContext, session: EngineSession, pair: tuple[Node, Node], columns: Columns
 ) -> Columns:
-    """Those of the columns of a node's table that a reader's queries read, all of them where that
-    cannot be told. Which these are can change with the table: `*`, `natural join`, a name that
-    then means another table's column."""
+    """The columns of a node's table that a reader's queries read; all of them if that is unknown.
+    They may change with the table: `*`, `natural join`, a name that then refers to another
+    table."""
     reader, node = pair
-    # Steps at the same time would be planned as this question is.
-    found = told_columns(session, reader, node) if tools.together else None
-    if found is None:
+    # The planner's settings would affect steps that run in parallel.
+    read_columns = columns_read_by(session, reader, node) if context.together else None
+    if read_columns is None:
         return columns
-    return tuple(each for each in columns if is_among(each[0], found))
+    return tuple(column for column in columns if is_covered(column[0], read_columns))
 
 
-def is_among(column: str, told: frozenset[str]) -> bool:
-    """Whether a column is one of those that a plan has told: of a name of several lines it tells
-    each line that is not empty."""
-    return all(line in told for line in column.split("\n") if line)
+def is_covered(column: str, planned: frozenset[str]) -> bool:
+    """Whether a column is among those of a plan, which lists the non-empty lines of a multi-line
+    name separately."""
+    return all(line in planned for line in column.split("\n") if line)
 
 
-def told_columns(session: EngineSession, reader: Node, node: Node) -> frozenset[str] | None:
-    """What the engine says that the reader's queries read; None where nobody can tell."""
+def columns_read_by(session: EngineSession, reader: Node, node: Node) -> frozenset[str] | None:
+    """The columns of `node` that the reader's queries read, by the engine's plans; None if
+    unknown."""
     if not isinstance(reader.body, ModelBody) or node.relation is None:
         return None
     if isinstance(node.body, ModelBody) and node.body.config.custom:
-        return None  # it may have columns that are made of others
+        return None  # it may have columns computed from others
     if reader.body.config.custom or reader.body.strategy or has_hooks(reader.options):
-        return None  # macros and hooks read what they like
+        return None  # macros and hooks may read anything
     queries = [query.text for query in (reader.body.query, reader.body.increment) if query]
-    told = [session.reads(query, node.relation) for query in queries]
-    known = [each for each in told if each is not None]
-    return frozenset().union(*known) if known and len(known) == len(told) else None
+    per_query = [session.reads(query, node.relation) for query in queries]
+    available = [columns for columns in per_query if columns is not None]
+    return frozenset().union(*available) if available and len(available) == len(per_query) else None
 
 
 def tell(
-    tools: RunContext, session: EngineSession, node_id: str, version: str, readers: list[str]
+    context: RunContext, session: EngineSession, node_id: str, version: str, readers: list[str]
 ) -> None:
-    """Writes that these readers stand on what was made now. Two steps at the same time may have
-    the same reader: one writes after the other."""
+    """Records that these readers are up to date with the node's new version. Parallel steps may
+    have the same reader, so they write one after the other."""
     if not readers:
         return
-    with tools.telling, session.transaction():
+    with context.advance_lock, session.transaction():
         for reader in readers:
-            restate(session, reader, tools.advance(reader, node_id, version))
+            restate(session, reader, context.advance(reader, node_id, version))
 
 
 def _digests(
     session: EngineSession, relation: RelationName, figures: Iterable[str]
 ) -> tuple[Any, ...]:
-    """The number of rows, and these figures, in one scan."""
+    """The number of rows and these aggregates, in one scan."""
     return session.rows(f"select {', '.join(['count(*)', *figures])} from {relation.sql()}")[0]
 
 
 def raw_content(
     session: EngineSession, relation: RelationName, columns: Columns
 ) -> tuple[str, int]:
-    """The version of what a table that we loaded holds, and its number of rows. Order does not
-    count, nor when and in which batch a row came."""
-    kept = tuple(c for c in columns if c[0] not in _OWN)
-    rows, total = _digests(session, relation, [_sum(kept)])
-    return _version(rows, total, kept), int(rows)
+    """The content version and row count of a table that we loaded, regardless of order, load time
+    and batch."""
+    content_columns = tuple(c for c in columns if c[0] not in _OWN)
+    rows, total = _digests(session, relation, [_sum(content_columns)])
+    return _version(rows, total, content_columns), int(rows)
 
 
-def looked_at(
+def external_content(
     session: EngineSession, relation: RelationName, columns: Columns, *, ordered: bool
 ) -> tuple[str, int, Contents]:
-    """The version of what someone else's table holds, its number of rows, and a digest of each
-    column in the order of the rows, where these are `ordered`. All of it in one scan. The last
-    part of the version is the order's; the others are the same for the same rows."""
-    named = {name.lower() for name, _ in columns}
-    told = columns if ordered and "rowid" not in named else ()
-    # The hash of two values is no more than an xor of theirs: hashed again, a row's place counts.
-    # That of two zeros is zero, hence the number.
-    by_row = [f"bit_xor(hash(hash(rowid, {_hashed(*each)}), 1))" for each in told]
+    """The content version and row count of an external table, and, if `ordered`, a digest of each
+    column in row order, in one scan. Only the last part of the version depends on the order."""
+    names = {name.lower() for name, _ in columns}
+    ordered_columns = columns if ordered and "rowid" not in names else ()
+    # hash(a, b) is only an xor of both hashes: hashing again makes the row's position count. For
+    # two zeros it is zero, hence the constant.
+    by_row = [f"bit_xor(hash(hash(rowid, {_hashed(*column)}), 1))" for column in ordered_columns]
     rows, total, *digests = _digests(session, relation, [_sum(columns), *by_row])
-    made = {
-        name: (kind, f"{digest or 0:x}") for (name, kind), digest in zip(told, digests, strict=True)
+    contents = {
+        name: (kind, f"{digest or 0:x}")
+        for (name, kind), digest in zip(ordered_columns, digests, strict=True)
     }
-    return f"{_version(rows, total, columns)}:{_short(str(made))}", int(rows), made
+    return f"{_version(rows, total, columns)}:{_short(str(contents))}", int(rows), contents
 
 
 def same_rows(version: str, other: str) -> bool:
-    """Whether someone else's table holds the same rows in two versions, in whatever order."""
+    """Whether two versions of an external table have the same rows, regardless of order."""
     return version.rpartition(":")[0] == other.rpartition(":")[0]
 
 
@@ -152,15 +155,14 @@ def _short(text: str) -> str:
 
 
 def _sum(columns: Columns) -> str:
-    """A sum of the rows' hashes: order does not count, and which values stand in a row together
-    does."""
-    hashes = ", ".join(_hashed(*each) for each in columns)
+    """The sum of the rows' hashes: row order does not count, which values share a row does."""
+    hashes = ", ".join(_hashed(*column) for column in columns)
     return f"coalesce(sum(hash({hashes})::hugeint), 0)" if columns else "0"
 
 
 def _hashed(name: str, kind: str) -> str:
-    """What is hashed of a column: of values that are equal and yet differ (0.0 and -0.0, a month
-    and 30 days) what tells them apart too."""
+    """The hash arguments for a column, including what distinguishes values that compare equal (0.0
+    and -0.0, a month and 30 days)."""
     column = quoted(name)
     if kind in ("FLOAT", "DOUBLE"):
         return f"{column}, signbit({column})"

@@ -1,4 +1,4 @@
-"""What every step needs to be done: the warehouse, the clock, and who watches."""
+"""What every step needs: the warehouse, the clock, the event callback."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from transformer.warehouse.ledger import NodeEntry
 
 
 class RunContext(Struct, frozen=True):
-    """The hands of a run. `versions` are the contents of relations as they are by now, and
-    `state` what the warehouse held when the run began: each relation is made once in a run."""
+    """The context of a run. `versions` are the current content versions of relations, and `state`
+    is the warehouse when the run began: each relation is built once per run."""
 
     engine: Engine | SharedTransactions
     project: Project
@@ -37,41 +37,41 @@ class RunContext(Struct, frozen=True):
     on_event: Callable[[Event], None]
     sources: Sources
     synced: Path
-    # The published file: who may read it may read what is left beside it.
+    # The published file, whose permissions other files get.
     shown: Path
     state: State = field(default_factory=State)
     versions: dict[str, str] = field(default_factory=dict)
-    # How many rows a node has, where that is known.
+    # The row counts of nodes, where known.
     sizes: dict[str, int | None] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
-    telling: threading.Lock = field(default_factory=threading.Lock)
+    advance_lock: threading.Lock = field(default_factory=threading.Lock)
     late: LateRendering | None = None
-    # What has to be done whatever its inputs turn out to be.
+    # Nodes that must be built even if their inputs are unchanged.
     outdated: set[str] = field(default_factory=set)
     keep_failed: bool = False
     retry_rejected: bool = False
     secrets: Secrets = field(default_factory=Secrets)
-    # From which versions nodes are made, where that is not what the state says any more.
-    told: dict[str, dict[str, str]] = field(default_factory=dict)
+    # The input versions of nodes that have advanced since the run began.
+    advanced: dict[str, dict[str, str]] = field(default_factory=dict)
     count: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def together(self) -> SharedTransactions | None:
-        """The engine, where steps that follow each other share transactions."""
+        """The engine, if consecutive steps share transactions."""
         return self.engine if isinstance(self.engine, SharedTransactions) else None
 
     def alone(self) -> AbstractContextManager[None]:
-        """For transactions that are not to be shared."""
+        """Wraps transactions that must not be shared."""
         return self.together.alone() if self.together else nullcontext()
 
     def commit(self) -> None:
-        """Ends the transaction that steps share, where they do."""
+        """Commits the shared transaction, if there is one."""
         if self.together:
             self.together.settle()
 
     @contextmanager
     def sparing(self) -> Iterator[None]:
-        """For a step that ran out of memory: by itself, and with one thread."""
+        """Wraps a step that must run alone and with one thread, to save memory."""
         with self.alone():
             self.engine.use_all_threads(False)
             try:
@@ -80,69 +80,69 @@ class RunContext(Struct, frozen=True):
                 self.engine.use_all_threads(True)
 
     def inputs(self, work: Work) -> dict[str, str]:
-        """The versions of what the step reads."""
+        """The versions of the step's inputs."""
         with self.guard:
             return {need: self.versions.get(need, "") for need in work.inputs} | dict(work.files)
 
     def settle(self, node_id: str, version: str, rows: int | None = None) -> None:
-        """A node has this content from now on."""
+        """Records the new content version of a node."""
         with self.guard:
             self.versions[node_id] = version
             self.sizes[node_id] = rows
 
     def version(self) -> str:
-        """A version that nothing had before."""
+        """A new, unique version."""
         return f"{self.run_id}.{next(self.count)}"
 
     def advance(self, reader: str, node_id: str, version: str) -> dict[str, str]:
-        """A reader stands on the new version of a node, in which nothing moved for it; all that
-        it stands on."""
+        """Advances a reader to the new version of a node, which does not affect it; returns all of
+        the reader's input versions."""
         with self.guard:
-            made = {**self._stands_on(reader), node_id: version}
-            self.told[reader] = made
-            return made
+            inputs = {**self._stands_on(reader), node_id: version}
+            self.advanced[reader] = inputs
+            return inputs
 
     def _stands_on(self, node_id: str) -> Mapping[str, str]:
-        known = self.state.nodes.get(node_id)
-        return self.told.get(node_id) or (known.inputs if known else {})
+        node_state = self.state.nodes.get(node_id)
+        return self.advanced.get(node_id) or (node_state.inputs if node_state else {})
 
     def outdate(self, node_id: str) -> None:
-        """A node has to be done again."""
+        """Marks a node to be built again."""
         with self.guard:
             self.outdated.add(node_id)
 
     def unchanged(self, work: Work) -> bool:
-        """Whether the step's inputs turned out to be what they were when it was last done."""
+        """Whether the step's inputs turned out to be those of its last run."""
         if work.node.id in self.outdated or work.node.id not in self.state.nodes:
             return False
         return work.only_if_changed and self._stands_on(work.node.id) == self.inputs(work)
 
     def unmoved(self, check: ReadyCheck) -> bool:
-        """Whether what the check reads turned out to be what it was when it was last measured."""
+        """Whether the check's inputs turned out to be those of its last run."""
         with self.guard:
             now = {need: self.versions.get(need, "") for need in check.needs} | dict(check.files)
             return check.only_moved and self._stands_on(check.id) == now
 
-    def entry(self, work: Work, made: StepProduct) -> NodeEntry:
-        """What the ledger keeps of a step that was done."""
+    def entry(self, work: Work, product: StepProduct) -> NodeEntry:
+        """The ledger entry of a finished step."""
         state = NodeState(
             fingerprint=work.fingerprint,
-            version=made.version,
+            version=product.version,
             inputs=self.inputs(work),
-            status=made.status,
-            columns=made.columns,
-            rows=made.rows,
+            status=product.status,
+            columns=product.columns,
+            rows=product.rows,
         )
         node = work.node
         relation = node.relation
         now = self.clock()
         return NodeEntry(
-            node.id, node.kind, relation, state, self.run_id, now, made.failures, made.expires
+            node.id, node.kind, relation, state, self.run_id, now, product.failures, product.expires
         )
 
 
 class StepProduct(Struct, frozen=True):
-    """What a step has made: its content's version, its size, its columns, how it ended."""
+    """The product of a step: content version, status, columns, row count."""
 
     version: str
     status: Status = "success"

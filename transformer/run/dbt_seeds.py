@@ -1,7 +1,7 @@
-"""Seeds as dbt reads them: the names of the columns.
+"""Column names of seeds as dbt reads them.
 
-dbt finds names and types with one reader, and has the engine load the rows by position with
-another. A column without a name gets a letter, one that stands twice a number.
+dbt finds names and types with one reader, and lets the engine load the rows by position. A column
+without a name gets a letter, a duplicate name a number.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
-# The engine would else look for what might begin a comment.
+# Otherwise the engine would try to detect a comment character.
 NO_COMMENT = ", comment=''"
 
 
-def column_names(path: Path, delimiter: str) -> list[str]:
-    """The names of the columns of a file; none where it has no row, or is not a text."""
+def dbt_column_names(path: Path, delimiter: str) -> list[str]:
+    """The column names of a file; empty if it has no row, or is not text."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _told_apart(next(csv.reader(file, delimiter=delimiter), []))
+            return _unique_names(next(csv.reader(file, delimiter=delimiter), []))
     except (UnicodeDecodeError, csv.Error, TypeError):
-        return []  # the engine says what is wrong with it
+        return []  # the engine reports the error
 
 
-def _told_apart(header: Sequence[str]) -> list[str]:
+def _unique_names(header: Sequence[str]) -> list[str]:
     names: list[str] = []
-    for at, written in enumerate(header):
-        letter = string.ascii_lowercase[at % 26] * (at // 26 + 1)
-        name, number = written or letter, 2
+    for index, header_name in enumerate(header):
+        letter = string.ascii_lowercase[index % 26] * (index // 26 + 1)
+        name, number = header_name or letter, 2
         while name in names:
-            name, number = f"{written or letter}_{number}", number + 1
+            name, number = f"{header_name or letter}_{number}", number + 1
         names.append(name)
     return names

@@ -1,7 +1,7 @@
-"""Tables with a foreign key to one that is replaced: DuckDB replaces nothing that is referred to.
+"""Tables with a foreign key to a table that is replaced, which DuckDB does not allow.
 
-They are put aside meanwhile, and put back without their keys, as dbt-duckdb does: their own step,
-which comes after, makes them anew with them.
+They are set aside and restored without their keys, as dbt-duckdb does; their own later step
+rebuilds them with their keys.
 """
 
 from __future__ import annotations
@@ -18,25 +18,27 @@ from transformer.warehouse.ledger import mark
 
 
 @contextmanager
-def put_aside(tools: RunContext, session: EngineSession, work: Work) -> Iterator[None]:
-    """Within the caller's transaction: an error leaves everything as it was."""
-    held: list[tuple[str, RelationName, bool]] = []
+def set_aside_referencing(
+    context: RunContext, session: EngineSession, work: Work
+) -> Iterator[None]:
+    """Sets the tables aside in the caller's transaction, so that an error restores everything."""
+    tables: list[tuple[str, RelationName, bool]] = []
     for node, is_built in work.keyed:
-        there = tools.state.relation(node.relation)
-        if node.relation and there is not None and there.kind == "table":
-            held.append((node.id, node.relation, is_built))
-    for at, (_, name, _) in enumerate(held):
-        session.run(f"create or replace temp table {_aside(at)} as from {name.sql()}")
+        existing = context.state.relation(node.relation)
+        if node.relation and existing is not None and existing.kind == "table":
+            tables.append((node.id, node.relation, is_built))
+    for index, (_, name, _) in enumerate(tables):
+        session.run(f"create or replace temp table {_aside(index)} as from {name.sql()}")
         session.run(f"drop table {name.sql()}")
     yield
-    for at, (node_id, name, is_built) in enumerate(held):
-        session.run(f"create table {name.sql()} as from {_aside(at)}")
-        session.run(f"drop table temp.{_aside(at)}")
-        mark(session, node_id, "error")  # until it is built again
-        tools.outdate(node_id)
+    for index, (node_id, name, is_built) in enumerate(tables):
+        session.run(f"create table {name.sql()} as from {_aside(index)}")
+        session.run(f"drop table temp.{_aside(index)}")
+        mark(session, node_id, "error")  # until it is rebuilt
+        context.outdate(node_id)
         if not is_built:
             key = f"its foreign key to `{work.node.name}`"
-            tools.on_event(Event("notice", f"`{name}` lost {key}: build it too", ""))
+            context.on_event(Event("notice", f"`{name}` lost {key}: build it too", ""))
 
 
 def _aside(at: int) -> str:

@@ -1,4 +1,4 @@
-"""Looks how old the newest row of a source is."""
+"""Checks the age of a source's newest row."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from transformer.warehouse import ledger
 from transformer.warehouse.ledger import NodeEntry
 
 
-def freshness(tools: RunContext, step: Step) -> Outcome:
+def freshness(context: RunContext, step: Step) -> Outcome:
     """Performs a freshness node: success, warn or fail by the age of the newest row."""
     work: Work = step.work
     body = work.node.body
     if not isinstance(body, FreshnessBody) or body.table.freshness is None:
         raise TypeError(step.id)
     rule = body.table.freshness
-    now = tools.clock().timestamp()
+    now = context.clock().timestamp()
     limits = rule.warn_after, rule.error_after
-    with tools.engine.session() as session:
+    with context.engine.session() as session:
         try:
-            found = session.rows(newest(rule, work.rows))
+            rows = session.rows(newest(rule, work.rows))
         except Fault as fault:
             raise BuildError(
-                f"the freshness of `{step.label}` cannot be told: {fault.message.splitlines()[0]}",
+                f"cannot check the freshness of `{step.label}`: {fault.message.splitlines()[0]}",
                 body.table.where,
-                hint="look at its `loaded_at_field` or `loaded_at_query`",
+                hint="check its `loaded_at_field` or `loaded_at_query`",
             ) from None
-        latest = found[0][0]
+        latest = rows[0][0]
         status = aged(latest, now, limits)
         age = None if latest is None else max(0, int(now - latest))
-        state = NodeState(work.fingerprint, status, tools.inputs(work), status)
+        state = NodeState(work.fingerprint, status, context.inputs(work), status)
         entry = NodeEntry(
-            step.id, "freshness", None, state, tools.run_id, tools.clock(),
+            step.id, "freshness", None, state, context.run_id, context.clock(),
             expires=expires(latest, now, limits),
         )  # fmt: skip
         with session.transaction():

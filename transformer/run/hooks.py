@@ -1,4 +1,4 @@
-"""Hooks of a whole build: what runs before its first step and after its last."""
+"""Hooks of a whole build, before its first step and after its last."""
 
 from __future__ import annotations
 
@@ -19,35 +19,36 @@ from transformer.steps import Outcome
 
 
 def run_hooks(
-    tools: RunContext, given: Sequence[Hook], words: Callable[[], Mapping[str, Any]] = dict
+    context: RunContext, hooks: Sequence[Hook], variables: Callable[[], Mapping[str, Any]] = dict
 ) -> tuple[Outcome, ...]:
-    """The outcome of each hook, in order; what follows one that failed is skipped, and what was
-    built stays, as with dbt. Raises TransformError for one that cannot be rendered before anything
-    was built."""
-    if not given:
+    """The outcome of each hook, in order; hooks after a failed one are skipped, and what was built
+    is kept, as in dbt. Raises TransformError if a hook before the build cannot be rendered."""
+    if not hooks:
         return ()
-    more = words()
-    made: list[Outcome] = []
-    with tools.engine.session() as session:
-        for at, hook in enumerate(given):
-            package = hook.package or tools.project.name
-            label = f"{package}.{hook.moment}.{at}"
-            planned = Outcome(hook_id(hook, tools.project.name), "hook", label, "skipped")
-            stopped = any(each.bad for each in made)
-            made.append(planned if stopped else _done(tools, session, hook, planned, more))
-    return tuple(made)
+    values = variables()
+    outcomes: list[Outcome] = []
+    with context.engine.session() as session:
+        for index, hook in enumerate(hooks):
+            package = hook.package or context.project.name
+            label = f"{package}.{hook.moment}.{index}"
+            planned = Outcome(hook_id(hook, context.project.name), "hook", label, "skipped")
+            stopped = any(outcome.bad for outcome in outcomes)
+            outcomes.append(
+                planned if stopped else _run_hook(context, session, hook, planned, values)
+            )
+    return tuple(outcomes)
 
 
-def _done(
-    tools: RunContext,
+def _run_hook(
+    context: RunContext,
     session: EngineSession,
     hook: Hook,
     planned: Outcome,
-    words: Mapping[str, Any],
+    variables: Mapping[str, Any],
 ) -> Outcome:
     began, text = perf_counter(), ""
     try:
-        text = sql_of(renderer(tools).text(hook, SessionWarehouse(session), words))
+        text = sql_of(renderer(context).text(hook, SessionWarehouse(session), variables))
         if text.strip(" \n;"):
             run_statement(session, text, hook.where)
     except TransformError as error:

@@ -1,4 +1,4 @@
-"""Reads seeds of native projects by the landing of CSV files: by the same rules as sources."""
+"""Reads seeds of native projects with the CSV reader of sources, by the same rules."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ from transformer.landing.types import ColumnSlot, infer
 from transformer.landing.union import united
 from transformer.names import quoted
 
-_TYPES = "repair the file, or change its `column_types` or `delimiter` in YAML"
+_TYPES = "fix the file, or change its `column_types` or `delimiter` in YAML"
 
 
 def native_query(session: EngineSession, node: Node, body: SeedBody, path: Path) -> str:
-    """The query of a seed's rows. What sources put into quarantine is an error here: a seed is a
-    file of the project. Raises LoadError."""
+    """The query of a seed's rows. Rows that sources would quarantine are errors here, since a seed
+    is a project file. Raises LoadError."""
     session.run(FRESH_REJECTS)
     staged = _staged(session, body, path)
-    _all_rows(session, body, path, staged)
+    _refuse_broken_lines(session, body, path, staged)
     declared = _declared(session, node, body)
     names = [name for name, _ in staged.columns]
-    found = infer(session, staged.rows, [n for n in names if n.lower() not in declared])
-    kinds = {n: declared.get(n.lower()) or found[n] for n in names}
+    inferred = infer(session, staged.rows, [n for n in names if n.lower() not in declared])
+    kinds = {n: declared.get(n.lower()) or inferred[n] for n in names}
     slots = {
         n: ColumnSlot(
             "VARCHAR" if k == UNKNOWN else k, UNKNOWN, True, declared=n.lower() in declared
         )
         for n, k in kinds.items()
     }
-    _all_fit(session, (body, path), staged, {n: slots[n] for n in names if n.lower() in declared})
+    _refuse_invalid_values(
+        session, (body, path), staged, {n: slots[n] for n in names if n.lower() in declared}
+    )
     values = ", ".join(f"{slot.value(quoted(n))} as {quoted(n)}" for n, slot in slots.items())
     return f"select {values} from ({staged.rows})"
 
@@ -53,28 +55,30 @@ def _staged(session: EngineSession, body: SeedBody, path: Path) -> Staged:
 
 
 def _declared(session: EngineSession, node: Node, body: SeedBody) -> dict[str, str]:
-    """The declared types by folded name, as the engine spells them."""
-    given = {c.name: c.data_type for c in node.described.columns if c.data_type}
-    given |= body.seed.config.get("column_types") or {}
-    made = {}
-    for name, kind in given.items():
+    """The declared types by case-folded name, as the engine spells them. Raises LoadError."""
+    declared = {c.name: c.data_type for c in node.described.columns if c.data_type}
+    declared |= body.seed.config.get("column_types") or {}
+    types = {}
+    for name, kind in declared.items():
         try:
-            made[name.lower()] = session.columns(f"select null::{kind} as c")[0][1]
+            types[name.lower()] = session.columns(f"select null::{kind} as c")[0][1]
         except Fault:
             raise LoadError(
-                f"`{kind}` is no type", Where(body.seed.path, 1), hint=f"look at `{name}` in YAML"
+                f"`{kind}` is not a type", Where(body.seed.path, 1), hint=f"check `{name}` in YAML"
             ) from None
-    return made
+    return types
 
 
-def _all_rows(session: EngineSession, body: SeedBody, path: Path, staged: Staged) -> None:
-    """Refuses a file with lines that are not rows, at the first of them."""
+def _refuse_broken_lines(
+    session: EngineSession, body: SeedBody, path: Path, staged: Staged
+) -> None:
+    """Raises LoadError at the first line that is not a row."""
     reading = staged.first or staged.reading
     session.rows(f"select count(*) from ({reading(staged.columns)})")
-    found = session.rows(
+    rejected = session.rows(
         f"select row_number, record, reason from ({staged.broken}) order by row_number limit 1"
     )
-    for number, record, reason in found:
+    for number, record, reason in rejected:
         count = session.rows(f"select count(*) from ({staged.broken})")[0][0]
         more = f" ({count - 1} more)" if count > 1 else ""
         raise LoadError(
@@ -84,7 +88,7 @@ def _all_rows(session: EngineSession, body: SeedBody, path: Path, staged: Staged
         )
 
 
-def _all_fit(
+def _refuse_invalid_values(
     session: EngineSession,
     seed: tuple[SeedBody, Path],
     staged: Staged,
@@ -94,21 +98,21 @@ def _all_fit(
         fits = slot.fits(quoted(name), f"({slot.value(quoted(name))})")
         if fits is None:
             continue
-        found = session.rows(
+        misfits = session.rows(
             f"select {ROW}, {quoted(name)} from ({staged.rows}) where not {fits}"
             f" order by {ROW} limit 1"
         )
-        for number, value in found:
+        for number, value in misfits:
             what = f"`{value}` is not a valid {slot.kind}, the type of `{name}`"
             raise LoadError(what, _line(*seed, number, str(value)), hint=_TYPES)
 
 
 def _line(body: SeedBody, path: Path, number: int, shown: str) -> Where:
-    """The place of a row: from its number on, the first line that holds what is shown."""
+    """The place of a row: the first line, from its number on, that contains the shown text."""
     text = path.read_text(encoding="utf-8", errors="replace")
     first = shown.strip().splitlines()[0] if shown.strip() else ""
     lines = text.splitlines()
-    place = next((n for n in range(number, len(lines)) if first in lines[n]), number)
-    line = min(place + 1, max(len(lines), 1))
+    index = next((n for n in range(number, len(lines)) if first in lines[n]), number)
+    line = min(index + 1, max(len(lines), 1))
     column = lines[line - 1].find(first) + 1 if lines and first else 0
     return Where.in_text(body.seed.path, text, line, column, len(first))

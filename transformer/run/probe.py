@@ -1,4 +1,4 @@
-"""Looks at sources: what is there, and which columns a load would make of it."""
+"""Previews sources: their readers, and the columns that a load would create."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transformer.project.values import SourceTable
 from transformer.sources import Reader
 from transformer.steps import LOAD_COLUMNS, Columns, SourcePart
 
-# Rows of each file that are looked at when only the types are wanted, before the first load.
+# Rows of each file that are previewed for the types, before the first load.
 _LOOK = 500
 
 
@@ -28,8 +28,8 @@ def peek(
     *,
     whole: bool,
 ) -> Columns:
-    """The columns that a first load would make of these parts, from a look at the first rows, or at
-    all of them. Raises LoadError."""
+    """The columns that a first load of these parts would create, by the first rows, or by all of
+    them if `whole`. Raises LoadError."""
     way, parts = source
     staged = way.stage(session, parts, None, None if whole else _LOOK)
     if whole:
@@ -44,7 +44,7 @@ def peek(
 
 
 def _with_every_key(session: EngineSession, staged: Staged) -> Staged:
-    """The same, with the keys of all objects, not only of the first."""
+    """The staging with the keys of all JSON objects, not only of the first ones."""
     if staged.again is None:
         return staged
     picked = ", ".join((*staged.kept, PART))
@@ -54,20 +54,22 @@ def _with_every_key(session: EngineSession, staged: Staged) -> Staged:
     )
 
 
-def after_landing(table: SourceTable, held: Columns, offered: Columns) -> Columns:
-    """The columns that a table will have when what is offered has landed: those that are there keep
-    their types, where no other is declared or wider; a table that is replaced has no others."""
+def after_landing(table: SourceTable, existing: Columns, offered: Columns) -> Columns:
+    """The columns of a table after a load of the offered ones: existing columns keep their type,
+    unless another is declared or wider; a replaced table loses columns that are not offered."""
     declared = {fold(c.name) for c in table.described.columns if c.data_type}
-    known = {fold(name): (name, kind) for name, kind in held}
-    made: dict[str, tuple[str, str]] = {}
+    existing_by_name = {fold(name): (name, kind) for name, kind in existing}
+    columns: dict[str, tuple[str, str]] = {}
     for name, kind in offered:
-        there, old = known.get(fold(name), (name, kind))
+        first_name, old = existing_by_name.get(fold(name), (name, kind))
         new = kind if fold(name) in declared or widens(old, kind) else old
-        made[fold(name)] = (there, new)
+        columns[fold(name)] = (first_name, new)
     if table.load and table.load.mode != "replace":
-        made = {key: made.get(key, column) for key, column in known.items()} | made
+        columns = {
+            key: columns.get(key, column) for key, column in existing_by_name.items()
+        } | columns
     own = {name for name, _ in LOAD_COLUMNS}
-    return (*(column for key, column in made.items() if key not in own), *LOAD_COLUMNS)
+    return (*(column for key, column in columns.items() if key not in own), *LOAD_COLUMNS)
 
 
 def _shown(kind: str) -> str:
@@ -75,17 +77,20 @@ def _shown(kind: str) -> str:
 
 
 def declared_types(session: EngineSession, table: SourceTable) -> dict[str, str]:
-    """The declared types by column, as the engine spells them: `int` is `INTEGER`."""
-    made = {}
+    """The declared types by column, as the engine spells them: `int` is `INTEGER`. Raises
+    LoadError."""
+    types = {}
     for column in table.described.columns:
         if not column.data_type:
             continue
         try:
-            made[fold(column.name)] = session.columns(f"select null::{column.data_type} as c")[0][1]
+            types[fold(column.name)] = session.columns(f"select null::{column.data_type} as c")[0][
+                1
+            ]
         except Fault:
             raise LoadError(
-                f"`{column.data_type}` is no type",
+                f"`{column.data_type}` is not a type",
                 column.where,
-                hint=f"look at `data_type:` of `{column.name}`",
+                hint=f"check `data_type:` of `{column.name}`",
             ) from None
-    return made
+    return types

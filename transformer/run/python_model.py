@@ -1,4 +1,4 @@
-"""Python models: `def model(project)` returns anything Arrow-capable, polars first."""
+"""Python models: `def model(project)` returns anything Arrow-capable, preferably polars."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MISSING = object()
 class PythonProject:
     """What a Python model sees of the project: its declared inputs, variables and target.
 
-    `ref` and `source` give polars data frames; only what the graph knows of can be read.
+    `ref` and `source` return polars data frames; only inputs in the graph can be read.
     """
 
     _project: Project = field(repr=False)
@@ -55,13 +55,13 @@ class PythonProject:
     def _rows(self, name: str, word: str) -> Any:
         if name not in self._reads:
             raise BuildError(
-                f"`{word}` asks for `{name}`, which the graph does not know of",
-                hint="write the name out in the model's own file: it is found before Python runs",
+                f"`{word}` asks for `{name}`, which is not an input of this model",
+                hint="write the name literally in the file: inputs are found before the model runs",
             )
         return self._frame(self._reads[name])
 
     def var(self, name: str, default: Any = _MISSING) -> Any:
-        """The value of a variable."""
+        """The value of a variable. Raises BuildError if it has none and there is no default."""
         value = self._project.vars.get(name, default)
         if value is _MISSING:
             raise BuildError(
@@ -72,13 +72,13 @@ class PythonProject:
 
 
 class Config:
-    """`config(…)` was read before the model runs; `config.get(…)` gives what it says."""
+    """`config(…)` was evaluated before the model runs; `config.get(…)` returns its options."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
 
     def __call__(self, **_: Any) -> None:
-        """Nothing: configuration was read before."""
+        """Does nothing: configuration was read before."""
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of an option, or the default."""
@@ -86,14 +86,14 @@ class Config:
         return default if value is None else value
 
     def meta_get(self, name: str, default: Any = None) -> Any:
-        """What stands under `meta`, or the default."""
+        """A value under `meta`, or the default."""
         return (self._options.get("meta") or {}).get(name, default)
 
 
 @dataclass(frozen=True, slots=True)
 class DbtProject(PythonProject):
-    """What a model of dbt's form `model(dbt, session)` sees. `ref` and `source` give DuckDB
-    relations, as in dbt-duckdb."""
+    """What a dbt-style `model(dbt, session)` sees. `ref` and `source` return DuckDB relations, as
+    in dbt-duckdb."""
 
     this: Any = None
     is_incremental: bool = False
@@ -101,53 +101,57 @@ class DbtProject(PythonProject):
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """How a model is called: the project as it sees it, in both forms, and its session."""
+    """The arguments of a model: the project in both forms, and the session."""
 
     project: PythonProject
     dbt: DbtProject
     session: Any = field(repr=False)
 
 
-def call(hands: ModelCall, model: Model, path: Path) -> Any:
+def call(model_call: ModelCall, model: Model, path: Path) -> Any:
     """What the model returns. Raises BuildError at the line of the model's file."""
     try:
-        with _ASIDE:
+        with _PRINTS_TO_STDERR:
             module = runpy.run_path(str(path), run_name=f"models.{model.name}")
             function = module["model"]
-            both = len(inspect.signature(function).parameters) > 1
-            made = function(hands.dbt, hands.session) if both else function(hands.project)
-            made = made.collect() if type(made).__name__ == "LazyFrame" else made
+            takes_session = len(inspect.signature(function).parameters) > 1
+            result = (
+                function(model_call.dbt, model_call.session)
+                if takes_session
+                else function(model_call.project)
+            )
+            result = result.collect() if type(result).__name__ == "LazyFrame" else result
     except TransformError as error:
         raise error.at(_place(error, model, path)) from None
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):
             raise
         raise BuildError(
-            f"{type(error).__name__}: {error}", _place(error, model, path), hint=_way_out(error)
+            f"{type(error).__name__}: {error}", _place(error, model, path), hint=_hint(error)
         ) from None
-    if made is None or isinstance(made, str | int | float | list | dict):
+    if result is None or isinstance(result, str | int | float | list | dict):
         raise BuildError(
-            f"`model` returned {_called(made)}, not rows",
+            f"`model` returned {_described(result)}, not rows",
             _head(model),
             hint="return a polars data frame, an Arrow table or anything Arrow-capable",
         )
-    _check_columns(made, model)
-    return made
+    _check_columns(result, model)
+    return result
 
 
-def _way_out(error: BaseException) -> str:
+def _hint(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition(".")[0]
         return (
-            f"install the package that holds `{name}` into the environment in which `transform`"
-            " runs: Python models run there"
+            f"install the package of `{name}` into the environment of `transform`, where Python"
+            " models run"
         )
     return BUILD_AGAIN
 
 
-class _Aside:
-    """While it is entered, what is printed goes to stderr: stdout is for data. Models may run side
-    by side, and Python has one stdout for all of them."""
+class _StdoutToStderr:
+    """Redirects prints to stderr, since stdout is for data. Models may run in parallel, and Python
+    has one stdout for all of them."""
 
     def __init__(self) -> None:
         self._lock, self._inside, self._own = Lock(), 0, sys.stdout
@@ -165,48 +169,48 @@ class _Aside:
                 sys.stdout = self._own
 
 
-_ASIDE = _Aside()
+_PRINTS_TO_STDERR = _StdoutToStderr()
 
 
-def _check_columns(made: Any, model: Model) -> None:
-    """Raises BuildError for a column of Python objects: DuckDB would take their addresses for
-    values, or write them as text."""
-    library = type(made).__module__.partition(".")[0]
-    wrong: Iterator[tuple[str, str]] = iter(())
+def _check_columns(result: Any, model: Model) -> None:
+    """Raises BuildError for a column of Python objects: DuckDB would store their addresses or their
+    text."""
+    library = type(result).__module__.partition(".")[0]
+    invalid: Iterator[tuple[str, str]] = iter(())
     if library == "polars":
-        wrong = ((n, str(kind)) for n, kind in made.schema.items() if "Object" in str(kind))
+        invalid = ((n, str(kind)) for n, kind in result.schema.items() if "Object" in str(kind))
     elif library == "pandas":
-        wrong = _mixed(made)
-    for name, kind in wrong:
+        invalid = _object_columns(result)
+    for name, kind in invalid:
         raise BuildError(
-            f"the column `{name}` holds Python objects ({kind})",
+            f"the column `{name}` contains Python objects ({kind})",
             _head(model),
-            hint="make it a column of text, numbers or dates before it is returned",
+            hint="convert it to text, numbers or dates before returning it",
         )
 
 
-def _mixed(frame: Any) -> Iterator[tuple[str, str]]:
-    """The columns of a pandas frame whose objects are no values, or values of several types."""
+def _object_columns(frame: Any) -> Iterator[tuple[str, str]]:
+    """The columns of a pandas frame with objects that are not values, or values of mixed types."""
     for name in frame.columns:
         if str(frame[name].dtype) != "object":
             continue
         kinds = set(frame[name].dropna().map(type).unique())
         numbers = all(issubclass(kind, Number) for kind in kinds)
-        known = all(kind.__module__.partition(".")[0] in _VALUES for kind in kinds)
-        if not known or (len(kinds) > 1 and not numbers):
+        all_values = all(kind.__module__.partition(".")[0] in _VALUES for kind in kinds)
+        if not all_values or (len(kinds) > 1 and not numbers):
             yield str(name), ", ".join(sorted(kind.__name__ for kind in kinds))
 
 
-# Where types of values come from.
+# Modules whose types are values.
 _VALUES = ("builtins", "decimal", "datetime", "uuid", "numpy", "pandas")
 
 
-def _called(made: Any) -> str:
-    return "nothing" if made is None else f"a value of type `{type(made).__name__}`"
+def _described(result: Any) -> str:
+    return "nothing" if result is None else f"a value of type `{type(result).__name__}`"
 
 
 def _head(model: Model) -> Where:
-    """Where the model's function begins."""
+    """The place of the model's function."""
     lines = model.text.splitlines()
     line = next((n for n, text in enumerate(lines, 1) if text.startswith("def model")), 1)
     return Where.in_text(model.path, model.text, line, 1, len("def model"))
@@ -217,5 +221,5 @@ def _place(error: BaseException, model: Model, path: Path) -> Where:
     lines = [frame.lineno or 1 for frame in frames if frame.filename == str(path)]
     line = lines[-1] if lines else 1
     text = Where.in_text(model.path, model.text, line).text
-    bare = text.strip()
-    return Where(model.path, line, len(text) - len(text.lstrip()) + 1, len(bare) or 1, text)
+    stripped = text.strip()
+    return Where(model.path, line, len(text) - len(text.lstrip()) + 1, len(stripped) or 1, text)

@@ -1,7 +1,7 @@
-"""What is rendered while the build goes on: late models and checks, and hooks.
+"""Late rendering during a build: models and checks whose templates query the warehouse, and hooks.
 
-Their templates ask the warehouse, so it must hold what they read: they are rendered in their
-step, by the session that then runs them.
+The warehouse must contain what they read, so they are rendered in their step, by the session that
+then runs them.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from transformer.plan.work import Work
 from transformer.run.context import RunContext
 from transformer.steps import Columns, State
 
-# What `describe` takes; other statements give rows too.
+# Queries that `describe` accepts; other statements return rows too.
 _QUERY = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|from|values)\b", re.I | re.S)
 
 
 class SessionWarehouse(Struct, frozen=True):
-    """The warehouse as templates ask it, through a session: reading and doing."""
+    """The warehouse for templates, through a session: reads and statements."""
 
     session: EngineSession
 
@@ -50,14 +50,14 @@ class SessionWarehouse(Struct, frozen=True):
 
     def relations(self, schema: str | None) -> Iterable[tuple[str, str, str, str]]:
         """(database, schema, identifier, "table" or "view")."""
-        narrowed = f" and lower(schema_name) = lower({literal(schema)})" if schema else ""
-        found = self.session.rows(
+        schema_filter = f" and lower(schema_name) = lower({literal(schema)})" if schema else ""
+        rows = self.session.rows(
             "select database_name, schema_name, table_name, 'table' from duckdb_tables()"
-            f" where not internal and not temporary{narrowed} union all"
+            f" where not internal and not temporary{schema_filter} union all"
             " select database_name, schema_name, view_name, 'view' from duckdb_views()"
-            f" where not internal and not temporary{narrowed}"
+            f" where not internal and not temporary{schema_filter}"
         )
-        return [(str(d), str(s), str(t), str(k)) for d, s, t, k in found]
+        return [(str(d), str(s), str(t), str(k)) for d, s, t, k in rows]
 
     def columns(
         self, database: str | None, schema: str | None, identifier: str
@@ -74,30 +74,30 @@ class SessionWarehouse(Struct, frozen=True):
         return list(self.session.columns(f"from {'.'.join(parts)}")) if exists else None
 
 
-def renderer(tools: RunContext) -> LateRendering:
-    """What renders while the build goes on."""
-    if tools.late is None:
-        raise TypeError("nothing was given that renders while the build goes on")
-    return tools.late
+def renderer(context: RunContext) -> LateRendering:
+    """The renderer of late templates."""
+    if context.late is None:
+        raise TypeError("this run has no late renderer")
+    return context.late
 
 
-def now(tools: RunContext, session: EngineSession, work: Work) -> Work:
-    """The work of a late step with its query, its statements and its checks."""
+def render_now(context: RunContext, session: EngineSession, work: Work) -> Work:
+    """The work of a step, with its late query, statements and checks. Raises TransformError."""
     if work.refused:
         raise work.refused
     if work.node.late:
-        work = _rendered(tools, session, work)
+        work = _rendered(context, session, work)
     return _with_columns(session, work)
 
 
-def _rendered(tools: RunContext, session: EngineSession, work: Work) -> Work:
+def _rendered(context: RunContext, session: EngineSession, work: Work) -> Work:
     if _in_batches(work):
-        return _batched(tools, session, work)
-    made_by = renderer(tools)
+        return _batched(context, session, work)
+    late = renderer(context)
     incremental = work.material is not None and brings_new(work.material)
-    node = made_by.made(work.node, SessionWarehouse(session), incremental=incremental)
+    node = late.made(work.node, SessionWarehouse(session), incremental=incremental)
     if work.node.kind == "check":
-        graph = made_by.around(node, SessionWarehouse(session))
+        graph = late.around(node, SessionWarehouse(session))
         return replace(work, node=node, checks=(check_of(node, graph),), rows=rows_of(node, graph))
     if isinstance(node.body, SnapshotBody):
         return replace(work, node=node)
@@ -117,79 +117,79 @@ def _in_batches(work: Work) -> bool:
     )
 
 
-def _batched(tools: RunContext, session: EngineSession, work: Work) -> Work:
-    """The statements of a microbatch model: batch by batch, in one transaction."""
-    material, late = work.material, renderer(tools)
+def _batched(context: RunContext, session: EngineSession, work: Work) -> Work:
+    """The work with the statements of a microbatch model, batch by batch in one transaction."""
+    material, late = work.material, renderer(context)
     if material is None:
         raise TypeError(work.node.id)
     options, flags = material.config.written, late.scope.world.flags
     incremental = brings_new(material)
     sample = late.scope.sample
-    asked = batches.BatchRequest(
-        tools.clock(),
+    request = batches.BatchRequest(
+        context.clock(),
         incremental,
         flags.get("EVENT_TIME_START") or (sample.start if sample else None),
         flags.get("EVENT_TIME_END") or (sample.end if sample else None),
     )
-    made: list[Statement] = []
+    batch_statements: list[Statement] = []
     node = work.node
-    for batch in batches.batches(options, asked, node.where):
-        follows = incremental or bool(made)
+    for batch in batches.batches(options, request, node.where):
+        follows = incremental or bool(batch_statements)
         node = late.batch(work.node, SessionWarehouse(session), batch, incremental=follows)
         body = node.body
         if not isinstance(body, ModelBody) or body.query is None:
             raise TypeError(node.id)
         text, column = body.query.text, str(options["event_time"])
-        made += (
+        batch_statements += (
             batches.following(material.relation, text, batch, column)
             if follows
             else batches.first(material.relation, text)
         )
-    return replace(work, node=node, statements=tuple(made))
+    return replace(work, node=node, statements=tuple(batch_statements))
 
 
 def is_incremental(state: State, work: Work) -> bool:
-    """Whether a model that is built now brings only what is new."""
-    body, held = work.node.body, state.relation(work.node.relation)
-    if not isinstance(body, ModelBody) or held is None or held.kind != "table":
+    """Whether the model is built incrementally now."""
+    body, existing = work.node.body, state.relation(work.node.relation)
+    if not isinstance(body, ModelBody) or existing is None or existing.kind != "table":
         return False
     return body.config.materialized == "incremental" and not work.full_refresh
 
 
 def _with_columns(session: EngineSession, work: Work) -> Work:
-    """Statements that had to wait for the columns of the query."""
+    """The work with the statements that need the columns of the query."""
     if work.record and isinstance(work.node.body, SnapshotBody):
-        read = session.columns(f"from {work.node.body.source}")
-        return replace(work, statements=snapshot(work.record, work.node.body, read))
+        source_columns = session.columns(f"from {work.node.body.source}")
+        return replace(work, statements=snapshot(work.record, work.node.body, source_columns))
     material = work.material
     if material is None or work.statements or material.query is None:
         return work
     columns = None
-    held = material.config.contract and bool(work.node.described.columns)
-    if brings_new(material) or held:
+    has_contract = material.config.contract and bool(work.node.described.columns)
+    if brings_new(material) or has_contract:
         columns = session.columns(material.increment or material.query)
-    if held:
-        _keeps_contract(session, work.node, columns or ())
+    if has_contract:
+        _enforce_contract(session, work.node, columns or ())
     return replace(work, statements=statements(replace(material, columns=columns)))
 
 
-def _keeps_contract(session: EngineSession, node: Node, columns: Columns) -> None:
-    """Raises the first breach of a contract that could not be seen before, and names the rest."""
+def _enforce_contract(session: EngineSession, node: Node, columns: Columns) -> None:
+    """Raises BuildError for the first contract violation, with the others as details."""
     broken = contract(node, columns, session.columns)
     if broken:
         first, *rest = broken
-        detail = [each.what for each in rest]
+        detail = [breach.what for breach in rest]
         raise BuildError(first.what, first.where, first.hint, detail)
 
 
-def by_macro(tools: RunContext, session: EngineSession, node: Node) -> None:
-    """Makes a relation by a materialization of the project. Raises TransformError."""
-    renderer(tools).materialize(node, SessionWarehouse(session))
+def materialize_by_macro(context: RunContext, session: EngineSession, node: Node) -> None:
+    """Builds a relation with a materialization macro of the project. Raises TransformError."""
+    renderer(context).materialize(node, SessionWarehouse(session))
 
 
 def is_gone(session: EngineSession, node: Node) -> bool:
-    """Whether the relation is not there, now that its step is done: a hook may have dropped it,
-    and a macro of the project need not have made it."""
+    """Whether the relation does not exist after its step: a hook may have dropped it, and a macro
+    of the project may not have created it."""
     free = isinstance(node.body, ModelBody) and node.body.config.custom
     if node.relation is None or not (free or node.options.get("post_hook")):
         return False
@@ -198,28 +198,30 @@ def is_gone(session: EngineSession, node: Node) -> bool:
     )
 
 
-def by_strategy(tools: RunContext, session: EngineSession, work: Work) -> None:
-    """Brings a table up to date by a macro of the project, when the new rows stand in `DELTA`.
-    Raises TransformError."""
+def apply_strategy(context: RunContext, session: EngineSession, work: Work) -> None:
+    """Updates a table with an incremental strategy macro of the project; the new rows are in
+    `DELTA`. Raises TransformError."""
     body, relation = work.node.body, work.node.relation
     if not isinstance(body, ModelBody) or not body.strategy or relation is None:
         return
     columns = session.columns(f"from {relation.sql()}")
-    text = renderer(tools).strategy(work.node, DELTA, columns, SessionWarehouse(session))
+    text = renderer(context).strategy(work.node, DELTA, columns, SessionWarehouse(session))
     run_statement(session, text, work.node.where, f"the macro `{body.strategy}` failed")
 
 
-def hooks(tools: RunContext, session: EngineSession, node: Node, texts: Iterable[str]) -> None:
-    """Runs the hooks of a node: each is rendered just before. Raises TransformError."""
+def run_node_hooks(
+    context: RunContext, session: EngineSession, node: Node, texts: Iterable[str]
+) -> None:
+    """Runs a node's hooks, rendering each just before. Raises TransformError."""
     for text in texts:
-        for statement in renderer(tools).hook(node, text, SessionWarehouse(session)):
+        for statement in renderer(context).hook(node, text, SessionWarehouse(session)):
             run_statement(session, statement, node.where)
 
 
 def run_statement(
     session: EngineSession, statement: str, where: Where | None, failed: str = "a hook failed"
 ) -> None:
-    """Runs a statement that the project wrote. Raises BuildError at its place."""
+    """Runs a statement from the project. Raises BuildError at its place."""
     try:
         session.run(statement)
     except Fault as fault:

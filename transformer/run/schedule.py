@@ -1,4 +1,4 @@
-"""The loop: steps in their order, some at the same time; a failure stops what stands on it."""
+"""Runs steps in order, some in parallel; a failure skips everything downstream."""
 
 from __future__ import annotations
 
@@ -15,46 +15,50 @@ from transformer.request import Event
 from transformer.run.transactions import SharedTransactions
 from transformer.steps import Action, Outcome, Plan, Results, Step
 
-_AS_IT_WAS = "what it makes is as it was before this build"
+_UNCHANGED = "its table is as it was before this build"
 _STOPPED = "stopped at the first failure"
 Perform = Callable[[Step], Outcome]
 Watch = Callable[[Event], None]
 
 
-class Pace(Struct, frozen=True):
-    """How many steps at the same time, and whether the first failure ends it all. Steps that
-    follow each other may share transactions: `together` is then the engine they work with."""
+class ScheduleOptions(Struct, frozen=True):
+    """The number of parallel steps, and whether to stop at the first failure. `together` is the
+    engine for consecutive steps that share transactions."""
 
     threads: int = 1
     fail_fast: bool = False
     together: SharedTransactions | None = None
-    # Around a step that ran out of memory, when it is tried again.
+    # Wraps the retry of a step that ran out of memory.
     sparing: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
-def follow(
+def run_plan(
     plan: Plan,
     perform: Mapping[Action, Perform],
     on_event: Watch,
     before: Results,
-    pace: Pace,
+    options: ScheduleOptions,
 ) -> Results:
-    """Does every step of the plan after those it waits for. Never raises for a step's failure:
-    it is an outcome, and what waits for it is skipped. `before` are outcomes of an earlier part
-    of the same run: they count, and stop what waits for them."""
-    following = _Following(plan, perform, on_event, pace)
-    following.ended = {outcome.id: outcome for outcome in before.outcomes}
-    return following.run(max(1, pace.threads))
+    """Runs every step of the plan after its dependencies. A step's failure is an outcome, not an
+    exception, and its dependents are skipped. `before` are outcomes of an earlier part of the same
+    run, which count as well."""
+    scheduler = _Scheduler(plan, perform, on_event, options)
+    scheduler.ended = {outcome.id: outcome for outcome in before.outcomes}
+    return scheduler.run(max(1, options.threads))
 
 
-class _Following:
+class _Scheduler:
     def __init__(
-        self, plan: Plan, perform: Mapping[Action, Perform], on_event: Watch, pace: Pace
+        self,
+        plan: Plan,
+        perform: Mapping[Action, Perform],
+        on_event: Watch,
+        options: ScheduleOptions,
     ) -> None:
-        self.perform, self.on_event, self.fail_fast = perform, on_event, pace.fail_fast
-        self.together, self.sparing = pace.together, pace.sparing
-        # Steps that ran out of memory, and are tried a second time.
-        self.spared: set[str] = set()
+        self.perform, self.on_event, self.fail_fast = perform, on_event, options.fail_fast
+        self.together, self.sparing = options.together, options.sparing
+        # Steps that ran out of memory and are retried.
+        self.retried: set[str] = set()
         self.waiting = {step.id: step for step in plan}
         self.total = len(plan)
         self.count = 0
@@ -63,87 +67,87 @@ class _Following:
     def run(self, threads: int) -> Results:
         started = time.monotonic()
         if self.together:
-            self.joined(self.together)
+            self.run_shared(self.together)
         elif threads == 1:
             while step := self.next():
-                self.ended_or_again(step, self.one(step))
+                self.end_or_retry(step, self.start_and_perform(step))
         else:
-            self.many(threads)
+            self.run_parallel(threads)
         if self.waiting:
             raise RuntimeError(f"steps wait for each other: {sorted(self.waiting)}")
         return Results(tuple(self.ended.values()), time.monotonic() - started)
 
-    def joined(self, together: SharedTransactions) -> None:
-        """One after the other, in shared transactions. What a failure takes with it is done
-        again, each by itself, and the one that failed after it."""
+    def run_shared(self, together: SharedTransactions) -> None:
+        """Runs steps one after the other in shared transactions. Steps whose work a failure rolled
+        back are repeated on their own, then the failed one."""
         try:
             while True:
                 step = self.next()
-                outcome = self.one(step) if step else self.settled(together)
+                outcome = self.start_and_perform(step) if step else self.commit_last(together)
                 lost = together.again()
-                for each in lost:
-                    self.ended[each.id] = self.done(each)
+                for lost_step in lost:
+                    self.ended[lost_step.id] = self.attempt(lost_step)
                 if step and lost:
                     self.put_back(step)
                 elif step and outcome:
-                    self.ended_or_again(step, outcome)
+                    self.end_or_retry(step, outcome)
                 elif not lost:
                     return
         finally:
             together.close()
 
     @staticmethod
-    def settled(together: SharedTransactions) -> None:
-        """The last commit; what it loses is done again."""
+    def commit_last(together: SharedTransactions) -> None:
+        """Makes the last commit; steps that it loses are repeated."""
         with suppress(Fault):
             together.settle()
 
-    def many(self, threads: int) -> None:
+    def run_parallel(self, threads: int) -> None:
         with ThreadPoolExecutor(threads, thread_name_prefix="step") as pool:
             running: dict[Future[Outcome], Step] = {}
             while True:
                 while self.has_room(running.values(), threads) and (
                     step := self.next(alone=not running)
                 ):
-                    running[pool.submit(self.one, step)] = step
+                    running[pool.submit(self.start_and_perform, step)] = step
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    self.ended_or_again(running.pop(future), future.result())
+                    self.end_or_retry(running.pop(future), future.result())
 
     def has_room(self, running: Collection[Step], threads: int) -> bool:
-        is_alone = any(step.id in self.spared for step in running)
+        is_alone = any(step.id in self.retried for step in running)
         return len(running) < threads and not is_alone
 
-    def ended_or_again(self, step: Step, outcome: Outcome) -> None:
-        """The step has ended; or it is tried once more, where it ran out of memory."""
-        if not isinstance(outcome.error, MemoryShortError) or step.id in self.spared:
+    def end_or_retry(self, step: Step, outcome: Outcome) -> None:
+        """Ends the step, or retries it once if it ran out of memory."""
+        if not isinstance(outcome.error, MemoryShortError) or step.id in self.retried:
             self.end(outcome)
             return
-        self.spared.add(step.id)
-        said = f"`{step.label}` ran out of memory: it is tried again, alone and with one thread"
-        self.on_event(Event("notice", said, ""))
+        self.retried.add(step.id)
+        message = f"`{step.label}` ran out of memory: retrying it alone and with one thread"
+        self.on_event(Event("notice", message, ""))
         self.put_back(step)
 
     def put_back(self, step: Step) -> None:
-        """It is the next one again."""
+        """Puts the step first in the queue again."""
         self.waiting = {step.id: step, **self.waiting}
 
     def next(self, *, alone: bool = True) -> Step | None:
-        """The next step that waits for nothing; those that never can are skipped on the way. One
-        that ran out of memory comes when nothing else runs."""
-        while found := self.ready():
-            step, why = found
-            if step.id in self.spared and not alone:
+        """The next step that can run; ends those that never can as skipped. A step that ran out of
+        memory is returned only when nothing else runs."""
+        while candidate := self.ready():
+            step, reason = candidate
+            if step.id in self.retried and not alone:
                 return None
             del self.waiting[step.id]
-            if not why:
+            if not reason:
                 return step
-            self.end(Outcome(step.id, step.action, step.label, "skipped", message=why))
+            self.end(Outcome(step.id, step.action, step.label, "skipped", message=reason))
         return None
 
     def ready(self) -> tuple[Step, str] | None:
-        """The first step that can be done, or can never be: then with the reason."""
+        """The first step that can run, or never can: then with the reason."""
         stopped = self.fail_fast and any(o.bad for o in self.ended.values())
         for step in self.waiting.values():
             ended = [self.ended[a] for a in step.after if a in self.ended]
@@ -154,24 +158,24 @@ class _Following:
                 return step, ""
         return None
 
-    def one(self, step: Step) -> Outcome:
+    def start_and_perform(self, step: Step) -> Outcome:
         self.on_event(Event("begin", step.label, step.action, self.count, self.total))
-        return self.done(step)
+        return self.attempt(step)
 
-    def done(self, step: Step) -> Outcome:
+    def attempt(self, step: Step) -> Outcome:
         started = time.monotonic()
         try:
-            with self.around(step):
+            with self.wrapper(step):
                 outcome = self.perform[step.action](step)
         except TransformError as error:
             outcome = Outcome(step.id, step.action, step.label, "error", error=error)
         except Fault as fault:
-            said = BuildError(f"`{step.label}`: {fault.message.splitlines()[0]}", hint=_AS_IT_WAS)
-            outcome = Outcome(step.id, step.action, step.label, "error", error=said)
+            error_ = BuildError(f"`{step.label}`: {fault.message.splitlines()[0]}", hint=_UNCHANGED)
+            outcome = Outcome(step.id, step.action, step.label, "error", error=error_)
         return replace(outcome, seconds=time.monotonic() - started)
 
-    def around(self, step: Step) -> AbstractContextManager[None]:
-        if step.id in self.spared:
+    def wrapper(self, step: Step) -> AbstractContextManager[None]:
+        if step.id in self.retried:
             return self.sparing()
         return self.together.step(step) if self.together else nullcontext()
 
@@ -182,7 +186,7 @@ class _Following:
 
 
 def _stops(outcome: Outcome) -> bool:
-    """A failure stops what waits for it, and so does a skip that a failure caused."""
+    """Whether dependents are skipped: after a failure, or a skip caused by one."""
     return (
         outcome.bad
         or any(part.bad for part in outcome.parts)

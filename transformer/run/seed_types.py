@@ -1,4 +1,4 @@
-"""The types that dbt gives the columns of a seed: read from the text of all values, at once."""
+"""The types that dbt gives the columns of a seed, inferred from the text of all values at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from transformer.engines import EngineSession
 from transformer.names import literal, quoted
 
-# What dbt takes for a number, as far as the engine can load it; blanks around do no harm.
+# What dbt reads as a number, as far as the engine can load it; surrounding blanks are allowed.
 _GAP = r"[\s\v]*"
 _DIGITS = r"\d[\d_]*"
 _NUMBER = (
@@ -15,7 +15,7 @@ _NUMBER = (
     rf"|[-+]?(inf|infinity|nan)){_GAP}"
 )
 _EXPONENT = r"(?i)e"
-_PARTS = r"\.[\d_]*[1-9]"  # a digit behind the point that is not 0
+_PARTS = r"\.[\d_]*[1-9]"  # a digit after the point that is not 0
 _MORE_THAN_ZERO = r"(?i)[1-9].*e"
 _YEAR = r"(\d{3}[1-9]|\d{2}[1-9]\d|\d[1-9]\d{2}|[1-9]\d{3})"  # there is no year 0
 _DAY = rf"{_GAP}{_YEAR}-\d{{1,2}}-\d{{1,2}}{_GAP}"
@@ -26,7 +26,7 @@ _ISO_MOMENT = (
 )
 _FLAG = r"(?i)true|false"
 
-# What a value can be, as bits: a column's are those of all its values.
+# The possible kinds of a value, as bits; a column has those of all its values.
 _INTEGER, _BIGINT, _FLOAT, _PART, _DATE, _BLANK, _ISO, _BOOLEAN, _TEXT = (1 << n for n in range(9))
 _NUMBERS = _INTEGER | _BIGINT | _FLOAT | _PART
 _TYPES = {
@@ -41,28 +41,28 @@ _TYPES = {
 }
 
 
-def plain_types(session: EngineSession, raw: str, names: Sequence[str]) -> Mapping[str, str]:
-    """The types of these columns of a query whose columns are all text, by name.
+def dbt_types(session: EngineSession, raw: str, names: Sequence[str]) -> Mapping[str, str]:
+    """The types, by name, of these columns of a query whose columns are all text.
 
-    One statement looks at all of them. Raises Fault when the query cannot be read.
+    One statement examines all of them. Raises Fault if the query fails.
     """
     if not names:
         return {}
-    asked = ", ".join(f"bit_or({_kind(quoted(name))})" for name in names)
-    found = session.rows(f"select {asked} from ({raw})")[0]
-    return {name: _type(bits or 0) for name, bits in zip(names, found, strict=True)}
+    aggregates = ", ".join(f"bit_or({_kind(quoted(name))})" for name in names)
+    masks = session.rows(f"select {aggregates} from ({raw})")[0]
+    return {name: _type(bits or 0) for name, bits in zip(names, masks, strict=True)}
 
 
 def _type(bits: int) -> str:
-    """Where dbt takes a column for numbers that its table then cannot hold, it stops; here it is
-    BIGINT, or else text."""
+    """The type for a column's bits. dbt fails on numbers that its table cannot hold; here the type
+    is BIGINT, or else text."""
     if bits & _PART and not bits & ~_NUMBERS:
         return "DOUBLE"
     return _TYPES.get(bits, "VARCHAR")
 
 
 def _kind(column: str) -> str:
-    """What one value can be, as an expression."""
+    """SQL for the bit of one value."""
     return f"""
         case
             when {column} is null then 0
@@ -86,9 +86,9 @@ def _kind(column: str) -> str:
 
 
 def _has_parts(column: str) -> str:
-    """Whether a number is no whole one: `1.50` and `15e-1`, but not `1.0`, `1e3` or `1.5e3`.
+    """SQL for whether a number has a fraction: `1.50` and `15e-1`, but not `1.0`, `1e3` or `1.5e3`.
 
-    Numbers of more than 28 digits count as such, for dbt.
+    For dbt, numbers of more than 28 digits count as such too.
     """
     number = f"try_cast({column} as double)"
     tiny = f"{number} = 0 and regexp_matches({column}, {literal(_MORE_THAN_ZERO)})"

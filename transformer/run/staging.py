@@ -1,9 +1,8 @@
-"""Large tables are written beside their place and committed first: DuckDB reads rows that are not
-committed with one thread only. What is left for the transaction in which such a table is checked
-is to put it in its place; a failure leaves the old one, as ever.
+"""Large tables are written to a staging table and committed first, since DuckDB reads uncommitted
+rows with one thread only. The transaction that checks the table then only renames it; a failure
+leaves the old table in place.
 
-A build that is killed in between leaves the new table under a name that nothing reads: the next
-one removes it.
+A build that is killed in between leaves the staging table, which the next build removes.
 """
 
 from __future__ import annotations
@@ -22,45 +21,46 @@ from transformer.steps import State, Step
 
 
 @contextmanager
-def beside(
-    tools: RunContext, session: EngineSession, step: Step, write: Callable[[Statement], int]
+def staged(
+    context: RunContext, session: EngineSession, step: Step, write: Callable[[Statement], int]
 ) -> Iterator[tuple[Statement, ...]]:
-    """Writes the step's table, where it may be a large one: the statements that are then left,
-    none where it is made in its place. `write` runs a statement and gives the number of rows."""
+    """Writes the step's table to a staging table, if it may be large; yields the remaining
+    statements, or () if it is built in place. `write` runs a statement and returns its row
+    count."""
     work: Work = step.work
-    found = in_two(work.statements, work.node.relation) if _is_large(tools, step) else None
-    if found is None:
+    parts = in_two(work.statements, work.node.relation) if _is_large(context, step) else None
+    if parts is None:
         yield ()
         return
-    name, first, rest = found
+    name, first, rest = parts
     with session.transaction():
         rows = write(first)
     large = rows > SMALL
     if large:
-        tools.commit()
+        context.commit()
     try:
         yield rest
         if large:
-            tools.commit()  # here, where its failure takes the new table with it
+            context.commit()  # here, so that a failure removes the staging table
     except BaseException:
         with suppress(Fault):
             session.run(f"drop table if exists {name.sql()}")
         raise
 
 
-def _is_large(tools: RunContext, step: Step) -> bool:
-    """Whether the step may make a large table that is read before it is committed."""
+def _is_large(context: RunContext, step: Step) -> bool:
+    """Whether the step may build a large table that is read before it is committed."""
     work: Work = step.work
-    read = work.checks or work.readers
-    return bool(read) and may_join(step) and not is_small(work, tools.sizes)
+    has_readers = work.checks or work.readers
+    return bool(has_readers) and may_join(step) and not is_small(work, context.sizes)
 
 
-def unplaced(state: State) -> list[RelationName]:
-    """What a build that was killed has written beside the places of tables."""
+def leftover_tables(state: State) -> list[RelationName]:
+    """The staging tables that a killed build has left."""
     return [RelationName(schema, table) for schema, table in state.relations if is_beside(table)]
 
 
-def sweep(session: EngineSession, state: State) -> None:
-    """Removes it."""
-    for name in unplaced(state):
+def drop_leftovers(session: EngineSession, state: State) -> None:
+    """Drops the staging tables that a killed build has left."""
+    for name in leftover_tables(state):
         session.run(f"drop table if exists {name.sql()}")

@@ -1,9 +1,8 @@
-"""Small steps that follow each other share a session and a transaction.
+"""Consecutive small steps share a session and a transaction.
 
-A commit costs more than a small table does. What is committed is the same as before: a table and
-its row in the ledger, never one without the other. Killed in between, a build has lost at most
-what it did since the last commit, and does it again. A step that fails takes its whole
-transaction with it; those before it in there are then done again, each by itself.
+A commit costs more than a small table. A table and its row in the ledger are still committed
+together. A killed build loses at most the work since the last commit. A failing step rolls back the
+whole transaction; the steps before it in that transaction are then repeated, each on its own.
 """
 
 from __future__ import annotations
@@ -20,23 +19,23 @@ from transformer.plan.work import Work
 from transformer.steps import Step
 from transformer.warehouse import ledger
 
-# Seconds and steps after which a shared transaction is committed: so much is lost at most.
+# Seconds and steps after which a shared transaction is committed: the most that can be lost.
 _LONGEST, _MOST = 0.5, 128
 _PLAIN = ("table", "view", "incremental")
-# Over so few rows a second thread costs more than it brings.
+# Up to this many rows, a second thread costs more than it gains.
 SMALL = 20_000
 
 
 class SharedTransactions:
-    """The engine, for steps that are done one after the other. `sizes` are the numbers of rows
-    of nodes, as far as they are known by now."""
+    """The engine for steps that run one after the other. `sizes` are the row counts of nodes, as
+    far as known."""
 
     def __init__(self, engine: Any, sizes: Mapping[str, int | None]) -> None:
         self._engine, self._sizes = engine, sizes
         self._holder: Any = None
         self._session: Any = None
         self._since = 0.0
-        # How many steps may share a transaction: few after a failure, then more and more.
+        # How many steps may share a transaction: one after a failure, then doubling.
         self._room = _MOST
         self._joined: list[Step] = []
         self._entries: list[ledger.NodeEntry] = []
@@ -49,7 +48,7 @@ class SharedTransactions:
 
     @contextmanager
     def session(self) -> Iterator[Any]:
-        """The shared session; one of its own for a step that stands alone."""
+        """The shared session, or a separate one for a step that cannot share."""
         if self._alone:
             with self._engine.session() as session:
                 yield session
@@ -61,7 +60,7 @@ class SharedTransactions:
 
     @contextmanager
     def step(self, step: Step) -> Iterator[None]:
-        """Around a step: it joins those before it where it may."""
+        """Wraps a step, which joins the previous ones if possible."""
         self._alone = not may_join(step)
         small = not self._alone and is_small(step.work, self._sizes)
         if self._alone:
@@ -70,7 +69,7 @@ class SharedTransactions:
         yield
         if self._open:
             self._joined.append(step)
-            # Rows that are not committed are read by one thread.
+            # Uncommitted rows are read by one thread only.
             large = (self._sizes.get(step.id) or 0) > SMALL
             late = time.monotonic() - self._since > _LONGEST
             if large or late or len(self._joined) >= self._room:
@@ -78,7 +77,8 @@ class SharedTransactions:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """For what may fail and must leave what was done before: each transaction by itself."""
+        """Wraps work that may fail without affecting earlier steps: its transactions are
+        separate."""
         self.settle()
         self._alone = True
         yield
@@ -87,11 +87,11 @@ class SharedTransactions:
         try:
             self.settle()
         except Fault:
-            self._lost.remove(step)  # it is this step's failure
+            self._lost.remove(step)  # the failure is this step's own
             raise
 
     def settle(self) -> None:
-        """Commits what was done together. Raises Fault: all of it is then lost."""
+        """Commits the shared transaction. Raises Fault: then all of it is lost."""
         if not self._open:
             return
         try:
@@ -104,7 +104,7 @@ class SharedTransactions:
         self._forget()
 
     def close(self) -> None:
-        """Lets go of the session."""
+        """Closes the shared session."""
         self._engine.use_all_threads(True)
         if self._holder is not None:
             self._undo()
@@ -112,7 +112,7 @@ class SharedTransactions:
         self._holder = self._session = None
 
     def again(self) -> list[Step]:
-        """The steps that the failure of one took with it; what that one left is undone too."""
+        """The steps whose work was lost by another's failure; rolls back what is left."""
         lost, self._lost = self._lost, []
         if lost:
             self._undo()
@@ -120,22 +120,22 @@ class SharedTransactions:
         return lost
 
     def begin(self) -> None:
-        """Opens the transaction, where none is open."""
+        """Begins the transaction, if none is open."""
         if not self._open:
             self._session.own.run("begin transaction")
             self._open, self._since = True, time.monotonic()
 
     def undo(self) -> None:
-        """Rolls back: what the steps before did in this transaction is lost."""
+        """Rolls back: the work of the earlier steps in this transaction is lost."""
         self._lost += self._joined
         self._undo()
 
     def note(self, entries: Iterable[ledger.NodeEntry]) -> None:
-        """Entries of the ledger that are written when the transaction ends."""
+        """Adds ledger entries that are written when the transaction ends."""
         self._entries += entries
 
     def write(self) -> None:
-        """Writes them now."""
+        """Writes the pending ledger entries now."""
         ledger.record(self._session, self._entries)
         self._entries = []
 
@@ -169,22 +169,22 @@ class _Shared:
             raise
 
     def note(self, entries: Iterable[ledger.NodeEntry]) -> None:
-        """Entries of the ledger, written at the end."""
+        """Adds ledger entries, written at the end."""
         self._together.note(entries)
 
     def mark(self, node_id: str, status: str) -> None:
-        """Writes how an attempt ended, after what was noted before."""
+        """Writes a node's status, after the pending entries."""
         self._together.write()
         ledger.mark(self.own, node_id, status)
 
     def restate(self, node_id: str, inputs: Mapping[str, str]) -> None:
-        """Writes anew from which versions a node is made, after what was noted before."""
+        """Rewrites a node's input versions, after the pending entries."""
         self._together.write()
         ledger.restate(self.own, node_id, inputs)
 
 
 def note(session: Any, entries: Iterable[ledger.NodeEntry]) -> None:
-    """Writes what is now true of nodes: at the end of the transaction, where that is shared."""
+    """Writes ledger entries; in a shared transaction at its end."""
     if isinstance(session, _Shared):
         session.note(entries)
     else:
@@ -192,7 +192,7 @@ def note(session: Any, entries: Iterable[ledger.NodeEntry]) -> None:
 
 
 def mark(session: Any, node_id: str, status: str) -> None:
-    """Writes how the last attempt at a node ended, and leaves what it made before."""
+    """Writes the status of a node's last attempt, and keeps the rest of its entry."""
     if isinstance(session, _Shared):
         session.mark(node_id, status)
     else:
@@ -200,7 +200,7 @@ def mark(session: Any, node_id: str, status: str) -> None:
 
 
 def restate(session: Any, node_id: str, inputs: Mapping[str, str]) -> None:
-    """Writes anew from which versions a node is made."""
+    """Rewrites the input versions of a node."""
     if isinstance(session, _Shared):
         session.restate(node_id, inputs)
     else:
@@ -208,7 +208,7 @@ def restate(session: Any, node_id: str, inputs: Mapping[str, str]) -> None:
 
 
 def is_small(work: Work, sizes: Mapping[str, int | None]) -> bool:
-    """Whether what the step reads is known, and little."""
+    """Whether the step's inputs are known to be small."""
     if not work.inputs:
         return False
     rows = [sizes.get(need) for need in work.inputs]
@@ -216,7 +216,7 @@ def is_small(work: Work, sizes: Mapping[str, int | None]) -> bool:
 
 
 def may_join(step: Step) -> bool:
-    """Whether the step does nothing but SQL of ours that can be done again."""
+    """Whether the step runs only our own SQL, which can be repeated."""
     work = step.work
     if not isinstance(work, Work) or work.material or work.record or work.keyed or work.refused:
         return False

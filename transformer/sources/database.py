@@ -178,7 +178,7 @@ class DatabaseReader(Struct):
             try:
                 return self._staged(session, since, limit)
             except Fault as fault:
-                raise self._refused(fault) from None
+                raise self._read_error(fault) from None
             finally:
                 if self.path:
                     session.run(f"detach database if exists {self.alias}")
@@ -219,7 +219,7 @@ class DatabaseReader(Struct):
     def _postgres(self, session: ReaderSession, columns: Columns) -> PostgresTable:
         query = self.request.options.get("query")
         relation = (
-            f"({self._text()})"
+            f"({self._query_text()})"
             if query
             else relation_name(session, self.bare_alias, self.table, self._missing)
         )
@@ -254,13 +254,13 @@ class DatabaseReader(Struct):
             f"{_AS_TEXT.format(quoted(old))} as {quoted(new)}"
             for (old, _), new in zip(columns, names, strict=True)
         )
-        table = f"({self._text()})" if query else ".".join(map(quoted, self.table.split(".")))
+        table = f"({self._query_text()})" if query else ".".join(map(quoted, self.table.split(".")))
         kinds = [
             UNKNOWN if query or (k == "BLOB" and fold(n) not in binary_columns) else k
             for n, k in columns
         ]
         unmarked = ", ".join(_WITHOUT_MARK.format(quoted(n)) for n in names)
-        rows = f"(select {unmarked} from {self._asked(f'select {values} from {table}')})"
+        rows = f"(select {unmarked} from {self._sqlite_query(f'select {values} from {table}')})"
         bytes_columns = [
             _BYTES.format(quoted(n)) for n, k in zip(names, kinds, strict=True) if k == "BLOB"
         ]
@@ -271,14 +271,14 @@ class DatabaseReader(Struct):
     def _holding_bytes(self, session: ReaderSession) -> set[str]:
         """The columns that SQLite's table declares as BLOB."""
         table = literal(self.table.rpartition(".")[2])
-        declared = self._asked(
+        declared = self._sqlite_query(
             f"select lower(name) as n, upper(type) as t from pragma_table_info({table})"
         )
         return {
             name for name, kind in session.rows(f"select n, t from {declared}") if "BLOB" in kind
         }
 
-    def _asked(self, text: str) -> str:
+    def _sqlite_query(self, text: str) -> str:
         return f"sqlite_query({literal(self.bare_alias)}, {literal(text)})"
 
     def _narrowed(
@@ -306,12 +306,12 @@ class DatabaseReader(Struct):
             return f"({self._query(session)})"
         return ".".join([self.alias, *(quoted(part) for part in self.table.split("."))])
 
-    def _text(self) -> str:
+    def _query_text(self) -> str:
         return str(self.request.options["query"]).strip().rstrip(";")
 
     def _query(self, session: ReaderSession) -> str:
         """The query, run in the other database."""
-        text = self._text()
+        text = self._query_text()
         if self.scheme != "duckdb":
             return (
                 f"from {_TYPES[self.scheme][0]}_query({literal(self.bare_alias)}, {literal(text)})"
@@ -325,7 +325,7 @@ class DatabaseReader(Struct):
             session.run(f"use {quoted(home)}")
         return f"from {stage}"
 
-    def _refused(self, fault: Fault) -> LoadError:
+    def _read_error(self, fault: Fault) -> LoadError:
         reason = fault.message.splitlines()[0]
         reason = reason.replace(self.url, f"{self.scheme}:…").replace(f"{self.bare_alias}.", "")
         return self.request.error(

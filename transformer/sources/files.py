@@ -153,7 +153,7 @@ class FileReader(Struct):
         for path in self.request.options["path"]:
             path_parts = self._remote(session, path) if is_remote(path) else self._files(path)
             if not path_parts and not (load and load.mode != "replace" and glob.has_magic(path)):
-                raise self._nothing(path)
+                raise self._no_files(path)
             for part in path_parts:
                 if any(value in part.name for value in secrets_of(self.request.env)):
                     raise self.request.error(
@@ -168,13 +168,13 @@ class FileReader(Struct):
                 parts_by_name[part.name] = part
         return tuple(parts_by_name.values())
 
-    def _nothing(self, path: str) -> TransformError:
+    def _no_files(self, path: str) -> TransformError:
         return self.request.error(
             f"there is no file `{path}`",
             hint="paths are relative to the project; globs such as `data/*.csv` are allowed",
         )
 
-    def _denied(self, part: SourcePart, error: OSError) -> TransformError:
+    def _permission_error(self, part: SourcePart, error: OSError) -> TransformError:
         reason = reason_of(error)
         return self.request.error(
             f"`{part.name}` cannot be read: {reason}", hint="check its permissions"
@@ -197,7 +197,7 @@ class FileReader(Struct):
                     f"`{path_shown(str(Path(name).relative_to(home)))}`: {reason}",
                     hint="remove it, or change the path",
                 )
-            file, shown = self._placed(name, folders)
+            file, shown = self._resolved(name, folders)
             with suppress(FileNotFoundError):
                 stat = file.stat()
                 if S_ISREG(stat.st_mode):
@@ -213,7 +213,7 @@ class FileReader(Struct):
             else metadata
         )
 
-    def _placed(self, name: str, folders: dict[str, tuple[Path, str]]) -> tuple[Path, str]:
+    def _resolved(self, name: str, folders: dict[str, tuple[Path, str]]) -> tuple[Path, str]:
         """The file of a path and its name in messages. A folder is resolved once for all its
         files, except for symbolic links."""
         places, where = self.request.places, self.request.place
@@ -229,7 +229,7 @@ class FileReader(Struct):
         return home / last, before + last
 
     def _remote(self, session: ReaderSession, path: str) -> list[SourcePart]:
-        self._ready(session, path)
+        self._prepare_remote(session, path)
         try:
             rows = session.rows(
                 f"select filename, size, last_modified from read_blob({literal(path)}) order by 1"
@@ -245,7 +245,7 @@ class FileReader(Struct):
             parts.append(SourcePart(name, _identity(size, modified)))
         return parts
 
-    def _ready(self, session: ReaderSession, path: str) -> None:
+    def _prepare_remote(self, session: ReaderSession, path: str) -> None:
         """Gives DuckDB what it needs to read remote files: its extension and credentials."""
         self.request.extension(session, "httpfs")
         if path.startswith("s3://"):
@@ -260,7 +260,7 @@ class FileReader(Struct):
             mark, recent = _mark(file)
             digested = self._digested[part.name] = _DigestedFile(mark, _digest(file), recent)
         except OSError as error:
-            raise self._denied(part, error) from None
+            raise self._permission_error(part, error) from None
         return digested.digest
 
     def confirm(self, session: ReaderSession, parts: Sequence[SourcePart]) -> None:
@@ -268,16 +268,16 @@ class FileReader(Struct):
         for part in parts:
             digested, file = self._digested.get(part.name), self._local.get(part.name)
             if digested and file and not _is_unchanged(file, digested):
-                raise self._moved(part.name)
+                raise self._changed(part.name)
         self._confirm_remote(session, {p.name: p.identity for p in parts if p.name in self._urls})
 
     def _confirm_remote(self, session: ReaderSession, identities: Mapping[str, str]) -> None:
         for path in self.request.options["path"] if identities else ():
             for part in self._remote(session, path) if is_remote(path) else ():
                 if identities.get(part.name, part.identity) != part.identity:
-                    raise self._moved(part.name)
+                    raise self._changed(part.name)
 
-    def _moved(self, name: str) -> TransformError:
+    def _changed(self, name: str) -> TransformError:
         return self.request.error(
             f"`{name}` changed while it was read",
             hint="nothing was loaded and the table is unchanged; run the load again once the file"
@@ -299,15 +299,17 @@ class FileReader(Struct):
         """All files as one set of rows, with columns matched by name."""
         del since  # files have no cursor: they are read if they are new
         if not parts:
-            raise self._nothing(", ".join(self.request.options["path"]))
+            raise self._no_files(", ".join(self.request.options["path"]))
         session.run(FRESH_REJECTS)
-        offered = [self._one(session, number, part, limit) for number, part in enumerate(parts)]
+        offered = [
+            self._stage_part(session, number, part, limit) for number, part in enumerate(parts)
+        ]
         try:
             return united(session, offered)
         except TransformError as error:
             raise error.at(self.request.place) from None
 
-    def _one(
+    def _stage_part(
         self, session: ReaderSession, number: int, part: SourcePart, limit: int | None
     ) -> Staged | SmallFile:
         kind = self.request.options.get("format") or self._format(part.name)
@@ -326,7 +328,7 @@ class FileReader(Struct):
                 raise self.request.error(
                     f"`{part.name}` is empty", hint="remove it, or export it again"
                 )
-            return FORMATS[kind](session, self._whole(session, source, kind))
+            return FORMATS[kind](session, self._complete(session, source, kind))
 
         offered = self._read(part, kind, read)
         if isinstance(offered, SmallFile):
@@ -351,9 +353,9 @@ class FileReader(Struct):
         damaged = not_whole(part.name, error)
         if damaged or not isinstance(error, OSError):
             return damaged.at(self.request.place) if damaged else self.request.error(str(error))
-        return self._denied(part, error)
+        return self._permission_error(part, error)
 
-    def _whole(self, session: ReaderSession, source: SourceFile, kind: str) -> SourceFile:
+    def _complete(self, session: ReaderSession, source: SourceFile, kind: str) -> SourceFile:
         """The file in a form whose completeness is checked: decompressed, and downloaded where
         needed. A preview reads it in place, unless it is small."""
         compressed = kind not in _SELF_COMPRESSED and bool(

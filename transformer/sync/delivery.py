@@ -33,7 +33,7 @@ class SyncClock(Struct, frozen=True):
     """The environment of a sync: time, sleep, randomness, progress callback (rows done, total), and
     the secrets to mask in answers."""
 
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
@@ -48,7 +48,7 @@ class SyncClock(Struct, frozen=True):
         self.sleep(longest * (0.5 + self.chance() / 2))
 
 
-WORLD = SyncClock()
+DEFAULT_CLOCK = SyncClock()
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Delivery:
 
     session: TargetConnection
     ledger: SyncLedger
-    world: SyncClock
+    clock: SyncClock
     sent: int = 0
     rejected: int = 0
     refusals: int = 0
@@ -75,7 +75,7 @@ class Delivery:
             except BatchRefused as refused:
                 waiting.extendleft(reversed(self._after_refusal(current, refused)))
             except ActivateError as error:
-                self.ledger.failed(current, self.world.secrets.hidden(error.what))
+                self.ledger.failed(current, self.clock.secrets.hidden(error.what))
                 raise
 
     def _try(self, batch: TargetBatch) -> None:
@@ -90,13 +90,13 @@ class Delivery:
                 attempts += 1
                 if attempts >= self.session.attempts:
                     raise _gave_up(attempts, failure) from None
-                self.world.pause(attempts, failure)
+                self.clock.pause(attempts, failure)
             else:
                 self._answered(batch, len(batch), rejections)
                 return
 
     def _answered(self, batch: TargetBatch, done: int, raw_rejections: Sequence[Rejection]) -> None:
-        rejections = [_clean(rejection, self.world.secrets) for rejection in raw_rejections]
+        rejections = [_clean(rejection, self.clock.secrets) for rejection in raw_rejections]
         self.ledger.answered(batch, done, rejections)
         if done > len(rejections):
             self.refusals = 0
@@ -127,13 +127,13 @@ def _clean(rejection: Rejection, secrets: Secrets) -> Rejection:
     return replace(rejection, reason=reason, answer=answer)
 
 
-def with_retries(step: Callable[[], Result], attempts: int, world: SyncClock) -> Result:
+def with_retries(step: Callable[[], Result], attempts: int, clock: SyncClock) -> Result:
     """The step's result; it is retried on Transient. Raises ActivateError after all attempts."""
     for attempt in range(1, attempts):
         try:
             return step()
         except Transient as failure:
-            world.pause(attempt, failure)
+            clock.pause(attempt, failure)
     try:
         return step()
     except Transient as failure:

@@ -22,7 +22,7 @@ from transformer.errors import ActivateError
 from transformer.names import literal, quoted
 from transformer.project.paths import Places
 from transformer.project.values import Activation
-from transformer.sync.delivery import WORLD, Delivery, SyncClock, with_retries
+from transformer.sync.delivery import DEFAULT_CLOCK, Delivery, SyncClock, with_retries
 from transformer.sync.diff import SyncDiff
 from transformer.sync.ledger import SyncLedger, attached_ledger, ledger_copy
 from transformer.sync.mapping import Fields, Form, SentField, fields_to_send, keys_of
@@ -90,7 +90,7 @@ class SyncPreview(Struct, frozen=True):
 def sync(
     job: SyncJob,
     con: duckdb.DuckDBPyConnection,
-    world: SyncClock = WORLD,
+    clock: SyncClock = DEFAULT_CLOCK,
     retry: bool = False,
 ) -> SyncResult:
     """Sends the differences; with `retry`, also rows that the target refused before.
@@ -99,10 +99,10 @@ def sync(
     there. The model is read through a separate cursor, which does not see uncommitted changes.
     """
     with _cursor(con) as own, attached_ledger(own, job.ledger, job.warehouse) as alias:
-        ledger = SyncLedger(own, alias, job.activation.name, world.clock)
+        ledger = SyncLedger(own, alias, job.activation.name, clock.now)
         ledger.settle()
         fields = _read_model(job, own)
-        with closing(_connected(job, _shape(job, own, fields), world)) as session:
+        with closing(_connected(job, _shape(job, own, fields), clock)) as session:
             lost = ledger.moved(session.place) or not session.intact()
             if lost and not session.whole:
                 # The target lost its rows, or is another one: send everything.
@@ -110,15 +110,15 @@ def sync(
             difference = _difference(job, fields, alias)
             _compare(own, difference, retry, session.whole)
             _check_removals(own, job.activation, ledger)
-            own.execute(difference.out(_run_id(world), _size(job, session)))
+            own.execute(difference.out(_run_id(clock), _size(job, session)))
             forms = getattr(session, "forms", {})
-            return _Sync(own, difference, ledger, job, lost, forms).run(session, world)
+            return _Sync(own, difference, ledger, job, lost, forms).run(session, clock)
 
 
 def preview(job: SyncJob, con: duckdb.DuckDBPyConnection, retry: bool = False) -> SyncPreview:
     """What `sync` would send. The target is not contacted, and nothing is written."""
     with _cursor(con) as own, ledger_copy(own, job.ledger, job.activation.name) as alias:
-        ledger = SyncLedger(own, alias, job.activation.name, WORLD.clock)
+        ledger = SyncLedger(own, alias, job.activation.name, DEFAULT_CLOCK.now)
         ledger.settle()
         difference = _difference(job, _read_model(job, own), alias)
         _compare(own, difference, retry, whole=False)
@@ -136,10 +136,10 @@ def preview(job: SyncJob, con: duckdb.DuckDBPyConnection, retry: bool = False) -
         )
 
 
-def reset(job: SyncJob, con: duckdb.DuckDBPyConnection, world: SyncClock = WORLD) -> None:
+def reset(job: SyncJob, con: duckdb.DuckDBPyConnection, clock: SyncClock = DEFAULT_CLOCK) -> None:
     """Forgets what the activation has sent: the next sync sends everything."""
     with _cursor(con) as own, attached_ledger(own, job.ledger, job.warehouse) as alias:
-        SyncLedger(own, alias, job.activation.name, world.clock).forget()
+        SyncLedger(own, alias, job.activation.name, clock.now).forget()
 
 
 def quarantined(con: duckdb.DuckDBPyConnection, ledger: Path) -> pa.Table:
@@ -162,23 +162,23 @@ class _Sync(Struct, frozen=True):
     # The form of fields that the target does not take as typed values.
     forms: Mapping[str, Form] = field(default_factory=dict)
 
-    def run(self, session: TargetConnection, world: SyncClock) -> SyncResult:
+    def run(self, session: TargetConnection, clock: SyncClock) -> SyncResult:
         self.ledger.write_plan()
         if not session.whole:
             self.ledger.goes_to(session.place)
-        delivery = Delivery(session, self.ledger, world)
+        delivery = Delivery(session, self.ledger, clock)
         total = _count(self.con, "select count(*) from sync_out")
         try:
-            for batch in self._whole(session, world) if session.whole else self._batches():
+            for batch in self._whole_batch(session, clock) if session.whole else self._batches():
                 delivery.deliver(batch)
-                world.on_progress(min(delivery.sent + delivery.rejected, total), total)
+                clock.on_progress(min(delivery.sent + delivery.rejected, total), total)
         except ActivateError as error:
-            raise _stopped(error, delivery, total).at(
+            raise _stopped_error(error, delivery, total).at(
                 self.job.activation.where
             ) from error.__cause__
         finally:
             self.ledger.settle()
-        return self._summed(session, delivery, total)
+        return self._result(session, delivery, total)
 
     def _batches(self) -> Iterator[TargetBatch]:
         batches = self.con.execute(
@@ -191,14 +191,14 @@ class _Sync(Struct, frozen=True):
             removed, keys = self._rows(self.difference.batch(True, forms), name, only_keys=True)
             yield TargetBatch(name, rows, documents, removed, keys, first)
 
-    def _whole(self, session: TargetConnection, world: SyncClock) -> Iterator[TargetBatch]:
+    def _whole_batch(self, session: TargetConnection, clock: SyncClock) -> Iterator[TargetBatch]:
         row = self.con.execute("select min(batch) from sync_out").fetchone()
         name = row[0] if row else None
         if name is None and not self.lost:
             return
         rows, documents = self._rows(self.difference.state(self.forms))
         no_rows = rows.select([key.name for key in keys_of(self.difference.fields)])[:0]
-        batch = TargetBatch(name or f"{_run_id(world)}0", rows, documents, no_rows)
+        batch = TargetBatch(name or f"{_run_id(clock)}0", rows, documents, no_rows)
         if name is None:
             self.ledger.whole(batch)
         yield batch
@@ -213,7 +213,7 @@ class _Sync(Struct, frozen=True):
             raise self._unsendable(error) from error
         documents = table.column("doc")
         sent = keys_of(fields) if only_keys else fields
-        return _named(table.drop_columns(["doc"]), sent, self.forms), documents
+        return _with_target_names(table.drop_columns(["doc"]), sent, self.forms), documents
 
     def _unsendable(self, error: duckdb.Error) -> ActivateError:
         """The error for a query that failed, naming the field whose values cannot be written."""
@@ -229,7 +229,7 @@ class _Sync(Struct, frozen=True):
                 )
         return ActivateError(f"a value cannot be sent: {str(error).splitlines()[0]}")
 
-    def _summed(self, session: TargetConnection, delivery: Delivery, total: int) -> SyncResult:
+    def _result(self, session: TargetConnection, delivery: Delivery, total: int) -> SyncResult:
         counts = _counts(self.con)
         refused = f"{self.ledger.mine} and status in ('rejected', 'retry')"
         taken = dict(
@@ -288,7 +288,8 @@ def _check_removals(
     if removed <= activation.max_removed * stored:
         return
     raise ActivateError(
-        f"{removed:,} of {stored:,} rows left `{activation.model}` and would be removed, more than "
+        f"{removed:,} of {stored:,} rows are no longer in `{activation.model}` and would be"
+        " removed, more than "
         f"`max_removed` ({100 * activation.max_removed:g} %); nothing was sent",
         activation.place("max_removed"),
         hint="check the model; if it is right, set `max_removed: 100 %` on the activation",
@@ -314,11 +315,11 @@ def _shape(job: SyncJob, con: duckdb.DuckDBPyConnection, fields: Fields) -> Batc
     empty = con.execute(f"select {slots} from sync_model limit 0").to_arrow_table()
     keys = tuple(sent_field.name for sent_field in keys_of(fields))
     return BatchShape(
-        job.activation.name, job.activation.mode, keys, _named(empty, fields, {}).schema
+        job.activation.name, job.activation.mode, keys, _with_target_names(empty, fields, {}).schema
     )
 
 
-def _named(table: pa.Table, fields: Fields, forms: Mapping[str, Form]) -> pa.Table:
+def _with_target_names(table: pa.Table, fields: Fields, forms: Mapping[str, Form]) -> pa.Table:
     """The table with the target's column names; JSON and HUGEINT columns are marked."""
     schema = pa.schema(
         pa.field(
@@ -341,15 +342,15 @@ def _mark(field: SentField) -> dict[str, str] | None:
     return {"holds": "hugeint"} if field.kind.text == "HUGEINT" else None
 
 
-def _connected(job: SyncJob, shape: BatchShape, world: SyncClock) -> TargetConnection:
+def _connected(job: SyncJob, shape: BatchShape, clock: SyncClock) -> TargetConnection:
     activation = job.activation
     kind = find(activation.kind, activation.where)
     to = TargetRequest(
-        activation.options, shape, job.places, activation.where, world.clock, world.secrets
+        activation.options, shape, job.places, activation.where, clock.now, clock.secrets
     )
     attempts = with_defaults(kind.FIELDS, activation.options).get("attempts") or 1
     try:
-        return with_retries(lambda: kind.connect(to), int(attempts), world)
+        return with_retries(lambda: kind.connect(to), int(attempts), clock)
     except ActivateError as error:
         raise error.at(activation.where) from None
 
@@ -358,11 +359,11 @@ def _size(job: SyncJob, session: TargetConnection) -> int:
     return WHOLE if session.whole else max(job.activation.batch_size, 1)
 
 
-def _run_id(world: SyncClock) -> str:
-    return f"{world.clock():%Y%m%dT%H%M%S}-{secrets.token_hex(6)}-"
+def _run_id(clock: SyncClock) -> str:
+    return f"{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(6)}-"
 
 
-def _stopped(error: ActivateError, delivery: Delivery, total: int) -> ActivateError:
+def _stopped_error(error: ActivateError, delivery: Delivery, total: int) -> ActivateError:
     left = total - delivery.sent - delivery.rejected
     label = delivery.session.label
     what = error.what if f"`{label}`" in error.what else f"`{label}`: {error.what}"

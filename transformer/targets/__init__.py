@@ -13,9 +13,9 @@ caller decides about retries and which rows to send; a target only reports how a
     raise Transient      retry later; the first `done` rows have been processed
     raise ActivateError  give up: wrong password, missing table, wrong URL
 
-A module may define `seen(options, places, kept)`: the connection's current `place`, "" if what was
-sent is gone, None if that is unknown. `kept`: rows that were sent should still be there; in mode
-`append` others may delete them. A plan calls it before it skips an activation.
+A module may define `current_place(options, places, kept)`: the connection's current `place`, "" if
+what was sent is gone, None if that is unknown. `kept`: rows that were sent should still be there;
+in mode `append` others may delete them. A plan calls it before it skips an activation.
 
 A module whose name starts with `_` is a part of a target, not a kind.
 """

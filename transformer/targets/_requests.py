@@ -35,7 +35,7 @@ def check_url(url: str, to: TargetRequest, driver: Any) -> None:
             "the host or port of `url` is not valid", to.where, hint="ports are 1 to 65535"
         ) from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError("`url` must begin with http:// or https:// and name a host", to.where)
+        raise ConfigError("`url` must start with http:// or https:// and have a host", to.where)
     try:
         driver.URL(example)
     except driver.InvalidURL as error:

@@ -80,7 +80,7 @@ class FileConnection:
         """Does nothing: no file stays open between batches."""
 
 
-def seen(options: Options, places: Places, _: bool) -> str | None:
+def current_place(options: Options, places: Places, _: bool) -> str | None:
     """The current `place`; "" if the file is gone."""
     path = places.resolve(str(options["path"]))
     return places.shown(path) if path.is_file() else ""

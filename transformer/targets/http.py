@@ -43,7 +43,7 @@ from transformer.targets import (
 from transformer.targets._accept import FIELDS as ACCEPT
 from transformer.targets._accept import AcceptRules, HttpAnswer, accept_of, decompressed
 from transformer.targets._answers import is_passing, named_rows, wait_of
-from transformer.targets._patience import Deadline
+from transformer.targets._deadline import Deadline
 from transformer.targets._requests import (
     check_removals,
     check_request,
@@ -126,7 +126,7 @@ class HttpConnection:
     driver: Any = field(repr=False)
     client: httpx.Client = field(repr=False)
     accept: AcceptRules
-    patience: Deadline
+    deadline: Deadline
     whole: bool = False
 
     @property
@@ -143,7 +143,7 @@ class HttpConnection:
         ActivateError."""
         if self.options["body"] == "single":
             return self._one_by_one(batch)
-        answer = self._asked(self._whole_batch(batch))
+        answer = self._answer_to(self._whole_batch(batch))
         if not self.accept.takes(answer.status):
             raise BatchRefused(f"HTTP {answer.status}", answer.text)
         named = named_rows(answer, batch.rows.num_rows, batch.removed.num_rows)
@@ -154,7 +154,7 @@ class HttpConnection:
 
     def close(self) -> None:
         """Closes the connections."""
-        self.patience.let_go()
+        self.deadline.release()
         self.client.close()
 
     def _whole_batch(self, batch: TargetBatch) -> HttpRequest:
@@ -174,7 +174,7 @@ class HttpConnection:
         requests = [*self._removals(batch), *self._puts(batch)]
         for row, request in enumerate(requests):
             try:
-                answer = self._asked(request)
+                answer = self._answer_to(request)
             except Transient as trouble:
                 raise Transient(trouble.reason, trouble.wait, row, rejections) from None
             removal = row < batch.removed.num_rows
@@ -210,13 +210,13 @@ class HttpConnection:
             for index, document in enumerate(batch.texts())
         ]
 
-    def _asked(self, request: HttpRequest) -> HttpAnswer:
+    def _answer_to(self, request: HttpRequest) -> HttpAnswer:
         """The answer, if it is about the rows. Raises Transient or ActivateError otherwise."""
         answer = self._follow_redirects(request)
         removal = request.method == self.options["removed_method"] and not request.body
         rules = AcceptRules() if removal else self.accept
         if not rules.takes(answer.status):
-            self._judge(answer, removal)
+            self._raise_failure(answer, removal)
             return answer
         problem = rules.strange(answer)
         if problem:
@@ -226,7 +226,7 @@ class HttpConnection:
             )
         return answer
 
-    def _judge(self, answer: HttpAnswer, removal: bool) -> None:
+    def _raise_failure(self, answer: HttpAnswer, removal: bool) -> None:
         """Raises Transient or ActivateError for a failed status that is not about the rows."""
         if is_passing(answer.status):
             raise Transient(answer.shown(), wait_of(answer, self.clock()))
@@ -240,13 +240,13 @@ class HttpConnection:
     def _follow_redirects(self, request: HttpRequest) -> HttpAnswer:
         url = request.url
         for _ in range(MOST_HOPS + 1):
-            answer = self._exchanged(request, url)
+            answer = self._exchange(request, url)
             if not 300 <= answer.status < 400:
                 return answer
-            url = self._next(answer, url)
+            url = self._redirect_target(answer, url)
         raise ActivateError(f"`{self.label}` redirects more than {MOST_HOPS} times")
 
-    def _next(self, answer: HttpAnswer, url: str) -> str:
+    def _redirect_target(self, answer: HttpAnswer, url: str) -> str:
         """The redirect's URL. Raises ActivateError if it drops the body or leaves the host."""
         try:
             target = urljoin(url, answer.headers.get("location", ""))
@@ -260,14 +260,14 @@ class HttpConnection:
             )
         return target
 
-    def _exchanged(self, request: HttpRequest, url: str) -> HttpAnswer:
+    def _exchange(self, request: HttpRequest, url: str) -> HttpAnswer:
         headers = {"Idempotency-Key": request.key}
         content = request.body.encode() if request.body else None
         if content is not None:
             headers["Content-Type"] = "application/json"
         try:
             with (
-                self.patience,
+                self.deadline,
                 self.client.stream(
                     request.method,
                     url,
@@ -291,17 +291,17 @@ class HttpConnection:
         return HttpAnswer(response.status_code, response.headers, self.secrets.hidden, raw)
 
     def _in_time(self) -> None:
-        if self.patience.over:
-            raise Transient(f"no complete answer within {self.patience.seconds:g} s")
+        if self.deadline.over:
+            raise Transient(f"no complete answer within {self.deadline.seconds:g} s")
 
     def _traced(self, event: str, facts: Mapping[str, Any]) -> None:
         """httpx's trace callback: learns the connection, and restarts the deadline at each step."""
         if event.endswith("connect_tcp.started"):
-            self.patience.let_go()
+            self.deadline.release()
         elif event.endswith("connect_tcp.complete"):
-            self.patience.holds(facts["return_value"].get_extra_info("socket").fileno())
+            self.deadline.watch(facts["return_value"].get_extra_info("socket").fileno())
         if event.endswith((".complete", "send_request_headers.started")):
-            self.patience.beat()
+            self.deadline.beat()
 
     def _read(self, response: httpx.Response) -> bytes:
         raw = bytearray()
@@ -343,7 +343,7 @@ def connect(to: TargetRequest) -> HttpConnection:
         driver=httpx,
         client=_client(httpx, headers, seconds, to),
         accept=_accept(options, to),
-        patience=Deadline(max(seconds, 0.05)),
+        deadline=Deadline(max(seconds, 0.05)),
     )
 
 

@@ -35,8 +35,7 @@ from transformer.targets import (
     Transient,
     with_defaults,
 )
-from transformer.targets._passed_over import SkippedRows
-from transformer.targets._patience import Deadline
+from transformer.targets._deadline import Deadline
 from transformer.targets._postgres_connection import answer, open_connection, table_identity
 from transformer.targets._postgres_exact import ExactCopy, PostgresColumn, cannot_hold, exact
 from transformer.targets._postgres_sql import (
@@ -47,6 +46,7 @@ from transformer.targets._postgres_sql import (
     identity,
     type_of,
 )
+from transformer.targets._skipped_rows import SkippedRows
 
 if TYPE_CHECKING:
     import psycopg
@@ -106,7 +106,7 @@ class PostgresConnection:
     place: str = field(repr=False)
     url: str = field(repr=False)
     timeout: int
-    patience: Deadline
+    deadline: Deadline
     attempts: int
     statements: Statements
     secrets: Secrets
@@ -129,15 +129,15 @@ class PostgresConnection:
     def send(self, batch: TargetBatch) -> Sequence[Rejection]:
         """Returns rows with a value that a column would change, and rows that the table silently
         skips. A row that raises an error makes Postgres refuse the batch; the caller splits it."""
-        passed_over = SkippedRows()
-        with self.patience:
+        skipped = SkippedRows()
+        with self.deadline:
             try:
                 for _ in range(MOST_ROUNDS):
-                    rejections = self._landed(batch, passed_over)
+                    rejections = self._apply_batch(batch, skipped)
                     if rejections is not None:
                         return rejections
             except self.driver.Error as error:
-                raise self.judged(error) from None
+                raise self.translated(error) from None
         raise ActivateError(
             f"`{self.label}` skips different rows each time; the batch was rolled back",
             hint="check the table's triggers and rules",
@@ -146,7 +146,7 @@ class PostgresConnection:
     def close(self) -> None:
         """Closes the connection, if there is one."""
         if self.connection is not None:
-            self.patience.let_go()
+            self.deadline.release()
             self.connection.close()
             self.connection = None
 
@@ -154,17 +154,17 @@ class PostgresConnection:
         """The connection; a new one if it was lost."""
         if self.connection is None:
             self.connection = open_connection(self.driver, self.url, self.timeout)
-            self.patience.holds(self.connection.fileno())
-            self.patience.beat()
+            self.deadline.watch(self.connection.fileno())
+            self.deadline.beat()
         return self.connection
 
-    def judged(self, error: psycopg.Error) -> Exception:
+    def translated(self, error: psycopg.Error) -> Exception:
         """The driver's error as the exception that tells the caller what to do with the batch."""
         code = error.sqlstate or ""
         message = self.secrets.hidden(" ".join(str(error).split()))
-        if self.patience.over and not code:
+        if self.deadline.over and not code:
             self.close()
-            return Transient(f"no answer within {self.patience.seconds:g} s")
+            return Transient(f"no answer within {self.deadline.seconds:g} s")
         judge = error.diag.source_function in ROW_JUDGES and not code.startswith(PASSING)
         if code.startswith(ROW_FAULTS) or judge:
             return BatchRefused(self.secrets.hidden(error.diag.message_primary or message), message)
@@ -179,34 +179,36 @@ class PostgresConnection:
             return Transient(message)
         return ActivateError(f"`{self.label}` refused a batch: {message}")
 
-    def _landed(self, batch: TargetBatch, passed_over: SkippedRows) -> Sequence[Rejection] | None:
+    def _apply_batch(self, batch: TargetBatch, skipped: SkippedRows) -> Sequence[Rejection] | None:
         """The refused rows, once the others are in the table. None if the table skipped rows: then
-        the transaction was rolled back, and `passed_over` has them."""
+        the transaction was rolled back, and `skipped` has them."""
         connection = self.opened()
         try:
             with connection.transaction(), connection.cursor() as cursor:
                 self._run(cursor, self.statements.stage)
-                keys_remain = self._remove(cursor, batch, passed_over)
-                changed, existing, lost = self._put(cursor, batch, passed_over)
+                keys_remain = self._remove_rows(cursor, batch, skipped)
+                changed, existing, lost = self._write_rows(cursor, batch, skipped)
                 if keys_remain or lost:
                     raise _BatchRedone
-                self.patience.beat()
+                self.deadline.beat()
         except _BatchRedone:
             return None
         self.already += existing
-        return [*passed_over.rejections(batch), *changed]
+        return [*skipped.rejections(batch), *changed]
 
-    def _remove(self, cursor: psycopg.Cursor, batch: TargetBatch, passed_over: SkippedRows) -> bool:
+    def _remove_rows(
+        self, cursor: psycopg.Cursor, batch: TargetBatch, skipped: SkippedRows
+    ) -> bool:
         """Removes rows; returns whether more of them than known before are still in the table."""
         if not batch.removed.num_rows:
             return False
         self._copied(cursor, self.statements.copy_keys, batch.removed)
-        self._drop(cursor, self.statements.drop_keys, passed_over.removed)
+        self._drop(cursor, self.statements.drop_keys, skipped.removed)
         self._run(cursor, self.statements.delete)
-        return passed_over.adds_removed(self._numbers(cursor, self.statements.present))
+        return skipped.adds_removed(self._numbers(cursor, self.statements.present))
 
-    def _put(
-        self, cursor: psycopg.Cursor, batch: TargetBatch, passed_over: SkippedRows
+    def _write_rows(
+        self, cursor: psycopg.Cursor, batch: TargetBatch, skipped: SkippedRows
     ) -> tuple[Sequence[Rejection], int, bool]:
         """Writes rows; returns those that a column would change, how many existed already, and
         whether the table skipped more than known before."""
@@ -217,17 +219,17 @@ class PostgresConnection:
             self._run(cursor, self.exact.prepare)
         self._copied(cursor, self.statements.copy_rows, batch.rows)
         if self.exact:
-            changed = self._changed(cursor, self.exact, batch)
-        self._drop(cursor, self.statements.drop_rows, passed_over.rows)
+            changed = self._changed_values(cursor, self.exact, batch)
+        self._drop(cursor, self.statements.drop_rows, skipped.rows)
         twice = self._numbers(cursor, self.statements.twice)
         self._drop(cursor, self.statements.drop_rows, twice)
-        passed_over.twice = twice
+        skipped.twice = twice
         unwritten = self._numbers(cursor, self.statements.insert)
         absent = self._numbers(cursor, self.statements.absent)
         lost = unwritten | absent if self.statements.updates else absent
-        return changed, len(unwritten - lost), passed_over.adds(lost)
+        return changed, len(unwritten - lost), skipped.adds(lost)
 
-    def _changed(
+    def _changed_values(
         self, cursor: psycopg.Cursor, exact: ExactCopy, batch: TargetBatch
     ) -> Sequence[Rejection]:
         """The rows with a value that a column would change; deletes them from the staging table."""
@@ -245,7 +247,7 @@ class PostgresConnection:
 
     def _run(self, cursor: psycopg.Cursor, statement: str, *parameters: Any) -> psycopg.Cursor:
         """The cursor after running a statement, with the deadline restarted."""
-        self.patience.beat()
+        self.deadline.beat()
         return cursor.execute(statement, parameters or None)
 
     def _numbers(self, cursor: psycopg.Cursor, statement: str) -> set[int]:
@@ -256,12 +258,12 @@ class PostgresConnection:
             self._run(cursor, statement, sorted(numbers))
 
     def _copied(self, cursor: psycopg.Cursor, statement: str, rows: pa.Table) -> None:
-        self.patience.beat()
+        self.deadline.beat()
         with cursor.copy(statement) as copy:
             copy.write(self.write_csv(rows))
 
 
-def seen(options: Options, _: Places, must_have_rows: bool) -> str | None:
+def current_place(options: Options, _: Places, must_have_rows: bool) -> str | None:
     """The current `place`; "" if the table or all its rows are gone; None if that is unknown."""
     try:
         import psycopg  # noqa: PLC0415 - an optional extra
@@ -270,11 +272,11 @@ def seen(options: Options, _: Places, must_have_rows: bool) -> str | None:
         return None
     settings = with_defaults(FIELDS, options)
     url, table = str(settings["url"]), RelationName(str(settings["schema"]), str(settings["table"]))
-    patience = Deadline(LONGEST_LOOK)
+    deadline = Deadline(LONGEST_LOOK)
     try:
         connection = open_connection(psycopg, url, min(int(settings["timeout"]), LONGEST_LOOK))
-        patience.holds(connection.fileno())
-        with patience, connection:
+        deadline.watch(connection.fileno())
+        with deadline, connection:
             row = connection.execute(identity(table)).fetchone()
             if not row or (must_have_rows and answer(connection.execute(empty(table)))):
                 return ""
@@ -282,7 +284,7 @@ def seen(options: Options, _: Places, must_have_rows: bool) -> str | None:
     except psycopg.Error:
         return None
     finally:
-        patience.let_go()
+        deadline.release()
 
 
 def connect(to: TargetRequest) -> PostgresConnection:
@@ -299,7 +301,7 @@ def connect(to: TargetRequest) -> PostgresConnection:
         place="",
         url=str(options["url"]),
         timeout=max(int(options["timeout"]), 1),
-        patience=Deadline(limits.statement + GRACE),
+        deadline=Deadline(limits.statement + GRACE),
         attempts=int(options["attempts"]),
         statements=Statements.of(to.shape, table, limits),
         secrets=to.secrets.and_of([str(options["url"])]),
@@ -308,13 +310,13 @@ def connect(to: TargetRequest) -> PostgresConnection:
         forms={},
     )
     try:
-        with session.patience:
+        with session.deadline:
             table_id = _prepare(session, to.shape, bool(options["create"]))
         session.place = table_identity(driver, session.url, table, table_id)
     except driver.Error as error:
-        judged = session.judged(error)
+        translated = session.translated(error)
         session.close()
-        raise judged from None
+        raise translated from None
     except ActivateError as error:
         session.close()
         raise error.at(to.where) from None
@@ -359,11 +361,11 @@ def _prepare(session: PostgresConnection, shape: BatchShape, create: bool) -> in
         if not columns and not create:
             raise ActivateError(f"there is no table `{session.label}`", hint="set `create: true`")
         if not columns:
-            session.patience.beat()
+            session.deadline.beat()
             cursor.execute(session.statements.create)
             columns = _columns(session, cursor)
         _fit(session, shape, columns)
-        session.patience.beat()
+        session.deadline.beat()
         _check_key(session, shape, cursor)
         row = cursor.execute(session.statements.identity).fetchone()
         if session.existed and session.statements.updates:

@@ -28,7 +28,7 @@ class Deadline:
         self.over = False
         self._done = Event()
         self.beat()
-        Thread(target=self._watch, args=(self._done,), daemon=True).start()
+        Thread(target=self._run, args=(self._done,), daemon=True).start()
         return self
 
     def __exit__(
@@ -43,18 +43,18 @@ class Deadline:
         """Restarts the time: a step was finished."""
         self._ends = time.monotonic() + self.seconds
 
-    def holds(self, number: int) -> None:
+    def watch(self, descriptor: int) -> None:
         """Sets the connection to shut down, by file descriptor (duplicated, so it stays valid)."""
-        self.let_go()
-        self._line = socket.socket(fileno=os.dup(number))
+        self.release()
+        self._line = socket.socket(fileno=os.dup(descriptor))
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Releases the connection."""
         if self._line is not None:
             self._line.close()
             self._line = None
 
-    def _watch(self, done: Event) -> None:
+    def _run(self, done: Event) -> None:
         while not done.wait(max(self._ends - time.monotonic(), 0.01)):
             line = self._line
             if line is None or time.monotonic() < self._ends:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from transformer.targets import Rejection, TargetBatch
 
-STILL_THERE = "Postgres reported no error, but the row was not deleted: is there a trigger or rule?"
+NOT_DELETED = "Postgres reported no error, but the row was not deleted: is there a trigger or rule?"
 NOT_WRITTEN = "Postgres reported no error, but the row was not written: is there a trigger or rule?"
 SAME_KEY = "Postgres treats its key as equal to that of another row of the batch"
 
@@ -34,7 +34,7 @@ class SkippedRows:
         """Each row with the reason why it is not in the table, or still is."""
         edge = batch.removed.num_rows - 1
         for number in sorted(self.removed):
-            yield Rejection(number - 1, STILL_THERE)
+            yield Rejection(number - 1, NOT_DELETED)
         for number in sorted(self.rows):
             yield Rejection(edge + number, NOT_WRITTEN)
         for number in sorted(self.twice):
