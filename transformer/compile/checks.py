@@ -90,7 +90,7 @@ def _check(
         column=spec.args.get("column_name") or spec.column,
         args=spec.args if macro else _filled(spec, scope),
         config=_rendered(
-            _with_written(spec.config, query.trace, spec.given) if query else spec.config,
+            _with_written(spec.config, query.trace, spec.pinned) if query else spec.config,
             spec,
             scope,
         ),
@@ -357,7 +357,7 @@ def sql_check(check: SqlCheck, scope: Scope) -> tuple[Node, Query]:
         None,
         None,
         {},
-        _with_written(check.config, query.trace, check.given),
+        _with_written(check.config, query.trace, check.pinned),
         where,
         file=check,
         late=query.late,

@@ -205,7 +205,7 @@ class _Var:
     def _filled(self, name: str, fill: Callable[[str], str], value: str) -> str:
         if name in self._filling:
             raise RenderError(
-                f"the variable `{name}` holds itself", hint="look at `vars:` and `--vars`"
+                f"the variable `{name}` refers to itself", hint="look at `vars:` and `--vars`"
             )
         self._filling.append(name)
         try:

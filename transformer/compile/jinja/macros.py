@@ -250,7 +250,7 @@ def _take_in(
         return
     mistakes.append(
         RenderError(
-            f"the macro `{node.name}` stands twice",
+            f"the macro `{node.name}` appears twice",
             Where.in_text(file.path, file.text, node.lineno),
             hint=f"the first is at {first.path}:{first.line}",
         )
