@@ -9,7 +9,7 @@ import pytest
 
 from tests.projects import transform, write
 from tests.test_dbt_build import project, rows, run
-from transformer.compile.time_ranges import TimeRange, sampled
+from transformer.compile.time_ranges import TimeRange, sample_range
 from transformer.errors import UsageError
 
 NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ def span(start: str, end: str = "2024-03-31T12:00") -> TimeRange:
 def test_a_span_is_a_time_until_now_or_a_start_and_an_end(
     asked: object, found: TimeRange | None
 ) -> None:
-    assert sampled(asked, NOW) == found
+    assert sample_range(asked, NOW) == found
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_a_span_is_a_time_until_now_or_a_start_and_an_end(
 def test_what_is_no_span_of_time_is_refused(asked: object) -> None:
     if asked:
         with pytest.raises(UsageError, match="--sample"):
-            sampled(asked, NOW)
+            sample_range(asked, NOW)
     else:
-        assert sampled(asked, NOW) is None
+        assert sample_range(asked, NOW) is None
 
 
 FILES = {

@@ -118,5 +118,5 @@ def test_a_variable_that_holds_itself_is_refused(tmp_path: Path) -> None:
     )
     done = transform(root, "run", "--vars", "{place: \"{{ var('place') }}\"}", check=False)
     assert done.returncode == 1
-    assert "`place` holds itself" in done.stderr
+    assert "`place` refers to itself" in done.stderr
     assert not (root / "shop.duckdb").exists()

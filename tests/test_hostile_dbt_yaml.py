@@ -257,17 +257,17 @@ MISTAKES: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("sources", 0, "tables", 0, "meta"), 5, "`meta` must be a mapping"),
     (("models", 0, "columns", 0, "meta"), 5, "`meta` must be a mapping"),
     (("exposures", 0, "depends_on"), "ref('m')", "`depends_on` must be a list"),
-    (("exposures", 0, "tags"), 7, "`tags` must be a text, or a list of them"),
-    (("models", 0, "config", "tags"), {"a": 1}, "`tags` must be a text, or a list of them"),
+    (("exposures", 0, "tags"), 7, "`tags` must be a text or a list of texts"),
+    (("models", 0, "config", "tags"), {"a": 1}, "`tags` must be a text or a list of texts"),
     (("snapshots", 0, "config", "snapshot_meta_column_names"), ["x"], "must be a mapping"),
-    (("unit_tests", 0, "config", "tags"), 1.5, "`tags` must be a text, or a list of them"),
+    (("unit_tests", 0, "config", "tags"), 1.5, "`tags` must be a text or a list of texts"),
     (("unit_tests", 0, "given"), {"a": 1}, "`given` must be a list"),
-    (("unit_tests", 0, "given", 0), 7, "what is given and expected must be a mapping"),
+    (("unit_tests", 0, "given", 0), 7, "`given` and `expect` must hold mappings"),
     (("unit_tests", 0, "given", 0, "rows", 0), [1], "a row must be a mapping"),
-    (("unit_tests", 0, "expect"), [], "what is given and expected must be a mapping"),
+    (("unit_tests", 0, "expect"), [], "`given` and `expect` must hold mappings"),
     (("unit_tests", 0, "expect", "rows"), 1.5, "`rows` must be a list"),
-    (("unit_tests", 0, "overrides"), "x", "must be a mapping"),
-    (("unit_tests", 0, "overrides", "macros"), [1], "must be a mapping"),
+    (("unit_tests", 0, "overrides"), "x", "must be mappings"),
+    (("unit_tests", 0, "overrides", "macros"), [1], "must be mappings"),
 ]
 
 
@@ -284,7 +284,7 @@ def test_what_has_another_form_than_dbt_asks_for_is_a_mistake(
 
 OTHERS: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     ("profiles.yml", ("shop", "outputs", "dev", "extensions"), 5, "`extensions` must be a list"),
-    ("dbt_project.yml", ("packages-install-path",), "a\0b", "it holds a zero character"),
+    ("dbt_project.yml", ("packages-install-path",), "a\0b", "it contains a NUL character"),
     ("dbt_project.yml", ("target-path",), "x" * 300, "it is too long"),
 ]
 

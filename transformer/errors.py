@@ -6,13 +6,13 @@
     │   ├── RenderError         Jinja: bad syntax, undefined name, `raise_compiler_error`
     │   ├── SqlError            SQL: does not parse, does not bind, broken contract
     │   └── GraphError          references: missing, duplicate, cyclic
-    ├── DataError               the data or the world said no (exit 1)
+    ├── DataError               the data, or a system outside, refused (exit 1)
     │   ├── LoadError           a source could not be read or landed
     │   ├── BuildError          a statement failed in the warehouse
-    │   │   └── MemoryShortError    … for want of memory: it is tried again with less at a time
+    │   │   └── MemoryShortError    … out of memory: retried with fewer rows at a time
     │   └── ActivateError       a target could not be written
-    ├── WarehouseError          the file is locked, foreign, damaged or changed under us (exit 1)
-    └── UsageError              the command line asks for something that cannot be (exit 2)
+    ├── WarehouseError          the file is locked, not ours, damaged or changed meanwhile (exit 1)
+    └── UsageError              the command line asks for something impossible (exit 2)
 
 `Mistakes` carries several of them at once: a project's mistakes are reported together.
 """
@@ -29,8 +29,8 @@ from pathlib import PurePath
 from msgspec import Struct
 from msgspec.structs import replace
 
-# The hint where a step failed by what is written in the project.
-BUILD_AGAIN = "correct it and build again; what else was built is not built again"
+# The hint when the cause of a failed step is in the project's own files.
+BUILD_AGAIN = "fix this and run `transform build`; finished models are not rebuilt"
 
 
 class Where(Struct, frozen=True):
@@ -60,7 +60,7 @@ class Where(Struct, frozen=True):
 class TransformError(Exception):
     """The root: `what` went wrong, `where`, a `hint` what to do, and `detail` lines.
 
-    `beside` are further places that belong to it: a macro's line, the line that was compiled.
+    `beside` are related places: a macro's line, the compiled line.
     """
 
     exit_code = 1
@@ -81,7 +81,7 @@ class TransformError(Exception):
         self.beside = tuple(beside)
 
     def at(self, where: Where) -> TransformError:
-        """The same error, placed, when it has no place yet."""
+        """The same error at this place, unless it already has one."""
         return self if self.where is not None else self.moved(where)
 
     def moved(self, where: Where, beside: Sequence[Where] = ()) -> TransformError:
@@ -99,7 +99,7 @@ class ProjectError(TransformError):
 
 
 class ConfigError(ProjectError):
-    """YAML that does not mean anything: unknown key, wrong value, missing file."""
+    """Invalid YAML configuration: unknown key, wrong value, missing file."""
 
 
 class RenderError(ProjectError):
@@ -111,11 +111,11 @@ class SqlError(ProjectError):
 
 
 class GraphError(ProjectError):
-    """A reference that leads nowhere, twice to the same name, or in a circle."""
+    """A missing, duplicate or cyclic reference."""
 
 
 class DataError(TransformError):
-    """The data, or the system that holds it, said no."""
+    """The data, or the system that holds it, refused."""
 
 
 class LoadError(DataError):
@@ -139,31 +139,31 @@ class WarehouseError(TransformError):
 
 
 class UsageError(TransformError):
-    """The command line asks for something that cannot be."""
+    """The command line asks for something impossible."""
 
     exit_code = 2
 
 
 class Mistakes(TransformError):  # noqa: N818 - a user reads it as a word
-    """Several errors at once, in the order of the files they stand in."""
+    """Several errors at once, ordered by file and line."""
 
     def __init__(self, errors: Iterable[TransformError], state: str = "nothing was built") -> None:
-        told = {(str(error.where), error.what): error for error in _flat(errors)}
-        self.errors = tuple(sorted(told.values(), key=_order))
+        unique = {(str(error.where), error.what): error for error in _flat(errors)}
+        self.errors = tuple(sorted(unique.values(), key=_order))
         self.state = state
         count = len(self.errors)
         super().__init__(f"{count} {'error' if count == 1 else 'errors'}, {state}")
 
     def with_state(self, state: str) -> Mistakes:
-        """The same errors with another word on what state the data is left in."""
+        """The same errors with another text for the state that the data is left in."""
         return Mistakes(self.errors, state)
 
 
 class Fault(Exception):  # noqa: N818 - not yet an error a user sees
-    """What an engine says of a statement, before anyone knows whose statement it was.
+    """An engine's error about a statement, not yet attributed to a node.
 
     `position` is the 0-based character in the statement; `kind`, `name` and `candidates` are
-    filled where the engine says more, as for an unknown column.
+    filled where the engine reports them, as for an unknown column.
     """
 
     def __init__(
@@ -180,28 +180,28 @@ class Fault(Exception):  # noqa: N818 - not yet an error a user sees
 
     @property
     def short_of_memory(self) -> bool:
-        """Whether it needed more memory than the engine may use."""
+        """Whether the statement ran out of memory."""
         return self.kind == "Out of Memory"
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether a library in Rust gave up: its exception is none of Python's `Exception`."""
+    """Whether a Rust library panicked: its exception does not derive from `Exception`."""
     return type(error).__name__ == "PanicException"
 
 
 def refusal(fault: Fault) -> WarehouseError:
-    """The error for what an engine says of its file, not of anybody's statement."""
+    """The error for an engine fault that concerns the warehouse file, not a statement."""
     what = fault.message.strip().splitlines()[0].rstrip(".!")
     full = re.search(r"(No space left on device|File too large|Disk quota exceeded)", fault.message)
     if full:
         return WarehouseError(
             f"the warehouse cannot be written: {full.group(1).lower()}",
-            hint="make room and build again; what was published before is as it was",
+            hint="free disk space and run `transform build`; the published file is unchanged",
         )
-    return WarehouseError(what, hint="build again; what was published before is as it was")
+    return WarehouseError(what, hint="run `transform build`; the published file is unchanged")
 
 
-# Why the machine refuses to read or write a file; none of them is a mistake of the tool.
+# Reasons for which the system refuses to read or write a file; none is a bug of the tool.
 _OF_THE_MACHINE = frozenset(
     {
         *(errno.EACCES, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE, errno.ENOLCK),
@@ -213,20 +213,20 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def reason_of(error: OSError) -> str:
-    """Why the system refused, in lower case: `permission denied`."""
+    """The system's reason in lower case: `permission denied`."""
     return (error.strerror or str(error)).lower()
 
 
 def refused_by_machine(error: BaseException) -> WarehouseError | None:
-    """The error for a file that the machine does not let be read or written; None for others."""
+    """The error for a file that the system refuses to read or write; None for other errors."""
     if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
         return None
     name = PurePath(os.fsdecode(error.filename)).name if error.filename else "a file"
     why = reason_of(error)
-    first = "make room (also `df -i`) and" if error.errno in _FULL else "correct this and"
+    first = "free disk space (check `df -i` too)" if error.errno in _FULL else "fix this"
     return WarehouseError(
         f"`{name}` cannot be read or written: {why}",
-        hint=f"{first} build again; what was published before is as it was",
+        hint=f"{first} and run `transform build`; the published file is unchanged",
     )
 
 
@@ -250,8 +250,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """
     names = sorted({k for k in known if k})
     folded = {k.lower(): k for k in names}
-    found = difflib.get_close_matches(word.lower(), folded, n=1)
-    return folded[found[0]] if found else None
+    matches = difflib.get_close_matches(word.lower(), folded, n=1)
+    return folded[matches[0]] if matches else None
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "known: {}") -> str:

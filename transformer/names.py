@@ -1,4 +1,4 @@
-"""Names as values: nobody passes bare "schema.table" strings about."""
+"""Names as values, so that no bare "schema.table" strings are passed around."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RelationName(Struct, frozen=True, order=True):
         return f"{quoted(self.schema)}.{quoted(self.table)}"
 
     def key(self) -> tuple[str, str]:
-        """What tells two relations apart: DuckDB folds case."""
+        """The relation's identity, case-folded as in DuckDB."""
         return self.schema.lower(), self.table.lower()
 
     def with_table(self, table: str) -> RelationName:
@@ -56,18 +56,18 @@ _FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def fold(identifier: str) -> str:
-    """The same for names that DuckDB takes for one: it folds ASCII letters only, `é` is not `É`."""
+    """Equal for names that DuckDB treats as one: it folds ASCII letters only, `é` is not `É`."""
     return identifier.translate(_FOLDED)
 
 
 def slug(text: str) -> str:
-    """A lower-case identifier made of `text`: letters, digits and underscores."""
-    made = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
-    return made or "_"
+    """A lower-case identifier from `text`: letters, digits and underscores."""
+    cleaned = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return cleaned or "_"
 
 
 def expression(text: str) -> str:
-    """A column or an expression, as SQL: a lone word is a column, whatever else the word means."""
+    """A column or an expression, as SQL: a single word is a column, even if it is a keyword."""
     return quoted(text) if re.fullmatch(r"\w+", text) else text
 
 

@@ -1,7 +1,7 @@
-"""Who may read a file: whoever may read the one that it belongs to or replaces, and at no instant
-anybody else.
+"""Who may read a file: exactly those who may read the file that it belongs to or replaces, at
+every moment.
 
-What holds rows or secrets is made for its owner alone, and given to others once it is in order.
+Files with rows or secrets are created for the owner only, and opened to others when complete.
 """
 
 from __future__ import annotations
@@ -16,59 +16,59 @@ _OWN = 0o600
 
 
 def like(path: Path, model: Path, least: int = 0) -> None:
-    """Gives a file the owner, group, mode and attributes of another, or the mode of a new file
-    where there is no other. Where group or access list cannot be given, the group gets no more than
-    everybody. The owner has `least`."""
+    """Gives a file the owner, group, mode and attributes of `model`, or the mode of a new file if
+    `model` does not exist. If group or ACL cannot be set, the group gets no more than others.
+    `least` is always granted."""
     try:
-        known = model.stat()
+        stats = model.stat()
     except OSError:
         path.chmod(0o666 & ~umask())
         return
-    mode = stat.S_IMODE(known.st_mode)
+    mode = stat.S_IMODE(stats.st_mode)
     path.chmod(stat.S_IMODE(path.stat().st_mode) & mode | _OWN)
-    kept = _given(path, known.st_uid, known.st_gid)
-    if not (_attributed(path, model) and kept):
+    owned = _change_owner(path, stats.st_uid, stats.st_gid)
+    if not (_copy_attributes(path, model) and owned):
         mode = _without_group(mode)
     path.chmod(mode | least)
 
 
 def beside(path: Path, model: Path) -> None:
-    """Gives what belongs to a file, and is no copy of it, its owner and its mode. That of a file
-    which is not there is what everybody's files have."""
+    """Gives a companion file the owner and mode of its main file, without the execute bits. If the
+    main file does not exist, the mode is that of any new file."""
     like(path, model, _OWN)
     path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o666)
 
 
 def narrow(path: Path, model: Path) -> None:
-    """Takes from a file what the other does not grant."""
-    with contextlib.suppress(OSError):  # it is not there, or is not ours
-        known, mode = model.stat(), stat.S_IMODE(path.stat().st_mode)
-        allowed = stat.S_IMODE(known.st_mode) | _OWN
-        if not _given(path, known.st_uid, known.st_gid):
+    """Removes permissions that the model does not grant."""
+    with contextlib.suppress(OSError):  # it does not exist, or is not ours
+        stats, mode = model.stat(), stat.S_IMODE(path.stat().st_mode)
+        allowed = stat.S_IMODE(stats.st_mode) | _OWN
+        if not _change_owner(path, stats.st_uid, stats.st_gid):
             allowed = _without_group(allowed)
         if mode & ~allowed:
             path.chmod(mode & allowed)
 
 
 def folder(path: Path, model: Path) -> None:
-    """Makes a folder for those who may read a file, if it is not there; it is theirs then."""
+    """Creates a folder, if missing, and opens it to those who may read the model file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
     try:
-        known = model.stat()
+        stats = model.stat()
     except OSError:
         mode = 0o666 & ~umask()
     else:
-        mode = stat.S_IMODE(known.st_mode) & 0o666 | _OWN
-        if not _given(path, known.st_uid, known.st_gid):
+        mode = stat.S_IMODE(stats.st_mode) & 0o666 | _OWN
+        if not _change_owner(path, stats.st_uid, stats.st_gid):
             mode = _without_group(mode)
-    with contextlib.suppress(PermissionError):  # another's, who lets us write to it
+    with contextlib.suppress(PermissionError):  # owned by another user, but writable
         path.chmod(mode | (mode & 0o444) >> 2 | (mode & 0o222) >> 1)
 
 
 def write(path: Path, data: bytes, model: Path) -> None:
-    """Writes a file in one instant, for those who may read the other."""
+    """Writes a file atomically, with the permissions of the model file."""
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)
     try:
@@ -81,12 +81,12 @@ def write(path: Path, data: bytes, model: Path) -> None:
 
 
 def create(path: Path | str) -> int:
-    """A new file that only its owner may read, open for writing. Raises FileExistsError."""
+    """Descriptor of a new file, readable only by its owner. Raises FileExistsError."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWN)
 
 
 def umask() -> int:
-    """What new files are not granted. Linux tells; elsewhere it has to be set to be asked for."""
+    """The process's umask. Linux reports it; elsewhere reading it requires setting it."""
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
@@ -96,12 +96,12 @@ def umask() -> int:
 
 
 def _without_group(mode: int) -> int:
-    """The mode where a group gets no more than everybody."""
+    """The mode with the group's permissions limited to those of others."""
     return mode & (~0o070 | (mode & 0o007) << 3)
 
 
-def _given(path: Path, owner: int, group: int) -> bool:
-    """Gives a file away as far as one may; whether its group is as it should be."""
+def _change_owner(path: Path, owner: int, group: int) -> bool:
+    """Changes owner and group as far as permitted; returns whether the group is right."""
     own = path.stat()
     if own.st_uid != owner:
         with contextlib.suppress(OSError):  # only root may
@@ -112,20 +112,20 @@ def _given(path: Path, owner: int, group: int) -> bool:
     return path.stat().st_gid == group
 
 
-def _attributed(path: Path, model: Path) -> bool:
-    """Copies extended attributes, access lists among them; whether the list is as it should be."""
+def _copy_attributes(path: Path, model: Path) -> bool:
+    """Copies extended attributes, ACLs included; returns whether the ACL is right."""
     if not hasattr(os, "listxattr"):
         return True
     try:
-        theirs, own = os.listxattr(model), os.listxattr(path)
+        expected, current = os.listxattr(model), os.listxattr(path)
     except OSError:
         return True  # a file system without them
-    if _ACL in own and _ACL not in theirs:  # its folder's
+    if _ACL in current and _ACL not in expected:  # inherited from its folder
         os.removexattr(path, _ACL)
-    kept = True
-    for name in theirs:
+    has_acl = True
+    for name in expected:
         try:
             os.setxattr(path, name, os.getxattr(model, name))
         except OSError:
-            kept = kept and name != _ACL
-    return kept
+            has_acl = has_acl and name != _ACL
+    return has_acl

@@ -1,7 +1,7 @@
-"""A plug-in is a file whose name is its kind; outsiders join by an entry point.
+"""A plug-in is a file named after its kind; third parties register one by an entry point.
 
-A file whose name begins with `_` is a part of a kind, not one. What is installed does not change
-while the tool runs, so it is looked up once.
+A file whose name begins with `_` is a helper, not a kind. Installed packages do not change while
+the tool runs, so entry points are looked up once.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ def plugged(group: str) -> dict[str, EntryPoint]:
 
 @cache
 def own(package: str) -> tuple[str, ...]:
-    """The kinds that are files of the package's folder."""
+    """The kinds that are files in the package's folder."""
     module: ModuleType = importlib.import_module(package)
-    found = pkgutil.iter_modules(module.__path__)
-    return tuple(sorted(m.name for m in found if not m.name.startswith("_")))
+    modules = pkgutil.iter_modules(module.__path__)
+    return tuple(sorted(m.name for m in modules if not m.name.startswith("_")))
 
 
 def kinds(package: str) -> tuple[str, ...]:
-    """All kinds of a package; its name is the group of its entry points too."""
+    """All kinds of a package, whose name is also its entry point group."""
     return tuple(sorted({*own(package), *plugged(package)}))
 
 
 class KindFields(Mapping[str, Any]):
-    """The `FIELDS` of every kind of a package; a kind is loaded when its own are asked for."""
+    """The `FIELDS` of every kind of a package; a kind is imported on first access."""
 
     def __init__(self, package: str) -> None:
         self._package = package
@@ -55,7 +55,7 @@ class KindFields(Mapping[str, Any]):
 
 
 def find(package: str, kind: str) -> Any:
-    """The module of a kind. Raises KeyError when there is none."""
+    """The module of a kind. Raises KeyError for an unknown kind."""
     if kind in own(package):
         return importlib.import_module(f"{package}.{kind}")
     return plugged(package)[kind].load()

@@ -1,8 +1,8 @@
-"""Texts without secrets. Everything that is printed, written or kept passes one of these.
+"""Texts without secrets. Everything that is printed, written or stored passes one of these.
 
-A secret is hidden in every form in which a text may quote it: as it is, in JSON, in SQL, in an
-address, in HTML, as Python shows it, in base64. What nobody declared to be a secret, but looks
-like one (a password in a URL), is hidden by its place.
+A secret is hidden in every form in which a text may quote it: plain, JSON, SQL, URL-encoded,
+HTML, Python repr, base64. Undeclared values that look like secrets (a password in a URL) are
+hidden by their position.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
-# Shorter values (`v=1`) tell nothing, and to hide them would make texts unreadable.
+# Shorter values (`v=1`) reveal nothing, and hiding them would make texts unreadable.
 SHORTEST = 4
 # Shorter pieces of a path are words such as `contacts`; webhooks carry tokens in longer ones.
 _TOKEN_LENGTH = 16
 ANSWER_LENGTH = 2_000
-# Header names whose values say nothing about who we are.
+# Headers whose values carry no credentials.
 _OPEN_HEADERS = {"accept", "accept-language", "content-type", "user-agent", "prefer"}
 
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+@")
@@ -41,27 +41,27 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
 
 
 def redacted_value(value: Any, secrets: Iterable[str], otherwise: Callable[[Any], Any]) -> Any:
-    """The value with every text in it redacted, keys too. `otherwise` makes plain values of what
-    is no text, number, list or mapping."""
-    known = frozenset(secrets)
+    """The value with every text in it redacted, keys too. `otherwise` converts anything but texts,
+    numbers, lists and mappings to plain values."""
+    hidden = frozenset(secrets)
 
-    def walk(held: Any) -> Any:
-        if isinstance(held, str):
-            return redacted(held, known)
-        if held is None or isinstance(held, bool | int | float):
-            return held
-        if isinstance(held, Mapping):
-            return {walk(k) if isinstance(k, str) else k: walk(v) for k, v in held.items()}
-        if isinstance(held, list | tuple):
-            return [walk(each) for each in held]
-        return walk(otherwise(held))
+    def walk(item: Any) -> Any:
+        if isinstance(item, str):
+            return redacted(item, hidden)
+        if item is None or isinstance(item, bool | int | float):
+            return item
+        if isinstance(item, Mapping):
+            return {walk(k) if isinstance(k, str) else k: walk(v) for k, v in item.items()}
+        if isinstance(item, list | tuple):
+            return [walk(element) for element in item]
+        return walk(otherwise(item))
 
     return walk(value)
 
 
 def without_passwords(text: str) -> str:
-    """The text without the passwords, keys and signatures that connection strings carry. Files
-    are known by their names as this gives them: what it gives must stay as it is."""
+    """The text without the passwords, keys and signatures in connection strings. Stored file names
+    went through this function: its result must stay stable."""
     for pattern in _CARRIED:
         text = pattern.sub(r"\1…", text)
     return text
@@ -80,15 +80,15 @@ _IN_LINE = (
 
 
 def redacted_line(text: str) -> str:
-    """A line of a project's file as an error shows it, without what may be a secret."""
+    """A line of a project file as errors show it, without possible secrets."""
     for pattern in _IN_LINE:
         text = pattern.sub(_without_group, text)
     return text
 
 
-def _without_group(found: re.Match[str]) -> str:
-    start, end = (at - found.start() for at in found.span(1))
-    return f"{found[0][:start]}{HIDDEN}{found[0][end:]}"
+def _without_group(match: re.Match[str]) -> str:
+    start, end = (at - match.start() for at in match.span(1))
+    return f"{match[0][:start]}{HIDDEN}{match[0][end:]}"
 
 
 @lru_cache(maxsize=64)
@@ -102,41 +102,41 @@ def _hiding(secrets: frozenset[str]) -> Callable[[str], str]:
 
 
 def forms(piece: str) -> Iterator[str]:
-    """The piece as texts may quote it: plain, in JSON, SQL, an address, HTML, Python, base64."""
+    """The piece as texts may quote it: plain, JSON, SQL, URL, HTML, Python, base64."""
     escaped = json.dumps(piece)[1:-1]
     yield from (piece, escaped, escaped.replace("/", "\\/"))
     yield json.dumps(piece, ensure_ascii=False)[1:-1]
     yield from (piece.replace("'", "''"), piece.replace('"', '""'), repr(piece)[1:-1])
     yield from (ascii(piece)[1:-1], escape(piece), escape(piece, quote=False))
-    held = piece.encode("utf-8", "surrogatepass")
-    for address in (quote(held, safe=""), quote(held), quote_plus(held)):
-        yield from (address, re.sub("%..", lambda found: found[0].lower(), address))
-    yield from _in_base64(held)
+    encoded = piece.encode("utf-8", "surrogatepass")
+    for address in (quote(encoded, safe=""), quote(encoded), quote_plus(encoded)):
+        yield from (address, re.sub("%..", lambda match: match[0].lower(), address))
+    yield from _in_base64(encoded)
 
 
-def _in_base64(held: bytes) -> Iterator[str]:
-    """What of the bytes is the same in any base64 text that has them in it, by their offset."""
+def _in_base64(data: bytes) -> Iterator[str]:
+    """The part of the bytes' base64 that does not depend on their context, for each offset."""
     for offset in range(3):
         for encode in (b64encode, urlsafe_b64encode):
-            text = encode(bytes(offset) + held).decode().rstrip("=")
+            text = encode(bytes(offset) + data).decode().rstrip("=")
             start = (0, 2, 3)[offset]
-            end = len(text) if (offset + len(held)) % 3 == 0 else len(text) - 1
+            end = len(text) if (offset + len(data)) % 3 == 0 else len(text) - 1
             if end - start >= 2 * SHORTEST:
                 yield text[start:end]
 
 
 def of_options(options: Mapping[str, Any]) -> Iterator[str]:
-    """What of a source's or a target's options is secret though it is written in plain: passwords
-    and keys in addresses, headers that let in, and pieces of an address that look random."""
+    """Secrets written in plain in a source's or a target's options: passwords and keys in URLs,
+    authentication headers, and pieces of a URL that look random."""
     for value in options.values():
         if isinstance(value, str):
             yield from passwords_of(value)
             yield from filter(_looks_random, re.split(r"[/?#]", value))
         elif isinstance(value, list | tuple):
-            yield from of_options({str(n): each for n, each in enumerate(value)})
+            yield from of_options({str(n): element for n, element in enumerate(value)})
         elif isinstance(value, Mapping):
-            kept = {k: str(v) for k, v in value.items() if re.search(_LETS_IN, str(k))}
-            yield from of_headers(kept)
+            headers = {k: str(v) for k, v in value.items() if re.search(_LETS_IN, str(k))}
+            yield from of_headers(headers)
             yield from of_options(value)
 
 
@@ -157,15 +157,15 @@ class Secrets:
         headers: Mapping[str, str] | None = None,
         known: Iterable[str] = (),
     ) -> None:
-        found = {piece for url in urls for piece in (url, *of_url(url))}
-        self._pieces = frozenset({*found, *of_headers(headers or {}), *known})
+        pieces = {piece for url in urls for piece in (url, *of_url(url))}
+        self._pieces = frozenset({*pieces, *of_headers(headers or {}), *known})
 
     def and_of(self, urls: Iterable[str], headers: Mapping[str, str] | None = None) -> Secrets:
-        """These, and what is secret of a target's addresses and headers."""
+        """These secrets plus those in a target's URLs and headers."""
         return Secrets(urls, headers, self._pieces)
 
     def hidden(self, text: str) -> str:
-        """The text with every secret replaced, at most 2,000 characters of it."""
+        """The text with every secret replaced, cut to 2,000 characters."""
         return _hiding(self._pieces)(text)[:ANSWER_LENGTH]
 
     def __repr__(self) -> str:
@@ -173,7 +173,7 @@ class Secrets:
 
 
 def of_url(url: str) -> Iterator[str]:
-    """What of a URL is secret: its password, its query's values, and long pieces of its path."""
+    """The secrets in a URL: its password, its query values, and long pieces of its path."""
     yield from passwords_of(url)
     try:
         parts = urlsplit(url)
@@ -191,20 +191,20 @@ def of_url(url: str) -> Iterator[str]:
 
 
 def passwords_of(text: str) -> Iterator[str]:
-    """The passwords of a connection string, be it a URL or `key=value` pairs, also where it is
-    malformed: a password may hold an `@` or a `/` that ought to be escaped."""
+    """The passwords in a connection string, URL or `key=value` pairs, malformed ones included:
+    a password may contain an unescaped `@` or `/`."""
     for pattern in (r"://[^:/@\s]*:([^@\s/]+)@", r"://[^:/@\s]*:(.+)@"):
-        for found in re.findall(pattern, text):
-            yield from (found, unquote(found))
-    for found in re.findall(r"(?i)(?:password|passwd|pwd)\s*=\s*('[^']*'|[^\s&;]+)", text):
-        yield from (found.strip("'"), unquote(found))
-    for found in re.findall(rf"(?i)[?&][^=&\s]*{_WORD}[^=&\s]*=([^&\s]+)", text):
-        yield from (found, unquote(found))
+        for password in re.findall(pattern, text):
+            yield from (password, unquote(password))
+    for password in re.findall(r"(?i)(?:password|passwd|pwd)\s*=\s*('[^']*'|[^\s&;]+)", text):
+        yield from (password.strip("'"), unquote(password))
+    for password in re.findall(rf"(?i)[?&][^=&\s]*{_WORD}[^=&\s]*=([^&\s]+)", text):
+        yield from (password, unquote(password))
 
 
 def unclear_login(url: str) -> bool:
-    """Whether a password in the URL holds an `@` or a `/` that is not escaped: drivers would take
-    a part of it for the host, and say so."""
+    """Whether a password in the URL contains an unescaped `@` or `/`: drivers would take a part of
+    it for the host, and print it."""
     scheme, _, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in authority:
@@ -213,21 +213,21 @@ def unclear_login(url: str) -> bool:
     return "@" in rest.partition("?")[0] and re.search(port, authority) is not None
 
 
-# What to say of such a URL.
+# The message and the hint for such a URL.
 UNCLEAR_LOGIN = (
-    "it cannot be seen where the password in this URL ends",
+    "the end of the password in this URL is ambiguous",
     "write `@` in a password as `%40`, `/` as `%2F`, `#` as `%23`, `?` as `%3F`",
 )
 
 
 def of_headers(headers: Mapping[str, str]) -> Iterator[str]:
-    """What of a request's headers is secret: all values but those of a few well-known names."""
+    """The secrets in request headers: all values except those of a few well-known headers."""
     for name, value in headers.items():
         if name.lower() in _OPEN_HEADERS:
             continue
         if len(value) >= SHORTEST:
             yield value
-        # `Bearer abc`: an answer that quotes only `abc` must not show it either.
+        # `Bearer abc`: a response that quotes only `abc` must not show it either.
         yield from (word for word in value.split() if len(word) >= 8)
         if value.lower().startswith("basic "):
             yield from _of_login(value[6:].strip())

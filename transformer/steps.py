@@ -1,4 +1,4 @@
-"""The words that both wings share: `State`, `Step`, `Plan`, `Outcome`, `Results`."""
+"""The values that planning and running share: `State`, `Step`, `Plan`, `Outcome`, `Results`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformer.names import RelationName
 
 Columns = tuple[tuple[str, str], ...]
 Action = Literal["load", "freshness", "seed", "build", "snapshot", "check", "activate", "hook"]
-# What is chosen; hooks run with whatever is.
+# Actions that can be selected; hooks always run.
 EVERYTHING: frozenset[Action] = frozenset(
     ("load", "freshness", "seed", "build", "snapshot", "check", "activate")
 )
@@ -29,16 +29,16 @@ LOAD_COLUMNS: Columns = (
 
 
 class RelationState(Struct, frozen=True):
-    """A relation that is there: table or view, and its columns with their types."""
+    """An existing relation: table or view, and its columns with their types."""
 
     kind: Literal["table", "view"]
     columns: Columns = ()
 
 
 class NodeState(Struct, frozen=True):
-    """What the ledger knows of a node.
+    """What the ledger records about a node.
 
-    `version` names the content of its relation; `inputs` are the versions it was made from.
+    `version` identifies the content of its relation; `inputs` are the versions it was built from.
     """
 
     fingerprint: str
@@ -87,25 +87,25 @@ class Arrivals(Struct, frozen=True):
         )
 
 
-# The type of each column, and a digest of its values in the order of the rows.
+# For each column, its type and a digest of its values in row order.
 Contents = Mapping[str, tuple[str, str]]
 
 
 class State(Struct, frozen=True):
-    """A warehouse as it is: its relations, and what the ledger says of the nodes. `contents` are
-    those of raw tables that someone else loads, where they were looked at."""
+    """The current state of a warehouse: its relations, and the ledger's records of the nodes.
+    `contents` covers raw tables loaded by others, where they were inspected."""
 
     relations: Mapping[tuple[str, str], RelationState] = field(default_factory=dict)
     nodes: Mapping[str, NodeState] = field(default_factory=dict)
     contents: Mapping[str, Contents] = field(default_factory=dict)
 
     def relation(self, name: RelationName | None) -> RelationState | None:
-        """The relation of that name, when it is there."""
+        """The relation of that name, or None."""
         return self.relations.get(name.key()) if name else None
 
 
 class Step(Struct, frozen=True):
-    """One thing to do, why, and after which other steps. `work` is what its action needs."""
+    """One thing to do, why, and after which other steps. `work` holds what the action needs."""
 
     id: str
     action: Action
@@ -116,7 +116,7 @@ class Step(Struct, frozen=True):
 
 
 class Skip(Struct, frozen=True):
-    """A node that needs nothing done, and why."""
+    """A node that is not built, and why."""
 
     id: str
     label: str
@@ -124,8 +124,7 @@ class Skip(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """Steps in an order that can be followed, what is left alone, and what a user should know
-    before it is followed."""
+    """Steps in executable order, the nodes that are skipped, and notices for the user."""
 
     steps: tuple[Step, ...] = ()
     skips: tuple[Skip, ...] = ()
@@ -150,10 +149,10 @@ class Sample(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What became of a step. `facts` are figures by name, such as `quarantined`.
+    """The result of a step. `facts` are figures by name, such as `quarantined`.
 
     `parts` are the outcomes of checks that ran inside the step; `error` is what went wrong.
-    `compiled` is the query as it was made for the step, and `ran` what was run, where SQL was.
+    `compiled` is the step's query, and `ran` the SQL that was executed, if any.
     """
 
     id: str
@@ -172,12 +171,12 @@ class Outcome(Struct, frozen=True):
 
     @property
     def bad(self) -> bool:
-        """Whether it stops what stands on it."""
+        """Whether downstream steps are skipped because of it."""
         return self.status in BAD
 
 
 class Results(Struct, frozen=True):
-    """All outcomes of a run, in the order in which they ended."""
+    """All outcomes of a run, in order of completion."""
 
     outcomes: tuple[Outcome, ...] = ()
     seconds: float = 0.0
@@ -199,5 +198,5 @@ class Results(Struct, frozen=True):
         return any(outcome.status == "warn" for outcome in self.every())
 
     def count(self, action: Action, *status: Status) -> int:
-        """How many outcomes of an action have one of the statuses (none named: any)."""
+        """How many outcomes of an action have one of the statuses (no status given: any)."""
         return sum(o.action == action and (not status or o.status in status) for o in self.every())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transformer.compile.sql.canonical import said
+from transformer.compile.sql.canonical import canonical_digest
 from transformer.compile.sql.reader import Grammar, canonical, read
 
 DUCKDB = Grammar("duckdb")
@@ -97,23 +97,23 @@ def test_queries_that_do_not_say_the_same(one: str, other: str) -> None:
 def test_what_stands_in_place_of_a_name_counts_and_the_name_does_not() -> None:
     def of(text: str, name: str, place: str) -> str:
         at = text.index(name)
-        return said(read(text, DUCKDB).words, [(at, at + len(name), place)])
+        return canonical_digest(read(text, DUCKDB).tokens, [(at, at + len(name), place)])
 
     assert of("select 1 from a", "a", '"main"."x"') == of("select 1 from b", "b", '"main"."x"')
     assert of("select 1 from a", "a", '"main"."x"') != of("select 1 from a", "a", '"main"."y"')
 
 
 def test_what_is_put_in_counts() -> None:
-    words = read("select b.a from b", DUCKDB).words
-    assert said(words) != said(words, [(17, 17, ' as "b"')])
+    words = read("select b.a from b", DUCKDB).tokens
+    assert canonical_digest(words) != canonical_digest(words, [(17, 17, ' as "b"')])
 
 
 def test_a_query_that_cannot_be_read_is_its_text() -> None:
     assert canonical("select 'open", "duckdb") != canonical("select  'open", "duckdb")
-    assert not read("select 'open", DUCKDB).words.texts
+    assert not read("select 'open", DUCKDB).tokens.texts
 
 
 def test_a_query_that_only_the_engine_understands_has_words() -> None:
     reading = read("from main.f(1) select x'ff' order /* by what */ by 1", DUCKDB)
     assert not reading.parsed
-    assert list(reading.words.texts[-6:]) == ["select", "x", "'ff'", "order", "by", "1"]
+    assert list(reading.tokens.texts[-6:]) == ["select", "x", "'ff'", "order", "by", "1"]

@@ -11,7 +11,7 @@ DUCKDB = Grammar("duckdb")
 
 
 def of(text: str) -> Volatility:
-    return steadiness(read(text, DUCKDB).words.texts)
+    return steadiness(read(text, DUCKDB).tokens.texts)
 
 
 STEADY_ONES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from transformer.compile.sql.reader import Grammar, parsed, read
-from transformer.compile.sql.serialized import NamedTables, named
+from transformer.compile.sql.serialized import NamedTables, named_tables
 from transformer.compile.sql.table_refs import tables
 from transformer.engines import find
 
@@ -89,14 +89,14 @@ LEFT = [
 
 @pytest.mark.parametrize("text", TOLD)
 def test_what_the_tokens_tell_is_what_the_parser_finds(text: str) -> None:
-    found = tables(read(text, DUCKDB).words)
+    found = tables(read(text, DUCKDB).tokens)
     assert found is not None
     assert found == parsed(text, "duckdb")
 
 
 @pytest.mark.parametrize("text", LEFT)
 def test_what_may_say_more_is_left_to_the_parser(text: str) -> None:
-    assert tables(read(text, DUCKDB).words) is None
+    assert tables(read(text, DUCKDB).tokens) is None
     assert list(read(text, DUCKDB).uses) == (parsed(text, "duckdb") or [])
 
 
@@ -108,7 +108,7 @@ def test_a_query_that_only_the_engine_understands_names_its_tables_too() -> None
 
 @pytest.mark.parametrize("text", [*TOLD, *LEFT])
 def test_the_engines_own_parser_finds_what_sqlglot_finds(text: str) -> None:
-    found = named(ENGINE.serialized(text), text) if ENGINE.serialized else None
+    found = named_tables(ENGINE.serialized(text), text) if ENGINE.serialized else None
     found = found or NamedTables(read(text, ENGINE).uses)
     certain = [use for use in found.uses if not use.optional]
     known = parsed(text, "duckdb") or []

@@ -10,7 +10,7 @@ import pytest
 from sqlglot.dialects.duckdb import DuckDB
 
 from transformer.compile.sql import parser
-from transformer.compile.sql.tokens import _COMMANDS, _PAIRS, duckdb_words
+from transformer.compile.sql.tokens import _COMMANDS, _PAIRS, duckdb_tokens
 
 TOLD = [
     "select a, b from t -- why\nwhere a >= 1.5 /* and\n * so * on */ and b <> 'it''s' ; ",
@@ -86,13 +86,13 @@ PIECES = (
 
 @pytest.mark.parametrize("text", TOLD)
 def test_what_looks_like_one_thing_only_is_told(text: str) -> None:
-    assert duckdb_words(text) is not None
-    assert duckdb_words(text) == parser.words(text, "duckdb")
+    assert duckdb_tokens(text) is not None
+    assert duckdb_tokens(text) == parser.tokens(text, "duckdb")
 
 
 @pytest.mark.parametrize("text", LEFT)
 def test_what_may_be_meant_in_another_way_is_left(text: str) -> None:
-    assert duckdb_words(text) is None
+    assert duckdb_tokens(text) is None
 
 
 def test_whatever_is_told_is_what_the_tokenizer_gives() -> None:
@@ -106,10 +106,10 @@ def test_whatever_is_told_is_what_the_tokenizer_gives() -> None:
         for _ in range(chance.randint(0, 4)):
             at = chance.randrange(len(text) + 1)
             text = text[:at] + chance.choice(PIECES) + text[at + chance.choice((0, 1)) :]
-        found = duckdb_words(text)
+        found = duckdb_tokens(text)
         if found is not None:
             told += 1
-            assert found == parser.words(text, "duckdb"), text
+            assert found == parser.tokens(text, "duckdb"), text
     assert told > 600
 
 

@@ -126,14 +126,14 @@ def test_configuration_stands_beside_the_arguments_or_under_config(
     check = one(tmp_path, f"- unique: {body}", column="id")
     assert check.config == CONFIG
     assert check.args == {}
-    assert {"severity", "where"} <= check.given
+    assert {"severity", "where"} <= check.pinned
 
 
 def test_configuration_of_the_folder_holds_where_the_test_says_nothing(tmp_path: Path) -> None:
     settings = "tests:\n  +severity: warn\n  shop: {+store_failures: true}\n"
     check = one(tmp_path, "- unique: {config: {severity: error}}", settings, column="id")
     assert (check.config.severity, check.config.store_failures) == ("error", True)
-    assert check.given == {"severity"}
+    assert check.pinned == {"severity"}
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ def test_an_archive_writes_nothing_outside_of_its_folder(tmp_path: Path, odd: st
     ],
 )
 def test_a_version_fits_what_is_wanted(version: str, wanted: list[str], fits: bool) -> None:
-    assert _fits(version, wanted, early=False) is fits
+    assert _fits(version, wanted, prerelease=False) is fits
 
 
 def archive(mode: str) -> bytes:

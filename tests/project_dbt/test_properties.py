@@ -251,7 +251,7 @@ def test_what_is_not_acted_on_is_kept_as_it_is_written(tmp_path: Path) -> None:
         ("models: {name: orders}", "`models` must be a list", 1),
         ("models:\n  - description: x\n", "has no `name`", 2),
         ("models:\n  - name: orders\n  - name: orders\n", "described twice", 3),
-        ("models:\n  - name: orders\n    data_tests: [[unique]]\n", "a test is a name", 3),
+        ("models:\n  - name: orders\n    data_tests: [[unique]]\n", "a test must be a name", 3),
         ("models:\n  - name: orders\n    config: {schema: \"{{ var('x') }}\"}\n", "`x`", 3),
     ],
 )
@@ -286,7 +286,7 @@ def test_of_a_key_that_stands_twice_the_last_value_counts_and_it_is_told(tmp_pat
     yml = "models:\n  - name: orders\n    description: one\n    description: two\n"
     project = load(tmp_path, {"models/orders.sql": "select 1 as id", "models/s.yml": yml})
     assert project.models[0].described.description == "two"
-    told = "the key `description` stands twice (models/s.yml:4): the last one counts"
+    told = "the key `description` appears twice (models/s.yml:4): the last one counts"
     assert told in project.notices
     assert not project.mistakes
 

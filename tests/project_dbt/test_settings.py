@@ -115,7 +115,7 @@ def test_profiles_are_looked_for_in_the_named_folder_the_project_and_the_home(
     [
         ({"target": "prd"}, "has no target `prd`"),
         ({"profile": "shopp"}, "no profile `shopp`"),
-        ({"target": "cloud"}, "adapter `snowflake`; only DuckDB runs here"),
+        ({"target": "cloud"}, "adapter `snowflake`; only DuckDB is supported"),
     ],
 )
 def test_a_profile_target_or_adapter_that_is_not_there_is_a_wrong_question(
@@ -174,7 +174,7 @@ def test_a_warehouse_is_called_as_duckdb_calls_a_file(tmp_path: Path, name: str)
 @pytest.mark.parametrize("name", ["path: temp.duckdb", "path: x.duckdb, database: system"])
 def test_names_that_duckdb_keeps_are_refused(tmp_path: Path, name: str) -> None:
     profile = f"shop: {{outputs: {{default: {{type: duckdb, {name}}}}}}}"
-    with pytest.raises(UsageError, match="DuckDB keeps that name for itself"):
+    with pytest.raises(UsageError, match="DuckDB reserves this name"):
         load(tmp_path, {**MODEL, "profiles.yml": profile})
 
 

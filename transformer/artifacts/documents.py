@@ -82,7 +82,7 @@ class CatalogColumn(Struct, frozen=True):
     column: str
     type: str
     comment: str | None = None
-    said: str | None = None
+    table_comment: str | None = None
     view: bool = False
 
 
@@ -98,23 +98,25 @@ _NO_STATS = {
 
 
 def catalog(
-    graph: Graph, project: Project, held: Sequence[CatalogColumn], call: Invocation
+    graph: Graph, project: Project, catalog_columns: Sequence[CatalogColumn], call: Invocation
 ) -> dict[str, Any]:
     """What the warehouse holds of the project's relations: their columns and comments."""
-    found: dict[tuple[str, str, str], list[CatalogColumn]] = {}
-    for each in held:
-        key = (each.database.lower(), each.schema.lower(), each.table.lower())
-        found.setdefault(key, []).append(each)
-    made: dict[str, dict[str, Any]] = {"nodes": {}, "sources": {}}
+    columns_by_table: dict[tuple[str, str, str], list[CatalogColumn]] = {}
+    for column in catalog_columns:
+        key = (column.database.lower(), column.schema.lower(), column.table.lower())
+        columns_by_table.setdefault(key, []).append(column)
+    entries: dict[str, dict[str, Any]] = {"nodes": {}, "sources": {}}
     for node in graph:
         if node.relation is None or not node.solid:
             continue
         database = (node.database or project.target.catalog or "warehouse").lower()
-        columns = found.get((database, node.relation.schema.lower(), node.relation.table.lower()))
+        columns = columns_by_table.get(
+            (database, node.relation.schema.lower(), node.relation.table.lower())
+        )
         if columns:
             kind = "sources" if node.kind == "source" else "nodes"
-            made[kind][node.id] = _relation(node.id, columns)
-    return {"metadata": call.metadata("catalog/v1"), **made, "errors": None}
+            entries[kind][node.id] = _relation(node.id, columns)
+    return {"metadata": call.metadata("catalog/v1"), **entries, "errors": None}
 
 
 def _relation(node_id: str, columns: Sequence[CatalogColumn]) -> dict[str, Any]:
@@ -125,17 +127,17 @@ def _relation(node_id: str, columns: Sequence[CatalogColumn]) -> dict[str, Any]:
             "schema": first.schema,
             "name": first.table,
             "database": first.database,
-            "comment": first.said,
+            "comment": first.table_comment,
             "owner": None,
         },
         "columns": {
-            each.column: {
-                "type": each.type,
+            column.column: {
+                "type": column.type,
                 "index": index,
-                "name": each.column,
-                "comment": each.comment,
+                "name": column.column,
+                "comment": column.comment,
             }
-            for index, each in enumerate(columns, 1)
+            for index, column in enumerate(columns, 1)
         },
         "stats": _NO_STATS,
         "unique_id": node_id,
@@ -160,31 +162,31 @@ class SourceAge(Struct, frozen=True):
         return max(0.0, self.at.timestamp() - (self.newest or 0.0))
 
 
-def sources(found: Sequence[SourceAge], call: Invocation, seconds: float) -> dict[str, Any]:
+def sources(ages: Sequence[SourceAge], call: Invocation, seconds: float) -> dict[str, Any]:
     """`sources.json`."""
     return {
         "metadata": call.metadata("sources/v3"),
-        "results": [_aged(each) for each in found],
+        "results": [_aged(age) for age in ages],
         "elapsed_time": seconds,
     }
 
 
-def _aged(each: SourceAge) -> dict[str, Any]:
-    if each.status == "runtime error":
-        return {"unique_id": each.id, "error": each.error, "status": each.status}
-    newest, rule = datetime.fromtimestamp(each.newest or 0.0, UTC), each.rule
-    moment = moment_of(each.at)
+def _aged(age: SourceAge) -> dict[str, Any]:
+    if age.status == "runtime error":
+        return {"unique_id": age.id, "error": age.error, "status": age.status}
+    newest, rule = datetime.fromtimestamp(age.newest or 0.0, UTC), age.rule
+    moment = moment_of(age.at)
     return {
-        "unique_id": each.id,
+        "unique_id": age.id,
         "max_loaded_at": moment_of(newest),
         "snapshotted_at": moment,
-        "max_loaded_at_time_ago_in_s": each.age,
-        "status": each.status,
+        "max_loaded_at_time_ago_in_s": age.age,
+        "status": age.status,
         "criteria": criteria(rule.warn_after, rule.error_after, rule.filter),
         "adapter_response": {},
         "timing": timing(moment),
         "thread_id": THREAD,
-        "execution_time": each.seconds,
+        "execution_time": age.seconds,
     }
 
 
@@ -193,7 +195,7 @@ _CUSTOM = "DBT_ENV_CUSTOM_ENV_"
 
 def call_of(ask: Request, outside: Environment) -> Invocation:
     """This call of the tool; what it was asked, unless a secret is in it."""
-    asked = {
+    options = {
         "vars": dict(ask.vars),
         "target": ask.target,
         "profile": ask.profile,
@@ -202,7 +204,7 @@ def call_of(ask: Request, outside: Environment) -> Invocation:
         "full_refresh": ask.full_refresh,
         **{name.lower(): value for name, value in ask.flags.items()},
     }
-    args = {name: value for name, value in asked.items() if value}
+    args = {name: value for name, value in options.items() if value}
     if any(secret in str(args) for secret in outside.secrets if secret):
         args = {}
     env = {
@@ -215,8 +217,8 @@ def call_of(ask: Request, outside: Environment) -> Invocation:
 
 def manifest_now(graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
     """The manifest as plain values, as one that was read is."""
-    made: dict[str, Any] = json.loads(json.dumps(manifest(graph, project, call), default=plain))
-    return made
+    values: dict[str, Any] = json.loads(json.dumps(manifest(graph, project, call), default=plain))
+    return values
 
 
 def plain(value: Any) -> Any:

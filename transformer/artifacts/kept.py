@@ -7,11 +7,16 @@ from typing import Any
 
 from transformer.compile.dbt.facts import files
 from transformer.compile.nodes import Graph
-from transformer.plan.select.resources import Resource, kept_id, kept_needs, kept_thing
+from transformer.plan.select.resources import (
+    Resource,
+    artifact_only_id,
+    artifact_only_needs,
+    artifact_only_resource,
+)
 from transformer.project.values import ArtifactOnly, Project
 
 Facts = dict[str, Any]
-_MANY = {
+_PLURALS = {
     "exposure": "exposures",
     "metric": "metrics",
     "semantic_model": "semantic_models",
@@ -21,50 +26,52 @@ _MANY = {
 }
 
 
-def every_kept(project: Project, graph: Graph, moment: float) -> Facts:
+def artifact_only_facts(project: Project, graph: Graph, moment: float) -> Facts:
     """Exposures, metrics, groups … by kind and id."""
-    made: Facts = {many: {} for many in _MANY.values()}
-    needs = kept_needs(project, graph)
-    for kept in project.kept:
-        if kept.kind in _MANY:
-            each = _kept(kept, project, needs, moment)
-            made[_MANY[kept.kind]][each["unique_id"]] = each
-    return made
+    by_kind: Facts = {plural: {} for plural in _PLURALS.values()}
+    needs = artifact_only_needs(project, graph)
+    for entry in project.kept:
+        if entry.kind in _PLURALS:
+            facts = _entry_facts(entry, project, needs, moment)
+            by_kind[_PLURALS[entry.kind]][facts["unique_id"]] = facts
+    return by_kind
 
 
-def _kept(
-    kept: ArtifactOnly, project: Project, needs: Mapping[str, tuple[str, ...]], moment: float
+def _entry_facts(
+    entry: ArtifactOnly, project: Project, needs: Mapping[str, tuple[str, ...]], moment: float
 ) -> Facts:
-    thing = kept_thing(kept, project.name, needs.get(kept_id(kept, project.name), ()))
-    place = files(kept.where.path, kept.package, project)
-    content, config = dict(kept.content), dict(kept.content.get("config") or {})
+    resource = artifact_only_resource(
+        entry, project.name, needs.get(artifact_only_id(entry, project.name), ())
+    )
+    place = files(entry.where.path, entry.package, project)
+    content, config = dict(entry.content), dict(entry.content.get("config") or {})
     common: Facts = {
-        "name": kept.name,
-        "resource_type": kept.kind,
-        "package_name": thing.package,
+        "name": entry.name,
+        "resource_type": entry.kind,
+        "package_name": resource.package,
         **place,
-        "unique_id": thing.id,
+        "unique_id": resource.id,
     }
-    if kept.kind == "group":
-        own: Facts = {
+    if entry.kind == "group":
+        own_facts: Facts = {
             key: content[key] for key in ("owner", "description", "config") if key in content
         }
-        config = {"meta": {}, **(own.pop("config", None) or {})}
-        told = {"description": None, "config": config, "owner": content.get("owner") or {}}
-        return {**told, **own, **common}
+        config = {"meta": {}, **(own_facts.pop("config", None) or {})}
+        defaults = {"description": None, "config": config, "owner": content.get("owner") or {}}
+        return {**defaults, **own_facts, **common}
     common |= {
-        "fqn": list(thing.fqn),
-        "depends_on": {"macros": [], "nodes": list(thing.needs)},
+        "fqn": list(resource.fqn),
+        "depends_on": {"macros": [], "nodes": list(resource.needs)},
         "description": content.get("description") or "",
         "config": {
             "enabled": True,
             "meta": content.get("meta") or {},
-            "tags": list(thing.tags),
+            "tags": list(resource.tags),
             **config,
         },
         "created_at": moment,
     }
-    return {**_OWN[kept.kind](content, config, thing), **common}
+    return {**_FACTS_BY_KIND[entry.kind](content, config, resource), **common}
 
 
 def _exposure(content: Facts, config: Facts, thing: Resource) -> Facts:
@@ -101,15 +108,15 @@ def _metric(content: Facts, config: Facts, thing: Resource) -> Facts:
 
 def _named(params: Facts) -> Facts:
     """Measures and metrics that stand as plain names, as mappings."""
-    made: Facts = {}
+    mappings: Facts = {}
     for key, value in params.items():
         if key in ("measure", "numerator", "denominator") and isinstance(value, str):
-            made[key] = {"name": value}
+            mappings[key] = {"name": value}
         elif key in ("metrics", "input_metrics") and isinstance(value, list):
-            made[key] = [{"name": v} if isinstance(v, str) else _filtered(v) for v in value]
+            mappings[key] = [{"name": v} if isinstance(v, str) else _filtered(v) for v in value]
         else:
-            made[key] = _filtered(value)
-    return made
+            mappings[key] = _filtered(value)
+    return mappings
 
 
 def _filtered(value: Any) -> Any:
@@ -121,8 +128,8 @@ def _filtered(value: Any) -> Any:
 def _filter(written: Any) -> Facts | None:
     if not written:
         return None
-    each = written if isinstance(written, list) else [written]
-    return {"where_filters": [{"where_sql_template": str(text)} for text in each]}
+    filters = written if isinstance(written, list) else [written]
+    return {"where_filters": [{"where_sql_template": str(text)} for text in filters]}
 
 
 def _semantic_model(content: Facts, config: Facts, _: Resource) -> Facts:
@@ -139,27 +146,27 @@ def _semantic_model(content: Facts, config: Facts, _: Resource) -> Facts:
 
 
 def _saved_query(content: Facts, config: Facts, thing: Resource) -> Facts:
-    asked = content.get("query_params") or {}
-    where = asked.get("where")
+    query_params = content.get("query_params") or {}
+    where = query_params.get("where")
     return {
         "query_params": {
-            "metrics": list(asked.get("metrics") or ()),
-            "group_by": list(asked.get("group_by") or ()),
+            "metrics": list(query_params.get("metrics") or ()),
+            "group_by": list(query_params.get("group_by") or ()),
             "where": _filter(where),
-            "order_by": list(asked.get("order_by") or ()),
-            "limit": asked.get("limit"),
+            "order_by": list(query_params.get("order_by") or ()),
+            "limit": query_params.get("limit"),
         },
         "exports": [
             {
-                "name": each.get("name"),
+                "name": export.get("name"),
                 "config": {
-                    "export_as": (each.get("config") or {}).get("export_as") or "table",
-                    "schema_name": (each.get("config") or {}).get("schema"),
-                    "alias": (each.get("config") or {}).get("alias"),
+                    "export_as": (export.get("config") or {}).get("export_as") or "table",
+                    "schema_name": (export.get("config") or {}).get("schema"),
+                    "alias": (export.get("config") or {}).get("alias"),
                 },
                 "unrendered_config": {},
             }
-            for each in content.get("exports") or ()
+            for export in content.get("exports") or ()
         ],
         "label": content.get("label"),
         "tags": list(thing.tags),
@@ -174,7 +181,10 @@ def _unit_test(content: Facts, _: Facts, __: Resource) -> Facts:
     keys = ("input", "rows", "format", "fixture")
     return {
         "model": str(content.get("model") or ""),
-        "given": [{k: g[k] for k in keys if k in g} for g in content.get("given") or ()],
+        "given": [
+            {k: given_input[k] for k in keys if k in given_input}
+            for given_input in content.get("given") or ()
+        ],
         "expect": {k: v for k, v in (content.get("expect") or {}).items() if k in keys},
         "overrides": content.get("overrides"),
         "checksum": None,
@@ -184,7 +194,7 @@ def _unit_test(content: Facts, _: Facts, __: Resource) -> Facts:
     }
 
 
-_OWN: Mapping[str, Callable[[Facts, Facts, Resource], Facts]] = {
+_FACTS_BY_KIND: Mapping[str, Callable[[Facts, Facts, Resource], Facts]] = {
     "exposure": _exposure,
     "metric": _metric,
     "semantic_model": _semantic_model,

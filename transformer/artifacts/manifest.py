@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from transformer.artifacts.kept import every_kept
+from transformer.artifacts.kept import artifact_only_facts
 from transformer.compile.dbt.facts import constraint_facts, files, within
 from transformer.compile.dbt.graph import graph_facts, short_name
 from transformer.compile.dbt.surface import GRAPH
@@ -24,7 +24,7 @@ _MACRO = re.compile(
 )
 _ADAPTER = re.compile(r"adapter\s*=\s*['\"](\w+)['\"]")
 _DOCS = {"node_color": None, "show": True}
-_ANY: Facts = {
+_COMMON_DEFAULTS: Facts = {
     "enabled": True, "alias": None, "schema": None, "database": None, "tags": [], "meta": {},
     "group": None, "incremental_strategy": None, "persist_docs": {}, "quoting": {},
     "column_types": {}, "full_refresh": None, "unique_key": None, "on_schema_change": "ignore",
@@ -36,51 +36,59 @@ _ANY: Facts = {
 }  # fmt: skip
 # What dbt writes of options that nobody has set.
 _DEFAULTS: Mapping[str, Facts] = {
-    "model": {**_ANY, "materialized": "view", "access": "protected", "freshness": None,
+    "model": {**_COMMON_DEFAULTS, "materialized": "view", "access": "protected", "freshness": None,
               "on_error": None, "latest_version_pointer": {"enabled": None, "alias": None}},
-    "seed": {**_ANY, "materialized": "seed", "delimiter": ",", "quote_columns": None},
-    "snapshot": {**_ANY, "materialized": "snapshot", "target_schema": None,
+    "seed": {**_COMMON_DEFAULTS, "materialized": "seed", "delimiter": ",", "quote_columns": None},
+    "snapshot": {**_COMMON_DEFAULTS, "materialized": "snapshot", "target_schema": None,
                  "target_database": None, "invalidate_hard_deletes": False,
                  "dbt_valid_to_current": None},
 }  # fmt: skip
 # What a node of templates has and the schema of a manifest has not.
-_NOT_THERE = ("raw_sql", "rendered")
+_TEMPLATE_ONLY = ("raw_sql", "rendered")
 
 
 def whole(graph: Graph, project: Project, moment: float) -> Facts:
     """`nodes`, `sources`, `macros`, `exposures` … `parent_map`, `child_map`, `group_map`."""
-    facts, found = graph_facts(graph, project), things(graph, project)
+    facts, resources = graph_facts(graph, project), things(graph, project)
     nodes = {
-        i: _node(graph[i], facts["nodes"][i], found, project)
+        i: _node(graph[i], facts["nodes"][i], resources, project)
         for i in facts["nodes"]
-        if found.by_id[i].kind not in ("unit_test", "function")
+        if resources.by_id[i].kind not in ("unit_test", "function")
     }
     functions = {
-        t.id: _node(t.node, facts["nodes"][t.id], found, project) | _signature(t.node)
-        for t in found
-        if t.kind == "function" and t.node
+        resource.id: _node(resource.node, facts["nodes"][resource.id], resources, project)
+        | _signature(resource.node)
+        for resource in resources
+        if resource.kind == "function" and resource.node
     }
-    sources = {i: _source(graph[i], each, found, project) for i, each in facts["sources"].items()}
-    kept = every_kept(project, graph, moment)
-    for each in kept["exposures"].values():
-        each["refs"], each["sources"] = references(
-            each["depends_on"]["nodes"], each["package_name"], found
+    sources = {
+        i: _source(graph[i], entry, resources, project) for i, entry in facts["sources"].items()
+    }
+    artifact_only = artifact_only_facts(project, graph, moment)
+    for entry in artifact_only["exposures"].values():
+        entry["refs"], entry["sources"] = references(
+            entry["depends_on"]["nodes"], entry["package_name"], resources
         )
-    for each in nodes.values():
-        on = nodes.get(each.get("attached_node") or "", {})
-        if on.get("group") and not each.get("group"):
-            each["group"] = on["group"]  # a test is of its model's group
-    for each in (*nodes.values(), *functions.values(), *sources.values()):
-        each["created_at"] = moment
-    every = [*nodes, *functions, *sources, *(i for many in kept.values() for i in many)]
-    above, below = _maps(found, every)
+    for entry in nodes.values():
+        attached = nodes.get(entry.get("attached_node") or "", {})
+        if attached.get("group") and not entry.get("group"):
+            entry["group"] = attached["group"]  # a test is of its model's group
+    for entry in (*nodes.values(), *functions.values(), *sources.values()):
+        entry["created_at"] = moment
+    ids = [
+        *nodes,
+        *functions,
+        *sources,
+        *(i for entries in artifact_only.values() for i in entries),
+    ]
+    parents, children = _maps(resources, ids)
     return {
         "nodes": nodes,
         "sources": sources,
         "macros": macros(project, moment),
-        **kept,
-        "parent_map": above,
-        "child_map": below,
+        **artifact_only,
+        "parent_map": parents,
+        "child_map": children,
         "group_map": _groups(nodes),
         "functions": functions,
     }
@@ -101,33 +109,36 @@ def flat(graph: Graph, project: Project, moment: float) -> Facts:
     return {name: facts[name] for name in GRAPH}
 
 
-def _maps(found: Resources, ids: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    known = set(ids)
-    above = {
-        i: [n for n in found.by_id[i].needs if n in known] if i in found.by_id else [] for i in ids
+def _maps(
+    resources: Resources, ids: list[str]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    id_set = set(ids)
+    parents = {
+        i: [n for n in resources.by_id[i].needs if n in id_set] if i in resources.by_id else []
+        for i in ids
     }
-    below: dict[str, list[str]] = {i: [] for i in ids}
-    for child, needs in above.items():
+    children: dict[str, list[str]] = {i: [] for i in ids}
+    for child, needs in parents.items():
         for need in needs:
-            below[need].append(child)
-    return above, below
+            children[need].append(child)
+    return parents, children
 
 
 def _groups(nodes: Mapping[str, Facts]) -> dict[str, list[str]]:
-    made: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for node_id, node in nodes.items():
         if node.get("group"):
-            made.setdefault(str(node["group"]), []).append(node_id)
-    return made
+            groups.setdefault(str(node["group"]), []).append(node_id)
+    return groups
 
 
-def _node(node: Node, facts: Facts, found: Resources, project: Project) -> Facts:
+def _node(node: Node, facts: Facts, resources: Resources, project: Project) -> Facts:
     """A model, seed, snapshot or test with all that its schema asks for."""
     config = facts.get("config") or {}
     kind = facts["resource_type"]
-    made = {key: value for key, value in facts.items() if key not in _NOT_THERE}
-    made |= _places(node, found.by_id[node.id], project)
-    made |= {
+    entry = {key: value for key, value in facts.items() if key not in _TEMPLATE_ONLY}
+    entry |= _places(node, resources.by_id[node.id], project)
+    entry |= {
         "alias": facts.get("alias") or node.name,
         "checksum": _checksum(facts, node),
         "config": _with_hooks({**_DEFAULTS.get(kind, {}), **_plain_config(config)}),
@@ -141,31 +152,31 @@ def _node(node: Node, facts: Facts, found: Resources, project: Project) -> Facts
         "columns": _columns(facts.get("columns") or {}),
     }
     if kind == "seed":
-        made |= {"root_path": project.root, "depends_on": {"macros": []}}
+        entry |= {"root_path": project.root, "depends_on": {"macros": []}}
         for key in ("compiled_code", "version"):
-            made.pop(key, None)
-        return made
-    made |= _compiled(node, facts, found)
+            entry.pop(key, None)
+        return entry
+    entry |= _compiled(node, facts, resources)
     if kind == "model":
-        return made | {
+        return entry | {
             "access": str(config.get("access") or "protected"),
             "constraints": [
-                {**constraint_facts(each), "columns": list(each.get("columns") or ())}
-                for each in node.described.constraints
+                {**constraint_facts(constraint), "columns": list(constraint.get("columns") or ())}
+                for constraint in node.described.constraints
             ],
             "primary_key": _primary_key(node),
         }
     for key in ("version", "latest_version", "deprecation_date", "time_spine"):
-        made.pop(key, None)
+        entry.pop(key, None)
     if kind == "test" and facts.get("test_metadata") is None:
         for key in ("column_name", "attached_node", "file_key_name", "test_metadata"):
-            made.pop(key, None)
-    return made
+            entry.pop(key, None)
+    return entry
 
 
-def _compiled(node: Node, facts: Facts, found: Resources) -> Facts:
+def _compiled(node: Node, facts: Facts, resources: Resources) -> Facts:
     """What is known of a query."""
-    refs, sources = references(node.needs, node.package or found.root, found)
+    refs, sources = references(node.needs, node.package or resources.root, resources)
     body = node.body
     query = body.query if isinstance(body, ModelBody | CheckBody) else None
     return {
@@ -182,11 +193,11 @@ def _compiled(node: Node, facts: Facts, found: Resources) -> Facts:
     }
 
 
-def _source(node: Node, facts: Facts, found: Resources, project: Project) -> Facts:
+def _source(node: Node, facts: Facts, resources: Resources, project: Project) -> Facts:
     rule = getattr(getattr(node.body, "table", None), "freshness", None)
     return {
         **facts,
-        **_places(node, found.by_id[node.id], project),
+        **_places(node, resources.by_id[node.id], project),
         "path": facts["original_file_path"],
         "patch_path": None,
         "source_description": node.described.facts.get("source_description", ""),
@@ -210,7 +221,7 @@ _UNQUOTED: Facts = {"database": None, "schema": None, "identifier": None, "colum
 
 def _source_config(node: Node, facts: Facts, rule: Freshness | None) -> Facts:
     config = facts.get("config") or {}
-    known = {
+    defaults = {
         "enabled": True,
         "event_time": None,
         "freshness": _rules(node),
@@ -219,8 +230,8 @@ def _source_config(node: Node, facts: Facts, rule: Freshness | None) -> Facts:
         "meta": facts["meta"],
         "tags": facts["tags"],
     }
-    own = {k: v for k, v in config.items() if k not in ("loader", "external", *known)}
-    return {**known, **_plain_config(own)}
+    other_options = {k: v for k, v in config.items() if k not in ("loader", "external", *defaults)}
+    return {**defaults, **_plain_config(other_options)}
 
 
 def _every_check(described: Described) -> Iterator[CheckSpec]:
@@ -232,18 +243,20 @@ def _every_check(described: Described) -> Iterator[CheckSpec]:
 def _primary_key(node: Node) -> list[str]:
     """The columns that tell rows apart, as dbt infers them: of a constraint, else of tests."""
     described = node.described
-    for each in described.constraints:
-        if each.get("type") == "primary_key":
-            return list(each.get("columns") or ())
+    for constraint in described.constraints:
+        if constraint.get("type") == "primary_key":
+            return list(constraint.get("columns") or ())
     for column in described.columns:
-        if any(each.get("type") == "primary_key" for each in column.constraints):
+        if any(constraint.get("type") == "primary_key" for constraint in column.constraints):
             return [column.name]
     unique: dict[str, None] = {}
     filled: set[str] = set()
     for check in _every_check(described):
         kind = check.kind.rpartition(".")[2]
-        own = check.args.get("column_name") or check.column
-        columns = [str(own)] if own else check.args.get("combination_of_columns") or ()
+        column_name = check.args.get("column_name") or check.column
+        columns = (
+            [str(column_name)] if column_name else check.args.get("combination_of_columns") or ()
+        )
         if kind in ("unique", "unique_combination_of_columns"):
             unique |= dict.fromkeys(map(str, columns))
         elif kind == "not_null":
@@ -272,18 +285,20 @@ def _after(seconds: int | None) -> Facts:
     return {"count": max(1, round(seconds / 60)), "period": "minute"}
 
 
-def _places(node: Node, thing: Resource, project: Project) -> Facts:
+def _places(node: Node, resource: Resource, project: Project) -> Facts:
     """Files as dbt names them: from the package's own folder."""
-    written = node.described.where.path if node.described.where else ""
+    yaml_path = node.described.where.path if node.described.where else ""
     package = node.package or project.name
-    made: Facts = {
+    places: Facts = {
         **files(node.path, node.package, project),
-        "fqn": list(thing.fqn),
-        "patch_path": f"{package}://{within(written, node.package, project)}" if written else None,
+        "fqn": list(resource.fqn),
+        "patch_path": f"{package}://{within(yaml_path, node.package, project)}"
+        if yaml_path
+        else None,
     }
     if isinstance(node.body, CheckBody) and node.body.on is not None:
-        made |= {"path": f"{short_name(node)}.sql", "patch_path": None}
-    return made
+        places |= {"path": f"{short_name(node)}.sql", "patch_path": None}
+    return places
 
 
 def _checksum(facts: Facts, node: Node) -> Facts:
@@ -296,26 +311,30 @@ def _checksum(facts: Facts, node: Node) -> Facts:
 
 def _plain_config(config: Mapping[str, Any]) -> Facts:
     """The configuration with its lists as lists, and hooks as mappings."""
-    made = {key.replace("-", "_"): _listed(value) for key, value in config.items()}
+    options = {key.replace("-", "_"): _as_list(value) for key, value in config.items()}
     for key in ("pre_hook", "post_hook"):
-        hooks = made.get(key)
+        hooks = options.get(key)
         if hooks is not None:
-            each = hooks if isinstance(hooks, list) else [hooks]
-            made[key] = [h if isinstance(h, Mapping) else {"sql": str(h)} for h in each]
-    contract = made.get("contract")
+            hook_list = hooks if isinstance(hooks, list) else [hooks]
+            options[key] = [
+                hook if isinstance(hook, Mapping) else {"sql": str(hook)} for hook in hook_list
+            ]
+    contract = options.get("contract")
     if contract is not None:
-        own = contract if isinstance(contract, Mapping) else {"enforced": bool(contract)}
-        made["contract"] = {"alias_types": True, **own}
-    return made
+        contract_options = (
+            contract if isinstance(contract, Mapping) else {"enforced": bool(contract)}
+        )
+        options["contract"] = {"alias_types": True, **contract_options}
+    return options
 
 
 def _with_hooks(config: Facts) -> Facts:
     """Hooks by both of dbt's spellings: macros read one, the published schema has the other."""
-    own = {k.replace("_", "-"): config[k] for k in ("pre_hook", "post_hook") if k in config}
-    return {**config, **own}
+    hooks = {k.replace("_", "-"): config[k] for k in ("pre_hook", "post_hook") if k in config}
+    return {**config, **hooks}
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple | set | frozenset) else value
 
 
@@ -345,32 +364,32 @@ def _written_version(node: Node) -> Any:
 
 
 def references(
-    needs: Sequence[str], package: str, found: Resources
+    needs: Sequence[str], package: str, resources: Resources
 ) -> tuple[list[Facts], list[list[str]]]:
     """What a node of the package reads, by the words of `ref` and `source`."""
     refs: list[Facts] = []
     sources: list[list[str]] = []
     for need in needs:
-        thing = found.by_id.get(need)
-        if thing is None or thing.node is None:
+        resource = resources.by_id.get(need)
+        if resource is None or resource.node is None:
             continue
-        if thing.kind == "source":
-            sources.append([thing.node.name.partition(".")[0], thing.name])
-        elif thing.kind in ("model", "seed", "snapshot"):
-            other = thing.package if thing.package != package else None
-            version = _written_version(thing.node)
-            refs.append({"name": thing.name, "package": other, "version": version})
+        if resource.kind == "source":
+            sources.append([resource.node.name.partition(".")[0], resource.name])
+        elif resource.kind in ("model", "seed", "snapshot"):
+            other = resource.package if resource.package != package else None
+            version = _written_version(resource.node)
+            refs.append({"name": resource.name, "package": other, "version": version})
     return refs, sources
 
 
 def macros(project: Project, moment: float = 0.0) -> Facts:
     """Every macro by its id, as it is written."""
-    made: Facts = {}
+    by_id: Facts = {}
     for file in project.macros:
         for name, text in _macros_of(file):
             package = file.package or project.name
             path = within(file.path, file.package, project)
-            made[f"macro.{package}.{name}"] = {
+            by_id[f"macro.{package}.{name}"] = {
                 "name": name,
                 "resource_type": "macro",
                 "package_name": package,
@@ -387,30 +406,33 @@ def macros(project: Project, moment: float = 0.0) -> Facts:
                 "created_at": moment,
                 "supported_languages": None,
             }
-    for macro in made.values():
-        macro["depends_on"] = {"macros": list(_called(macro, made))}
-    return made
+    for macro in by_id.values():
+        macro["depends_on"] = {"macros": list(_called(macro, by_id))}
+    return by_id
 
 
 def _macros_of(file: MacroFile) -> Iterator[tuple[str, str]]:
-    for found in _MACRO.finditer(file.text):
-        name = found["name"]
-        if found["kind"] in ("test", "data_test"):
+    for match in _MACRO.finditer(file.text):
+        name = match["name"]
+        if match["kind"] in ("test", "data_test"):
             name = f"test_{name}"
-        elif found["kind"] == "materialization":
-            adapter = _ADAPTER.search(found[0].partition("%}")[0])
+        elif match["kind"] == "materialization":
+            adapter = _ADAPTER.search(match[0].partition("%}")[0])
             name = f"materialization_{name}_{adapter[1] if adapter else 'default'}"
-        yield name, found[0]
+        yield name, match[0]
 
 
-def _called(macro: Facts, known: Mapping[str, Any]) -> Iterator[str]:
+def _called(macro: Facts, macro_ids: Mapping[str, Any]) -> Iterator[str]:
     """The macros that a macro calls by name, or dispatches to."""
-    text, own = macro["macro_sql"], macro["package_name"]
+    text, own_package = macro["macro_sql"], macro["package_name"]
     names = set(re.findall(r"(?:(\w+)\.)?(\w+)\s*\(", text))
     names |= {("", f"{form}__{name}") for name in re.findall(r"dispatch\(\s*['\"](\w+)", text)
               for form in ("duckdb", "default")}  # fmt: skip
     for package, name in sorted(names):
-        for each in dict.fromkeys((package or own, own, "dbt")):
-            if f"macro.{each}.{name}" in known and f"macro.{each}.{name}" != macro["unique_id"]:
-                yield f"macro.{each}.{name}"
+        for candidate in dict.fromkeys((package or own_package, own_package, "dbt")):
+            if (
+                f"macro.{candidate}.{name}" in macro_ids
+                and f"macro.{candidate}.{name}" != macro["unique_id"]
+            ):
+                yield f"macro.{candidate}.{name}"
                 break

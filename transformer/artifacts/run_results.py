@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from transformer.artifacts.documents import THREAD, Invocation, moment_of, timing
-from transformer.artifacts.kept import every_kept
+from transformer.artifacts.kept import artifact_only_facts
 from transformer.compile.dbt.graph import full_name, node_facts
 from transformer.compile.dbt.operations import hook_facts, hook_id
 from transformer.compile.dbt.runtime import AttributeRecord
@@ -31,8 +31,8 @@ _VERDICT = {
 
 
 # What `build` has a result of, and does nothing for.
-_PASSED_OVER = ("exposure", "saved_query")
-_NOT_MADE = ("error", "fail", "skipped")
+_NO_OP_KINDS = ("exposure", "saved_query")
+_NOT_BUILT = ("error", "fail", "skipped")
 
 
 class RunRecord(Struct, frozen=True):
@@ -43,17 +43,19 @@ class RunRecord(Struct, frozen=True):
     chosen: frozenset[str] | None = None
 
 
-def run_results(
-    done: RunRecord, graph: Graph, project: Project, call: Invocation
-) -> dict[str, Any]:
+def run_results(run: RunRecord, graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
     """How every step ended, checks inside steps included."""
-    results = done.results
-    told = [*_told(done.plan, results)]
-    entries = [_result(o, graph, project, call) for o in told if o.id in graph.nodes]
-    hooks = [_hook_result(o, call) for o in results.outcomes if o.action == "hook"]
-    at_end = [each for each in hooks if "-on-run-end-" in each["unique_id"]]
-    at_start = [each for each in hooks if each not in at_end]
-    entries = [*at_start, *entries, *_passed_over(done, graph, project, call), *at_end]
+    results = run.results
+    outcomes = [*_reported_outcomes(run.plan, results)]
+    entries = [
+        _result(outcome, graph, project, call) for outcome in outcomes if outcome.id in graph.nodes
+    ]
+    hooks = [
+        _hook_result(outcome, call) for outcome in results.outcomes if outcome.action == "hook"
+    ]
+    at_end = [entry for entry in hooks if "-on-run-end-" in entry["unique_id"]]
+    at_start = [entry for entry in hooks if entry not in at_end]
+    entries = [*at_start, *entries, *_no_op_entries(run, graph, project, call), *at_end]
     return {
         "metadata": call.metadata("run-results/v6"),
         "results": entries,
@@ -62,17 +64,17 @@ def run_results(
     }
 
 
-def _told(plan: Plan, results: Results) -> Iterator[Outcome]:
+def _reported_outcomes(plan: Plan, results: Results) -> Iterator[Outcome]:
     """Every outcome that has a place there; the checks of a step that was not done are skipped."""
-    told: set[str] = set()
+    reported: set[str] = set()
     for outcome in results.every():
         if outcome.action in ("build", "seed", "snapshot", "check"):
-            told.add(outcome.id)
+            reported.add(outcome.id)
             yield outcome
     for step in plan:
-        for each in getattr(step.work, "checks", ()):
-            if each.id not in told:
-                yield Outcome(each.id, "check", each.label, "skipped")
+        for check in getattr(step.work, "checks", ()):
+            if check.id not in reported:
+                yield Outcome(check.id, "check", check.label, "skipped")
 
 
 def _hook_result(outcome: Outcome, call: Invocation) -> dict[str, Any]:
@@ -88,19 +90,21 @@ def _hook_result(outcome: Outcome, call: Invocation) -> dict[str, Any]:
     }
 
 
-def _passed_over(
-    done: RunRecord, graph: Graph, project: Project, call: Invocation
+def _no_op_entries(
+    run: RunRecord, graph: Graph, project: Project, call: Invocation
 ) -> Iterator[dict[str, Any]]:
     """The exposures and saved queries that `build` comes by: there is nothing to do for them."""
-    if call.command != "build" or not any(k.kind in _PASSED_OVER for k in project.kept):
+    if call.command != "build" or not any(
+        artifact.kind in _NO_OP_KINDS for artifact in project.kept
+    ):
         return
-    found = things(graph, project)
-    stopped = {o.id for o in done.results.outcomes if _stops(o)}
-    for thing in found:
-        if thing.kind in _PASSED_OVER and (done.chosen is None or thing.id in done.chosen):
-            skipped = not stopped.isdisjoint(found.above([thing.id]))
-            made = _entry(thing.id, "skipped" if skipped else "no-op", call)
-            yield made if skipped else {**made, "message": "NO-OP", "failures": 0}
+    resources = things(graph, project)
+    stopped = {outcome.id for outcome in run.results.outcomes if _stops(outcome)}
+    for resource in resources:
+        if resource.kind in _NO_OP_KINDS and (run.chosen is None or resource.id in run.chosen):
+            skipped = not stopped.isdisjoint(resources.above([resource.id]))
+            entry = _entry(resource.id, "skipped" if skipped else "no-op", call)
+            yield entry if skipped else {**entry, "message": "NO-OP", "failures": 0}
 
 
 def _stops(outcome: Outcome) -> bool:
@@ -161,51 +165,59 @@ def _message(outcome: Outcome, failures: int | None) -> str | None:
     return outcome.message or "OK" if outcome.action != "check" else None
 
 
-def end_words(done: RunRecord, graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
+def end_words(run: RunRecord, graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
     """What `on-run-end` may ask for: `results`, and the schemas that were built in."""
-    every = run_results(done, graph, project, call)["results"]
+    all_entries = run_results(run, graph, project, call)["results"]
     # As in dbt: of hooks only those that failed.
-    entries = [each for each in every if each["thread_id"] != "main" or each["status"] == "error"]
-    made = [
-        graph[each["unique_id"]]
-        for each in entries
-        if each["unique_id"] in graph.nodes and each["status"] not in _NOT_MADE
+    entries = [
+        entry for entry in all_entries if entry["thread_id"] != "main" or entry["status"] == "error"
+    ]
+    nodes = [
+        graph[entry["unique_id"]]
+        for entry in entries
+        if entry["unique_id"] in graph.nodes and entry["status"] not in _NOT_BUILT
     ]
     places = dict.fromkeys(
-        (n.database or project.target.catalog, n.relation.schema)
-        for n in made
-        if n.relation and n.solid
+        (node.database or project.target.catalog, node.relation.schema)
+        for node in nodes
+        if node.relation and node.solid
     )
-    others = _others(graph, project, call, entries)
+    others = _facts_outside_graph(graph, project, call, entries)
     return {
         "results": [
             AttributeRecord(
-                {**each, "node": AttributeRecord(_facts(each["unique_id"], graph, project, others))}
+                {
+                    **entry,
+                    "node": AttributeRecord(_facts(entry["unique_id"], graph, project, others)),
+                }
             )
-            for each in entries
+            for entry in entries
         ],
         "schemas": list(dict.fromkeys(schema for _, schema in places)),
         "database_schemas": list(places),
     }
 
 
-def _others(
+def _facts_outside_graph(
     graph: Graph, project: Project, call: Invocation, entries: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, Any]:
     """The facts of what is no node of the graph, by id, where any of it has a result."""
-    if all(each["unique_id"] in graph.nodes for each in entries):
+    if all(entry["unique_id"] in graph.nodes for entry in entries):
         return {}
-    kept = every_kept(project, graph, call.at.timestamp())
+    artifact_only = artifact_only_facts(project, graph, call.at.timestamp())
     hooks = (*project.on_run_start, *project.on_run_end)
     return {
-        **kept["exposures"],
-        **kept["saved_queries"],
-        **{hook_id(h, project.name): hook_facts(h, project.name, project.target) for h in hooks},
+        **artifact_only["exposures"],
+        **artifact_only["saved_queries"],
+        **{
+            hook_id(hook, project.name): hook_facts(hook, project.name, project.target)
+            for hook in hooks
+        },
     }
 
 
 def _facts(
     unique_id: str, graph: Graph, project: Project, others: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    known = graph.nodes.get(unique_id)
-    return node_facts(known, graph, project) if known else others[unique_id]
+    node = graph.nodes.get(unique_id)
+    return node_facts(node, graph, project) if node else others[unique_id]

@@ -10,14 +10,14 @@ from transformer.project.values import Activation
 
 def activation_node(activation: Activation, index: Namespace) -> Node:
     """The node of an activation. Raises GraphError where there is nothing to send."""
-    found = index.nodes.get(activation.model)
-    if found is None:
+    model = index.nodes.get(activation.model)
+    if model is None:
         raise GraphError(
             f"there is no model `{activation.model}`",
             activation.where,
             hint=did_you_mean(activation.model, index.nodes),
         )
-    if found.ephemeral:
+    if model.ephemeral:
         raise GraphError(
             f"`{activation.model}` is ephemeral: there is no relation to send",
             activation.where,
@@ -29,7 +29,7 @@ def activation_node(activation: Activation, index: Namespace) -> Node:
         name=activation.name,
         path=activation.where.path,
         body=ActivationBody(activation),
-        needs=(found.id,),
+        needs=(model.id,),
         tags=activation.tags,
         options={"target": activation.kind, "mode": activation.mode},
         where=activation.where,

@@ -48,33 +48,36 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
     """Every query with its ephemeral parents put in; parents come first in the graph's order."""
     nodes: dict[str, Node] = {}
     texts: dict[str, str] = {}
-    said: dict[str, str] = {}
+    canonical: dict[str, str] = {}
     for node in graph:
-        made = node
+        assembled = node
         if node.id in queries:
             whole, increment = queries[node.id]
             if node.ephemeral:
                 texts[node.id] = finish(whole, node.path, "", ()).text
-                said[node.id] = whole.canonical
+                canonical[node.id] = whole.canonical
             chain = ephemeral_chain(whole.needs, graph)
-            if any(nodes[each].late for each in chain):
-                made = _late(node, whole, scope)
+            if any(nodes[parent_id].late for parent_id in chain):
+                assembled = _late(node, whole, scope)
             elif texts.keys() >= set(chain):  # else a parent has a mistake, which is told of
-                parents = [EphemeralParent(graph[e].name, texts[e], said[e]) for e in chain]
-                made = _with_query(node, whole, increment, parents, scope)
-        elif isinstance(node.body, CheckBody) and _on_late(node.body, nodes):
-            made = node.having(body=replace(node.body, late=True))
-        nodes[node.id] = made
+                parents = [
+                    EphemeralParent(graph[parent_id].name, texts[parent_id], canonical[parent_id])
+                    for parent_id in chain
+                ]
+                assembled = _with_query(node, whole, increment, parents, scope)
+        elif isinstance(node.body, CheckBody) and _checks_late_ephemeral(node.body, nodes):
+            assembled = node.having(body=replace(node.body, late=True))
+        nodes[node.id] = assembled
     return AssembledGraph(Graph(nodes), texts)
 
 
-def _on_late(body: CheckBody, nodes: Mapping[str, Node]) -> bool:
+def _checks_late_ephemeral(body: CheckBody, nodes: Mapping[str, Node]) -> bool:
     """Whether a check looks at an ephemeral model whose query is not known yet."""
-    on = nodes.get(body.on or "")
-    return on is not None and on.ephemeral and on.late
+    checked = nodes.get(body.on or "")
+    return checked is not None and checked.ephemeral and checked.late
 
 
-def finished(node: Node, queries: Queries, graph: Graph, scope: Scope) -> Node | None:
+def assembled_node(node: Node, queries: Queries, graph: Graph, scope: Scope) -> Node | None:
     """One node of a graph that is complete, with its query; None where ephemeral models belong to
     it, which is for `with_queries`."""
     whole, increment = queries
@@ -104,35 +107,39 @@ def _with_query(
     scope: Scope,
 ) -> Node:
     body = node.body
-    made = _compiled(node, whole, parents, scope)
+    compiled = _compiled(node, whole, parents, scope)
     if isinstance(body, ModelBody):
-        more = _compiled(node, increment, parents, scope) if increment else None
-        filled = replace(body, query=made, increment=more)
-        return kept(node, filled, made) if not scope.is_open else node.having(body=filled)
+        compiled_increment = _compiled(node, increment, parents, scope) if increment else None
+        body_with_queries = replace(body, query=compiled, increment=compiled_increment)
+        return (
+            as_table_if_relative_file(node, body_with_queries, compiled)
+            if not scope.is_open
+            else node.having(body=body_with_queries)
+        )
     if isinstance(body, CheckBody):
-        placed = made if body.kind == "sql" else replace(made, where=body.where)
-        return node.having(body=replace(body, query=placed))
+        placed_query = compiled if body.kind == "sql" else replace(compiled, where=body.where)
+        return node.having(body=replace(body, query=placed_query))
     if isinstance(body, SnapshotBody):
-        return node.having(body=replace(body, query=made))
+        return node.having(body=replace(body, query=compiled))
     return node
 
 
-def kept(node: Node, body: ModelBody, query: Compiled) -> Node:
+def as_table_if_relative_file(node: Node, body: ModelBody, query: Compiled) -> Node:
     """The node; a view over a file with a relative path as a table. DuckDB looks for such a file
     where the reader's process stands, so the view of a published file would find nothing."""
-    found = relative_files(query.text, query.steadiness.files)
-    if body.config.materialized != "view" or not found:
+    files = relative_files(query.text, query.steadiness.files)
+    if body.config.materialized != "view" or not files:
         return node.having(body=body)
     config = replace(body.config, materialized="table")
-    options = {**node.options, "materialized": "table", OVER: found[0]}
+    options = {**node.options, "materialized": "table", OVER: files[0]}
     return node.having(body=replace(body, config=config), options=options)
 
 
 def _compiled(node: Node, query: Query, parents: list[EphemeralParent], scope: Scope) -> Compiled:
     compiled = finish(query, node.path, _template(node, query), parents)
     files = dict.fromkeys(query.trace.macros.values())
-    called = {path: scope.library.texts.get(path, "") for path in files}
-    return replace(compiled, called=called)
+    macro_texts = {path: scope.library.texts.get(path, "") for path in files}
+    return replace(compiled, called=macro_texts)
 
 
 def _template(node: Node, query: Query) -> str:
@@ -145,12 +152,12 @@ def _template(node: Node, query: Query) -> str:
 
 def ephemeral_chain(needs: Iterable[str], graph: Graph) -> list[str]:
     """The ephemeral models a query stands on, also through each other, parents first."""
-    found: list[str] = []
+    chain: list[str] = []
     for need in needs:
         if need in graph.nodes and graph[need].ephemeral:
-            found += ephemeral_chain(graph[need].needs, graph)
-            found.append(need)
-    return list(dict.fromkeys(found))
+            chain += ephemeral_chain(graph[need].needs, graph)
+            chain.append(need)
+    return list(dict.fromkeys(chain))
 
 
 class LateRendering(Struct, frozen=True):
@@ -177,10 +184,10 @@ class LateRendering(Struct, frozen=True):
             query = unit_query(node, self.graph, scope)
             return node.having(body=replace(node.body, late=False, query=query))
         if isinstance(node.body, CheckBody):
-            asked = late_query(node, self.graph, scope)
-            if asked is None:
+            check_query = late_query(node, self.graph, scope)
+            if check_query is None:
                 return node.having(body=replace(node.body, late=False))
-            whole = asked
+            whole = check_query
         elif isinstance(node.body, ModelBody):
             whole = rendered_now(node, scope, incremental=incremental)
         elif isinstance(node.body, SnapshotBody):
@@ -188,21 +195,23 @@ class LateRendering(Struct, frozen=True):
         else:
             raise TypeError(node.id)
         parents = self._parents((*node.needs, *whole.needs), scope)
-        now = node.having(body=replace(node.body, late=False))
-        return _with_query(now, whole, None, parents, scope)
+        current = node.having(body=replace(node.body, late=False))
+        return _with_query(current, whole, None, parents, scope)
 
     def around(self, check: Node, warehouse: Any) -> Graph:
         """The graph in which the ephemeral model that a check looks at has its query. Raises
         TransformError."""
-        on = check.body.on if isinstance(check.body, CheckBody) else None
-        if on is None or not (self.graph[on].ephemeral and self.graph[on].late):
+        checked_id = check.body.on if isinstance(check.body, CheckBody) else None
+        if checked_id is None or not (
+            self.graph[checked_id].ephemeral and self.graph[checked_id].late
+        ):
             return self.graph
-        return Graph({**self.graph.nodes, on: self.made(self.graph[on], warehouse)})
+        return Graph({**self.graph.nodes, checked_id: self.made(self.graph[checked_id], warehouse)})
 
     def batch(self, node: Node, warehouse: Any, batch: TimeRange, *, incremental: bool) -> Node:
         """A microbatch model with the query of one batch."""
-        made = replace(self, scope=replace(self.scope, batch=batch))
-        return made.made(node, warehouse, incremental=incremental)
+        rendering = replace(self, scope=replace(self.scope, batch=batch))
+        return rendering.made(node, warehouse, incremental=incremental)
 
     def hook(self, node: Node, text: str, warehouse: Any) -> Sequence[str]:
         """The statements of a hook of the node. Raises TransformError."""
@@ -221,12 +230,12 @@ class LateRendering(Struct, frozen=True):
         rows. Raises TransformError."""
         return call_strategy(node, rows, columns, self.asking(warehouse))
 
-    def text(self, hook: Hook, warehouse: Any, words: Mapping[str, Any]) -> str:
+    def text(self, hook: Hook, warehouse: Any, names: Mapping[str, Any]) -> str:
         """The SQL of a hook of the whole build, which may ask for more words. Raises
         TransformError."""
         facts = hook_facts(hook, self.scope.index.project, self.scope.target)
         session = self.asking(warehouse).session(RenderTrace(), hook.package, node=facts)
-        session.context.update(words)
+        session.context.update(names)
         try:
             return session.render(hook.text, hook.where.path)
         except TransformError as error:
@@ -241,11 +250,11 @@ class LateRendering(Struct, frozen=True):
         return finish(query, "--inline", "", self._parents(query.needs, scope)).text
 
     def _parents(self, needs: Iterable[str], scope: Scope) -> list[EphemeralParent]:
-        made = []
-        for each in ephemeral_chain(needs, self.graph):
-            parent = self.graph[each]
-            text = self.texts.get(each)
+        parents = []
+        for parent_id in ephemeral_chain(needs, self.graph):
+            parent = self.graph[parent_id]
+            text = self.texts.get(parent_id)
             if text is None:
                 text = finish(rendered_now(parent, scope), parent.path, "", ()).text
-            made.append(EphemeralParent(parent.name, text))
-        return made
+            parents.append(EphemeralParent(parent.name, text))
+        return parents

@@ -66,7 +66,7 @@ def forgiven(bound: BoundColumns) -> BoundColumns:
 
 def bind(
     graph: Graph,
-    known: Mapping[str, Columns],
+    columns_of: Mapping[str, Columns],
     catalog: BindCatalog,
     context: Container[str] = frozenset(),
 ) -> BoundColumns:
@@ -76,13 +76,13 @@ def bind(
     failed = bound.failed
     for node in graph:
         if node.id in context:
-            if node.id in known:
-                _settle(_Task(node, graph, known, catalog, bound), known[node.id])
+            if node.id in columns_of:
+                _set_columns(_Task(node, graph, columns_of, catalog, bound), columns_of[node.id])
         elif any(need in failed for need in node.needs):
             failed.add(node.id)  # its own mistakes cannot be told from its parent's
         elif any(need in bound.late for need in node.needs):
             bound.late.add(node.id)
-        elif not _bind(_Task(node, graph, known, catalog, bound)):
+        elif not _bind(_Task(node, graph, columns_of, catalog, bound)):
             failed.add(node.id)
     return bound
 
@@ -90,7 +90,7 @@ def bind(
 class _Task(Struct, frozen=True):
     node: Node
     graph: Graph
-    known: Mapping[str, Columns]
+    columns_of: Mapping[str, Columns]
     catalog: BindCatalog
     bound: BoundColumns
 
@@ -112,11 +112,11 @@ def _bind(task: _Task) -> bool:
     elif isinstance(body, FreshnessBody):
         _freshness(task, body)
     else:
-        _settle(task, task.known.get(task.node.id))
+        _set_columns(task, task.columns_of.get(task.node.id))
     return len(task.bound.mistakes) == before
 
 
-def _settle(task: _Task, columns: Columns | None) -> None:
+def _set_columns(task: _Task, columns: Columns | None) -> None:
     """The node's columns are known, or it is late."""
     if columns is None:
         task.bound.late.add(task.node.id)
@@ -135,9 +135,13 @@ def _model(task: _Task, body: ModelBody) -> None:
         task.bound.late.add(task.node.id)  # its parameters are no columns
         return
     if body.query is None:
-        declared = tuple((c.name, c.data_type) for c in task.node.described.columns if c.data_type)
+        declared = tuple(
+            (column.name, column.data_type)
+            for column in task.node.described.columns
+            if column.data_type
+        )
         complete = len(declared) == len(task.node.described.columns) and bool(declared)
-        _settle(task, task.known.get(task.node.id) or (declared if complete else None))
+        _set_columns(task, task.columns_of.get(task.node.id) or (declared if complete else None))
         return
     columns = _describe(task, body.query)
     if columns is None:
@@ -145,12 +149,14 @@ def _model(task: _Task, body: ModelBody) -> None:
     if body.config.contract and task.node.described.columns:
         task.bound.mistakes += contract(task.node, columns, task.catalog.describe)
     columns = in_order(columns, contract_order(task.node.described, body.config))
-    _settle(task, columns)
+    _set_columns(task, columns)
     increment = _describe(task, body.increment) if body.increment else None
     if increment is not None:
         task.bound.increments[task.node.id] = increment
     if body.config.unique_key:
-        _has(task, body.config.unique_key, task.node.id, option_place(body.model, "unique_key"))
+        _require_columns(
+            task, body.config.unique_key, task.node.id, option_place(body.model, "unique_key")
+        )
 
 
 def _describe(task: _Task, query: Compiled) -> Columns | None:
@@ -175,23 +181,25 @@ def _snapshot(task: _Task, body: SnapshotBody) -> None:
     read = task.bound.columns.get(task.node.needs[0], ()) if task.node.needs else ()
     if body.query is not None:
         read = _describe(task, body.query) or ()
-    wanted = [*body.unique_key, *([body.updated_at] if body.updated_at else [])]
-    wanted += [c for c in body.check_cols if c != "all"]
+    required = [*body.unique_key, *([body.updated_at] if body.updated_at else [])]
+    required += [c for c in body.check_cols if c != "all"]
     if task.node.needs and body.query is None:
-        wanted = [name for name in wanted if name.isidentifier()]  # else it is an expression
-        _has(task, wanted, task.node.needs[0], body.snapshot.where)
-    moment = record_type(body, read)
-    kinds = ("VARCHAR", moment, moment, moment, "VARCHAR")
+        required = [name for name in required if name.isidentifier()]  # else it is an expression
+        _require_columns(task, required, task.node.needs[0], body.snapshot.where)
+    time_type = record_type(body, read)
+    kinds = ("VARCHAR", time_type, time_type, time_type, "VARCHAR")
     extra: Columns = tuple(zip(body.own_names, kinds, strict=False))
-    _settle(task, (*read, *extra))
+    _set_columns(task, (*read, *extra))
 
 
-def _has(task: _Task, wanted: Iterable[str], node_id: str, where: Where | None) -> None:
+def _require_columns(
+    task: _Task, required: Iterable[str], node_id: str, where: Where | None
+) -> None:
     """Every wanted column is one of the node's."""
     columns = [name for name, _ in task.bound.columns.get(node_id, ())]
-    folded = {name.lower() for name in columns}
-    for name in wanted:
-        if columns and name.lower() not in folded:
+    known_names = {name.lower() for name in columns}
+    for name in required:
+        if columns and name.lower() not in known_names:
             label = task.graph[node_id].name
             task.mistake(
                 SqlError(
@@ -212,21 +220,21 @@ def _check(task: _Task, body: CheckBody) -> None:
         return
     if body.column:
         described = task.graph[body.on].described.columns
-        named = next((c.where for c in described if c.name == body.column), body.where)
-        _has(task, [body.column], body.on, named)
+        place = next((c.where for c in described if c.name == body.column), body.where)
+        _require_columns(task, [body.column], body.on, place)
     combined = body.args.get("combination_of_columns") or ()
-    _has(task, combined, body.on, body.where)
+    _require_columns(task, combined, body.on, body.where)
     if body.to is not None and body.args.get("field"):
         target = next((n for n in task.node.needs if task.graph[n].relation == body.to), None)
         if target:
-            _has(task, [str(body.args["field"])], target, body.where)
+            _require_columns(task, [str(body.args["field"])], target, body.where)
     relation = from_text(task.graph[body.on], task.graph)
     for key in ("expression", "field"):
         text = body.args.get(key)
         if text and not (key == "field" and body.to is not None):
             column = quoted(body.column) + " " if key == "expression" and body.column else ""
-            shown = expression(str(text)) if key == "field" else text
-            _condition(task, f"select {column}{shown} from {relation}", str(text), body.where)
+            sql_text = expression(str(text)) if key == "field" else text
+            _condition(task, f"select {column}{sql_text} from {relation}", str(text), body.where)
     if body.config.where:
         text = body.config.where
         _condition(task, f"select 1 from {relation} where {text}", text, body.where)
@@ -236,20 +244,20 @@ def _condition(task: _Task, sql: str, text: str, where: Where) -> None:
     try:
         task.catalog.describe(sql)
     except Fault as fault:
-        said = complaint(fault, dict(_readable(task)))
-        task.mistake(SqlError(f"`{text}` does not work: {said.what}", where, said.hint))
+        message = complaint(fault, dict(_readable(task)))
+        task.mistake(SqlError(f"`{text}` does not work: {message.what}", where, message.hint))
 
 
 def _activation(task: _Task, body: ActivationBody) -> None:
     activation = body.activation
-    _has(task, activation.key, task.node.needs[0], activation.place("key"))
+    _require_columns(task, activation.key, task.node.needs[0], activation.place("key"))
     for column in activation.fields.values():
-        _has(task, [column], task.node.needs[0], activation.place(f"fields.{column}"))
+        _require_columns(task, [column], task.node.needs[0], activation.place(f"fields.{column}"))
 
 
 def _freshness(task: _Task, body: FreshnessBody) -> None:
     freshness = body.table.freshness
     relation = task.graph[task.node.needs[0]].relation
     if freshness and relation:
-        said = freshness.field or "loaded_at_query"
-        _condition(task, newest(freshness, relation.sql()), said, body.table.where)
+        label = freshness.field or "loaded_at_query"
+        _condition(task, newest(freshness, relation.sql()), label, body.table.where)

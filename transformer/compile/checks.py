@@ -23,7 +23,7 @@ from transformer.project.values import CheckConfig, CheckSpec, SqlCheck
 
 _CALL = re.compile(r"\s*(env_var|ref|var|source)\s*\(.*\)\s*\Z", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
-_COUNTED = CheckConfig().fail_calc
+_DEFAULT_FAIL_CALC = CheckConfig().fail_calc
 _STORED_AS = ("ephemeral", "table", "view")
 _AUDIT = "dbt_test__audit"  # the schema of stored failures, as in dbt
 # What dbt's own macros of these names do is measured in one scan with others.
@@ -46,11 +46,11 @@ def checks_of(
 ) -> Iterator[tuple[Node, Query | None]]:
     """The checks of a node and its columns; what is wrong with one is noted, the rest stand."""
     described = checked.node.described
-    specs = [*described.checks, *(c for column in described.columns for c in column.checks)]
-    taken: set[str] = set()
+    specs = [*described.checks, *(check for column in described.columns for check in column.checks)]
+    names: set[str] = set()
     for spec in specs:
         try:
-            yield _check(checked, spec, scope, taken)
+            yield _check(checked, spec, scope, names)
         except DisabledError as error:
             if not scope.is_open:  # else it goes with what it refers to
                 mistakes.append(error.at(spec.where))
@@ -58,10 +58,10 @@ def checks_of(
             if not scope.is_open:
                 mistakes.append(error.at(spec.where))
                 continue
-            yield _refused(checked.node, spec, error.at(spec.where), scope), None
+            yield _failing_check(checked.node, spec, error.at(spec.where), scope), None
 
 
-def _refused(node: Node, spec: CheckSpec, error: TransformError, scope: Scope) -> Node:
+def _failing_check(node: Node, spec: CheckSpec, error: TransformError, scope: Scope) -> Node:
     """A check that cannot be made. In an open project it fails by itself when it is asked for."""
     body = CheckBody(
         spec.kind, node.id, spec.column, spec.args, spec.config, spec.where, spec=spec,
@@ -72,41 +72,43 @@ def _refused(node: Node, spec: CheckSpec, error: TransformError, scope: Scope) -
 
 
 def _check(
-    checked: CheckedNode, spec: CheckSpec, scope: Scope, taken: set[str]
+    checked: CheckedNode, spec: CheckSpec, scope: Scope, names: set[str]
 ) -> tuple[Node, Query | None]:
     trace = RenderTrace()
-    macro, query, to = _macro(spec, scope), None, None
+    macro, query, related = _macro(spec, scope), None, None
     if macro is None:
-        to = _relationship(spec, scope, trace)
+        related = _relationship(spec, scope, trace)
     else:
-        called = _Called(checked.node, spec, macro)
+        macro_call = _MacroCall(checked.node, spec, macro)
         query = or_late(
-            lambda: _custom(called, scope), lambda: _custom(called, scope, execute=False), scope
+            lambda: _macro_query(macro_call, scope),
+            lambda: _macro_query(macro_call, scope, execute=False),
+            scope,
         )
     needs = tuple(dict.fromkeys((checked.node.id, *(query.needs if query else trace.needs))))
     body = CheckBody(
         kind=spec.kind if macro else spec.kind.rpartition(".")[2],
         on=checked.node.id,
         column=spec.args.get("column_name") or spec.column,
-        args=spec.args if macro else _filled(spec, scope),
-        config=_rendered(
-            _with_written(spec.config, query.trace, spec.given) if query else spec.config,
+        args=spec.args if macro else _rendered_arguments(spec, scope),
+        config=_rendered_where(
+            _with_sql_config(spec.config, query.trace, spec.pinned) if query else spec.config,
             spec,
             scope,
         ),
         where=spec.where,
-        to=to,
+        to=related,
         query=finish_check(query, spec.where) if query and not query.late else None,
         spec=spec,
         late=bool(query and query.late),
     )
-    name = spec.name or _name(spec, checked.node, taken)
-    taken.add(name)
+    name = spec.name or _name(spec, checked.node, names)
+    names.add(name)
     body = _storing(body, spec.alias or name, scope)
     return _node(name, body, needs, scope, spec.package), query
 
 
-def _filled(spec: CheckSpec, scope: Scope) -> Mapping[str, Any]:
+def _rendered_arguments(spec: CheckSpec, scope: Scope) -> Mapping[str, Any]:
     """The arguments of a check that is measured without a macro, their Jinja filled in."""
     session = scope.session(RenderTrace(), spec.package)
     return {
@@ -115,7 +117,7 @@ def _filled(spec: CheckSpec, scope: Scope) -> Mapping[str, Any]:
     }
 
 
-def _rendered(config: CheckConfig, spec: CheckSpec, scope: Scope) -> CheckConfig:
+def _rendered_where(config: CheckConfig, spec: CheckSpec, scope: Scope) -> CheckConfig:
     """The configuration with the Jinja of its `where` filled in."""
     if not config.where or "{" not in config.where:
         return config
@@ -129,22 +131,22 @@ def _storing(body: CheckBody, name: str, scope: Scope) -> CheckBody:
     if not scope.is_open:
         return body
     if config.store_failures_as and config.store_failures_as not in _STORED_AS:
-        wrong = ConfigError(
+        error = ConfigError(
             f"`{config.store_failures_as}` is not a valid value of `store_failures_as`",
             body.where,
             hint=did_you_mean(config.store_failures_as, _STORED_AS, otherwise="there are: {}"),
         )
-        return replace(body, refused=wrong)
-    kept = config.store_failures or bool(scope.world.flags.get("STORE_FAILURES"))
+        return replace(body, refused=error)
+    store = config.store_failures or bool(scope.world.flags.get("STORE_FAILURES"))
     if config.store_failures_as:
-        kept = config.store_failures_as != "ephemeral"
-    body = replace(body, config=replace(config, store_failures=kept))
-    if not kept:
+        store = config.store_failures_as != "ephemeral"
+    body = replace(body, config=replace(config, store_failures=store))
+    if not store:
         return body
     options = {"schema": config.schema or _AUDIT, "alias": config.alias or name}
     facts = {"name": name, "resource_type": "test", "config": options, "version": None}
-    placed = scope.placed(RelationRequest(name, options, facts))
-    return replace(body, stored=placed.relation)
+    placement = scope.placed(RelationRequest(name, options, facts))
+    return replace(body, stored=placement.relation)
 
 
 def _node(name: str, body: CheckBody, needs: tuple[str, ...], scope: Scope, package: str) -> Node:
@@ -164,14 +166,14 @@ def _node(name: str, body: CheckBody, needs: tuple[str, ...], scope: Scope, pack
     )
 
 
-def _name(spec: CheckSpec, node: Node, taken: set[str]) -> str:
-    words = [spec.kind, node.name.replace(".", "_"), spec.column or ""]
-    name = "_".join(filter(None, words))
-    if name in taken or not spec.column:
+def _name(spec: CheckSpec, node: Node, names: set[str]) -> str:
+    parts = [spec.kind, node.name.replace(".", "_"), spec.column or ""]
+    name = "_".join(filter(None, parts))
+    if name in names or not spec.column:
         name = "_".join(filter(None, (name, slug(" ".join(_flat(spec.args))) if spec.args else "")))
     base, count = name[:120].strip("_"), 1
     name = base
-    while name in taken:
+    while name in names:
         count += 1
         name = f"{base}_{count}"
     return name
@@ -187,69 +189,78 @@ def _macro(spec: CheckSpec, scope: Scope) -> Macro | None:
     GraphError where there is neither."""
     package, _, kind = spec.kind.rpartition(".")
     name, library = f"test_{kind}", scope.library
-    found = library.own(name, package) if package else library.find(name, spec.package)
-    if found is None and scope.is_open:
-        known = [m.removeprefix("test_") for p in library.packages.values() for m in p]
+    macro = library.own(name, package) if package else library.find(name, spec.package)
+    if macro is None and scope.is_open:
+        known = [name.removeprefix("test_") for p in library.packages.values() for name in p]
         raise GraphError(
             f"there is no test `{spec.kind}`",
             spec.where,
             hint=did_you_mean(kind, known, otherwise="")
             or "is the package that has it installed? `transform deps` does that",
         )
-    if found is None:
+    if macro is None:
         return None
-    if spec.config.fail_calc != _COUNTED:
-        return found  # what it counts is in the macro's own query
-    native = kind in _NATIVE and found.package == BUILT_IN
-    if kind in _NATIVE_OF_PACKAGES.get(found.package, ()):
+    if spec.config.fail_calc != _DEFAULT_FAIL_CALC:
+        return macro  # what it counts is in the macro's own query
+    native = kind in _NATIVE and macro.package == BUILT_IN
+    if kind in _NATIVE_OF_PACKAGES.get(macro.package, ()):
         native = _is_simple(spec)
-    return None if native and _plainly(spec, scope, found.package) else found
+    return None if native and _is_unchanged(spec, scope, macro.package) else macro
 
 
 def _is_simple(spec: CheckSpec) -> bool:
     """Whether the arguments are plain: names, numbers, and text without Jinja."""
     columns = spec.args.get("combination_of_columns") or ()
     texts = [v for v in spec.args.values() if isinstance(v, str)]
-    known = {"combination_of_columns", "min_value", "max_value", "inclusive", "expression"}
+    arguments = {"combination_of_columns", "min_value", "max_value", "inclusive", "expression"}
     return (
-        set(spec.args) <= {*known, "column_name"}
-        and all(_NAME.match(str(c)) for c in columns)
+        set(spec.args) <= {*arguments, "column_name"}
+        and all(_NAME.match(str(column)) for column in columns)
         and not any("{" in text for text in texts)
     )
 
 
-def _plainly(spec: CheckSpec, scope: Scope, package: str) -> bool:
+def _is_unchanged(spec: CheckSpec, scope: Scope, package: str) -> bool:
     """Whether nobody has put a macro of theirs in the package's place, and columns are names."""
     name = f"test_{spec.kind.rpartition('.')[2]}"
     default = scope.library.dispatched(name, package, "")
-    own = default is None or default.package == package
-    own = own and not _narrows_by_itself(scope)
+    unchanged = default is None or default.package == package
+    unchanged = unchanged and not _overrides_where(scope)
     column = str(spec.args.get("column_name") or spec.column or "x")
     field = str(spec.args.get("field") or "x")
-    return own and bool(_NAME.match(column)) and bool(_NAME.match(field)) and _solid(spec, scope)
+    return (
+        unchanged
+        and bool(_NAME.match(column))
+        and bool(_NAME.match(field))
+        and _is_relation(spec, scope)
+    )
 
 
-def _narrows_by_itself(scope: Scope) -> bool:
+def _overrides_where(scope: Scope) -> bool:
     """Whether the project has a macro of its own for the rows that a test reads."""
     name = "get_where_subquery"
-    found = (scope.library.find(name), scope.library.dispatched(name, BUILT_IN, ""))
-    return any(macro is not None and macro.package != BUILT_IN for macro in found)
+    macros = (scope.library.find(name), scope.library.dispatched(name, BUILT_IN, ""))
+    return any(macro is not None and macro.package != BUILT_IN for macro in macros)
 
 
-def _solid(spec: CheckSpec, scope: Scope) -> bool:
+def _is_relation(spec: CheckSpec, scope: Scope) -> bool:
     """Whether what a relationship leads to is a table or view of the warehouse."""
     if "to" not in spec.args:
         return True
-    to = _argument(spec.args["to"], scope.session(RenderTrace(), spec.package), spec)
-    here = getattr(to, "database", None) in (None, scope.target.catalog)
-    return bool(getattr(to, "schema", None)) and here and not getattr(to, "text", None)
+    related = _argument(spec.args["to"], scope.session(RenderTrace(), spec.package), spec)
+    in_warehouse = getattr(related, "database", None) in (None, scope.target.catalog)
+    return (
+        bool(getattr(related, "schema", None))
+        and in_warehouse
+        and not getattr(related, "text", None)
+    )
 
 
 def _relationship(spec: CheckSpec, scope: Scope, trace: RenderTrace) -> RelationName | None:
-    to = spec.args.get("to")
-    if spec.kind != "relationships" or not to:
+    target = spec.args.get("to")
+    if spec.kind != "relationships" or not target:
         return None
-    text = str(to).strip().removeprefix("{{").removesuffix("}}").strip()
+    text = str(target).strip().removeprefix("{{").removesuffix("}}").strip()
     if _CALL.match(text):
         relation = scope.session(trace, spec.package).evaluate(text, spec.where)
         if not relation.schema:
@@ -259,14 +270,14 @@ def _relationship(spec: CheckSpec, scope: Scope, trace: RenderTrace) -> Relation
                 hint="materialize it as a view or a table",
             )
         return RelationName(relation.schema, relation.identifier)
-    found = scope.index.plain(tuple(text.split(".")), lambda: spec.where)
-    if found is None:
+    node = scope.index.plain(tuple(text.split(".")), lambda: spec.where)
+    if node is None:
         return None
-    trace.needs.append(found.id)
-    return found.relation
+    trace.needs.append(node.id)
+    return node.relation
 
 
-class _Called(Struct, frozen=True):
+class _MacroCall(Struct, frozen=True):
     """A macro that is called for a check of a node."""
 
     node: Node
@@ -274,10 +285,10 @@ class _Called(Struct, frozen=True):
     macro: Macro
 
 
-def _custom(called: _Called, scope: Scope, *, execute: bool = True) -> Query:
+def _macro_query(check_call: _MacroCall, scope: Scope, *, execute: bool = True) -> Query:
     """A `{% test %}` block, called with relation, column and arguments; late where nothing is
     executed."""
-    node, spec, macro = called.node, called.spec, called.macro
+    node, spec, macro = check_call.node, check_call.spec, check_call.macro
     trace = RenderTrace()
     subject = _subject(node, scope)
     options = _options(spec.config)
@@ -286,7 +297,7 @@ def _custom(called: _Called, scope: Scope, *, execute: bool = True) -> Query:
         subject
     )
     model: Any = relation
-    if _narrows_by_itself(scope):
+    if _overrides_where(scope):
         model = session.call("get_where_subquery", {}, spec.where.path, (relation,))
     elif spec.config.where:
         model = f"(select * from {relation} where {spec.config.where}) dbt_subquery"
@@ -305,10 +316,10 @@ def _custom(called: _Called, scope: Scope, *, execute: bool = True) -> Query:
 
 def _options(config: CheckConfig) -> dict[str, Any]:
     """What `config.get` tells the macro of a test."""
-    made = {name: getattr(config, name) for name in config.__struct_fields__}
+    options = {name: getattr(config, name) for name in config.__struct_fields__}
     severity = "ERROR" if config.severity == "error" else config.severity
-    stored = config.store_failures or None
-    return {**made, "severity": severity, "store_failures": stored, "materialized": "test"}
+    store = config.store_failures or None
+    return {**options, "severity": severity, "store_failures": store, "materialized": "test"}
 
 
 def _subject(node: Node, scope: Scope) -> Referable:
@@ -321,30 +332,32 @@ def _subject(node: Node, scope: Scope) -> Referable:
 
 def _argument(value: Any, session: Rendering, spec: CheckSpec) -> Any:
     if isinstance(value, list | tuple):
-        return [_argument(each, session, spec) for each in value]
+        return [_argument(element, session, spec) for element in value]
     if isinstance(value, Mapping):
-        return {key: _argument(each, session, spec) for key, each in value.items()}
+        return {key: _argument(element, session, spec) for key, element in value.items()}
     if isinstance(value, str) and _CALL.match(value):
         return session.evaluate(value, spec.where)
     if isinstance(value, str) and "{{" in value:
-        inside = value.strip()
-        alone = inside.startswith("{{") and inside.endswith("}}") and inside.count("{{") == 1
-        if alone:
-            return session.evaluate(inside[2:-2].strip("-+ "), spec.where)
+        stripped = value.strip()
+        is_single = (
+            stripped.startswith("{{") and stripped.endswith("}}") and stripped.count("{{") == 1
+        )
+        if is_single:
+            return session.evaluate(stripped[2:-2].strip("-+ "), spec.where)
         return session.render(value, spec.where.path)
     return value
 
 
 def finish_check(query: Query, where: Where) -> Compiled:
     """The failing-rows query of a custom check, placed at its line in YAML."""
-    made = finish(query, where.path, "", ())
+    compiled = finish(query, where.path, "", ())
     return Compiled(
-        text=made.text,
+        text=compiled.text,
         path=where.path,
         where=where,
-        macros=made.macros,
-        canonical=made.canonical,
-        steadiness=made.steadiness,
+        macros=compiled.macros,
+        canonical=compiled.canonical,
+        steadiness=compiled.steadiness,
     )
 
 
@@ -357,7 +370,7 @@ def sql_check(check: SqlCheck, scope: Scope) -> tuple[Node, Query]:
         None,
         None,
         {},
-        _with_written(check.config, query.trace, check.given),
+        _with_sql_config(check.config, query.trace, check.pinned),
         where,
         file=check,
         late=query.late,
@@ -381,21 +394,23 @@ def late_query(node: Node, graph: Graph, scope: Scope) -> Query | None:
     if body.spec is None or body.on is None:
         raise TypeError(node.id)
     macro = _macro(body.spec, scope)
-    return _custom(_Called(graph[body.on], body.spec, macro), scope) if macro else None
+    return _macro_query(_MacroCall(graph[body.on], body.spec, macro), scope) if macro else None
 
 
-def _with_written(config: CheckConfig, trace: RenderTrace, given: Container[str]) -> CheckConfig:
+def _with_sql_config(
+    config: CheckConfig, trace: RenderTrace, pinned: Container[str]
+) -> CheckConfig:
     """The configuration with what the SQL says in `config(…)`, where YAML says nothing."""
-    known = {
+    options = {
         name: value
         for name, value in trace.config.items()
-        if name in config.__struct_fields__ and name not in given
+        if name in config.__struct_fields__ and name not in pinned
     }
-    if "tags" in known:
-        tags = known["tags"]
-        known["tags"] = (tags,) if isinstance(tags, str) else tuple(tags or ())
-    if "severity" in known:
-        known["severity"] = str(known["severity"]).lower()
-    if known.get("store_failures_as"):
-        known["store_failures_as"] = str(known["store_failures_as"]).lower()
-    return replace(config, **known)
+    if "tags" in options:
+        tags = options["tags"]
+        options["tags"] = (tags,) if isinstance(tags, str) else tuple(tags or ())
+    if "severity" in options:
+        options["severity"] = str(options["severity"]).lower()
+    if options.get("store_failures_as"):
+        options["store_failures_as"] = str(options["store_failures_as"]).lower()
+    return replace(config, **options)

@@ -18,7 +18,7 @@ from transformer.project.values import Model
 _QUERIES = ("view", "ephemeral", "table_function", "function")
 
 
-def _as_it_is(text: str, _: Where) -> str:
+def _unchanged(text: str, _: Where) -> str:
     return text
 
 
@@ -26,7 +26,7 @@ def model_config(
     model: Model, written: Mapping[str, Any]
 ) -> tuple[ModelConfig, list[TransformError]]:
     """The model's configuration and what is wrong with it."""
-    reader = YamlReader(_as_it_is, _as_it_is)
+    reader = YamlReader(_unchanged, _unchanged)
     items = {
         key: (option_place(model, key), item_of(model, key, value))
         for key, value in written.items()
@@ -36,13 +36,13 @@ def model_config(
     merged = merge(model.config, in_file)
     contract = merged.pop("contract", None) or {}
     config = ModelConfig(**merged, contract=bool(contract.get("enforced", False)))
-    return config, reader.mistakes + _senseless(model, config)
+    return config, reader.mistakes + _contradictions(model, config)
 
 
 def open_config(model: Model, written: Mapping[str, Any], files_root: str = ".") -> ModelConfig:
     """The configuration of a model in an open project: any key may stand there, and what is
     unknown is for templates and for other engines."""
-    merged = merge(merge(model.config, hooks_named(written)), model.over)
+    merged = merge(merge(model.config, normalized_hooks(written)), model.over)
     contract = merged.get("contract") or {}
     enforced = contract.get("enforced") if isinstance(contract, Mapping) else contract
     return ModelConfig(
@@ -65,7 +65,7 @@ def open_config(model: Model, written: Mapping[str, Any], files_root: str = ".")
     )
 
 
-def twice_said(model: Model, written: Mapping[str, Any]) -> list[TransformError]:
+def duplicate_hooks(model: Model, written: Mapping[str, Any]) -> list[TransformError]:
     """Hooks that a model sets under both of their spellings."""
     return [
         ConfigError(
@@ -78,13 +78,13 @@ def twice_said(model: Model, written: Mapping[str, Any]) -> list[TransformError]
     ]
 
 
-def hooks_named(written: Mapping[str, Any]) -> dict[str, Any]:
+def normalized_hooks(written: Mapping[str, Any]) -> dict[str, Any]:
     """The options with hooks under one spelling, as lists."""
-    made = {key.replace("-", "_"): value for key, value in written.items()}
+    options = {key.replace("-", "_"): value for key, value in written.items()}
     for key in ("pre_hook", "post_hook"):
-        if key in made and not isinstance(made[key], list | tuple):
-            made[key] = [made[key]]
-    return made
+        if key in options and not isinstance(options[key], list | tuple):
+            options[key] = [options[key]]
+    return options
 
 
 def is_true(value: Any, default: bool) -> bool:
@@ -101,8 +101,8 @@ def _text(value: Any) -> str | None:
 def _texts(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
-    each = value if isinstance(value, list | tuple | set) else [value]
-    return tuple(str(v) for v in each)
+    values = value if isinstance(value, list | tuple | set) else [value]
+    return tuple(str(v) for v in values)
 
 
 def not_for_python(model: Model, config: ModelConfig) -> ConfigError | None:
@@ -116,15 +116,15 @@ def not_for_python(model: Model, config: ModelConfig) -> ConfigError | None:
     )
 
 
-def _senseless(model: Model, config: ModelConfig) -> list[TransformError]:
-    wrong = not_for_python(model, config)
-    found: list[TransformError] = [wrong] if wrong else []
+def _contradictions(model: Model, config: ModelConfig) -> list[TransformError]:
+    mistake = not_for_python(model, config)
+    mistakes: list[TransformError] = [mistake] if mistake else []
     if (
         config.materialized == "incremental"
         and config.strategy == "merge"
         and not config.unique_key
     ):
-        found.append(
+        mistakes.append(
             ConfigError(
                 "the strategy `merge` needs a `unique_key`",
                 option_place(model, "incremental_strategy"),
@@ -132,14 +132,14 @@ def _senseless(model: Model, config: ModelConfig) -> list[TransformError]:
             )
         )
     if config.contract and not model.described.columns:
-        found.append(
+        mistakes.append(
             ConfigError(
                 "the contract is enforced, but no columns are declared",
                 option_place(model, "contract"),
                 hint="declare `columns:` with `data_type:` in YAML",
             )
         )
-    return found
+    return mistakes
 
 
 def item_of(model: Model, key: str, value: Any) -> YamlItem:
@@ -159,7 +159,7 @@ def _item(value: Any, where: Where) -> YamlItem:
 def option_place(model: Model, key: str) -> Where:
     """Where `key = …` stands in the file, or the file."""
     for number, line in enumerate(model.text.splitlines(), 1):
-        found = re.search(rf"\b{re.escape(key)}\s*=(?!=)", line)
-        if found:
-            return Where(model.path, number, found.start() + 1, len(key), line)
+        match = re.search(rf"\b{re.escape(key)}\s*=(?!=)", line)
+        if match:
+            return Where(model.path, number, match.start() + 1, len(key), line)
     return model.described.where or Where(model.path, 1)

@@ -36,7 +36,7 @@ class RenderTrace(Struct):
     vars: dict[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     macros: dict[str, str] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
+    names_read: set[str] = field(default_factory=set)
     asked_incremental: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -67,7 +67,7 @@ class TemplateNames(Struct):
 
     def context(self, session: Rendering) -> dict[str, Any]:
         """The names a template sees."""
-        own = {
+        callables = {
             "ref": self.ref,
             "source": self.source,
             "function": self.function,
@@ -87,19 +87,19 @@ class TemplateNames(Struct):
                     graph=self.graph,
                     dispatch=session.dispatch,
                     say=self.say,
-                    own=own,
+                    own=callables,
                     config=partial(
                         config, self.world, self.index.project, self.vars, self.index.packages
                     ),
                 )
             ),
-            **own,
+            **callables,
             "this": self.relation(self.this) if self.this else None,
             "execute": self.execute,
             "log": self.log,
             "render": session.rendered,
             "print": self.say,
-            "return": give_back,
+            "return": return_value,
             "run_started_at": self.world.now,
             "project_name": self.index.project,
             "flags": flags(self.world),
@@ -114,43 +114,49 @@ class TemplateNames(Struct):
             return Relation.expression(database, name.schema, name.table, node.reads)
         return Relation(database, name.schema, name.table)
 
-    def ref(self, *words: str, v: Any = None, version: Any = None) -> Relation:
+    def ref(self, *args: str, v: Any = None, version: Any = None) -> Relation:
         """The relation of a model, seed or snapshot; makes an edge."""
-        wanted = v if v is not None else version
+        chosen_version = v if v is not None else version
         return self._edge(
             self.index.ref(
-                *words, version=None if wanted is None else str(wanted), package=self.package
+                *args,
+                version=None if chosen_version is None else str(chosen_version),
+                package=self.package,
             )
         )
 
-    def function(self, *words: str) -> Relation:
+    def function(self, *args: str) -> Relation:
         """The name of a user-defined function, to be called; makes an edge."""
-        found = self.index.function(*words)
-        if found.id not in self.trace.needs:
-            self.trace.needs.append(found.id)
-        return self.relation(found)
+        node = self.index.function(*args)
+        if node.id not in self.trace.needs:
+            self.trace.needs.append(node.id)
+        return self.relation(node)
 
-    def source(self, *words: str) -> Relation:
+    def source(self, *args: str) -> Relation:
         """The relation of a source table; makes an edge."""
-        return self._edge(self.index.source(*words, package=self.package))
+        return self._edge(self.index.source(*args, package=self.package))
 
     def _edge(self, node: Referable) -> Relation:
         if node.id not in self.trace.needs:
             self.trace.needs.append(node.id)
-        made = self.relation(node)
+        relation = self.relation(node)
         if not self.execute:
-            return made
+            return relation
         if self.world.flags.get("EMPTY"):
-            return self._narrowed(made, "false")
+            return self._narrowed(relation, "false")
         if node.ephemeral:
-            return made
+            return relation
         if not self.spans or not node.event_time:
-            return made
-        return self._narrowed(made, " and ".join(s.condition(node.event_time) for s in self.spans))
+            return relation
+        return self._narrowed(
+            relation, " and ".join(s.condition(node.event_time) for s in self.spans)
+        )
 
-    def _narrowed(self, made: Relation, condition: str) -> Relation:
-        text = f"(select * from {made} where {condition})"
-        return Relation.expression(made.database, made.schema or "", made.identifier or "", text)
+    def _narrowed(self, relation: Relation, condition: str) -> Relation:
+        text = f"(select * from {relation} where {condition})"
+        return Relation.expression(
+            relation.database, relation.schema or "", relation.identifier or "", text
+        )
 
     def env_var(self, name: str, default: Any = _MISSING) -> str:
         """The value of an environment variable; secrets are refused here."""
@@ -184,20 +190,20 @@ class _Var:
     """`var('name')`: the value of a variable; `var.has_var('name')` asks whether there is one."""
 
     def __init__(self, words: TemplateNames) -> None:
-        self._words = words
+        self._names = words
         self._filling: list[str] = []
 
     def __call__(self, name: str, default: Any = _MISSING) -> Any:
-        known, trace = self._words.vars, self._words.trace
-        value = known.get(name, default)
+        variables, trace = self._names.vars, self._names.trace
+        value = variables.get(name, default)
         if value is _MISSING:
             raise RenderError(
                 f"the variable `{name}` has no value",
-                hint=did_you_mean(name, known, otherwise="")
+                hint=did_you_mean(name, variables, otherwise="")
                 or "set it under `vars:`, with --vars, or give `var()` a default",
             )
         trace.vars[name] = value
-        fill = self._words.filled if name in known else None
+        fill = self._names.filled if name in variables else None
         if fill and isinstance(value, str) and "{" in value:
             return self._filled(name, fill, value)
         return deepcopy(value)  # a template may change its own list, not everyone's
@@ -205,7 +211,7 @@ class _Var:
     def _filled(self, name: str, fill: Callable[[str], str], value: str) -> str:
         if name in self._filling:
             raise RenderError(
-                f"the variable `{name}` holds itself", hint="look at `vars:` and `--vars`"
+                f"the variable `{name}` refers to itself", hint="look at `vars:` and `--vars`"
             )
         self._filling.append(name)
         try:
@@ -215,18 +221,18 @@ class _Var:
 
     def has_var(self, name: str) -> bool:
         """Whether the variable has a value."""
-        return name in self._words.vars
+        return name in self._names.vars
 
 
 class _Config:
     """`config(…)` notes configuration and writes nothing; `config.get(…)` reads it."""
 
     def __init__(self, words: TemplateNames) -> None:
-        self._words = words
+        self._names = words
 
     def __call__(self, *args: Mapping[str, Any], **options: Any) -> str:
-        for each in (*args, options):
-            self._words.trace.config = merge(self._words.trace.config, each)
+        for layer in (*args, options):
+            self._names.trace.config = merge(self._names.trace.config, layer)
         return ""
 
     def set(self, name: str, value: Any) -> str:
@@ -236,9 +242,9 @@ class _Config:
     def get(self, name: str, default: Any = None, **_: Any) -> Any:
         """The value of an option, or the default; nothing while only references are looked for,
         as in dbt: templates tell the two phases apart by it."""
-        if not self._words.execute:
+        if not self._names.execute:
             return ""
-        merged = merge(self._words.options, self._words.trace.config)
+        merged = merge(self._names.options, self._names.trace.config)
         value = merged.get(name)
         return default if value is None else value
 
@@ -319,6 +325,6 @@ def target_words(target: Target) -> dict[str, Any]:
     }
 
 
-def give_back(value: Any = None) -> NoReturn:
+def return_value(value: Any = None) -> NoReturn:
     """`return(value)`: leaves the macro with a native value."""
     raise MacroReturn(value)

@@ -16,31 +16,31 @@ Describe = Callable[[str], Columns]
 
 def contract(node: Node, columns: Columns, describe: Describe) -> list[TransformError]:
     """What breaks the contract of a node whose query gives these columns."""
-    given = {name.lower(): (name, kind) for name, kind in columns}
+    actual = {name.lower(): (name, kind) for name, kind in columns}
     declared = node.described.columns
-    found: list[TransformError] = []
+    mistakes: list[TransformError] = []
     for column in declared:
-        if column.name.lower() not in given:
+        if column.name.lower() not in actual:
             hint = did_you_mean(column.name, [name for name, _ in columns], otherwise="it gives {}")
             what = f"the contract declares `{column.name}`, but the query does not give it"
-            found.append(SqlError(what, column.where, hint))
+            mistakes.append(SqlError(what, column.where, hint))
             continue
         try:
-            wanted = _normal(column, describe)
+            expected = _declared_type(column, describe)
         except SqlError as error:
-            found.append(error)
+            mistakes.append(error)
             continue
-        kind = given[column.name.lower()][1]
-        if wanted and wanted != kind:
-            found.append(
+        kind = actual[column.name.lower()][1]
+        if expected and expected != kind:
+            mistakes.append(
                 SqlError(
-                    f"the contract says `{column.name}` is {wanted}, but the query gives {kind}",
+                    f"the contract says `{column.name}` is {expected}, but the query gives {kind}",
                     column.where,
                     hint=f"cast it in {node.path}, or change `data_type`",
                 )
             )
     names = {column.name.lower() for column in declared}
-    return found + [
+    return mistakes + [
         SqlError(
             f"the query gives `{name}`, which the contract does not declare",
             node.described.where or node.where,
@@ -62,17 +62,17 @@ def contract_order(described: Described, config: ModelConfig) -> tuple[str, ...]
 
 def in_order(columns: Columns, order: tuple[str, ...]) -> Columns:
     """The columns in this order, where it names them all."""
-    given = {name.lower(): (name, kind) for name, kind in columns}
-    wanted = [name.lower() for name in order]
-    return tuple(given[name] for name in wanted) if set(wanted) == set(given) else columns
+    by_name = {name.lower(): (name, kind) for name, kind in columns}
+    names = [name.lower() for name in order]
+    return tuple(by_name[name] for name in names) if set(names) == set(by_name) else columns
 
 
-def _normal(column: Column, describe: Describe) -> str | None:
+def _declared_type(column: Column, describe: Describe) -> str | None:
     """The declared type as the engine spells it; None when there is none. Raises SqlError."""
     if not column.data_type:
         return None
     try:
         return describe(f"select null::{column.data_type}")[0][1]
     except Fault as fault:
-        said = complaint(fault, {})
-        raise SqlError(f"{said.what} of `{column.name}`", column.where, said.hint) from None
+        message = complaint(fault, {})
+        raise SqlError(f"{message.what} of `{column.name}`", column.where, message.hint) from None

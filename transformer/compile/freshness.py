@@ -15,8 +15,8 @@ def newest(rule: Freshness, rows: str) -> str:
     """The query of the newest moment in epoch seconds; `rows` is what stands behind FROM."""
     if rule.query:
         return f"select epoch(({rule.query}\n)::timestamptz)"
-    narrow = f" where {rule.filter}" if rule.filter else ""
-    return f"select epoch(max(({expression(rule.field)})::timestamptz)) from {rows}{narrow}"
+    condition = f" where {rule.filter}" if rule.filter else ""
+    return f"select epoch(max(({expression(rule.field)})::timestamptz)) from {rows}{condition}"
 
 
 def with_query(table: SourceTable, this: Referable, scope: Scope) -> SourceTable:

@@ -11,13 +11,13 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.compile.activations import activation_node
-from transformer.compile.assemble import Queries, finished, with_queries
+from transformer.compile.assemble import Queries, assembled_node, with_queries
 from transformer.compile.checks import CheckedNode, checks_of, sql_check
 from transformer.compile.config import is_true, option_place
-from transformer.compile.conflicts import Conflicts, circle
+from transformer.compile.conflicts import Conflicts, cycle_error
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
-from transformer.compile.dbt.making import without_effect
-from transformer.compile.foreign_keys import with_keys
+from transformer.compile.dbt.making import ineffective_macros
+from transformer.compile.foreign_keys import with_foreign_keys
 from transformer.compile.freshness import with_query
 from transformer.compile.hooks import hook_needs
 from transformer.compile.jinja.environment import LenientUndefined, Strict
@@ -41,11 +41,11 @@ from transformer.compile.nodes import (
 )
 from transformer.compile.python_models import python_code, python_needs
 from transformer.compile.scope import Scope
-from transformer.compile.seeds import seed_depends, seed_node
+from transformer.compile.seeds import seed_dependency_error, seed_node
 from transformer.compile.snapshots import configured, snapshot_node
 from transformer.compile.sources import source_id, source_nodes
 from transformer.compile.sql.reader import Grammar
-from transformer.compile.time_ranges import sampled
+from transformer.compile.time_ranges import sample_range
 from transformer.compile.unit_tests import unit_nodes
 from transformer.compile.world import RenderWorld
 from transformer.errors import GraphError, TransformError, Where, did_you_mean
@@ -108,11 +108,13 @@ def compile_project(
     packages = frozenset(project.packages)
     disabled = frozenset(project.disabled)
     index = Namespace(project.name, open=project.open, packages=packages, disabled=disabled)
-    scope, wrong = scope_of(project, index, world, grammar)
+    scope, macro_mistakes = scope_of(project, index, world, grammar)
     library = scope.library
-    for text in without_effect(library) if project.open else ():
+    for text in ineffective_macros(library) if project.open else ():
         world.hear(text)
-    draft = _Draft(scope, [*project.mistakes, *wrong], unread=project.unread, far=far or {})
+    draft = _Draft(
+        scope, [*project.mistakes, *macro_mistakes], unread=project.unread, far=far or {}
+    )
     models = list(_configured(project, draft))
     project = replace(project, snapshots=tuple(_snapshots(project, draft)))
     _fill_index(project, models, draft)
@@ -130,27 +132,27 @@ def compile_project(
         _guard(draft, lambda a=activation: draft.add(activation_node(a, index)))  # type: ignore[misc]
     _checks(project, draft)
     graph = _ordered(draft)
-    silent = {f"`{name}` is undefined" for name in library.broken}
-    mistakes = tuple(each for each in draft.mistakes if each.what not in silent)
-    finished = with_queries(graph, draft.queries, scope)
-    return CompiledProject(finished.graph, scope, mistakes, finished.texts)
+    expected = {f"`{name}` is undefined" for name in library.broken}
+    mistakes = tuple(mistake for mistake in draft.mistakes if mistake.what not in expected)
+    assembled = with_queries(graph, draft.queries, scope)
+    return CompiledProject(assembled.graph, scope, mistakes, assembled.texts)
 
 
 def scope_of(
     project: Project, index: Namespace, world: RenderWorld, grammar: Grammar
 ) -> tuple[Scope, list[TransformError]]:
     """What every rendering of the project shares, and the mistakes in its macros."""
-    library, wrong = read_library(
+    library, mistakes = read_library(
         project.macros,
         undefined=LenientUndefined if project.open else Strict,
         root=project.name,
         dispatch=project.dispatch,
     )
     vars_of = {name: package.vars for name, package in project.packages.items()}
-    sample = sampled(world.flags.get("SAMPLE"), world.now)
+    sample = sample_range(world.flags.get("SAMPLE"), world.now)
     target = project.target
-    made = Scope(index, library, target, project.vars, world, grammar, vars_of, sample=sample)
-    return made, wrong
+    scope = Scope(index, library, target, project.vars, world, grammar, vars_of, sample=sample)
+    return scope, mistakes
 
 
 def remade(node: Node, text: str, known: CompiledProject) -> Node | None:
@@ -166,13 +168,13 @@ def remade(node: Node, text: str, known: CompiledProject) -> Node | None:
     draft = _Draft(known.scope)
     draft.placed[node.id] = PlacedRelation(node.relation or RelationName("", ""), node.database)
     _guard(draft, lambda: _model(model, config, draft))
-    made = draft.nodes.get(node.id)
-    before = set(takewhile(lambda each: each != node.id, known.graph.nodes))
-    if draft.mistakes or made is None or not set(made.needs) <= before:
+    model_node = draft.nodes.get(node.id)
+    earlier = set(takewhile(lambda other: other != node.id, known.graph.nodes))
+    if draft.mistakes or model_node is None or not set(model_node.needs) <= earlier:
         return None
     if node.id in draft.queries:
-        return finished(made, draft.queries[node.id], known.graph, known.scope)
-    return made
+        return assembled_node(model_node, draft.queries[node.id], known.graph, known.scope)
+    return model_node
 
 
 def _guard(draft: _Draft, work: Callable[[], None]) -> None:
@@ -196,11 +198,11 @@ def _configured(project: Project, draft: _Draft) -> Iterator[tuple[Model, ModelC
 def _snapshots(project: Project, draft: _Draft) -> Iterator[Snapshot]:
     index = draft.scope.index
     for snapshot in project.snapshots:
-        made = configured(snapshot, draft.scope)
-        if is_true(made.config.get("enabled"), True):
-            yield made
+        with_config = configured(snapshot, draft.scope)
+        if is_true(with_config.config.get("enabled"), True):
+            yield with_config
         else:
-            index.disabled = index.disabled | {made.name}
+            index.disabled = index.disabled | {with_config.name}
 
 
 def _fill_index(
@@ -209,24 +211,26 @@ def _fill_index(
     index, clashes = draft.scope.index, Conflicts(draft.mistakes)
     for model, config in models:
         facts = model_facts(model, config, project.name)
-        asked = RelationRequest(model.name, _placing(config), facts)
-        made = replace(
-            _referable(model.resource, model, draft, asked),
+        request = RelationRequest(model.name, _placement_options(config), facts)
+        referable = replace(
+            _referable(model.resource, model, draft, request),
             ephemeral=config.materialized == "ephemeral",
             version=model.version,
             latest=model.latest,
             event_time=str(config.written.get("event_time") or ""),
         )
-        take = index.add_function if model.resource == "function" else index.add
-        clashes.note(made, take(made), Where(model.path, 1))
+        add = index.add_function if model.resource == "function" else index.add
+        clashes.note(referable, add(referable), Where(model.path, 1))
     for seed in project.seeds:
-        made = _referable("seed", seed, draft, _asked("seed", seed, project.name))
-        clashes.note(made, index.add(made), Where(seed.path, 1))
+        referable = _referable("seed", seed, draft, _request("seed", seed, project.name))
+        clashes.note(referable, index.add(referable), Where(seed.path, 1))
     for snapshot in project.snapshots:
-        made = _referable("snapshot", snapshot, draft, _asked("snapshot", snapshot, project.name))
-        clashes.note(made, index.add(made), snapshot.where)
+        referable = _referable(
+            "snapshot", snapshot, draft, _request("snapshot", snapshot, project.name)
+        )
+        clashes.note(referable, index.add(referable), snapshot.where)
     for table in project.sources:
-        made = Referable(
+        referable = Referable(
             source_id(project.name, table),
             f"{table.source}.{table.name}",
             RelationName(table.schema, table.identifier),
@@ -236,47 +240,47 @@ def _fill_index(
             event_time=str(table.config.get("event_time") or ""),
             makes=table.load is not None,
         )
-        taken = index.add_source(table.source, table.name, made)
+        existing = index.add_source(table.source, table.name, referable)
         # In an open project a source may be what another node of it makes.
-        clashes.note(made, None if index.open else taken, table.where)
+        clashes.note(referable, None if index.open else existing, table.where)
 
 
-def _placing(config: ModelConfig) -> dict[str, Any]:
+def _placement_options(config: ModelConfig) -> dict[str, Any]:
     written = config.written
     return {"schema": config.schema, "alias": config.alias, "database": written.get("database")}
 
 
-def _asked(kind: str, made: Seed | Snapshot, project: str) -> RelationRequest:
-    return RelationRequest(made.name, made.config, plain_facts(kind, made, project))
+def _request(kind: str, resource: Seed | Snapshot, project: str) -> RelationRequest:
+    return RelationRequest(resource.name, resource.config, plain_facts(kind, resource, project))
 
 
 def _referable(
-    kind: str, made: Model | Seed | Snapshot, draft: _Draft, asked: RelationRequest
+    kind: str, resource: Model | Seed | Snapshot, draft: _Draft, request: RelationRequest
 ) -> Referable:
-    node_id = id_of(kind, made, draft.scope.index.project)
-    placed = PlacedRelation(RelationName(draft.scope.target.schema, made.name))
+    node_id = id_of(kind, resource, draft.scope.index.project)
+    placed = PlacedRelation(RelationName(draft.scope.target.schema, resource.name))
     try:
-        placed = draft.scope.placed(asked)
+        placed = draft.scope.placed(request)
     except TransformError as error:
         draft.mistakes.append(error)
     draft.placed[node_id] = placed
     placed = draft.far.get(node_id, placed)
     return Referable(
         node_id,
-        made.name,
+        resource.name,
         placed.relation,
-        package=made.package,
+        package=resource.package,
         database=placed.database,
-        event_time=str(made.config.get("event_time") or ""),
+        event_time=str(resource.config.get("event_time") or ""),
     )
 
 
-def _source(written: SourceTable, draft: _Draft) -> None:
+def _source(table: SourceTable, draft: _Draft) -> None:
     project = draft.scope.index.project
-    if source_id(project, written) in draft.nodes:
+    if source_id(project, table) in draft.nodes:
         return  # noted as a clash of names
-    this = draft.scope.index.source(written.source, written.name, package=written.package)
-    for node in source_nodes(with_query(written, this, draft.scope), project):
+    this = draft.scope.index.source(table.source, table.name, package=table.package)
+    for node in source_nodes(with_query(table, this, draft.scope), project):
         draft.add(node)
 
 
@@ -285,7 +289,7 @@ def _seed(seed: Seed, draft: _Draft) -> None:
     node = seed_node(seed, draft.placed[id_of("seed", seed, project)], project)
     draft.add(node)
     if hook_needs(node, draft.scope):
-        raise seed_depends(node)
+        raise seed_dependency_error(node)
 
 
 def _model_node(model: Model, config: ModelConfig, draft: _Draft) -> Node:
@@ -319,11 +323,11 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
             option_place(model, "materialized"),
             hint=did_you_mean(config.materialized, OWN_MATERIALIZATIONS, otherwise="there are: {}"),
         )
-    own = scope.library.materialization_of_project(config.materialized)
-    if own and not config.custom:
+    project_macro = scope.library.materialization_of_project(config.materialized)
+    if project_macro and not config.custom:
         raise GraphError(
             f"`{model.name}` is a `{config.materialized}`, which is a macro of the project"
-            f" ({own.path}:{own.line}): it would not be called here",
+            f" ({project_macro.path}:{project_macro.line}): it would not be called here",
             option_place(model, "materialized"),
             hint="give the materialization another name, and name it in the models' configuration",
         )
@@ -337,7 +341,7 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
         return
     try:
         whole, increment = queries_of(node, scope)
-        node = with_keys(node, scope)
+        node = with_foreign_keys(node, scope)
         hooked = (*hook_needs(node, scope), *node.needs)
     except TransformError as error:
         draft.mistakes.append(error)
@@ -350,8 +354,8 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
             hint="in an incremental model write `{{ this }}` behind `is_incremental()`",
         )
     # `this` in the incremental form is the table itself, not an edge to it.
-    found = (*whole.needs, *(increment.needs if increment else ()), *hooked)
-    needs = tuple(dict.fromkeys(n for n in found if n != node_id))
+    all_needs = (*whole.needs, *(increment.needs if increment else ()), *hooked)
+    needs = tuple(dict.fromkeys(n for n in all_needs if n != node_id))
     if whole.late:
         draft.add(with_code(node, needs, code_of(whole, scope), late=True))
         return
@@ -391,13 +395,13 @@ def _checks(project: Project, draft: _Draft) -> None:
                 draft.queries[check.id] = (query, None)
     for unit in list(unit_nodes(project, draft.scope, draft.nodes, draft.mistakes)):
         draft.add(unit)
-    for each in project.sql_checks:
-        _guard(draft, lambda c=each: _sql_check(c, draft))  # type: ignore[misc]
+    for sql_file in project.sql_checks:
+        _guard(draft, lambda c=sql_file: _sql_check(c, draft))  # type: ignore[misc]
 
 
-def _sql_check(written: SqlCheck, draft: _Draft) -> None:
+def _sql_check(sql_file: SqlCheck, draft: _Draft) -> None:
     try:
-        check, query = sql_check(written, draft.scope)
+        check, query = sql_check(sql_file, draft.scope)
     except DisabledError:
         if draft.scope.is_open:
             return  # it goes with what it refers to
@@ -410,11 +414,11 @@ def _sql_check(written: SqlCheck, draft: _Draft) -> None:
 
 
 def _ordered(draft: _Draft) -> Graph:
-    known = draft.nodes
-    edges = {i: [n for n in node.needs if n in known] for i, node in known.items()}
+    nodes = draft.nodes
+    edges = {i: [n for n in node.needs if n in nodes] for i, node in nodes.items()}
     try:
         order = list(TopologicalSorter(edges).static_order())
     except CycleError as error:
-        draft.mistakes.append(circle([known[i] for i in reversed(error.args[1])]))
+        draft.mistakes.append(cycle_error([nodes[i] for i in reversed(error.args[1])]))
         return Graph({})
-    return Graph({i: known[i].having(needs=tuple(edges[i])) for i in order})
+    return Graph({i: nodes[i].having(needs=tuple(edges[i])) for i in order})

@@ -14,8 +14,8 @@ from transformer.compile.scope import Scope
 
 def hook_needs(node: Node, scope: Scope) -> tuple[str, ...]:
     """What the node's hooks refer to. Raises TransformError."""
-    given = node.options.get
-    texts = (*hook_texts(given("pre_hook")), *hook_texts(given("post_hook")))
+    option = node.options.get
+    texts = (*hook_texts(option("pre_hook")), *hook_texts(option("post_hook")))
     needs: list[str] = []
     for text in texts:
         needs += referred(replace(template_of(node, scope), text=text), scope).needs

@@ -40,7 +40,7 @@ def call_strategy(node: Node, rows: str, columns: Columns, scope: Scope) -> str:
         raise TypeError(node.id)
     session = _session(node, scope, {})
     written = body.config.written
-    given = {
+    arguments = {
         "strategy": body.config.strategy,
         "target_relation": session.context["this"],
         "temp_relation": Relation(identifier=rows.strip('"'), type="table"),
@@ -49,7 +49,7 @@ def call_strategy(node: Node, rows: str, columns: Columns, scope: Scope) -> str:
         "incremental_predicates": written.get("predicates")
         or written.get("incremental_predicates"),
     }
-    return str(session.call(body.strategy, {}, node.path, (given,)))
+    return str(session.call(body.strategy, {}, node.path, (arguments,)))
 
 
 def _session(node: Node, scope: Scope, more: Mapping[str, Any]) -> Rendering:

@@ -57,8 +57,10 @@ _INNER = ("written", "as_dbt", "files_root")
 
 def options_of(config: ModelConfig) -> Mapping[str, Any]:
     """The options of a model's node: what was written, and what it comes to."""
-    own = {n: getattr(config, n) for n in config.__struct_fields__ if n not in _INNER}
-    return {**config.written, **own}
+    own_options = {
+        name: getattr(config, name) for name in config.__struct_fields__ if name not in _INNER
+    }
+    return {**config.written, **own_options}
 
 
 def hook_texts(hooks: Any) -> tuple[str, ...]:
@@ -66,18 +68,21 @@ def hook_texts(hooks: Any) -> tuple[str, ...]:
     JSON, which is what dbt's `after_commit` gives."""
     if hooks is None:
         return ()
-    each = hooks if isinstance(hooks, list | tuple) else [hooks]
-    texts = (str(h.get("sql", "")) if isinstance(h, Mapping) else sql_of(str(h)) for h in each)
+    items = hooks if isinstance(hooks, list | tuple) else [hooks]
+    texts = (
+        str(hook.get("sql", "")) if isinstance(hook, Mapping) else sql_of(str(hook))
+        for hook in items
+    )
     return tuple(text for text in texts if text.strip())
 
 
 def sql_of(hook: str) -> str:
     """The SQL of a hook that is text: where it is JSON, what stands there under `sql`."""
     try:
-        found = json.loads(hook) if hook.lstrip().startswith("{") else None
+        parsed = json.loads(hook) if hook.lstrip().startswith("{") else None
     except ValueError:
         return hook
-    return str(found.get("sql", "")) if isinstance(found, dict) else hook
+    return str(parsed.get("sql", "")) if isinstance(parsed, dict) else hook
 
 
 def has_hooks(options: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from transformer.compile.config import model_config, open_config, twice_said
+from transformer.compile.config import duplicate_hooks, model_config, open_config
 from transformer.compile.context import RenderTrace
 from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.compile.dbt.facts import id_of, model_facts, plain_facts
@@ -41,9 +41,9 @@ def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformEr
         for key in sorted(IDLE & written.keys()):
             scope.world.hear(f"`{key}` in `{model.path}` has no effect here")
         root = str(scope.target.words.get("external_root") or ".")
-        return open_config(model, written, root), [*mistakes, *twice_said(model, written)]
-    config, wrong = model_config(model, written)
-    return config, mistakes + wrong
+        return open_config(model, written, root), [*mistakes, *duplicate_hooks(model, written)]
+    config, config_mistakes = model_config(model, written)
+    return config, mistakes + config_mistakes
 
 
 def configures(model: Model, scope: Scope) -> bool:
@@ -61,11 +61,11 @@ def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[Tr
         return {key: value for call in calls for key, value in call.items()}, []
     trace = RenderTrace()
     try:
-        anything = AnyNamespace(scope.index.project, open=scope.is_open)
-        session = replace(scope, index=anything).session(
+        index = AnyNamespace(scope.index.project, open=scope.is_open)
+        session = replace(scope, index=index).session(
             trace,
             model.package,
-            this=anything.ref(model.name),
+            this=index.ref(model.name),
             options=model.config,
             execute=not scope.is_open,
             node={"name": model.name, "config": model.config},
@@ -79,9 +79,11 @@ def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[Tr
 def template_of(node: Node, scope: Scope) -> Template:
     """The template of a model, an analysis, or of the hooks of something else."""
     if node.kind == "analysis" and isinstance(node.body, ModelBody):
-        made = node.body.model
-        facts = model_facts(made, node.body.config, scope.index.project)
-        return Template(made.text, made.path, made.package, options=made.config, facts=facts)
+        analysis = node.body.model
+        facts = model_facts(analysis, node.body.config, scope.index.project)
+        return Template(
+            analysis.text, analysis.path, analysis.package, options=analysis.config, facts=facts
+        )
     if node.relation is None:
         raise TypeError(node.id)
     if isinstance(node.body, SeedBody | SnapshotBody):
@@ -100,14 +102,14 @@ def template_of(node: Node, scope: Scope) -> Template:
 def _template_of_other(node: Node, relation: RelationName, scope: Scope) -> Template:
     """What the hooks of a seed or a snapshot are rendered with."""
     body = node.body
-    made: Seed | Snapshot | None = body.seed if isinstance(body, SeedBody) else None
-    made = body.snapshot if isinstance(body, SnapshotBody) else made
-    if made is None:
+    resource: Seed | Snapshot | None = body.seed if isinstance(body, SeedBody) else None
+    resource = body.snapshot if isinstance(body, SnapshotBody) else resource
+    if resource is None:
         raise TypeError(node.id)
     this = Referable(node.id, node.name, relation, database=node.database)
-    facts = plain_facts(node.kind, made, scope.index.project)
+    facts = plain_facts(node.kind, resource, scope.index.project)
     facts |= {"schema": relation.schema, "alias": relation.table}
-    return Template("", node.path, made.package, this, made.config, facts)
+    return Template("", node.path, resource.package, this, resource.config, facts)
 
 
 def queries_of(node: Node, scope: Scope) -> tuple[Query, Query | None]:
@@ -146,18 +148,18 @@ def code_of(query: Query, scope: Scope) -> str:
 
 def body_of(model: Model, config: ModelConfig, library: MacroLibrary) -> ModelBody:
     """The body of a model before its queries are known."""
-    own = config.materialized == "incremental" and library.strategy(config.strategy)
-    if not own:
+    macro = config.materialized == "incremental" and library.strategy(config.strategy)
+    if not macro:
         return ModelBody(model, config)
-    return ModelBody(model, config, code=library.texts[own.path], strategy=own.qualified)
+    return ModelBody(model, config, code=library.texts[macro.path], strategy=macro.qualified)
 
 
 def with_code(node: Node, needs: tuple[str, ...], code: str, *, late: bool = False) -> Node:
     """A model that has no query, or none yet."""
     if not isinstance(node.body, ModelBody):
         raise TypeError(node.id)
-    made = replace(node.body, code=f"{node.body.code}{code}", late=late)
-    return node.having(needs=needs, body=made)
+    body = replace(node.body, code=f"{node.body.code}{code}", late=late)
+    return node.having(needs=needs, body=body)
 
 
 def analysis_node(model: Model, config: ModelConfig, project: str) -> Node:

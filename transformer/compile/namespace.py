@@ -85,9 +85,9 @@ class Namespace(Struct):
 
     def add(self, node: Referable) -> Referable | None:
         """Takes in a model, seed or snapshot; the one already there when the name is taken."""
-        taken = self._named.get((node.package, node.name, node.version))
-        if taken is not None:
-            return taken
+        existing = self._named.get((node.package, node.name, node.version))
+        if existing is not None:
+            return existing
         self._named[node.package, node.name, node.version] = node
         if node.latest:
             self._named.setdefault((node.package, node.name, None), node)
@@ -115,36 +115,36 @@ class Namespace(Struct):
 
     def listed(self) -> NamespaceEntries:
         """All of it as plain values."""
-        held = (self._named, self._sourced, self.nodes, self.sources, self.functions)
-        every = {id(node): node for names in held for node in names.values()}
-        at = {known: place for place, known in enumerate(every)}
+        mappings = (self._named, self._sourced, self.nodes, self.sources, self.functions)
+        nodes = {id(node): node for names in mappings for node in names.values()}
+        positions = {node_key: position for position, node_key in enumerate(nodes)}
         return NamespaceEntries(
-            tuple(every.values()),
-            tuple((*key, at[id(node)]) for key, node in self._named.items()),
-            tuple((name, at[id(node)]) for name, node in self.nodes.items()),
-            tuple((*key, at[id(node)]) for key, node in self._sourced.items()),
-            tuple((*key, at[id(node)]) for key, node in self.sources.items()),
-            tuple((name, at[id(node)]) for name, node in self.functions.items()),
+            tuple(nodes.values()),
+            tuple((*key, positions[id(node)]) for key, node in self._named.items()),
+            tuple((name, positions[id(node)]) for name, node in self.nodes.items()),
+            tuple((*key, positions[id(node)]) for key, node in self._sourced.items()),
+            tuple((*key, positions[id(node)]) for key, node in self.sources.items()),
+            tuple((name, positions[id(node)]) for name, node in self.functions.items()),
             self.disabled,
         )
 
-    def filled(self, listed: NamespaceEntries) -> Namespace:
+    def filled(self, entries: NamespaceEntries) -> Namespace:
         """The same index with what was listed."""
-        nodes = listed.nodes
-        self._named = {(p, n, v): nodes[at] for p, n, v, at in listed.named}
-        self.nodes = {name: nodes[at] for name, at in listed.plain}
-        self._sourced = {(p, s, t): nodes[at] for p, s, t, at in listed.sourced}
-        self.sources = {(s, t): nodes[at] for s, t, at in listed.sources}
-        self.functions = {name: nodes[at] for name, at in listed.functions}
-        self.disabled = listed.disabled
+        nodes = entries.nodes
+        self._named = {(p, n, v): nodes[position] for p, n, v, position in entries.named}
+        self.nodes = {name: nodes[position] for name, position in entries.plain}
+        self._sourced = {(p, s, t): nodes[position] for p, s, t, position in entries.sourced}
+        self.sources = {(s, t): nodes[position] for s, t, position in entries.sources}
+        self.functions = {name: nodes[position] for name, position in entries.functions}
+        self.disabled = entries.disabled
         for node in (*self._named.values(), *self._sourced.values()):
             if not node.ephemeral:
                 self.relations.setdefault(node.relation.key(), node)
         return self
 
-    def function(self, *words: str) -> Referable:
+    def function(self, *args: str) -> Referable:
         """What `function('name')` or `function('package', 'name')` means. Raises GraphError."""
-        name = words[-1] if words else ""
+        name = args[-1] if args else ""
         if name not in self.functions:
             raise GraphError(
                 f"there is no function `{name}`",
@@ -153,49 +153,47 @@ class Namespace(Struct):
         return self.functions[name]
 
     def _relation(self, node: Referable) -> Referable | None:
-        taken = self.relations.setdefault(node.relation.key(), node)
-        return None if taken is node else taken
+        existing = self.relations.setdefault(node.relation.key(), node)
+        return None if existing is node else existing
 
-    def ref(self, *words: str, version: str | None = None, package: str = "") -> Referable:
+    def ref(self, *args: str, version: str | None = None, package: str = "") -> Referable:
         """What `ref('name')` or `ref('package', 'name')` means in a file of the package: the
         package's own node, then the project's, then anyone's. Raises GraphError."""
-        if len(words) not in (1, 2):
+        if len(args) not in (1, 2):
             raise GraphError("`ref` takes a name, or a package and a name")
-        name = words[-1]
-        if len(words) == 2 and words[0] not in (self.project, *self.packages):
+        name = args[-1]
+        if len(args) == 2 and args[0] not in (self.project, *self.packages):
             raise GraphError(
-                f"there is no package `{words[0]}`", hint=f"did you mean `{self.project}`?"
+                f"there is no package `{args[0]}`", hint=f"did you mean `{self.project}`?"
             )
-        if len(words) == 2:
-            wanted = "" if words[0] == self.project else words[0]
-            found = self._named.get((wanted, name, version))
+        if len(args) == 2:
+            owner = "" if args[0] == self.project else args[0]
+            node = self._named.get((owner, name, version))
         else:
-            found = self._named.get((package, name, version)) or self._named.get(
-                ("", name, version)
-            )
-            found = found or self._anyones(name, version)
-        if found is None:
+            node = self._named.get((package, name, version)) or self._named.get(("", name, version))
+            node = node or self._in_any_package(name, version)
+        if node is None:
             raise self._missing(name)
-        return found
+        return node
 
-    def _anyones(self, name: str, version: str | None) -> Referable | None:
+    def _in_any_package(self, name: str, version: str | None) -> Referable | None:
         if version is None:
             return self.nodes.get(name)
-        known = (self._named.get((package, name, version)) for package in self.packages)
-        return next((node for node in known if node), None)
+        candidates = (self._named.get((package, name, version)) for package in self.packages)
+        return next((node for node in candidates if node), None)
 
-    def source(self, *words: str, package: str = "") -> Referable:
+    def source(self, *args: str, package: str = "") -> Referable:
         """What `source('silo', 'table')` means. Raises GraphError."""
-        if len(words) != 2:
+        if len(args) != 2:
             raise GraphError("`source` takes the silo's name and the table's")
-        found = self._sourced.get((package, *words)) or self.sources.get((words[0], words[1]))
-        if found is None:
-            known = [f"{s}.{t}" for s, t in self.sources]
+        node = self._sourced.get((package, *args)) or self.sources.get((args[0], args[1]))
+        if node is None:
+            names = [f"{s}.{t}" for s, t in self.sources]
             raise GraphError(
-                f"there is no source `{words[0]}.{words[1]}`",
-                hint=did_you_mean(".".join(words), known),
+                f"there is no source `{args[0]}.{args[1]}`",
+                hint=did_you_mean(".".join(args), names),
             )
-        return found
+        return node
 
     def plain(self, parts: tuple[str, ...], where: Callable[[], Where]) -> Referable | None:
         """What a table name in SQL means; None for what the engine itself answers for.
@@ -206,39 +204,39 @@ class Namespace(Struct):
             return self.perhaps(parts)
         lowered = tuple(part.lower() for part in parts[-2:])
         if len(parts) == 1:
-            found = self.nodes.get(parts[0]) or self._folded(parts[0])
-            if found:
-                return found
+            node = self.nodes.get(parts[0]) or self._folded(parts[0])
+            if node:
+                return node
             if lowered[0].startswith(("duckdb_", "pg_", "__dbt__cte__")):
                 return None
         else:
-            found = self._sourced_as(parts[-2], parts[-1]) or self.relations.get(
+            node = self._source_folded(parts[-2], parts[-1]) or self.relations.get(
                 (lowered[0], lowered[1])
             )
-            if found or lowered[0] in _SYSTEM:
-                return found
+            if node or lowered[0] in _SYSTEM:
+                return node
         raise self._unknown(parts, where())
 
     def perhaps(self, parts: tuple[str, ...]) -> Referable | None:
         """What the name means, where it may as well mean something that is not the project's."""
         if len(parts) == 1:
             return self.nodes.get(parts[0]) or self._folded(parts[0])
-        found = self.relations.get((parts[-2].lower(), parts[-1].lower()))
+        node = self.relations.get((parts[-2].lower(), parts[-1].lower()))
         if not self.open:
-            return self._sourced_as(parts[-2], parts[-1]) or found
-        return found if found and (len(parts) == 2 or not found.database) else None
+            return self._source_folded(parts[-2], parts[-1]) or node
+        return node if node and (len(parts) == 2 or not node.database) else None
 
     def calls(self, function: str) -> bool:
         """Whether the function is one of the project."""
         return function in self.functions or self._folded(function) is not None
 
-    def _sourced_as(self, silo: str, table: str) -> Referable | None:
-        found = self.sources.get((silo, table))
-        if found is None:
-            wanted = (silo.lower(), table.lower())
-            known = self.sources.items()
-            found = next((n for (s, t), n in known if (s.lower(), t.lower()) == wanted), None)
-        return found
+    def _source_folded(self, silo: str, table: str) -> Referable | None:
+        node = self.sources.get((silo, table))
+        if node is None:
+            folded_key = (silo.lower(), table.lower())
+            items = self.sources.items()
+            node = next((n for (s, t), n in items if (s.lower(), t.lower()) == folded_key), None)
+        return node
 
     def _folded(self, name: str) -> Referable | None:
         lowered = name.lower()
@@ -258,9 +256,9 @@ class Namespace(Struct):
         name = ".".join(parts)
         if parts[-1] in self.disabled:
             return DisabledError(f"the model `{name}` is disabled", where, hint="enable it")
-        known: Iterable[str] = (*self.nodes, *(f"{s}.{t}" for s, t in self.sources))
+        names: Iterable[str] = (*self.nodes, *(f"{s}.{t}" for s, t in self.sources))
         return GraphError(
             f"there is no model, seed, source or CTE `{name}`",
             where,
-            hint=did_you_mean(name, known, otherwise="there are: {}"),
+            hint=did_you_mean(name, names, otherwise="there are: {}"),
         )

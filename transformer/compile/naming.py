@@ -26,28 +26,30 @@ class RelationRequest(Struct, frozen=True):
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def by_macros(asked: RelationRequest, target: Target, call: Any) -> PlacedRelation:
+def by_macros(request: RelationRequest, target: Target, call: Any) -> PlacedRelation:
     """dbt's rule: `generate_schema_name` and its like, which a project may override. `call` calls
     a macro by its name."""
-    options = asked.options
-    schema = call("generate_schema_name", options.get("schema"), asked.facts)
-    table = call("generate_alias_name", options.get("alias"), asked.facts)
-    database = call("generate_database_name", options.get("database"), asked.facts).strip()
+    options = request.options
+    schema = call("generate_schema_name", options.get("schema"), request.facts)
+    table = call("generate_alias_name", options.get("alias"), request.facts)
+    database = call("generate_database_name", options.get("database"), request.facts).strip()
     return PlacedRelation(
         RelationName(schema.strip(), table.strip()),
         "" if database in ("", target.catalog) else database,
     )
 
 
-def by_rule(asked: RelationRequest, target: Target) -> PlacedRelation:
+def by_rule(request: RelationRequest, target: Target) -> PlacedRelation:
     """Schema and name of a node's relation: a schema of its own is appended to the target's.
 
     dbt's rule, except where the target's schema is DuckDB's default `main`: then the node's
     schema stands alone, since `main_marts` says nothing that `marts` does not.
     """
-    own = asked.options.get("schema")
-    if not own:
+    schema_option = request.options.get("schema")
+    if not schema_option:
         schema = target.schema
     else:
-        schema = own if target.schema == "main" else f"{target.schema}_{own}"
-    return PlacedRelation(RelationName(str(schema), str(asked.options.get("alias") or asked.name)))
+        schema = schema_option if target.schema == "main" else f"{target.schema}_{schema_option}"
+    return PlacedRelation(
+        RelationName(str(schema), str(request.options.get("alias") or request.name))
+    )

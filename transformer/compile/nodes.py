@@ -68,9 +68,9 @@ class Compiled(Struct, frozen=True):
         rendered = in_text(self.path, self.rendered, unspliced(offset, self.splices))
         if self.where is not None or self.locate(offset).text.strip() == rendered.text.strip():
             return ()
-        made = in_text(f"compiled {self.path}", self.text, offset)
-        written = (in_macro(path, text, made) for path, text in self.called.items())
-        return (*[place for place in written if place], made)
+        compiled_place = in_text(f"compiled {self.path}", self.text, offset)
+        macro_places = (in_macro(path, text, compiled_place) for path, text in self.called.items())
+        return (*[place for place in macro_places if place], compiled_place)
 
 
 class ModelBody(Struct, frozen=True):
@@ -130,9 +130,9 @@ class SnapshotBody(Struct, frozen=True):
     @property
     def own_names(self) -> tuple[str, ...]:
         """The names of the record's own columns; the last only where absence is recorded."""
-        named = self.snapshot.config.get("snapshot_meta_column_names") or {}
+        renamed = self.snapshot.config.get("snapshot_meta_column_names") or {}
         names = RECORD if self.hard_deletes == "new_record" else RECORD[:4]
-        return tuple(str(named.get(name) or name) for name in names)
+        return tuple(str(renamed.get(name) or name) for name in names)
 
 
 def is_time(kind: str) -> bool:
@@ -145,8 +145,8 @@ def record_type(body: SnapshotBody, read: Columns) -> str:
     native project takes text for a time."""
     if not body.updated_at:
         return "TIMESTAMP"
-    wanted = body.updated_at.strip('"').lower()
-    kind = next((kind for name, kind in read if name.lower() == wanted), "TIMESTAMP")
+    column = body.updated_at.strip('"').lower()
+    kind = next((kind for name, kind in read if name.lower() == column), "TIMESTAMP")
     return "TIMESTAMP" if body.guarded and kind == "VARCHAR" else kind
 
 
@@ -240,12 +240,12 @@ class Node:
         """What its queries depend on beside the content of the tables they read."""
         body = self.body
         if isinstance(body, ModelBody):
-            both = [query.steadiness for query in (body.query, body.increment) if query]
-            return reduce(or_, both, STEADY) if both else _unwritten(body)
+            parts = [query.steadiness for query in (body.query, body.increment) if query]
+            return reduce(or_, parts, STEADY) if parts else _unwritten(body)
         query = body.query if isinstance(body, CheckBody | SnapshotBody) else None
         if query is None and isinstance(body, CheckBody):
-            written = f"{body.args.get('expression') or ''} {body.config.where or ''}"
-            return steadiness(_WORD.findall(written))
+            expressions = f"{body.args.get('expression') or ''} {body.config.where or ''}"
+            return steadiness(_WORD.findall(expressions))
         return query.steadiness if query else STEADY
 
     @property
@@ -283,8 +283,8 @@ _WORD = re.compile(r"'[^']*'|\w+|\S")
 
 def _unwritten(body: ModelBody) -> Volatility:
     """What a model depends on whose query is not known yet, or that has none."""
-    said = steadiness(_WORD.findall(body.model.text)) if body.late else STEADY
-    return said | Volatility(order=True)
+    volatility = steadiness(_WORD.findall(body.model.text)) if body.late else STEADY
+    return volatility | Volatility(order=True)
 
 
 class Graph(Struct, frozen=True):
@@ -311,11 +311,11 @@ class Graph(Struct, frozen=True):
 
     def children(self) -> dict[str, list[str]]:
         """For every node, who reads it."""
-        found: dict[str, list[str]] = {node_id: [] for node_id in self.nodes}
+        children: dict[str, list[str]] = {node_id: [] for node_id in self.nodes}
         for node_id, needs in self.edges():
             for need in needs:
-                found[need].append(node_id)
-        return found
+                children[need].append(node_id)
+        return children
 
     def above(self, node_id: str, depth: int = -1) -> set[str]:
         """Everything the node stands on, at most `depth` edges away (-1: any)."""
@@ -323,11 +323,11 @@ class Graph(Struct, frozen=True):
 
     def below_all(self, ids: Iterable[str]) -> set[str]:
         """These, and everything that stands on one of them."""
-        found = set(ids)
+        reached = set(ids)
         for node_id, needs in self.edges():  # in their order what is read comes first
-            if not found.isdisjoint(needs):
-                found.add(node_id)
-        return found & set(self.nodes)
+            if not reached.isdisjoint(needs):
+                reached.add(node_id)
+        return reached & set(self.nodes)
 
     def below(self, node_id: str, depth: int = -1) -> set[str]:
         """Everything that stands on the node."""
@@ -335,13 +335,13 @@ class Graph(Struct, frozen=True):
 
 
 def _reach(edges: Callable[[str], Iterable[str]], start: str, depth: int) -> set[str]:
-    found: set[str] = set()
+    reached: set[str] = set()
     front = {start}
     while front and depth != 0:
-        front = {n for at in front for n in edges(at)} - found
-        found |= front
+        front = {n for node_id in front for n in edges(node_id)} - reached
+        reached |= front
         depth -= 1
-    return found
+    return reached
 
 
 def from_text(node: Node, graph: Graph) -> str:

@@ -18,10 +18,10 @@ def python_needs(model: Model, index: Namespace) -> tuple[tuple[str, ...], list[
     """The references a Python model declares: calls of `.ref("…")` and `.source("…", "…")`."""
     needs: list[str] = []
     mistakes: list[TransformError] = []
-    for call, words in _python_calls(model, ("ref", "source")):
+    for call, args in _python_calls(model, ("ref", "source")):
         place = _python_place(model, call)
         method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-        if words is None:
+        if args is None:
             mistakes.append(
                 RenderError(
                     f"`{method}` needs its names written out",
@@ -31,18 +31,18 @@ def python_needs(model: Model, index: Namespace) -> tuple[tuple[str, ...], list[
             )
             continue
         try:
-            node = index.ref(*words) if method == "ref" else index.source(*words)
+            node = index.ref(*args) if method == "ref" else index.source(*args)
             needs.append(node.id)
         except TransformError as error:
-            mistakes.append(error.at(_argument_place(place, words)))
+            mistakes.append(error.at(_argument_place(place, args)))
     return tuple(dict.fromkeys(needs)), mistakes
 
 
 def python_code(model: Model, scope: Scope) -> str:
     """What a Python model is made of: its code without comments, the variables it asks for by
     name, the target. Files that it imports are not looked at."""
-    firsts = [call.args[0] for call, _ in _python_calls(model, ("var",)) if call.args]
-    names = [str(each.value) for each in firsts if isinstance(each, ast.Constant)]
+    arguments = [call.args[0] for call, _ in _python_calls(model, ("var",)) if call.args]
+    names = [str(argument.value) for argument in arguments if isinstance(argument, ast.Constant)]
     values = {name: scope.vars.get(name) for name in names}
     try:
         code = ast.dump(ast.parse(model.text))
@@ -109,7 +109,7 @@ def _python_place(model: Model, call: ast.Call) -> Where:
     return Where.in_text(model.path, model.text, call.lineno, call.col_offset + 1, width)
 
 
-def _argument_place(call: Where, words: Sequence[str]) -> Where:
+def _argument_place(call: Where, args: Sequence[str]) -> Where:
     """Where the last of the call's words stands in it."""
-    at = call.text.find(words[-1], call.column) if words else -1
-    return replace(call, column=at + 1, width=len(words[-1])) if at >= 0 else call
+    index = call.text.find(args[-1], call.column) if args else -1
+    return replace(call, column=index + 1, width=len(args[-1])) if index >= 0 else call

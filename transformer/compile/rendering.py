@@ -12,7 +12,7 @@ from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.compile.namespace import Namespace, cte_name
 from transformer.compile.nodes import Compiled
 from transformer.compile.scope import Query, Scope, Template
-from transformer.compile.sql.canonical import said
+from transformer.compile.sql.canonical import canonical_digest
 from transformer.compile.sql.edits import Edit, spliced
 from transformer.compile.sql.reader import QueryReading, read, without_end
 from transformer.compile.sql.source_map import in_template
@@ -81,7 +81,7 @@ def or_late(now: Callable[[], Query], later: Callable[[], Query], scope: Scope) 
 def rendered_or_late(template: Template, scope: Scope) -> Query:
     """The template's query, or a late one. Raises TransformError."""
     whole = or_late(lambda: render(template, scope), lambda: referred(template, scope), scope)
-    if not whole.late and scope.is_open and "execute" in whole.trace.asked:
+    if not whole.late and scope.is_open and "execute" in whole.trace.names_read:
         # What stands in the branch that is not executed is referred to as well.
         first = referred(template, scope)
         return replace(whole, needs=tuple(dict.fromkeys((*whole.needs, *first.needs))))
@@ -100,7 +100,7 @@ def resolve(rendered: str, scope: Scope, trace: RenderTrace, place: Any) -> Quer
     reading = read(text, scope.grammar)
     if reading.refused:
         raise SqlError(reading.refused.why, place(reading.refused.at), hint=_ONE_QUERY)
-    _all_told(reading, scope, trace, place)
+    _refuse_computed_names(reading, scope, trace, place)
     splices: list[Edit] = []
     needs = list(trace.needs)
     for use in reading.uses:
@@ -109,7 +109,7 @@ def resolve(rendered: str, scope: Scope, trace: RenderTrace, place: Any) -> Quer
             splices.append(splice)
         if need and need not in needs:
             needs.append(need)
-    replaced = [(splice.start, splice.end, splice.text) for splice in splices]
+    replacements = [(splice.start, splice.end, splice.text) for splice in splices]
     return Query(
         text,
         tuple(splices),
@@ -117,55 +117,57 @@ def resolve(rendered: str, scope: Scope, trace: RenderTrace, place: Any) -> Quer
         reading.with_end,
         trace,
         reading.parsed,
-        canonical=said(reading.words, replaced) if reading.words.texts else text,
-        steadiness=steadiness(reading.words.texts) if reading.words.texts else UNKNOWN,
+        canonical=canonical_digest(reading.tokens, replacements) if reading.tokens.texts else text,
+        steadiness=steadiness(reading.tokens.texts) if reading.tokens.texts else UNKNOWN,
     )
 
 
-def _all_told(reading: QueryReading, scope: Scope, trace: RenderTrace, place: Any) -> None:
+def _refuse_computed_names(
+    reading: QueryReading, scope: Scope, trace: RenderTrace, place: Any
+) -> None:
     """Refuses a query that reads a computed name, unless it names a relation by `ref()`."""
     if scope.is_open or trace.needs:
         return
-    for each in reading.unread:
+    for unread_table in reading.unread:
         raise SqlError(
-            f"`{each.function}(…)` reads a table whose name is computed",
-            place(each.at),
+            f"`{unread_table.function}(…)` reads a table whose name is computed",
+            place(unread_table.at),
             hint="write the name as it is, or say what is read: `-- {{ ref('name') }}`",
         )
 
 
 def _resolved(use: TableUse, index: Namespace, place: Any) -> tuple[Edit | None, str | None]:
     if use.optional:
-        return _perhaps(use, index)
+        return _resolved_optional(use, index)
     name = use.parts[-1]
     prefix = cte_name("")
     if len(use.parts) == 1 and name.startswith(prefix):  # what ref() wrote for an ephemeral model
-        plain = name.removeprefix(prefix)
-        alias = None if use.aliased else Edit(use.end, use.end, f" as {quoted(plain)}")
+        model_name = name.removeprefix(prefix)
+        alias = None if use.aliased else Edit(use.end, use.end, f" as {quoted(model_name)}")
         return alias, None
-    found = index.plain(use.parts, lambda: place(use.start))
-    if found is None:
+    node = index.plain(use.parts, lambda: place(use.start))
+    if node is None:
         return None, None
-    if found.ephemeral:
-        alias_text = "" if use.aliased else f" as {quoted(found.name)}"
-        return Edit(use.start, use.end, found.sql() + alias_text), found.id
-    renamed = not use.aliased and found.relation.table.lower() != name.lower()
+    if node.ephemeral:
+        alias_text = "" if use.aliased else f" as {quoted(node.name)}"
+        return Edit(use.start, use.end, node.sql() + alias_text), node.id
+    renamed = not use.aliased and node.relation.table.lower() != name.lower()
     # `select a.x from a` goes on to work where the relation of `a` has another name.
     alias_text = f" as {quoted(name)}" if renamed else ""
-    return Edit(use.start, use.end, found.relation.sql() + alias_text), found.id
+    return Edit(use.start, use.end, node.relation.sql() + alias_text), node.id
 
 
-def _perhaps(use: TableUse, index: Namespace) -> tuple[Edit | None, str | None]:
+def _resolved_optional(use: TableUse, index: Namespace) -> tuple[Edit | None, str | None]:
     """What a name means that may be none: a file, or any argument of a function."""
-    found = index.perhaps(use.parts)
-    if found is None or (use.within not in ("", *TAKES_TABLES) and not index.calls(use.within)):
+    node = index.perhaps(use.parts)
+    if node is None or (use.within not in ("", *TAKES_TABLES) and not index.calls(use.within)):
         return None, None
     if use.within in ("", "histogram", "histogram_values", "query_table"):
-        shown = found.sql() if not use.within else literal(found.sql())
+        replacement = node.sql() if not use.within else literal(node.sql())
         renamed = not use.aliased
         alias = f" as {quoted(use.parts[-1])}" if renamed else ""
-        return Edit(use.start, use.end, shown + alias), found.id
-    return None, found.id
+        return Edit(use.start, use.end, replacement + alias), node.id
+    return None, node.id
 
 
 class EphemeralParent(NamedTuple):
@@ -180,9 +182,9 @@ def finish(
     query: Query, model_path: str, template: str, parents: Sequence[EphemeralParent]
 ) -> Compiled:
     """The query that runs. `parents` are the ephemeral models it stands on."""
-    splices = (*query.splices, *_injected(query, parents))
+    splices = (*query.splices, *_with_parents(query, parents))
     # Which of two the query names first says nothing.
-    said_by = sorted(f"{each.name}: {each.canonical or each.text}" for each in parents)
+    parent_texts = sorted(f"{parent.name}: {parent.canonical or parent.text}" for parent in parents)
     return Compiled(
         text=spliced(query.rendered, splices),
         path=model_path,
@@ -191,11 +193,11 @@ def finish(
         splices=tuple(splices),
         macros=query.trace.macros,
         steadiness=query.steadiness,
-        canonical=" ".join([query.canonical, *said_by]),
+        canonical=" ".join([query.canonical, *parent_texts]),
     )
 
 
-def _injected(query: Query, parents: Sequence[EphemeralParent]) -> list[Edit]:
+def _with_parents(query: Query, parents: Sequence[EphemeralParent]) -> list[Edit]:
     if not parents:
         return []
     # Comments at the end of a parent must not swallow the bracket, hence the new line.

@@ -48,10 +48,12 @@ class Scope(Struct, frozen=True):
         """Whether queries may read what the project does not know of."""
         return self.index.open
 
-    def session(self, trace: RenderTrace, package: str = "", **own: Any) -> Rendering:
+    def session(self, trace: RenderTrace, package: str = "", **node_options: Any) -> Rendering:
         """A rendering of a file of the package, with the words of one node."""
-        session = Rendering(self.library, {}, trace.macros, package, trace.asked, self.replaced)
-        words = TemplateNames(
+        session = Rendering(
+            self.library, {}, trace.macros, package, trace.names_read, self.replaced
+        )
+        names = TemplateNames(
             self.index,
             self.target,
             self.vars_of.get(package, self.vars),
@@ -62,26 +64,30 @@ class Scope(Struct, frozen=True):
             graph=self.graph,
             spans=tuple(span for span in (self.batch, self.sample) if span),
             filled=session.rendered if self.is_open else None,
-            **own,
+            **node_options,
         )
-        session.context.update(words.context(session))
+        session.context.update(names.context(session))
         return session
 
-    def placed(self, asked: RelationRequest) -> PlacedRelation:
+    def placed(self, request: RelationRequest) -> PlacedRelation:
         """Where a node's relation lies: by the project's macros where it has them."""
         if self.library.find("generate_schema_name") is None:
-            return by_rule(asked, self.target)
-        if asked.options.get("target_schema"):  # a snapshot says where it lies, and that is that
-            own = {"schema": asked.options["target_schema"], "alias": asked.options.get("alias")}
+            return by_rule(request, self.target)
+        if request.options.get("target_schema"):  # a snapshot says where it lies, and that is that
+            options = {
+                "schema": request.options["target_schema"],
+                "alias": request.options.get("alias"),
+            }
             return by_rule(
-                RelationRequest(asked.name, own), dataclasses.replace(self.target, schema="main")
+                RelationRequest(request.name, options),
+                dataclasses.replace(self.target, schema="main"),
             )
-        session = self.session(RenderTrace(), node=asked.facts, options=asked.options)
+        session = self.session(RenderTrace(), node=request.facts, options=request.options)
 
         def call(name: str, *arguments: Any) -> str:
             return str(session.call(name, {}, "", arguments) or "")
 
-        return by_macros(asked, self.target, call)
+        return by_macros(request, self.target, call)
 
 
 class Query(Struct, frozen=True):
@@ -116,10 +122,10 @@ class Template(Struct, frozen=True):
 class AnyNamespace(Namespace):
     """An index in which every name means something, for a rendering that only asks for config."""
 
-    def ref(self, *words: str, **_: Any) -> Referable:
+    def ref(self, *args: str, **_: Any) -> Referable:
         """Whatever is named."""
-        return Referable("", words[-1], RelationName("", words[-1]))
+        return Referable("", args[-1], RelationName("", args[-1]))
 
-    def source(self, *words: str, **_: Any) -> Referable:
+    def source(self, *args: str, **_: Any) -> Referable:
         """Whatever is named."""
-        return self.ref(*words)
+        return self.ref(*args)

@@ -28,7 +28,7 @@ def seed_node(seed: Seed, placed: PlacedRelation, project: str) -> Node:
     )
 
 
-def seed_depends(node: Node) -> GraphError:
+def seed_dependency_error(node: Node) -> GraphError:
     """What is said of a seed whose hooks refer to other nodes."""
     return GraphError(
         "Seeds cannot depend on other nodes, and a hook of this one refers to some",

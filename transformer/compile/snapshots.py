@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from transformer.compile.config import hooks_named
+from transformer.compile.config import normalized_hooks
 from transformer.compile.context import RenderTrace
 from transformer.compile.dbt.facts import id_of, plain_facts
 from transformer.compile.dbt.relation import Relation
@@ -31,7 +31,7 @@ def configured(snapshot: Snapshot, scope: Scope) -> Snapshot:
     if "config" not in snapshot.text and not configures(block, scope):
         return replace(snapshot, config=merge(snapshot.config, snapshot.over))
     written, _ = written_options(block, scope)
-    config = merge(merge(snapshot.config, hooks_named(written)), snapshot.over)
+    config = merge(merge(snapshot.config, normalized_hooks(written)), snapshot.over)
     return replace(snapshot, config=config)
 
 
@@ -51,7 +51,7 @@ def snapshot_node(
     reads = RelationName(relation.schema or "", relation.identifier or "") if relation else _NOTHING
     config = snapshot.config
     strategy = str(config.get("strategy") or "timestamp")
-    _nothing_missing(snapshot, strategy)
+    _check_required(snapshot, strategy)
     body = SnapshotBody(
         snapshot,
         reads,
@@ -59,7 +59,7 @@ def snapshot_node(
         strategy,
         config.get("updated_at"),
         _texts(config.get("check_cols") or ()),
-        _deletes(snapshot),
+        _hard_deletes(snapshot),
         guarded=not scope.is_open,
         late=bool(query and query.late),
         code=code_of(query, scope) if query and query.late else "",
@@ -117,10 +117,10 @@ def snapshot_now(node: Node, scope: Scope) -> Query:
     return render(_template(node.body.snapshot, scope), scope)
 
 
-def _nothing_missing(snapshot: Snapshot, strategy: str) -> None:
+def _check_required(snapshot: Snapshot, strategy: str) -> None:
     config = snapshot.config
-    needed = {"timestamp": "updated_at", "check": "check_cols"}.get(strategy)
-    missing = next((k for k in ("unique_key", needed) if k and not config.get(k)), None)
+    strategy_key = {"timestamp": "updated_at", "check": "check_cols"}.get(strategy)
+    missing = next((k for k in ("unique_key", strategy_key) if k and not config.get(k)), None)
     if missing:
         raise GraphError(
             f"the snapshot `{snapshot.name}` has no `{missing}`",
@@ -129,10 +129,10 @@ def _nothing_missing(snapshot: Snapshot, strategy: str) -> None:
         )
 
 
-def _deletes(snapshot: Snapshot) -> str:
+def _hard_deletes(snapshot: Snapshot) -> str:
     """What becomes of vanished rows; `invalidate_hard_deletes` is dbt's old spelling."""
-    old = "invalidate" if snapshot.config.get("invalidate_hard_deletes") else "ignore"
-    return str(snapshot.config.get("hard_deletes") or old)
+    default = "invalidate" if snapshot.config.get("invalidate_hard_deletes") else "ignore"
+    return str(snapshot.config.get("hard_deletes") or default)
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -35,31 +35,31 @@ def _stamp(moment: datetime) -> str:
 def moment(value: Any) -> datetime:
     """A point in time, in UTC where it says no zone. Raises ValueError."""
     if isinstance(value, datetime):
-        found = value
+        parsed = value
     elif isinstance(value, date):
-        found = datetime(value.year, value.month, value.day, tzinfo=UTC)
+        parsed = datetime(value.year, value.month, value.day, tzinfo=UTC)
     else:
-        found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        parsed = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
-def sampled(asked: Any, now: datetime) -> TimeRange | None:
+def sample_range(sample: Any, now: datetime) -> TimeRange | None:
     """What `--sample` cuts rows to: the last hours, days, months or years, as
     `3 days`, or a mapping of `start` and `end`. Raises UsageError."""
-    if not asked:
+    if not sample:
         return None
-    if isinstance(asked, Mapping):
-        return _between(asked)
-    found = _AGO.match(str(asked))
-    if not found:
-        raise UsageError(f"`--sample {asked}` is no span of time", hint=_HINT)
+    if isinstance(sample, Mapping):
+        return _between(sample)
+    match = _AGO.match(str(sample))
+    if not match:
+        raise UsageError(f"`--sample {sample}` is no span of time", hint=_HINT)
     now = now.astimezone(UTC)
-    return TimeRange(_before(now, int(found["count"]), found["unit"].lower()), now)
+    return TimeRange(_before(now, int(match["count"]), match["unit"].lower()), now)
 
 
-def _between(asked: Mapping[str, Any]) -> TimeRange:
+def _between(bounds: Mapping[str, Any]) -> TimeRange:
     try:
-        span = TimeRange(moment(asked["start"]), moment(asked["end"]))
+        span = TimeRange(moment(bounds["start"]), moment(bounds["end"]))
     except (KeyError, ValueError):
         raise UsageError("`--sample` needs a `start` and an `end`", hint=_HINT) from None
     if span.start >= span.end:

@@ -44,65 +44,65 @@ def unit_nodes(
     project: Project, scope: Scope, nodes: Mapping[str, Node], mistakes: list[TransformError]
 ) -> Iterator[Node]:
     """The unit tests of a project as checks that come before their models."""
-    for kept in project.kept:
-        if kept.kind != "unit_test":
+    for unit_test in project.kept:
+        if unit_test.kind != "unit_test":
             continue
         try:
-            found = scope.index.ref(*_model_words(kept), package=kept.package)
+            model = scope.index.ref(*_model_name(unit_test), package=unit_test.package)
         except TransformError as error:
-            if str(kept.content.get("model")) not in scope.index.disabled:
-                mistakes.append(error.at(kept.where))
+            if str(unit_test.content.get("model")) not in scope.index.disabled:
+                mistakes.append(error.at(unit_test.where))
             continue
         try:
-            if found.id in nodes and _enabled(kept):
-                yield _node(kept, nodes[found.id], project)
+            if model.id in nodes and _enabled(unit_test):
+                yield _node(unit_test, nodes[model.id], project)
         except ConfigError as error:
             mistakes.append(error)
 
 
-def _model_words(kept: ArtifactOnly) -> tuple[str, ...]:
-    return (str(kept.content.get("model") or ""),)
+def _model_name(unit_test: ArtifactOnly) -> tuple[str, ...]:
+    return (str(unit_test.content.get("model") or ""),)
 
 
-def _config(kept: ArtifactOnly) -> Mapping[str, Any]:
+def _config(unit_test: ArtifactOnly) -> Mapping[str, Any]:
     """What it is configured with. Raises ConfigError where that is no mapping."""
-    written = kept.content.get("config") or {}
-    if not isinstance(written, Mapping):
-        raise ConfigError(f"the `config` of `{kept.name}` must be a mapping", kept.where)
-    return written
+    config = unit_test.content.get("config") or {}
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"the `config` of `{unit_test.name}` must be a mapping", unit_test.where)
+    return config
 
 
-def _enabled(kept: ArtifactOnly) -> bool:
-    config = _config(kept)
+def _enabled(unit_test: ArtifactOnly) -> bool:
+    config = _config(unit_test)
     return str(config.get("enabled", True)).lower() != "false"
 
 
-def _node(kept: ArtifactOnly, model: Node, project: Project) -> Node:
-    config = _config(kept)
+def _node(unit_test: ArtifactOnly, model: Node, project: Project) -> Node:
+    config = _config(unit_test)
     tags = config.get("tags") or ()
     return Node(
-        id=f"unit_test.{kept.package or project.name}.{model.name}.{kept.name}",
+        id=f"unit_test.{unit_test.package or project.name}.{model.name}.{unit_test.name}",
         kind="check",
-        name=kept.name,
-        path=kept.where.path,
+        name=unit_test.name,
+        path=unit_test.where.path,
         body=CheckBody(
             KIND,
             None,
             None,
-            kept.content,
+            unit_test.content,
             CheckConfig(
                 fail_calc=_FAILURES,
                 tags=(tags,) if isinstance(tags, str) else tuple(tags),
             ),
-            kept.where,
+            unit_test.where,
             late=True,
             before=model.id,
         ),
         needs=model.needs,
         tags=(tags,) if isinstance(tags, str) else tuple(tags),
-        where=kept.where,
-        package=kept.package,
-        fqn=(*model.fqn[:-1], model.name, kept.name),
+        where=unit_test.where,
+        package=unit_test.package,
+        fqn=(*model.fqn[:-1], model.name, unit_test.name),
     )
 
 
@@ -113,32 +113,32 @@ class _Fixture(Struct, frozen=True):
     query: str = ""
 
 
-class _Given(Namespace):
+class _FixtureNamespace(Namespace):
     """An index in which the inputs of a unit test stand for what they are given for."""
 
     real: Namespace = field(default_factory=lambda: Namespace(""))
     fixtures: Mapping[str, _Fixture] = field(default_factory=dict)
 
-    def ref(self, *words: str, version: str | None = None, package: str = "") -> Referable:
+    def ref(self, *args: str, version: str | None = None, package: str = "") -> Referable:
         """The input that is given for a node."""
-        return self._fixed(self.real.ref(*words, version=version, package=package))
+        return self._as_fixture(self.real.ref(*args, version=version, package=package))
 
-    def source(self, *words: str, package: str = "") -> Referable:
+    def source(self, *args: str, package: str = "") -> Referable:
         """The input that is given for a source table."""
-        return self._fixed(self.real.source(*words, package=package))
+        return self._as_fixture(self.real.source(*args, package=package))
 
-    def _fixed(self, found: Referable) -> Referable:
-        if found.id not in self.fixtures:
+    def _as_fixture(self, node: Referable) -> Referable:
+        if node.id not in self.fixtures:
             raise RenderError(
-                f"the unit test gives no rows for `{found.name}`",
+                f"the unit test gives no rows for `{node.name}`",
                 hint="name it under `given:`; `rows: []` stands for none",
             )
-        return replace(found, name=_label(found), ephemeral=True)
+        return replace(node, name=_label(node), ephemeral=True)
 
     def plain(self, parts: tuple[str, ...], where: Callable[[], Where]) -> Referable | None:
         """A plain name means an input too, where one is given for it."""
-        found = self.real.plain(parts, where)
-        return self._fixed(found) if found and found.id in self.fixtures else None
+        node = self.real.plain(parts, where)
+        return self._as_fixture(node) if node and node.id in self.fixtures else None
 
 
 def _label(node: Referable) -> str:
@@ -170,39 +170,43 @@ class _Unit(Struct, frozen=True):
         expected = _fixture(self.body.args.get("expect") or {}, self.body.where)
         expected = replace(expected, query=self.filled(expected))
         types = dict(zip(names, kinds, strict=True))
-        wanted = self.wanted(expected, types)
-        listed = ", ".join(quoted(n) for n in wanted)
-        given = expected.query or _rows("expect", expected.rows, {n: types[n] for n in wanted})
-        casts = ", ".join(f"cast({quoted(n)} as {types[n]}) as {quoted(n)}" for n in wanted)
+        columns = self.compared_columns(expected, types)
+        column_list = ", ".join(quoted(name) for name in columns)
+        expected_rows = expected.query or _rows(
+            "expect", expected.rows, {name: types[name] for name in columns}
+        )
+        casts = ", ".join(
+            f"cast({quoted(name)} as {types[name]}) as {quoted(name)}" for name in columns
+        )
         return (
-            f"with __actual as (select {listed} from ({actual}\n)),"
-            f" __expected as (select {casts} from ({given}\n))"
+            f"with __actual as (select {column_list} from ({actual}\n)),"
+            f" __expected as (select {casts} from ({expected_rows}\n))"
             f" select 'missing' as difference, * from"
             f" (from __expected except all from __actual)"
             f" union all select 'unexpected', * from (from __actual except all from __expected)"
         )
 
-    def wanted(self, expected: _Fixture, types: Mapping[str, str]) -> list[str]:
+    def compared_columns(self, expected: _Fixture, types: Mapping[str, str]) -> list[str]:
         """The columns that are compared: those that are expected, all of the model's otherwise."""
         if expected.query:
-            asked = list(self.warehouse.rows(f"select * from ({expected.query}\n) limit 0")[0])
+            names = list(self.warehouse.rows(f"select * from ({expected.query}\n) limit 0")[0])
         else:
-            asked = list(dict.fromkeys(n for row in expected.rows for n in row))
-        folded = {name.lower(): name for name in types}
-        for name in asked:
-            if name.lower() not in folded:
+            names = list(dict.fromkeys(column for row in expected.rows for column in row))
+        by_folded_name = {name.lower(): name for name in types}
+        for name in names:
+            if name.lower() not in by_folded_name:
                 raise GraphError(
                     f"`{self.model.name}` gives no column `{name}`",
                     hint=did_you_mean(name, types, otherwise="it gives {}"),
                 )
-        return [folded[n.lower()] for n in asked] or list(types)
+        return [by_folded_name[column.lower()] for column in names] or list(types)
 
     def actual(self) -> str:
         """The model's query over the given rows."""
         fixtures, parents = self.inputs()
         overrides = self.body.args.get("overrides") or {}
         index = self.scope.index
-        given = _Given(
+        inputs_index = _FixtureNamespace(
             index.project,
             disabled=index.disabled,
             open=True,
@@ -211,7 +215,7 @@ class _Unit(Struct, frozen=True):
             fixtures=fixtures,
         )
         package = self.model.package
-        known = self.scope.vars_of.get(package, self.scope.vars)
+        variables = self.scope.vars_of.get(package, self.scope.vars)
         macros = dict(overrides.get("macros") or {})
         incremental = str(macros.pop("is_incremental", "false")).lower() == "true"
         world = self.scope.world
@@ -220,8 +224,8 @@ class _Unit(Struct, frozen=True):
         flags = {name: value for name, value in world.flags.items() if name != "EMPTY"}
         scope = replace(
             self.scope,
-            index=given,
-            vars_of={**self.scope.vars_of, package: {**known, **(overrides.get("vars") or {})}},
+            index=inputs_index,
+            vars_of={**self.scope.vars_of, package: {**variables, **(overrides.get("vars") or {})}},
             world=dataclasses.replace(world, env={**world.env, **env}, flags=flags),
             replaced=macros,
         )
@@ -235,12 +239,12 @@ class _Unit(Struct, frozen=True):
         """What is given, by node id, and the subqueries of it."""
         fixtures: dict[str, _Fixture] = {}
         parents: list[EphemeralParent] = []
-        for each in self.body.args.get("given") or ():
-            found = self.input(str(each.get("input") or ""))
-            fixture = _fixture(each, self.body.where)
-            key, label = (found.id, _label(found)) if found.id != _THIS else (_THIS, _THIS)
+        for given_input in self.body.args.get("given") or ():
+            node = self.input(str(given_input.get("input") or ""))
+            fixture = _fixture(given_input, self.body.where)
+            key, label = (node.id, _label(node)) if node.id != _THIS else (_THIS, _THIS)
             fixtures[key] = fixture
-            query = self.filled(fixture) or _rows(found.name, fixture.rows, self.types(found))
+            query = self.filled(fixture) or _rows(node.name, fixture.rows, self.types(node))
             parents.append(EphemeralParent(label, query))
         return fixtures, parents
 
@@ -254,51 +258,51 @@ class _Unit(Struct, frozen=True):
         if written.strip() == _THIS and self.model.relation:
             return Referable(_THIS, _THIS, self.model.relation, database=self.model.database)
         index = self.scope.index
-        words = written.partition("(")[2].rpartition(")")[0].split(",")
-        named = [w.partition("=")[2] or w for w in words]
-        version = next((w.partition("=")[2] for w in words if "=" in w), None)
-        plain = [w.strip(" '\"") for w, n in zip(words, named, strict=True) if w == n]
+        args = written.partition("(")[2].rpartition(")")[0].split(",")
+        values = [w.partition("=")[2] or w for w in args]
+        version = next((w.partition("=")[2] for w in args if "=" in w), None)
+        positional = [w.strip(" '\"") for w, n in zip(args, values, strict=True) if w == n]
         if written.strip().startswith("source"):
-            return index.source(*plain, package=self.model.package)
-        wanted = version.strip(" '\"") if version else None
-        return index.ref(*plain, version=wanted, package=self.model.package)
+            return index.source(*positional, package=self.model.package)
+        chosen_version = version.strip(" '\"") if version else None
+        return index.ref(*positional, version=chosen_version, package=self.model.package)
 
-    def types(self, found: Referable) -> dict[str, str]:
+    def types(self, node: Referable) -> dict[str, str]:
         """The columns of what the input stands for."""
-        database = found.database or self.scope.target.catalog or None
-        relation: RelationName = found.relation
-        held = self.warehouse.columns(database, relation.schema, relation.table)
-        return dict(held or ())
+        database = node.database or self.scope.target.catalog or None
+        relation: RelationName = node.relation
+        columns = self.warehouse.columns(database, relation.schema, relation.table)
+        return dict(columns or ())
 
 
-def _fixture(written: Mapping[str, Any], where: Where) -> _Fixture:
+def _fixture(fixture: Mapping[str, Any], where: Where) -> _Fixture:
     """Rows in one of dbt's three forms."""
-    form, rows = str(written.get("format") or "dict"), written.get("rows")
-    if form == "sql":
+    kind, rows = str(fixture.get("format") or "dict"), fixture.get("rows")
+    if kind == "sql":
         return _Fixture(query=str(rows or "").strip().rstrip(";"))
-    if form == "csv":
-        found = csv.DictReader(io.StringIO(str(rows or "").strip()))
-        return _Fixture([{k: v or None for k, v in row.items()} for row in found])
+    if kind == "csv":
+        csv_rows = csv.DictReader(io.StringIO(str(rows or "").strip()))
+        return _Fixture([{k: v or None for k, v in row.items()} for row in csv_rows])
     if rows is not None and not isinstance(rows, list | tuple):
         raise GraphError("`rows` must be a list of mappings", where, hint="or say `format: csv`")
     return _Fixture(list(rows or ()))
 
 
-def _rows(of: str, rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> str:
+def _rows(input_name: str, rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> str:
     """The rows that are given of something as a query, each column with its type; what is not
     given is NULL."""
-    folded = {name.lower(): name for name in types}
+    known_names = {name.lower(): name for name in types}
     names = list(types) or list(dict.fromkeys(n for row in rows for n in row))
-    unknown = next((n for row in rows for n in row if types and n.lower() not in folded), None)
+    unknown = next((n for row in rows for n in row if types and n.lower() not in known_names), None)
     if unknown is not None:
         raise GraphError(
-            f"`{of}` has no column `{unknown}`, and the unit test gives rows with it",
+            f"`{input_name}` has no column `{unknown}`, and the unit test gives rows with it",
             hint=did_you_mean(unknown, types, otherwise="it has {}"),
         )
     selects = []
     for row in rows or ({},):
-        held = {n.lower(): v for n, v in row.items()}
-        values = (_value(held.get(n.lower()), types.get(n), n) for n in names)
+        folded_row = {n.lower(): v for n, v in row.items()}
+        values = (_value(folded_row.get(n.lower()), types.get(n), n) for n in names)
         selects.append(f"select {', '.join(values)}")
     if not names:
         return "select null as __nothing limit 0"

@@ -1,1 +1,1 @@
-"""Pure SQL, and what an engine can do, as data."""
+"""SQL types, and the capabilities of an engine as data."""

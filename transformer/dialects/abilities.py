@@ -1,4 +1,4 @@
-"""What an engine can do, as data: sqlglot's name for its SQL, and at most eight abilities."""
+"""Capabilities of an engine as data: sqlglot's name for its SQL, and at most eight abilities."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from msgspec import Struct
 
 
 class Dialect(Struct, frozen=True):
-    """An engine's SQL. The planner asks abilities, never names.
+    """An engine's SQL dialect. The planner tests abilities, never names.
 
-    `transactional_ddl`: a table can be replaced and rolled back, so that checks run before
-    anyone sees it. `merge`: has MERGE INTO. `one_file`: the warehouse is a file that can be
-    copied and put in place by a rename.
+    `transactional_ddl`: a table replacement can be rolled back, so checks run before anyone sees
+    the table. `merge`: supports MERGE INTO. `one_file`: the warehouse is a single file that can be
+    copied, and replaced by a rename.
     """
 
     name: str

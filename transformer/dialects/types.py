@@ -1,4 +1,4 @@
-"""DuckDB's types, read from their names: what is in a list, a struct or a map."""
+"""DuckDB's types, parsed from their names: the parts of lists, structs and maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMED = re.compile(r'("(?:[^"]|"")*"|[A-Za-z_][A-Za-z0-9_]*) (?=\S)')
 
 
 class SqlType(Struct, frozen=True):
-    """A type: its name, and what is in it. A map holds a key and a value, a list its element."""
+    """A type: its name and its parts. A map has a key and a value, a list its element."""
 
     text: str
     kind: Kind = "scalar"
@@ -31,12 +31,12 @@ class SqlType(Struct, frozen=True):
 
     @property
     def decimal(self) -> tuple[int, int] | None:
-        """Width and scale of a decimal."""
-        found = _DECIMAL.match(self.text)
-        return (int(found[1]), int(found[2])) if found else None
+        """Width and scale of a decimal, None for other types."""
+        match = _DECIMAL.match(self.text)
+        return (int(match[1]), int(match[2])) if match else None
 
     def leaves(self) -> Iterator[SqlType]:
-        """The types of the values in it that hold no others, and every union."""
+        """All innermost types, and every union."""
         if self.kind in ("scalar", "union"):
             yield self
         for _, part in self.parts:
@@ -44,30 +44,30 @@ class SqlType(Struct, frozen=True):
 
 
 def read(text: str) -> SqlType:
-    """The type of this name."""
+    """The type with this name."""
     text = text.strip()
     if _LIST.search(text):
         return SqlType(text, "list", (("", read(text[: text.rindex("[")])),))
     head, _, rest = text.partition("(")
     if not rest or head not in ("STRUCT", "MAP", "UNION"):
         return SqlType(text)
-    words = list(_split(rest[:-1]))
+    fields = list(_split(rest[:-1]))
     if head == "MAP":
-        key, value = words
+        key, value = fields
         return SqlType(text, "map", (("key", read(key)), ("value", read(value))))
-    named = [_NAMED.match(word) for word in words]
-    if not all(named):
-        return SqlType(text)  # a struct whose fields have no names: only its text is of use
+    matches = [_NAMED.match(field) for field in fields]
+    if not all(matches):
+        return SqlType(text)  # a struct without field names: only its text is usable
     parts = tuple(
-        (_bare(found[1]), read(word[found.end() :]))
-        for word, found in zip(words, named, strict=True)
-        if found
+        (_unquoted(match[1]), read(field[match.end() :]))
+        for field, match in zip(fields, matches, strict=True)
+        if match
     )
     return SqlType(text, "struct" if head == "STRUCT" else "union", parts)
 
 
 def composed(kind: SqlType, parts: Sequence[str]) -> str:
-    """The name of a nested type with other types in it."""
+    """The name of a nested type with its parts replaced by other types."""
     if kind.kind == "list":
         return f"{parts[0]}[]"
     if kind.kind == "map":
@@ -76,23 +76,23 @@ def composed(kind: SqlType, parts: Sequence[str]) -> str:
     return f"STRUCT({', '.join(f'{quoted(name)} {part}' for (name, _), part in fields)})"
 
 
-def _bare(name: str) -> str:
+def _unquoted(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def _split(text: str) -> Iterator[str]:
-    """The parts between commas that stand in no bracket and no quotes."""
+    """The parts between top-level commas, outside brackets and quotes."""
     depth, start, quote = 0, 0, ""
-    for place, letter in enumerate(text):
+    for index, char in enumerate(text):
         if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "\"'":
-            quote = letter
-        elif letter in "([":
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in "([":
             depth += 1
-        elif letter in ")]":
+        elif char in ")]":
             depth -= 1
-        elif letter == "," and not depth:
-            yield text[start:place].strip()
-            start = place + 1
+        elif char == "," and not depth:
+            yield text[start:index].strip()
+            start = index + 1
     yield text[start:].strip()

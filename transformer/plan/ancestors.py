@@ -36,14 +36,14 @@ class Descendants(Struct, frozen=True):
                 bits[need] = bits.get(need, 0) | reached
         return Descendants(ids, {node_id: 1 << place for place, node_id in enumerate(ids)}, bits)
 
-    def among(self, node_id: str, on: Iterable[str]) -> set[str]:
+    def among(self, node_id: str, candidates: Iterable[str]) -> set[str]:
         """Those that the node depends on."""
         place = self.places[node_id]
-        return {each for each in on if self.bits.get(each, 0) & place}
+        return {other for other in candidates if self.bits.get(other, 0) & place}
 
     def mask(self, node_ids: Iterable[str]) -> int:
         """The bits of these nodes."""
-        return reduce(or_, (self.places[each] for each in node_ids), 0)
+        return reduce(or_, (self.places[node_id] for node_id in node_ids), 0)
 
     def named(self, bits: int) -> Iterator[str]:
         """The nodes whose bits are set."""
@@ -69,12 +69,15 @@ def waits(
     kinds = {node.id: node.kind for node in steps}
     models = below.mask(i for i, kind in kinds.items() if kind not in (*_CHECKS, "activation"))
     activations = below.mask(i for i, kind in kinds.items() if kind == "activation")
-    read = {need: below.mask(who) for need, who in readers.items()}
-    found: dict[str, list[str]] = {}
+    read = {need: below.mask(reader_ids) for need, reader_ids in readers.items()}
+    waiting: dict[str, list[str]] = {}
     for check, inputs in checks.items():
-        under = [below.bits.get(each, 0) for each in inputs]
-        some = reduce(or_, (read.get(each, 0) for each in inputs), 0)
-        held = reduce(and_, under, some & models) | reduce(or_, under, 0) & activations
-        for node_id in below.named(held):
-            found.setdefault(node_id, []).append(check)
-    return found
+        descendants = [below.bits.get(node_id, 0) for node_id in inputs]
+        readers_of_any = reduce(or_, (read.get(node_id, 0) for node_id in inputs), 0)
+        waiting_bits = (
+            reduce(and_, descendants, readers_of_any & models)
+            | reduce(or_, descendants, 0) & activations
+        )
+        for node_id in below.named(waiting_bits):
+            waiting.setdefault(node_id, []).append(check)
+    return waiting

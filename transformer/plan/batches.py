@@ -40,42 +40,42 @@ class BatchRequest(Struct, frozen=True):
 
 
 def batches(
-    options: Mapping[str, Any], asked: BatchRequest, where: Where | None
+    options: Mapping[str, Any], request: BatchRequest, where: Where | None
 ) -> list[TimeBatch]:
     """The batches to build, oldest first. Raises ConfigError for options that are missing."""
     size = str(options.get("batch_size") or "").lower()
     missing = next((k for k in ("event_time", "batch_size") if not options.get(k)), None)
-    missing = missing or (None if options.get("begin") or asked.start else "begin")
+    missing = missing or (None if options.get("begin") or request.start else "begin")
     if missing:
         raise ConfigError(
             f"a microbatch model needs `{missing}`", where, hint="set it in `config(…)`"
         )
     if size not in SIZES:
         raise ConfigError(f"`batch_size` cannot be `{size}`", where, did_you_mean(size, SIZES))
-    end = moment(asked.end) if asked.end else _next(_floor(asked.now, size), size)
+    end = moment(request.end) if request.end else _next(_floor(request.now, size), size)
     last = _floor(end - timedelta(microseconds=1), size)
-    if asked.start:
-        start = _floor(moment(asked.start), size)
-    elif asked.incremental:
+    if request.start:
+        start = _floor(moment(request.start), size)
+    elif request.incremental:
         start = _back(last, size, int(options.get("lookback", 1)))
     else:
         start = _floor(moment(options["begin"]), size)
-    made = []
+    batch_list = []
     while start < end:
         following = _next(start, size)
-        made.append(TimeBatch(start, min(following, end)))
+        batch_list.append(TimeBatch(start, min(following, end)))
         start = following
-    return made
+    return batch_list
 
 
 def _floor(at: datetime, size: str) -> datetime:
     at = at.astimezone(UTC)
-    kept = SIZES.index(size)
+    size_index = SIZES.index(size)
     return datetime(
         at.year,
-        at.month if kept < 3 else 1,
-        at.day if kept < 2 else 1,
-        at.hour if kept < 1 else 0,
+        at.month if size_index < 3 else 1,
+        at.day if size_index < 2 else 1,
+        at.hour if size_index < 1 else 0,
         tzinfo=UTC,
     )
 

@@ -149,11 +149,11 @@ def accepted_values(subject: CheckSubject) -> Measure:
     values = [literal(str(v)) if quote else str(v) for v in subject.args.get("values") or ()]
     condition = f"{subject.checked} not in ({', '.join(values) or 'null'})"
     figure = f"count(distinct {subject.checked}) filter (where {subject.narrowed(condition)})"
-    kept = (
+    stored_rows = (
         f"select {subject.checked} as value_field, count(*) as n_records from {subject.rows}"
         f" where {subject.narrowed(condition)} group by all"
     )
-    return Measure(_failing(subject, condition), figure, kept=kept)
+    return Measure(_failing(subject, condition), figure, kept=stored_rows)
 
 
 def relationships(subject: CheckSubject) -> Measure:
@@ -167,11 +167,11 @@ def relationships(subject: CheckSubject) -> Measure:
         f" (select {parent} from {subject.to} where {parent} is not null)"
     )
     count = f"(select count(*) from {subject.rows} where {subject.narrowed(condition)})"
-    kept = (
+    stored_rows = (
         f"select {subject.checked} as from_field from {subject.rows}"
         f" where {subject.narrowed(condition)}"
     )
-    return Measure(_failing(subject, condition), count, kept=kept)
+    return Measure(_failing(subject, condition), count, kept=stored_rows)
 
 
 def expression_is_true(subject: CheckSubject) -> Measure:
@@ -192,8 +192,10 @@ def accepted_range(subject: CheckSubject) -> Measure:
     """
     equal = "=" if subject.args.get("inclusive", True) else ""
     bounds = {">": subject.args.get("min_value"), "<": subject.args.get("max_value")}
-    held = [f"{subject.checked} {sign}{equal} {v}" for sign, v in bounds.items() if v is not None]
-    return _rows(subject, f"not ({' and '.join(held) or 'true'})")
+    conditions = [
+        f"{subject.checked} {sign}{equal} {v}" for sign, v in bounds.items() if v is not None
+    ]
+    return _rows(subject, f"not ({' and '.join(conditions) or 'true'})")
 
 
 def row_count(subject: CheckSubject) -> Measure:
@@ -202,12 +204,12 @@ def row_count(subject: CheckSubject) -> Measure:
     Example: `- row_count: {min: 1, max: 1000000}`. It fails once, showing the number of rows.
     """
     bounds = [("<", subject.args.get("min")), (">", subject.args.get("max"))]
-    wrong = (
+    violated = (
         " or ".join(f"count(*) {sign} {int(v)}" for sign, v in bounds if v is not None) or "false"
     )
-    scan = f"select count(*) as row_count from {subject.source()} having {wrong}"
-    counted = f"count(*) filter (where {subject.where})" if subject.where else "count(*)"
-    figure = f"case when {wrong.replace('count(*)', counted)} then 1 else 0 end"
+    scan = f"select count(*) as row_count from {subject.source()} having {violated}"
+    counted_rows = f"count(*) filter (where {subject.where})" if subject.where else "count(*)"
+    figure = f"case when {violated.replace('count(*)', counted_rows)} then 1 else 0 end"
     return Measure(scan, figure)
 
 
@@ -249,37 +251,37 @@ def _failing(subject: CheckSubject, condition: str) -> str:
 def _unique(subject: CheckSubject, columns: list[str], *, nulls: bool) -> Measure:
     names = ", ".join(quoted(c) for c in columns)
     single = len(columns) == 1 and not nulls
-    one = names if single else f"row({names})"
+    value = names if single else f"row({names})"
     having = "true" if nulls else " and ".join(f"{quoted(c)} is not null" for c in columns)
     narrowed = subject.narrowed(having)
     groups = (
         f"select {names} from {subject.rows} where {narrowed} group by {names} having count(*) > 1"
     )
-    shown = (
+    failing = (
         f"select * from {subject.rows} where {narrowed}"
         f" qualify count(*) over (partition by {names}) > 1 order by {names}"
     )
-    counted = f"count({one}) filter (where {narrowed})"
-    figure = f"{counted} - count(distinct {one}) filter (where {narrowed})"
-    kept = groups.replace(
+    row_total = f"count({value}) filter (where {narrowed})"
+    figure = f"{row_total} - count(distinct {value}) filter (where {narrowed})"
+    stored_rows = groups.replace(
         f"select {names} ", f"select {names} as unique_field, count(*) as n_records ", 1
     )
     return Measure(
-        shown,
+        failing,
         figure,
         exact=False,
         count=f"select count(*) from ({groups})",
-        kept=kept if single else "",
+        kept=stored_rows if single else "",
         key=KeyColumn(names, narrowed) if single else None,
     )
 
 
 def _newest(subject: CheckSubject, limits: tuple[int | None, int | None]) -> Measure:
     column = expression(str(subject.args.get("field") or ""))
-    narrow = f" filter (where {subject.where})" if subject.where else ""
-    newest = f"max(({column})::timestamptz){narrow}"
-    shown = f"select max({column}) as newest from {subject.source()}"
-    return Measure(shown, f"epoch({newest})", limits=limits)
+    condition = f" filter (where {subject.where})" if subject.where else ""
+    newest = f"max(({column})::timestamptz){condition}"
+    failing = f"select max({column}) as newest from {subject.source()}"
+    return Measure(failing, f"epoch({newest})", limits=limits)
 
 
 def verdict(failures: int, config: CheckConfig) -> Status:
@@ -314,10 +316,10 @@ _COMPARED: Mapping[str, Callable[[int, int], bool]] = {
 
 @cache
 def _condition(text: str) -> tuple[Callable[[int, int], bool], int]:
-    found = COMPARISON.match(text)
-    if not found:
+    match = COMPARISON.match(text)
+    if not match:
         raise ValueError(text)
-    return _COMPARED[found.group(1)], int(found.group(2))
+    return _COMPARED[match.group(1)], int(match.group(2))
 
 
 def aged(newest: float | None, now: float, limits: tuple[int | None, int | None]) -> Status:
@@ -341,8 +343,8 @@ def expires(
 
 def measure(kind: str, subject: CheckSubject) -> Measure:
     """The measure of a check of this kind; a kind that is not built in is a query."""
-    found = CHECKS.get(kind)
-    return found.measure(subject) if found and not subject.query else sql(subject)
+    check_kind = CHECKS.get(kind)
+    return check_kind.measure(subject) if check_kind and not subject.query else sql(subject)
 
 
 def scan(rows: str, checks: tuple[ReadyCheck, ...]) -> str:

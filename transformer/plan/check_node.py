@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformer.compile.nodes import CheckBody, Graph, Node, from_text
 from transformer.plan.check_kinds import CheckSubject, Measure, ReadyCheck, holds, measure
-from transformer.plan.fingerprint import print_of, solid_needs
+from transformer.plan.fingerprint import full_fingerprint, solid_needs
 
 
 def check_of(node: Node, graph: Graph, made_of: str = "") -> ReadyCheck:
@@ -24,7 +24,7 @@ def check_of(node: Node, graph: Graph, made_of: str = "") -> ReadyCheck:
         kind=body.kind,
         config=body.config,
         measure=_measure(node, body, graph),
-        fingerprint=made_of or print_of(node, graph),
+        fingerprint=made_of or full_fingerprint(node, graph),
         needs=solid_needs(node, graph),
         where=body.where,
         shown=_shown(body, graph),
@@ -38,15 +38,21 @@ def _shown(body: CheckBody, graph: Graph) -> tuple[str, ...]:
         return ()
     node = graph[body.on]
     keys = list(node.options.get("unique_key") or ())
-    keys += [c.name for c in node.described.columns if any(k.kind == "unique" for k in c.checks)]
-    checked = [body.column] if body.column else list(body.args.get("combination_of_columns") or ())
-    return tuple(dict.fromkeys([*keys, *checked]))
+    keys += [
+        column.name
+        for column in node.described.columns
+        if any(check.kind == "unique" for check in column.checks)
+    ]
+    checked_columns = (
+        [body.column] if body.column else list(body.args.get("combination_of_columns") or ())
+    )
+    return tuple(dict.fromkeys([*keys, *checked_columns]))
 
 
 def rows_of(node: Node, graph: Graph) -> str:
     """The FROM clause that the check is measured on; "" for a check with a query of its own."""
-    on = node.body.on if isinstance(node.body, CheckBody) else None
-    return from_text(graph[on], graph) if on else ""
+    checked_id = node.body.on if isinstance(node.body, CheckBody) else None
+    return from_text(graph[checked_id], graph) if checked_id else ""
 
 
 def _measure(node: Node, body: CheckBody, graph: Graph) -> Measure:

@@ -41,15 +41,15 @@ def digest(*parts: Any) -> str:
 
 def fingerprint(node: Node) -> str:
     """The node's fingerprint."""
-    return digest(node.kind, node.relation, _made_of(node))
+    return digest(node.kind, node.relation, _content(node))
 
 
-def _made_of(node: Node) -> Any:
-    return _MADE_OF[node.kind](node, node.body)
+def _content(node: Node) -> Any:
+    return _CONTENT_BY_KIND[node.kind](node, node.body)
 
 
 def _seed(node: Node, body: SeedBody) -> Any:
-    return body.seed.digest, _relevant(body.seed.config), _types(node)
+    return body.seed.digest, _without_irrelevant(body.seed.config), _types(node)
 
 
 def _snapshot(_: Node, body: SnapshotBody) -> Any:
@@ -69,9 +69,15 @@ def _check(_: Node, body: CheckBody) -> Any:
 
 
 def _activation(_: Node, body: ActivationBody) -> Any:
-    made = body.activation
-    options = {k: v for k, v in made.options.items() if k != "headers"}
-    return made.kind, made.key, made.mode, made.fields, _without_secrets(options)
+    activation = body.activation
+    options = {k: v for k, v in activation.options.items() if k != "headers"}
+    return (
+        activation.kind,
+        activation.key,
+        activation.mode,
+        activation.fields,
+        _without_secrets(options),
+    )
 
 
 def _text_of(query: Compiled) -> str:
@@ -84,33 +90,35 @@ def _types(node: Node) -> list[tuple[str, str]]:
 
 def _model(node: Node, body: ModelBody) -> Any:
     texts = [_text_of(query) for query in (body.query, body.increment) if query]
-    away = {"as_dbt"} if body.config.materialized == "external" else {"as_dbt", "files_root"}
-    own = [n for n in body.config.__struct_fields__ if n not in away]
-    options = {name: getattr(body.config, name) for name in own}
-    options["written"] = _relevant(body.config.written)
-    made = texts, body.code, _relevant(options)
-    held = shape(node, body) or contract_order(node.described, body.config)
-    return (*made, held) if held else made
+    excluded = {"as_dbt"} if body.config.materialized == "external" else {"as_dbt", "files_root"}
+    names = [name for name in body.config.__struct_fields__ if name not in excluded]
+    options = {name: getattr(body.config, name) for name in names}
+    options["written"] = _without_irrelevant(body.config.written)
+    parts = texts, body.code, _without_irrelevant(options)
+    columns = contract_columns(node, body) or contract_order(node.described, body.config)
+    return (*parts, columns) if columns else parts
 
 
-def shape(node: Node, body: ModelBody) -> tuple[str, ...]:
+def contract_columns(node: Node, body: ModelBody) -> tuple[str, ...]:
     """The columns of a contract that has constraints, as they stand in `create table`."""
     described = node.described
-    ruled = described.constraints or any(c.constraints for c in described.columns)
-    if not body.config.contract or not ruled:
+    has_constraints = described.constraints or any(
+        column.constraints for column in described.columns
+    )
+    if not body.config.contract or not has_constraints:
         return ()
-    raw = {
-        c.name: {
-            "name": quoted(c.name),
-            "data_type": c.data_type,
-            "constraints": list(c.constraints),
+    columns = {
+        column.name: {
+            "name": quoted(column.name),
+            "data_type": column.data_type,
+            "constraints": list(column.constraints),
         }
-        for c in described.columns
+        for column in described.columns
     }
-    return (*constraints.columns(raw), *constraints.table(described.constraints))
+    return (*constraints.columns(columns), *constraints.table(described.constraints))
 
 
-def _relevant(options: Mapping[str, Any]) -> dict[str, Any]:
+def _without_irrelevant(options: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in options.items() if k not in _IRRELEVANT}
 
 
@@ -124,24 +132,26 @@ def _source(node: Node, body: SourceBody) -> Any:
 
 def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options without what a URL holds besides its place: a new password changes nothing."""
-    made = {}
+    public = {}
     for key, value in options.items():
         text = str(value)
         scheme, _, rest = text.partition("://")
         secret = key == "url" and "@" in rest
-        made[key] = f"{scheme}://{rest.rpartition('@')[2]}" if secret else value
-    return made
+        public[key] = f"{scheme}://{rest.rpartition('@')[2]}" if secret else value
+    return public
 
 
-def print_of(node: Node, graph: Graph) -> str:
+def full_fingerprint(node: Node, graph: Graph) -> str:
     """The node's fingerprint; that of a check holds the query of the ephemeral model it reads."""
-    own = fingerprint(node)
-    inlined = [
-        (n, _inlined_text(graph[n], graph)) for n in sorted(node.needs) if graph[n].ephemeral
+    own_print = fingerprint(node)
+    inlined_texts = [
+        (need, _inlined_text(graph[need], graph))
+        for need in sorted(node.needs)
+        if graph[need].ephemeral
     ]
     if isinstance(node.body, CheckBody) and node.body.before:
-        return digest(own, fingerprint(graph[node.body.before]))
-    return digest(own, inlined) if node.kind == "check" and inlined else own
+        return digest(own_print, fingerprint(graph[node.body.before]))
+    return digest(own_print, inlined_texts) if node.kind == "check" and inlined_texts else own_print
 
 
 def _inlined_text(node: Node, graph: Graph) -> str:
@@ -154,9 +164,9 @@ def _inlined_text(node: Node, graph: Graph) -> str:
 def current_versions(graph: Graph, state: State) -> dict[str, str]:
     """The version of every node's relation as it is now. A view's is what it is made of."""
     return {
-        node.id: view_version(known.fingerprint) if node.view else known.version
+        node.id: view_version(recorded.fingerprint) if node.view else recorded.version
         for node in graph
-        if (known := state.nodes.get(node.id))
+        if (recorded := state.nodes.get(node.id))
     }
 
 
@@ -169,36 +179,36 @@ def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:
     """What the node really reads: an ephemeral model stands for what it reads itself, and a view
     for that and for itself."""
     read: dict[str, None] = {}
-    seen: set[str] = set()
-    open_ = list(reversed(node.needs))
-    while open_:
-        need = open_.pop()
-        if need in seen:
+    visited: set[str] = set()
+    pending = list(reversed(node.needs))
+    while pending:
+        need = pending.pop()
+        if need in visited:
             continue
-        seen.add(need)
+        visited.add(need)
         parent = graph[need]
         if not parent.ephemeral:
             read[need] = None
         if parent.ephemeral or parent.view:
-            open_ += reversed(parent.needs)
+            pending += reversed(parent.needs)
     return tuple(read)
 
 
 def steadiness_of(graph: Graph) -> dict[str, Volatility]:
     """What every node depends on beside the content of its tables, views that it reads included:
     they are run with it."""
-    found: dict[str, Volatility] = {}
+    by_node: dict[str, Volatility] = {}
     for node in graph:
-        made = node.steadiness
+        volatility = node.steadiness
         for need in node.needs:
             parent = graph[need]
             if parent.ephemeral or parent.view:
-                made |= found[need]
-        found[node.id] = made
-    return found
+                volatility |= by_node[need]
+        by_node[node.id] = volatility
+    return by_node
 
 
-_MADE_OF: Mapping[str, Callable[[Node, Any], Any]] = {
+_CONTENT_BY_KIND: Mapping[str, Callable[[Node, Any], Any]] = {
     "model": _model,
     "analysis": _model,
     "seed": _seed,

@@ -22,7 +22,7 @@ from transformer.steps import Columns, RelationState
 # Where the rows of this run stand before they reach an incremental table or a snapshot.
 DELTA = quoted("__transform_delta")
 # A table that is written and not yet in its place.
-_BESIDE = "__transform_new_"
+_STAGING_PREFIX = "__transform_new_"
 _NAME = re.compile(r"\w+\Z")
 
 
@@ -72,42 +72,48 @@ class ModelInputs(Struct, frozen=True):
 def statements(material: ModelInputs) -> tuple[Statement, ...]:
     """The statements that make the relation; none where a macro of the project makes it. Raises
     SqlError for a change that is not allowed."""
-    made = MATERIALIZATIONS.get(material.config.materialized)
+    materialization = MATERIALIZATIONS.get(material.config.materialized)
     header = str(material.config.written.get("sql_header") or "")
-    return _headed(header, made(material)) if made else ()
+    return _with_header(header, materialization(material)) if materialization else ()
 
 
-def _headed(header: str, made: Sequence[Statement]) -> tuple[Statement, ...]:
+def _with_header(header: str, parts: Sequence[Statement]) -> tuple[Statement, ...]:
     """The statements with dbt's `sql_header` before the first that holds the model's query."""
-    first = next((i for i, each in enumerate(made) if each.own is not None), None)
+    first = next((i for i, statement in enumerate(parts) if statement.own is not None), None)
     if not header.strip() or first is None:
-        return tuple(made)
-    each = made[first]
-    headed = Statement(f"{header}\n{each.sql}", len(header) + 1 + (each.own or 0))
-    return (*made[:first], headed, *made[first + 1 :])
+        return tuple(parts)
+    statement = parts[first]
+    headed = Statement(f"{header}\n{statement.sql}", len(header) + 1 + (statement.own or 0))
+    return (*parts[:first], headed, *parts[first + 1 :])
 
 
 def view(material: ModelInputs) -> list[Statement]:
     """A view: nothing is stored."""
-    made = [Statement(f"drop table {material.relation.sql()}")] if _is(material, "table") else []
+    drops = (
+        [Statement(f"drop table {material.relation.sql()}")]
+        if _exists_as(material, "table")
+        else []
+    )
     return [
-        *made,
+        *drops,
         _with_text(f"create or replace view {material.relation.sql()} as\n", material.query),
     ]
 
 
 def table(material: ModelInputs) -> list[Statement]:
     """A table, made anew each time."""
-    made = [Statement(f"drop view {material.relation.sql()}")] if _is(material, "view") else []
+    drops = (
+        [Statement(f"drop view {material.relation.sql()}")] if _exists_as(material, "view") else []
+    )
     head = _table_head(material.relation)
     if material.shape:
-        return [*made, *_shaped(material)]
+        return [*drops, *_constrained_table(material)]
     if material.query is None:
-        return [*made, Statement(f"{head}select * from {DELTA}")]
+        return [*drops, Statement(f"{head}select * from {DELTA}")]
     if material.order:
         chosen = f"{head}select {', '.join(map(quoted, material.order))} from (\n"
-        return [*made, Statement(f"{chosen}{material.query}\n)", len(chosen))]
-    return [*made, _with_text(head, material.query)]
+        return [*drops, Statement(f"{chosen}{material.query}\n)", len(chosen))]
+    return [*drops, _with_text(head, material.query)]
 
 
 def _table_head(relation: RelationName) -> str:
@@ -115,36 +121,36 @@ def _table_head(relation: RelationName) -> str:
 
 
 def in_two(
-    made: Sequence[Statement], relation: RelationName | None
+    original: Sequence[Statement], relation: RelationName | None
 ) -> tuple[RelationName, Statement, tuple[Statement, ...]] | None:
     """The making of a table as what writes it under another name, and what puts it in its place;
     None where more than one statement makes it."""
     head = _table_head(relation) if relation else ""
-    if relation is None or len(made) != 1 or not made[0].sql.startswith(head):
+    if relation is None or len(original) != 1 or not original[0].sql.startswith(head):
         return None
-    name = relation.with_table(_BESIDE + relation.table)
-    there, other, its_head = relation.sql(), name.sql(), _table_head(name)
-    own = None if made[0].own is None else made[0].own - len(head) + len(its_head)
+    name = relation.with_table(_STAGING_PREFIX + relation.table)
+    target, staging, staging_head = relation.sql(), name.sql(), _table_head(name)
+    own = None if original[0].own is None else original[0].own - len(head) + len(staging_head)
     return (
         name,
-        Statement(its_head + made[0].sql.removeprefix(head), own),
+        Statement(staging_head + original[0].sql.removeprefix(head), own),
         (
-            Statement(f"drop table if exists {there}"),
-            Statement(f"alter table {other} rename to {quoted(relation.table)}"),
+            Statement(f"drop table if exists {target}"),
+            Statement(f"alter table {staging} rename to {quoted(relation.table)}"),
         ),
     )
 
 
 def is_beside(table: str) -> bool:
     """Whether a table has the name of one that was not yet put in its place."""
-    return table.startswith(_BESIDE)
+    return table.startswith(_STAGING_PREFIX)
 
 
-def _shaped(material: ModelInputs) -> list[Statement]:
+def _constrained_table(material: ModelInputs) -> list[Statement]:
     """A table with the constraints of its contract: the engine refuses rows that break one."""
     target = material.relation.sql()
-    listed = ", ".join(quoted(n) for n in material.names)
-    head = f"insert into {target} ({listed}) select {listed} from (\n"
+    column_list = ", ".join(quoted(n) for n in material.names)
+    head = f"insert into {target} ({column_list}) select {column_list} from (\n"
     text = material.query or f"from {DELTA}"
     return [
         Statement(f"create or replace table {target} ({', '.join(material.shape)})"),
@@ -160,14 +166,14 @@ def external(material: ModelInputs) -> list[Statement]:
         file = file_of(config.written, material.relation.table, config.files_root)
     except RenderError as error:
         raise SqlError(error.what, material.where, error.hint) from None
-    made = [Statement(f"drop table {target}")] if _is(material, "table") else []
+    drops = [Statement(f"drop table {target}")] if _exists_as(material, "table") else []
     view = f"create or replace view {target} as from {file.reading}"
     if file.needs_a_row:
-        return [*_with_a_row(material, file), *made, Statement(view),
+        return [*_with_a_row(material, file), *drops, Statement(view),
                 Statement(f"{view} where false", when=_IS_EMPTY)]  # fmt: skip
     head = "copy (\n"
     copied = f"{head}{material.query or f'from {DELTA}'}\n) to {literal(file.place)}"
-    return [Statement(f"{copied} ({file.options})", len(head)), *made, Statement(view)]
+    return [Statement(f"{copied} ({file.options})", len(head)), *drops, Statement(view)]
 
 
 _EMPTY = "_transform_is_empty"
@@ -178,10 +184,10 @@ def _with_a_row(material: ModelInputs, file: ExternalFile) -> list[Statement]:
     """The file of a query that may give no rows, where nothing could then be read: it holds a row
     of NULLs instead, as with dbt-duckdb."""
     head = f"create or replace temp table {DELTA} as\n"
-    made = [Statement(head + material.query, len(head))] if material.query else []
+    staged = [Statement(head + material.query, len(head))] if material.query else []
     nulls = f"insert into {DELTA} select d.* from (select 1) left join {DELTA} d on false"
     return [
-        *made,
+        *staged,
         Statement(f"set variable {_EMPTY} = (select not exists (from {DELTA}))"),
         Statement(nulls, when=_IS_EMPTY),
         Statement(f"copy {DELTA} to {literal(file.place)} ({file.options})"),
@@ -190,20 +196,22 @@ def _with_a_row(material: ModelInputs, file: ExternalFile) -> list[Statement]:
 
 def table_function(material: ModelInputs) -> list[Statement]:
     """A macro that gives rows: `parameters` are its arguments."""
-    given = material.config.written.get("parameters") or ()
-    listed = given if isinstance(given, str) else ", ".join(str(p) for p in given)
-    head = f"create or replace macro {material.relation.sql()}({listed}) as table\n"
+    parameters = material.config.written.get("parameters") or ()
+    parameter_list = (
+        parameters if isinstance(parameters, str) else ", ".join(str(p) for p in parameters)
+    )
+    head = f"create or replace macro {material.relation.sql()}({parameter_list}) as table\n"
     return [_with_text(head, material.query)]
 
 
 def function(material: ModelInputs) -> list[Statement]:
     """A user-defined function as a macro that gives one value: `parameters` are its arguments,
     each alone or with a default (`rate := 2`), `returns` the type of the value."""
-    given = material.config.written
-    listed = ", ".join(str(p) for p in given.get("parameters") or ())
-    head = f"create or replace macro {material.relation.sql()}({listed}) as cast(("
+    written = material.config.written
+    parameter_list = ", ".join(str(p) for p in written.get("parameters") or ())
+    head = f"create or replace macro {material.relation.sql()}({parameter_list}) as cast(("
     text = (material.query or "").strip().rstrip(";")
-    return [Statement(f"{head}{text}\n) as {given.get('returns') or 'VARCHAR'})", len(head))]
+    return [Statement(f"{head}{text}\n) as {written.get('returns') or 'VARCHAR'})", len(head))]
 
 
 def incremental(material: ModelInputs) -> list[Statement]:
@@ -212,10 +220,10 @@ def incremental(material: ModelInputs) -> list[Statement]:
         return table(material)  # whose strategy nobody asks for yet
     strategy = _strategy(material)
     existing = material.existing.columns if material.existing else ()
-    given = material.columns if material.columns is not None else existing
-    changes = _schema_changes(material, existing, given)
-    _keys_are_there(material, given)
-    names = [name for name, _ in _common(material, existing, given)]
+    columns = material.columns if material.columns is not None else existing
+    changes = _schema_changes(material, existing, columns)
+    _check_keys(material, columns)
+    names = [name for name, _ in _common(material, existing, columns)]
     return [*_delta(material), *changes, *strategy(material, names)]
 
 
@@ -233,23 +241,23 @@ def _strategy(material: ModelInputs) -> Callable[[ModelInputs, Sequence[str]], l
     )
 
 
-def _keys_are_there(material: ModelInputs, given: Columns) -> None:
-    there = _folded(given)
+def _check_keys(material: ModelInputs, columns: Columns) -> None:
+    names = _folded(columns)
     for key in material.config.unique_key:
         may_be_sql = material.config.as_dbt and not _NAME.match(key)
-        if there and not may_be_sql and plain(key).lower() not in there:
+        if names and not may_be_sql and plain(key).lower() not in names:
             raise SqlError(
                 f"the query of `{material.relation.table}` gives no `{key}`, which is its"
                 " `unique_key`",
                 material.where,
-                hint=did_you_mean(key, there, otherwise="it gives {}"),
+                hint=did_you_mean(key, names, otherwise="it gives {}"),
             )
 
 
 def brings_new(material: ModelInputs) -> bool:
     """Whether an incremental model adds to the table that is there."""
     incremental = material.config.materialized == "incremental"
-    return incremental and _is(material, "table") and not rebuilds(material)
+    return incremental and _exists_as(material, "table") and not rebuilds(material)
 
 
 def rebuilds(material: ModelInputs) -> bool:
@@ -259,7 +267,7 @@ def rebuilds(material: ModelInputs) -> bool:
     return material.full_refresh
 
 
-def _is(material: ModelInputs, kind: str) -> bool:
+def _exists_as(material: ModelInputs, kind: str) -> bool:
     return material.existing is not None and material.existing.kind == kind
 
 
@@ -278,17 +286,17 @@ def _schema_changes(material: ModelInputs, old: Columns, new: Columns) -> list[S
     policy = material.config.on_schema_change
     before, after = _folded(old), _folded(new)
     added = [c for c in new if c[0].lower() not in before]
-    gone = [c for c in old if c[0].lower() not in after]
-    if policy == "fail" and (added or gone):
-        changed = ", ".join([f"+{n}" for n, _ in added] + [f"−{n}" for n, _ in gone])
+    removed = [c for c in old if c[0].lower() not in after]
+    if policy == "fail" and (added or removed):
+        changed = ", ".join([f"+{n}" for n, _ in added] + [f"−{n}" for n, _ in removed])
         raise SqlError(
             f"the columns of `{material.relation.table}` changed: {changed}",
             material.where,
             hint="`on_schema_change` is `fail`: run with --full-refresh, or choose another policy",
         )
-    if policy == "ignore" and gone:
+    if policy == "ignore" and removed:
         raise SqlError(
-            f"the query of `{material.relation.table}` no longer gives `{gone[0][0]}`",
+            f"the query of `{material.relation.table}` no longer gives `{removed[0][0]}`",
             material.where,
             hint="run with --full-refresh, or set `on_schema_change: sync_all_columns`",
         )
@@ -301,27 +309,27 @@ def _schema_changes(material: ModelInputs, old: Columns, new: Columns) -> list[S
             material.where,
             hint="cast it, run with --full-refresh, or set `on_schema_change: sync_all_columns`",
         )
-    made: list[Statement] = []
+    changes: list[Statement] = []
     target = f"alter table {material.relation.sql()}"
     if policy in ("append_new_columns", "sync_all_columns"):
-        made += [Statement(f"{target} add column {quoted(n)} {kind}") for n, kind in added]
+        changes += [Statement(f"{target} add column {quoted(n)} {kind}") for n, kind in added]
     if policy == "sync_all_columns":
-        made += [Statement(f"{target} drop column {quoted(n)}") for n, _ in gone]
-        made += [
+        changes += [Statement(f"{target} drop column {quoted(n)}") for n, _ in removed]
+        changes += [
             Statement(f"{target} alter {quoted(n)} type {kind}")
             for n, kind in new
             if n.lower() in before and before[n.lower()] != kind
         ]
-    return made
+    return changes
 
 
-def no_longer_given(material: ModelInputs, given: Columns) -> Iterator[str]:
+def no_longer_given(material: ModelInputs, columns: Columns) -> Iterator[str]:
     """Columns that stay in an incremental table, though its query gives them no more."""
-    if material.config.on_schema_change != "append_new_columns" or not given:
+    if material.config.on_schema_change != "append_new_columns" or not columns:
         return
-    there = _folded(given)
+    names = _folded(columns)
     for name, _ in material.existing.columns if material.existing else ():
-        if name.lower() not in there:
+        if name.lower() not in names:
             yield (
                 f"`{name}` of `{material.relation.table}` is no longer in its query: new rows have"
                 " NULL there; `--full-refresh` or `on_schema_change: sync_all_columns` drops it"
@@ -345,9 +353,9 @@ def _folded(columns: Columns) -> dict[str, str]:
 
 
 def _append(material: ModelInputs, names: Sequence[str]) -> list[Statement]:
-    listed = ", ".join(quoted(n) for n in names)
+    column_list = ", ".join(quoted(n) for n in names)
     target = material.relation.sql()
-    return [Statement(f"insert into {target} ({listed}) select {listed} from {DELTA}")]
+    return [Statement(f"insert into {target} ({column_list}) select {column_list} from {DELTA}")]
 
 
 def _delete_insert(material: ModelInputs, names: Sequence[str]) -> list[Statement]:
@@ -355,31 +363,33 @@ def _delete_insert(material: ModelInputs, names: Sequence[str]) -> list[Statemen
     if not keys:
         return _append(material, names)
     if not material.config.as_dbt or all(_is_column(k, names) for k in keys):
-        found = f"exists (select 1 from {DELTA} {NEW} where {_same(keys)})"
+        matches = f"exists (select 1 from {DELTA} {NEW} where {_keys_match(keys)})"
     else:  # as dbt takes it: a key may be any expression
-        listed = ", ".join(quoted(plain(k)) if _is_column(k, names) else f"({k})" for k in keys)
-        found = f"({listed}) in (select {listed} from {DELTA})"
-    narrowed = " and ".join([found, *_predicates(material)])
-    gone = f"delete from {material.relation.sql()} {OLD} where {narrowed}"
-    return [Statement(gone), *_append(material, names)]
+        key_list = ", ".join(quoted(plain(k)) if _is_column(k, names) else f"({k})" for k in keys)
+        matches = f"({key_list}) in (select {key_list} from {DELTA})"
+    narrowed = " and ".join([matches, *_predicates(material)])
+    delete = f"delete from {material.relation.sql()} {OLD} where {narrowed}"
+    return [Statement(delete), *_append(material, names)]
 
 
 def _merge(material: ModelInputs, names: Sequence[str]) -> list[Statement]:
     written, keys = material.config.written, material.config.unique_key
     using = [plain(name) for name in texts(written.get("merge_on_using_columns"))]
-    special = written.get("merge_clauses") is not None or written.get("merge_insert_condition")
-    if not keys and not using and not special:
+    has_clauses = written.get("merge_clauses") is not None or written.get("merge_insert_condition")
+    if not keys and not using and not has_clauses:
         return _append(material, names)
-    same = " and ".join(f"{NEW}.{quoted(n)} = {OLD}.{quoted(n)}" for n in using)
-    same = same or (_same(keys) if keys else "false")
-    condition = " and ".join([same, *_predicates(material)])
-    taken = using or [plain(key) for key in keys]
+    match = " and ".join(f"{NEW}.{quoted(n)} = {OLD}.{quoted(n)}" for n in using)
+    match = match or (_keys_match(keys) if keys else "false")
+    condition = " and ".join([match, *_predicates(material)])
+    key_columns = using or [plain(key) for key in keys]
     target = material.relation.sql()
-    made = MergeStatement(target, DELTA, condition, names, taken, written, material.where)
-    return [Statement(merged(made))]
+    merge_statement = MergeStatement(
+        target, DELTA, condition, names, key_columns, written, material.where
+    )
+    return [Statement(merged(merge_statement))]
 
 
-def _same(keys: Sequence[str]) -> str:
+def _keys_match(keys: Sequence[str]) -> str:
     return " and ".join(f"{NEW}.{k} is not distinct from {OLD}.{k}" for k in map(_column, keys))
 
 
@@ -395,9 +405,9 @@ def _is_column(key: str, names: Sequence[str]) -> bool:
 def _predicates(material: ModelInputs) -> list[str]:
     """What narrows the rows of the table that are looked at (dbt's `incremental_predicates`)."""
     written = material.config.written
-    given = written.get("incremental_predicates") or written.get("predicates") or ()
-    each = (given,) if isinstance(given, str) else given
-    return [f"({predicate})" for predicate in each]
+    predicates = written.get("incremental_predicates") or written.get("predicates") or ()
+    predicate_list = (predicates,) if isinstance(predicates, str) else predicates
+    return [f"({predicate})" for predicate in predicate_list]
 
 
 _STRATEGIES: dict[str, Callable[[ModelInputs, Sequence[str]], list[Statement]]] = {

@@ -17,7 +17,7 @@ from transformer.names import literal, quoted
 # What dbt calls the rows that are there and those that come: conditions name them so.
 OLD, NEW = "DBT_INTERNAL_DEST", "DBT_INTERNAL_SOURCE"
 # Options that say what `merge_clauses` says.
-_PLAIN = (
+_DEFAULT_OPTIONS = (
     *("merge_update_condition", "merge_insert_condition", "merge_update_set_expressions"),
     *("merge_update_columns", "merge_exclude_columns"),
 )
@@ -39,7 +39,7 @@ class MergeStatement(Struct, frozen=True):
 def merged(merge: MergeStatement) -> str:
     """The statement. Raises SqlError for options that do not go together."""
     clauses = merge.options.get("merge_clauses")
-    parts = _written(merge, clauses) if clauses is not None else _plain(merge)
+    parts = _explicit_clauses(merge, clauses) if clauses is not None else _default_clauses(merge)
     head = f"merge into {merge.target} {OLD} using {merge.source} {NEW} on ({merge.condition})"
     return " ".join([head, *parts])
 
@@ -57,14 +57,14 @@ def plain(name: str) -> str:
     return name[1:-1].replace('""', '"') if quoted_whole else name
 
 
-def _plain(merge: MergeStatement) -> Iterator[str]:
+def _default_clauses(merge: MergeStatement) -> Iterator[str]:
     options = merge.options
     update = {
         "include": options.get("merge_update_columns"),
         "exclude": options.get("merge_exclude_columns"),
         "set_expressions": options.get("merge_update_set_expressions"),
     }
-    sets = _sets(merge, update, left_out=merge.keys)
+    sets = _sets(merge, update, skipped=merge.keys)
     if sets:
         yield f"when matched{_when(options.get('merge_update_condition'))} then update set {sets}"
     yield (
@@ -72,52 +72,62 @@ def _plain(merge: MergeStatement) -> Iterator[str]:
     )
 
 
-def _written(merge: MergeStatement, clauses: Any) -> Iterator[str]:
+def _explicit_clauses(merge: MergeStatement, clauses: Any) -> Iterator[str]:
     """The clauses of `merge_clauses`, in their order."""
-    twice = [name for name in _PLAIN if merge.options.get(name)]
-    if twice:
-        raise _wrong(merge, f"`{twice[0]}` stands beside `merge_clauses`, which says it all")
+    conflicting = [name for name in _DEFAULT_OPTIONS if merge.options.get(name)]
+    if conflicting:
+        raise _mistake(
+            merge, f"`{conflicting[0]}` stands beside `merge_clauses`, which says it all"
+        )
     kinds = ("when_matched", "when_not_matched")
     if not isinstance(clauses, Mapping) or not any(kind in clauses for kind in kinds):
-        raise _wrong(merge, "`merge_clauses` holds `when_matched` or `when_not_matched`")
+        raise _mistake(merge, "`merge_clauses` holds `when_matched` or `when_not_matched`")
     unknown = next((key for key in clauses if key not in kinds), None)
     if unknown:
-        raise _wrong(merge, f"`{unknown}` is not a clause of a merge", did_you_mean(unknown, kinds))
-    matched = [{"action": "update", "mode": "by_name"}]
-    other = [{"action": "insert", "mode": "by_name"}]
-    yield from (_clause(merge, each) for each in _listed(merge, clauses, kinds[0], matched))
-    yield from (_clause(merge, each, "not ") for each in _listed(merge, clauses, kinds[1], other))
+        raise _mistake(
+            merge, f"`{unknown}` is not a clause of a merge", did_you_mean(unknown, kinds)
+        )
+    default_matched = [{"action": "update", "mode": "by_name"}]
+    default_not_matched = [{"action": "insert", "mode": "by_name"}]
+    yield from (
+        _clause(merge, clause) for clause in _clauses_of(merge, clauses, kinds[0], default_matched)
+    )
+    yield from (
+        _clause(merge, clause, "not ")
+        for clause in _clauses_of(merge, clauses, kinds[1], default_not_matched)
+    )
 
 
-def _listed(
+def _clauses_of(
     merge: MergeStatement, clauses: Mapping[str, Any], kind: str, default: list[Any]
 ) -> list[Any]:
-    given = clauses.get(kind, default)
-    if not isinstance(given, list | tuple) or not given:
-        raise _wrong(merge, f"`{kind}` is a list of clauses")
-    if not all(isinstance(each, Mapping) for each in given):
-        raise _wrong(merge, f"each clause of `{kind}` is a mapping with an `action`")
-    return list(given)
+    clauses_of_kind = clauses.get(kind, default)
+    if not isinstance(clauses_of_kind, list | tuple) or not clauses_of_kind:
+        raise _mistake(merge, f"`{kind}` is a list of clauses")
+    if not all(isinstance(clause, Mapping) for clause in clauses_of_kind):
+        raise _mistake(merge, f"each clause of `{kind}` is a mapping with an `action`")
+    return list(clauses_of_kind)
 
 
 def _clause(merge: MergeStatement, clause: Mapping[str, Any], negated: str = "") -> str:
     action = str(clause.get("action"))
-    made = _ACTIONS.get(action)
-    if made is None:
-        raise _wrong(merge, f"a merge cannot `{action}`", did_you_mean(action, _ACTIONS))
+    action_sql = _ACTIONS.get(action)
+    if action_sql is None:
+        raise _mistake(merge, f"a merge cannot `{action}`", did_you_mean(action, _ACTIONS))
     by = f" by {_side(merge, clause['by'])}" if negated and clause.get("by") else ""
-    return f"when {negated}matched{by}{_when(clause.get('condition'))} then {made(merge, clause)}"
+    condition = _when(clause.get("condition"))
+    return f"when {negated}matched{by}{condition} then {action_sql(merge, clause)}"
 
 
 def _side(merge: MergeStatement, side: Any) -> str:
     if str(side).lower() not in ("source", "target"):
-        raise _wrong(merge, f"rows are not matched by `{side}`, but by `source` or by `target`")
+        raise _mistake(merge, f"rows are not matched by `{side}`, but by `source` or by `target`")
     return str(side).lower()
 
 
 def _when(condition: Any) -> str:
-    given = texts(condition)
-    return f" and ({') and ('.join(given)})" if given else ""
+    conditions = texts(condition)
+    return f" and ({') and ('.join(conditions)})" if conditions else ""
 
 
 def _update(merge: MergeStatement, clause: Mapping[str, Any]) -> str:
@@ -131,7 +141,7 @@ def _update(merge: MergeStatement, clause: Mapping[str, Any]) -> str:
     expressions = clause.get("set_expressions")
     if expressions:
         return f"update set {', '.join(_expressions(expressions))}"
-    raise _wrong(merge, f"an update cannot have the mode `{mode}`")
+    raise _mistake(merge, f"an update cannot have the mode `{mode}`")
 
 
 def _insert(merge: MergeStatement, clause: Mapping[str, Any]) -> str:
@@ -140,42 +150,44 @@ def _insert(merge: MergeStatement, clause: Mapping[str, Any]) -> str:
         return _inserted(merge)
     if mode == "by_position":
         return "insert by position"
-    given = clause.get("insert") or {}
-    if mode == "explicit" and given.get("columns"):
-        listed = ", ".join(quoted(plain(str(c))) for c in given["columns"])
-        return f"insert ({listed}) values ({', '.join(texts(given.get('values')))})"
-    raise _wrong(merge, f"an insert cannot have the mode `{mode}`")
+    values = clause.get("insert") or {}
+    if mode == "explicit" and values.get("columns"):
+        column_list = ", ".join(quoted(plain(str(c))) for c in values["columns"])
+        return f"insert ({column_list}) values ({', '.join(texts(values.get('values')))})"
+    raise _mistake(merge, f"an insert cannot have the mode `{mode}`")
 
 
 def _error(_: MergeStatement, clause: Mapping[str, Any]) -> str:
-    said = clause.get("error_message")
-    return f"error {literal(str(said))}" if said else "error"
+    message = clause.get("error_message")
+    return f"error {literal(str(message))}" if message else "error"
 
 
 def _inserted(merge: MergeStatement) -> str:
-    listed = ", ".join(quoted(n) for n in merge.names)
-    return f"insert ({listed}) values ({', '.join(f'{NEW}.{quoted(n)}' for n in merge.names)})"
+    column_list = ", ".join(quoted(n) for n in merge.names)
+    return f"insert ({column_list}) values ({', '.join(f'{NEW}.{quoted(n)}' for n in merge.names)})"
 
 
-def _sets(merge: MergeStatement, update: Mapping[str, Any], left_out: Sequence[str] = ()) -> str:
+def _sets(merge: MergeStatement, update: Mapping[str, Any], skipped: Sequence[str] = ()) -> str:
     """The assignments of an update: expressions, and the columns that are taken as they come."""
-    only = {plain(c).lower() for c in texts(update.get("include"))}
-    out = {plain(c).lower() for c in texts(update.get("exclude"))}
-    if only and out:
-        raise _wrong(merge, "columns to update and columns to leave out are both given")
-    out |= {name.lower() for name in left_out}
+    included = {plain(c).lower() for c in texts(update.get("include"))}
+    excluded = {plain(c).lower() for c in texts(update.get("exclude"))}
+    if included and excluded:
+        raise _mistake(merge, "columns to update and columns to leave out are both given")
+    excluded |= {name.lower() for name in skipped}
     expressions = update.get("set_expressions") or {}
     computed = {plain(str(name)).lower() for name in expressions}
-    taken = [n for n in merge.names if (n.lower() in only if only else n.lower() not in out)]
-    copied = [f"{quoted(n)} = {NEW}.{quoted(n)}" for n in taken if n.lower() not in computed]
+    updated = [
+        n for n in merge.names if (n.lower() in included if included else n.lower() not in excluded)
+    ]
+    copied = [f"{quoted(n)} = {NEW}.{quoted(n)}" for n in updated if n.lower() not in computed]
     return ", ".join([*_expressions(expressions), *copied])
 
 
-def _expressions(given: Mapping[str, Any]) -> Iterator[str]:
-    return (f"{quoted(plain(str(name)))} = {text}" for name, text in given.items())
+def _expressions(expressions: Mapping[str, Any]) -> Iterator[str]:
+    return (f"{quoted(plain(str(name)))} = {text}" for name, text in expressions.items())
 
 
-def _wrong(merge: MergeStatement, what: str, hint: str = "") -> SqlError:
+def _mistake(merge: MergeStatement, what: str, hint: str = "") -> SqlError:
     return SqlError(what, merge.where, hint=hint)
 
 

@@ -10,19 +10,19 @@ from transformer.plan.materialize import ModelInputs, brings_new, no_longer_give
 from transformer.steps import LOAD_COLUMNS, Columns, NodeState
 
 
-def kept_rows(
-    material: ModelInputs, known: NodeState | None, made_of: str, given: Columns
+def stale_row_notices(
+    material: ModelInputs, recorded: NodeState | None, current_print: str, columns: Columns
 ) -> Iterator[str]:
     """What holds for the rows that an incremental table keeps, where its model is another."""
     name = material.name or material.relation.table
     if not brings_new(material):
         return
-    if known is not None and known.fingerprint and known.fingerprint != made_of:
+    if recorded is not None and recorded.fingerprint and recorded.fingerprint != current_print:
         yield (
             f"`{name}` was changed: rows that its table holds stay as its old query made"
             f" them; `--full-refresh` makes them again: --select {name} --full-refresh"
         )
-    yield from no_longer_given(material, given)
+    yield from no_longer_given(material, columns)
 
 
 def deprecated(node: Node, graph: Graph, now: datetime) -> Iterator[str]:
@@ -33,10 +33,10 @@ def deprecated(node: Node, graph: Graph, now: datetime) -> Iterator[str]:
     if (date := _deprecation(node)) and date <= now:
         yield f"`{node.name}` passed its deprecation date, {date:%Y-%m-%d}: disable or remove it"
     reads = () if node.kind == "check" else node.needs
-    for read in (graph[each] for each in reads):
-        if date := _deprecation(read):
+    for parent in (graph[need] for need in reads):
+        if date := _deprecation(parent):
             state = "was deprecated" if date <= now else "will be deprecated"
-            yield f"`{node.name}` reads `{read.name}`, which {state} on {date:%Y-%m-%d}"
+            yield f"`{node.name}` reads `{parent.name}`, which {state} on {date:%Y-%m-%d}"
 
 
 def _deprecation(node: Node) -> datetime | None:
@@ -47,15 +47,17 @@ def _deprecation(node: Node) -> datetime | None:
         return None
 
 
-def loaders_above(node: Node, graph: Graph) -> frozenset[str]:
+def loader_columns(node: Node, graph: Graph) -> frozenset[str]:
     """The loader's own columns, where the node reads something that was loaded."""
-    above = (graph[each].body for each in graph.above(node.id))
-    loaded = any(isinstance(each, SourceBody) and each.table.load for each in above)
-    return frozenset(name for name, _ in LOAD_COLUMNS) if loaded else frozenset()
+    ancestors = (graph[ancestor].body for ancestor in graph.above(node.id))
+    reads_loaded = any(
+        isinstance(ancestor, SourceBody) and ancestor.table.load for ancestor in ancestors
+    )
+    return frozenset(name for name, _ in LOAD_COLUMNS) if reads_loaded else frozenset()
 
 
-def listed(names: list[str]) -> str:
+def abbreviated(names: list[str]) -> str:
     """The names as text: the first few, and how many more."""
     unique = list(dict.fromkeys(names))
-    shown = ", ".join(f"`{name}`" for name in unique[:3])
-    return shown + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
+    first_names = ", ".join(f"`{name}`" for name in unique[:3])
+    return first_names + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from transformer.compile.config import option_place
 from transformer.compile.contracts import contract_order
-from transformer.compile.foreign_keys import keyed
+from transformer.compile.foreign_keys import referencing_nodes
 from transformer.compile.nodes import (
     CheckBody,
     Graph,
@@ -24,14 +24,14 @@ from transformer.plan.ancestors import Descendants, waits
 from transformer.plan.check_kinds import ReadyCheck
 from transformer.plan.check_node import check_of, rows_of
 from transformer.plan.fingerprint import (
+    contract_columns,
     current_versions,
-    print_of,
-    shape,
+    full_fingerprint,
     solid_needs,
     steadiness_of,
 )
 from transformer.plan.materialize import ModelInputs, Statement, brings_new, statements
-from transformer.plan.notices import deprecated, kept_rows, listed, loaders_above
+from transformer.plan.notices import abbreviated, deprecated, loader_columns, stale_row_notices
 from transformer.plan.snapshots import SnapshotInputs, snapshot
 from transformer.plan.work import BuildRequest, Probe, Work, WorldFacts
 from transformer.steps import BAD, Action, Plan, Skip, State, Step
@@ -57,18 +57,18 @@ def plan(
     # Activations last: whether a check is due has to be known by then.
     for node in sorted(graph, key=lambda n: n.kind == "activation"):
         planner.visit(node)
-    return planner.finished(), planner.mistakes
+    return planner.result(), planner.mistakes
 
 
 class _Planner:
     def __init__(self, graph: Graph, state: State, wish: BuildRequest, facts: WorldFacts) -> None:
         self.graph, self.state, self.wish, self.facts = graph, state, wish, facts
-        self.prints = {node.id: print_of(node, graph) for node in graph}
+        self.fingerprints = {node.id: full_fingerprint(node, graph) for node in graph}
         self.inputs = {node.id: solid_needs(node, graph) for node in graph}
         self.versions = current_versions(graph, state)
-        self.keyed = keyed(graph)
+        self.keyed = referencing_nodes(graph)
         self.readers = _readers(self.inputs)
-        self.steady = steadiness_of(graph)
+        self.volatility = steadiness_of(graph)
         self.due: dict[str, str] = {}
         # Those that are due for nothing but their inputs: they may turn out to be the same.
         self.only_moved: set[str] = set()
@@ -82,7 +82,7 @@ class _Planner:
 
     def visit(self, node: Node) -> None:
         """Decides whether the node has to be done; its parents have been decided."""
-        if not self.asked(node):
+        if not self.is_requested(node):
             return
         reason = self.reason(node)
         if reason and node.kind == "activation" and self.failed_above(node):
@@ -95,21 +95,21 @@ class _Planner:
     def failed_above(self, node: Node) -> bool:
         """Whether something it stands on failed the last time, and is not done again now."""
         above = self.graph.above(node.id)
-        reading = {n.id for n in self.graph if n.kind == "check" and set(n.needs) & above}
-        known = self.state.nodes
+        reading_checks = {n.id for n in self.graph if n.kind == "check" and set(n.needs) & above}
+        recorded = self.state.nodes
         return any(
-            i in known and known[i].status in BAD and i not in self.due
-            for i in above | reading
+            i in recorded and recorded[i].status in BAD and i not in self.due
+            for i in above | reading_checks
             if not self.graph[i].ephemeral
         )
 
-    def asked(self, node: Node) -> bool:
-        done = _ACTIONS.get(node.kind) in self.wish.actions  # an analysis is only compiled
-        if done and node.id in self.wish.chosen:
-            return not node.ephemeral and self.does(node)
-        return self.wish.gates and self.guards(node)
+    def is_requested(self, node: Node) -> bool:
+        is_requested = _ACTIONS.get(node.kind) in self.wish.actions  # an analysis is only compiled
+        if is_requested and node.id in self.wish.chosen:
+            return not node.ephemeral and self.has_work(node)
+        return self.wish.gates and self.is_gate(node)
 
-    def guards(self, node: Node) -> bool:
+    def is_gate(self, node: Node) -> bool:
         """Whether the node is a check of something that is made, and of nothing that is not there:
         it stands between what is made and those who read the published file."""
         body = node.body
@@ -119,15 +119,15 @@ class _Planner:
             return False
         if body.before:
             model = self.graph[body.before]
-            return self.asked(model) and bool(self.reason(model))
+            return self.is_requested(model) and bool(self.reason(model))
         inputs = self.inputs[node.id]
-        made = [need in self.due or need in self.facts.made for need in inputs]
-        return any(made) and all(
-            is_made or self.state.relation(self.graph[need].relation) is not None
-            for need, is_made in zip(inputs, made, strict=True)
+        built = [need in self.due or need in self.facts.made for need in inputs]
+        return any(built) and all(
+            is_built or self.state.relation(self.graph[need].relation) is not None
+            for need, is_built in zip(inputs, built, strict=True)
         )
 
-    def does(self, node: Node) -> bool:
+    def has_work(self, node: Node) -> bool:
         return node.kind != "source" or self.loads(node)
 
     @staticmethod
@@ -136,50 +136,51 @@ class _Planner:
 
     def reason(self, node: Node) -> str:
         """Why the node has to be done, or nothing: the first of these that is true."""
-        known = self.state.nodes.get(node.id)
-        if known is None:
+        recorded = self.state.nodes.get(node.id)
+        if recorded is None:
             return "new"
-        held = node.callable or self.state.relation(node.relation) is not None
-        gone = bool(node.relation) and not held
-        refresh = self.wish.full_refresh and node.kind in ("source", "model", "seed")
+        exists = node.callable or self.state.relation(node.relation) is not None
+        is_gone = bool(node.relation) and not exists
+        refreshed = self.wish.full_refresh and node.kind in ("source", "model", "seed")
         reasons = {
-            "its relation is gone": gone,
-            "it failed the last time": known.status in BAD,
-            "it was changed": known.fingerprint != self.prints[node.id],
-            "full refresh": refresh,
+            "its relation is gone": is_gone,
+            "it failed the last time": recorded.status in BAD,
+            "it was changed": recorded.fingerprint != self.fingerprints[node.id],
+            "full refresh": refreshed,
             "time has passed": node.id in self.facts.expired,
-            "it asks for the time or for chance": self.steady[node.id].time and node.kind in _MADE,
+            "it asks for the time or for chance": self.volatility[node.id].time
+            and node.kind in _MADE,
         }
         if self.facts.anew and node.kind in ("model", "seed", "check"):
             reasons[self.facts.anew] = True
         probe = self.facts.probes.get(node.id, Probe())
-        first = next((reason for reason, holds in reasons.items() if holds), probe.reason)
-        moved = "" if first else self.moved(node)
-        if moved:
+        cause = next((reason for reason, holds in reasons.items() if holds), probe.reason)
+        inputs_changed = "" if cause else self.changed_inputs(node)
+        if inputs_changed:
             self.only_moved.add(node.id)
-        return first or moved or ("asked for" if self.wish.always else "")
+        return cause or inputs_changed or ("asked for" if self.wish.always else "")
 
-    def moved(self, node: Node) -> str:
+    def changed_inputs(self, node: Node) -> str:
         """The inputs that are done in this plan, or are not what they were."""
-        known = self.state.nodes[node.id]
+        recorded = self.state.nodes[node.id]
         names = [
             self.graph[need].name
             for need in self.inputs[node.id]
             if need in self.due
             or self.graph[need].elsewhere
-            or self.versions.get(need, "") != known.inputs.get(need)
+            or self.versions.get(need, "") != recorded.inputs.get(need)
         ]
-        read = self.facts.files.get(node.id, {})
-        names += [name for name, version in read.items() if known.inputs.get(name) != version]
-        return f"{listed(names)} changed" if names else ""
+        files = self.facts.files.get(node.id, {})
+        names += [name for name, version in files.items() if recorded.inputs.get(name) != version]
+        return f"{abbreviated(names)} changed" if names else ""
 
-    def finished(self) -> Plan:
+    def result(self) -> Plan:
         gates = self.gates()
         holders = {c: holder for holder, checks in gates.items() for c in checks}
         inside = {c for c, holder in holders.items() if c != holder}
-        units = self.units()
-        due = [self.graph[each] for each in self.due]
-        waiting = waits(self.below, due, self.blocking(inside), self.readers)
+        units = self.unit_tests()
+        due = [self.graph[node_id] for node_id in self.due]
+        waiting = waits(self.below, due, self.separate_checks(inside), self.readers)
         steps = []
         for node_id, reason in self.due.items():
             if node_id in inside:
@@ -191,9 +192,9 @@ class _Planner:
             if self.facts.failed:
                 after += sorted(self.below.among(node_id, self.facts.failed))
             after += units.get(node_id, ())
-            alone = [node_id] if node.kind == "check" else []
-            own = gates.get(node_id, alone)
-            work = self.work(node, own)
+            own_check = [node_id] if node.kind == "check" else []
+            measured = gates.get(node_id, own_check)
+            work = self.work(node, measured)
             if work.refused:
                 self.mistakes.append(work.refused)
             order = tuple(dict.fromkeys(a for a in after if a != node_id))
@@ -201,11 +202,11 @@ class _Planner:
         return Plan(tuple(steps), tuple(self.skips), tuple(self.notices()))
 
     def notices(self) -> Iterator[str]:
-        for node in (self.graph[each] for each in self.due):
+        for node in (self.graph[node_id] for node_id in self.due):
             if material := self.material(node):
-                known, made_of = self.state.nodes.get(node.id), self.prints[node.id]
-                given = self.facts.increments.get(node.id, self.facts.columns.get(node.id, ()))
-                yield from kept_rows(material, known, made_of, given)
+                recorded, current_print = self.state.nodes.get(node.id), self.fingerprints[node.id]
+                columns = self.facts.increments.get(node.id, self.facts.columns.get(node.id, ()))
+                yield from stale_row_notices(material, recorded, current_print, columns)
             yield from deprecated(node, self.graph, self.wish.now)
 
     def gates(self) -> dict[str, list[str]]:
@@ -215,56 +216,58 @@ class _Planner:
         relation's own step: a failure rolls the relation back. Where the relation has no step,
         its checks are one step, named by the first of them.
         """
-        made: dict[str, list[str]] = {}
-        leads: dict[str, str] = {}
+        checks_by_step: dict[str, list[str]] = {}
+        leaders: dict[str, str] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
             if not isinstance(body, CheckBody) or body.on is None or body.late or body.refused:
                 continue
-            rest = set(self.inputs[node_id]) - {body.on}
-            if not rest or rest <= self.below.among(body.on, rest):
-                inside = body.on in self.due and self.graph[body.on].relation is not None
-                holder = body.on if inside else leads.setdefault(body.on, node_id)
-                made.setdefault(holder, []).append(node_id)
-        return made
+            other_inputs = set(self.inputs[node_id]) - {body.on}
+            if not other_inputs or other_inputs <= self.below.among(body.on, other_inputs):
+                has_step = body.on in self.due and self.graph[body.on].relation is not None
+                holder = body.on if has_step else leaders.setdefault(body.on, node_id)
+                checks_by_step.setdefault(holder, []).append(node_id)
+        return checks_by_step
 
-    def units(self) -> dict[str, list[str]]:
+    def unit_tests(self) -> dict[str, list[str]]:
         """The unit tests that come before each model."""
-        found: dict[str, list[str]] = {}
+        tests: dict[str, list[str]] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
             if isinstance(body, CheckBody) and body.before:
-                found.setdefault(body.before, []).append(node_id)
-        return found
+                tests.setdefault(body.before, []).append(node_id)
+        return tests
 
-    def blocking(self, inside: Container[str]) -> dict[str, tuple[str, ...]]:
+    def separate_checks(self, inside: Container[str]) -> dict[str, tuple[str, ...]]:
         """Checks with a step of their own, and what they read."""
-        found: dict[str, tuple[str, ...]] = {}
+        reads: dict[str, tuple[str, ...]] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
             if isinstance(body, CheckBody) and body.before:
                 continue
             if self.graph[node_id].kind in ("check", "freshness") and node_id not in inside:
-                found[node_id] = self.inputs[node_id]
-        return found
+                reads[node_id] = self.inputs[node_id]
+        return reads
 
     def work(self, node: Node, checks: Sequence[str]) -> Work:
-        made = self.unwritten(node, checks)
-        if made.material or made.record or made.refused:
-            return made
+        step_work = self.work_without_statements(node, checks)
+        if step_work.material or step_work.record or step_work.refused:
+            return step_work
         try:
-            return replace(made, statements=self.statements(node))
+            return replace(step_work, statements=self.statements(node))
         except TransformError as error:
-            return replace(made, refused=error)
+            return replace(step_work, refused=error)
 
-    def unwritten(self, node: Node, checks: Sequence[str]) -> Work:
-        several = node.kind == "check" and len(checks) > 1
+    def work_without_statements(self, node: Node, checks: Sequence[str]) -> Work:
+        has_several = node.kind == "check" and len(checks) > 1
         late = node.late or (node.id in self.facts.late and _has_query(node))
-        only = node.id in self.only_moved and not self.wish.always and not several
-        only = only and not any(self.graph[need].elsewhere for need in self.inputs[node.id])
+        only_inputs = node.id in self.only_moved and not self.wish.always and not has_several
+        only_inputs = only_inputs and not any(
+            self.graph[need].elsewhere for need in self.inputs[node.id]
+        )
         return Work(
             node=node,
-            fingerprint=self.prints[node.id],
+            fingerprint=self.fingerprints[node.id],
             inputs=self.inputs[node.id],
             material=self.material(node) if late else None,
             record=self.record(node) if late else None,
@@ -280,39 +283,40 @@ class _Planner:
             keyed=tuple((n, n.id in self.due) for n in self.keyed.get(node.id, ())),
             refused=node.body.refused if isinstance(node.body, CheckBody) else None,
             full_refresh=self.refreshes(node),
-            readers=self.waiting(node),
+            readers=self.unaffected_readers(node),
             files=self.facts.files.get(node.id, {}),
             arrivals=self.facts.probes.get(node.id, Probe()).arrivals,
-            only_if_changed=only and node.kind in ("model", "snapshot", "check", "activation"),
-            as_made=only and self.is_as_made(node.id),
+            only_if_changed=only_inputs
+            and node.kind in ("model", "snapshot", "check", "activation"),
+            as_made=only_inputs and self.views_unchanged(node.id),
         )
 
     def check(self, check_id: str) -> ReadyCheck:
-        made = check_of(self.graph[check_id], self.graph, self.prints[check_id])
-        only = check_id in self.only_moved and not self.wish.always
-        return replace(made, files=self.facts.files.get(check_id, {}), only_moved=only)
+        ready = check_of(self.graph[check_id], self.graph, self.fingerprints[check_id])
+        only_inputs = check_id in self.only_moved and not self.wish.always
+        return replace(ready, files=self.facts.files.get(check_id, {}), only_moved=only_inputs)
 
     def certain(self, node: Node) -> bool:
         """Whether a query that was bound over empty tables gives the same columns over full ones.
         `pivot` makes columns of values, and what is read past the graph may change."""
         if not isinstance(node.body, ModelBody) or node.body.config.materialized != "table":
             return False
-        outside = any(self.graph[need].elsewhere for need in node.needs)
-        return not outside and bool(node.code) and not self.steady[node.id].shape
+        reads_outside = any(self.graph[need].elsewhere for need in node.needs)
+        return not reads_outside and bool(node.code) and not self.volatility[node.id].shape
 
-    def waiting(self, node: Node) -> tuple[Node, ...]:
+    def unaffected_readers(self, node: Node) -> tuple[Node, ...]:
         """Those who read the node, were made before, and are not made anew for another reason."""
         if node.id not in self.state.nodes or not node.solid or node.view:
             return ()
         return tuple(
             self.graph[reader]
             for reader in self.readers.get(node.id, ())
-            if self.stands_on(reader, node.id)
-            and self.may_stay(reader, node.id)
-            and self.is_as_made(reader)
+            if self.was_built_from(reader, node.id)
+            and self.may_be_unaffected(reader, node.id)
+            and self.views_unchanged(reader)
         )
 
-    def is_as_made(self, reader: str) -> bool:
+    def views_unchanged(self, reader: str) -> bool:
         """Whether the reader was made through the views that there are: only then do they tell
         what it has read. What a late one says is known to nobody before it is made."""
         made_from = self.state.nodes[reader].inputs
@@ -324,21 +328,21 @@ class _Planner:
             if view.view
         )
 
-    def stands_on(self, reader: str, node_id: str) -> bool:
+    def was_built_from(self, reader: str, node_id: str) -> bool:
         """Whether the reader, as it is now, was made from the node as it is now: only then does it
         follow from what the node held that nothing moves for it."""
-        known = self.state.nodes.get(reader)
-        if known is None or known.fingerprint != self.prints[reader]:
+        recorded = self.state.nodes.get(reader)
+        if recorded is None or recorded.fingerprint != self.fingerprints[reader]:
             return False
-        return known.inputs.get(node_id) == self.state.nodes[node_id].version
+        return recorded.inputs.get(node_id) == self.state.nodes[node_id].version
 
-    def may_stay(self, reader: str, node_id: str) -> bool:
+    def may_be_unaffected(self, reader: str, node_id: str) -> bool:
         """Whether nothing but what it reads can be a reason to do the reader again. A check of the
         node is measured in its step in any case."""
         body = self.graph[reader].body
         if reader in self.due and isinstance(body, CheckBody) and body.on == node_id:
             return False
-        if self.steady[reader].order:
+        if self.volatility[reader].order:
             return False  # rows in another order may be another result
         return reader not in self.due or reader in self.only_moved
 
@@ -370,8 +374,10 @@ class _Planner:
         """What a snapshot is brought up to date with, but for its columns."""
         if not isinstance(node.body, SnapshotBody) or not node.relation:
             return None
-        held = self.state.relation(node.relation)
-        return SnapshotInputs(node.relation, held, self.wish.now, loaders_above(node, self.graph))
+        existing = self.state.relation(node.relation)
+        return SnapshotInputs(
+            node.relation, existing, self.wish.now, loader_columns(node, self.graph)
+        )
 
     def material(self, node: Node) -> ModelInputs | None:
         """What a model is made of, but for its columns."""
@@ -387,7 +393,7 @@ class _Planner:
             existing=self.state.relation(node.relation),
             full_refresh=self.wish.full_refresh,
             place=partial(_columns_place, body),
-            shape=shape(node, body),
+            shape=contract_columns(node, body),
             names=tuple(c.name for c in node.described.columns),
             name=node.name,
             order=contract_order(node.described, body.config),
@@ -395,11 +401,11 @@ class _Planner:
 
 
 def _readers(inputs: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    readers: dict[str, list[str]] = {}
     for reader, needs in inputs.items():
         for need in needs:
-            found.setdefault(need, []).append(reader)
-    return found
+            readers.setdefault(need, []).append(reader)
+    return readers
 
 
 def _has_query(node: Node) -> bool:

@@ -30,8 +30,8 @@ def snapshot(record: SnapshotInputs, body: SnapshotBody, read: Columns) -> tuple
     A current record has no `dbt_valid_to`. A record whose row changed ends when its successor
     begins: at `updated_at`, or now for the strategy `check` without one. Raises SqlError.
     """
-    made = _Snapshot(record, body, read)
-    return tuple(made.first() if record.existing is None else made.next(record.existing))
+    builder = _Snapshot(record, body, read)
+    return tuple(builder.first() if record.existing is None else builder.next(record.existing))
 
 
 def _stamp(now: datetime) -> str:
@@ -44,8 +44,8 @@ class _Snapshot:
         self.now = f"timestamp {literal(_stamp(record.now))}"
         self.loaders = record.loaders
         self.own_names = body.own_names
-        folded = {name.lower() for name in self.own_names}
-        self.read = [(name, kind) for name, kind in read if name.lower() not in folded]
+        own = {name.lower() for name in self.own_names}
+        self.read = [(name, kind) for name, kind in read if name.lower() not in own]
         self.scd, self.updated, self.begin, self.end, *rest = map(quoted, self.own_names)
         self.gone, self.deletes = (rest or [""])[0], bool(rest)
         current = body.snapshot.config.get("dbt_valid_to_current")
@@ -58,26 +58,28 @@ class _Snapshot:
         """A key or `updated_at` may be an expression: it is a column of the rows then, and of the
         records."""
         names = {name.lower() for name, _ in self.read}
-        told = [self.body.updated_at] if self.body.updated_at else []
+        updated_at = [self.body.updated_at] if self.body.updated_at else []
         columns, computed = [], []
-        for at, text in enumerate([*self.body.unique_key, *told]):
-            plain = text.lower() in names or re.fullmatch(r"\w+", text) is not None
-            columns.append(quoted(text if plain else f"__key_{at}"))
-            computed += [] if plain else [f"({text}) as {columns[-1]}"]
-        more = ", ".join(computed)
+        for index, text in enumerate([*self.body.unique_key, *updated_at]):
+            is_column = text.lower() in names or re.fullmatch(r"\w+", text) is not None
+            columns.append(quoted(text if is_column else f"__key_{index}"))
+            computed += [] if is_column else [f"({text}) as {columns[-1]}"]
+        extra = ", ".join(computed)
         self.keys = columns[: len(self.body.unique_key)]
         self.at = columns[-1]
-        self.computed = [each.rpartition(" as ")[2] for each in computed]
-        self.source = f"(select *, {more} from {self.body.source} s)" if more else self.body.source
-        self.stored = f"(select *, {more} from {self.relation} t)" if more else self.relation
-        self.row = f"s.* exclude ({', '.join(self.computed)})" if more else "s.*"
+        self.computed = [expression.rpartition(" as ")[2] for expression in computed]
+        self.source = (
+            f"(select *, {extra} from {self.body.source} s)" if extra else self.body.source
+        )
+        self.stored = f"(select *, {extra} from {self.relation} t)" if extra else self.relation
+        self.row = f"s.* exclude ({', '.join(self.computed)})" if extra else "s.*"
 
     def _since(self) -> None:
-        self.told = self.since = self.now
+        self.row_time = self.since = self.now
         if self.body.updated_at:
-            self.told = f"s.{self.at}"
+            self.row_time = f"s.{self.at}"
             least = f"'1970-01-01'::{self.kind}" if is_time(self.kind) else "null"
-            self.since = f"coalesce({self.told}::{self.kind}, {least})"
+            self.since = f"coalesce({self.row_time}::{self.kind}, {least})"
         if not is_time(self.kind) and self.body.hard_deletes != "ignore":
             raise SqlError(
                 f"`{self.body.updated_at}` of the snapshot `{self.body.snapshot.name}` is"
@@ -96,9 +98,9 @@ class _Snapshot:
     def own(self, since: str) -> str:
         """The record's own columns, for a row `s` of the source that is true from `since` on."""
         deleted = f", 'False' as {self.gone}" if self.deletes else ""
-        told = self.told if since == self.since else since
+        id_time = self.row_time if since == self.since else since
         return (
-            f"{self.scd_id('s', told)} as {self.scd}, {self.since} as {self.updated},"
+            f"{self.scd_id('s', id_time)} as {self.scd}, {self.since} as {self.updated},"
             f" {since} as {self.begin}, {self.forever} as {self.end}{deleted}"
         )
 
@@ -127,16 +129,18 @@ class _Snapshot:
     def next(self, existing: RelationState) -> list[Statement]:
         """Ends the records that changed or vanished, and begins their successors."""
         if not self.read:  # what is read is not known before it is there
-            folded = {name.lower() for name in self.own_names}
-            self.read = [c for c in existing.columns if c[0].lower() not in folded]
+            own = {name.lower() for name in self.own_names}
+            self.read = [c for c in existing.columns if c[0].lower() not in own]
         names = [name for name, _ in self.read]
-        made = [*self.guard(), *self.columns(existing)]
-        made += [Statement(self.changed()), Statement(self.ended())]
-        listed = ", ".join(quoted(n) for n in (*names, *self.own_names))
-        made.append(
-            Statement(f"insert into {self.relation} ({listed}) select {listed} from {DELTA}")
+        statements = [*self.guard(), *self.columns(existing)]
+        statements += [Statement(self.changed()), Statement(self.ended())]
+        column_list = ", ".join(quoted(n) for n in (*names, *self.own_names))
+        statements.append(
+            Statement(
+                f"insert into {self.relation} ({column_list}) select {column_list} from {DELTA}"
+            )
         )
-        return [*made, *self.vanished(names)]
+        return [*statements, *self.vanished(names)]
 
     def columns(self, existing: RelationState) -> list[Statement]:
         """What has to change in the table's columns. Raises SqlError for a type that would lose.
@@ -147,12 +151,12 @@ class _Snapshot:
             what = f"its table has no `{'`, `'.join(missing)}`: see `snapshot_meta_column_names`"
             return [Statement(f"select error({literal(what)})")]
         deleted = [(self.own_names[4], "VARCHAR")] if self.deletes else []
-        target, made = f"alter table {self.relation}", []
+        target, changes = f"alter table {self.relation}", []
         for name, kind in [*self.read, *deleted]:
             old = before.get(name.lower())
             if old is None:
                 default = " default 'False'" if (name, kind) in deleted else ""
-                made.append(Statement(f"{target} add column {quoted(name)} {kind}{default}"))
+                changes.append(Statement(f"{target} add column {quoted(name)} {kind}{default}"))
             elif not fits(kind, old) and not fits(old, kind):
                 raise SqlError(
                     f"`{name}` of the snapshot `{self.body.snapshot.name}` was {old}, and is {kind}"
@@ -161,8 +165,8 @@ class _Snapshot:
                     hint="cast it in the model that the snapshot reads",
                 )
             elif not fits(kind, old):
-                made.append(Statement(f"{target} alter {quoted(name)} type {kind}"))
-        return made
+                changes.append(Statement(f"{target} alter {quoted(name)} type {kind}"))
+        return changes
 
     def same(self, one: str, other: str) -> str:
         """Whether two rows have one key. A NULL meets a NULL: the row is still there."""
@@ -194,11 +198,11 @@ class _Snapshot:
     def differs(self) -> str:
         if self.body.strategy == "timestamp":
             return f"{self.since} > t.{self.begin}"
-        wanted = [c.lower() for c in self.body.check_cols]
-        if wanted == ["all"]:
+        check_cols = [c.lower() for c in self.body.check_cols]
+        if check_cols == ["all"]:
             checked = [n for n, _ in self.read if n.lower() not in self.loaders]
         else:
-            checked = [n for n, _ in self.read if n.lower() in wanted]
+            checked = [n for n, _ in self.read if n.lower() in check_cols]
         return (
             " or ".join(f"s.{quoted(n)} is distinct from t.{quoted(n)}" for n in checked) or "false"
         )
@@ -218,24 +222,26 @@ class _Snapshot:
             f"{self.current('t')} and not exists"
             f" (select 1 from {self.source} s where {self.same('s', 't')})"
         )
-        gone = f"{missing} and t.{self.gone} = 'False'" if self.deletes else missing
-        chosen = gone
+        is_gone = f"{missing} and t.{self.gone} = 'False'" if self.deletes else missing
+        selected = is_gone
         if self.computed:
-            chosen = f"t.{self.scd} in (select t.{self.scd} from {self.stored} t where {gone})"
-        ended = Statement(f"update {self.relation} t set {self.end} = {self.now} where {chosen}")
+            selected = f"t.{self.scd} in (select t.{self.scd} from {self.stored} t where {is_gone})"
+        ended = Statement(f"update {self.relation} t set {self.end} = {self.now} where {selected}")
         if not self.deletes:
             return [ended]
-        listed = ", ".join(f"t.{quoted(n)}" for n in names)
-        kept = (
-            f"create or replace temp table {DELTA} as select {listed},"
+        source_columns = ", ".join(f"t.{quoted(n)}" for n in names)
+        deletion_records = (
+            f"create or replace temp table {DELTA} as select {source_columns},"
             f" {self.scd_id('t', self.now)} as {self.scd},"
             f" {self.now} as {self.updated}, {self.now} as {self.begin},"
             f" {self.forever} as {self.end}, 'True' as {self.gone}"
-            f" from {self.stored} t where {gone}"
+            f" from {self.stored} t where {is_gone}"
         )
-        every = ", ".join(quoted(n) for n in (*names, *self.own_names))
+        all_columns = ", ".join(quoted(n) for n in (*names, *self.own_names))
         return [
-            Statement(kept),
+            Statement(deletion_records),
             ended,
-            Statement(f"insert into {self.relation} ({every}) select {every} from {DELTA}"),
+            Statement(
+                f"insert into {self.relation} ({all_columns}) select {all_columns} from {DELTA}"
+            ),
         ]

@@ -1,1 +1,1 @@
-"""What the user wrote, read once and turned into frozen values that remember their line."""
+"""What the user wrote, read once into frozen values that remember their lines."""

@@ -1,4 +1,4 @@
-"""Checks as they stand in YAML: `- unique`, or `- accepted_values: {values: […]}`."""
+"""Checks as written in YAML: `- unique`, or `- accepted_values: {values: […]}`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from transformer.project.values import CheckConfig, CheckSpec, MacroFile
 
 _TEST_BLOCK = re.compile(r"{%-?\s*test\s+(\w+)\s*\(")
 _RESERVED: Fields = (
-    Field("name", "text", "A name of its own for the check"),
+    Field("name", "text", "Name of the check, instead of the generated one"),
     Field("description", "text", "What it guards"),
-    Field("config", "block", "How its result counts", fields=CHECK_CONFIG),
-    Field("arguments", "map", "Its arguments, when you like them apart"),
+    Field("config", "block", "How its result is rated", fields=CHECK_CONFIG),
+    Field("arguments", "map", "Its arguments, if you prefer them as a separate block"),
 )
 _CONFIG_NAMES = frozenset(CheckConfig.__struct_fields__)
 
@@ -28,7 +28,7 @@ def custom_tests(files: tuple[MacroFile, ...]) -> frozenset[str]:
 
 
 class CheckReader:
-    """Reads check lists, knowing the built-in kinds and the project's own."""
+    """Reads check lists: built-in kinds and the project's own."""
 
     def __init__(
         self, reader: YamlReader, kinds: Mapping[str, Fields], custom: frozenset[str]
@@ -40,26 +40,26 @@ class CheckReader:
         """The checks of a node or a column; disabled ones are left out."""
         if item is None or not item.is_list:
             return ()
-        found = (self._one(each, column) for each in item.value)
-        return tuple(check for check in found if check and check.config.enabled)
+        checks = (self._check(entry, column) for entry in item.value)
+        return tuple(check for check in checks if check and check.config.enabled)
 
-    def _one(self, item: YamlItem, column: str | None) -> CheckSpec | None:
-        kind, where, body = self._named(item)
+    def _check(self, item: YamlItem, column: str | None) -> CheckSpec | None:
+        kind, where, body = self._kind_and_body(item)
         if kind is None:
             self.reader.mistake(
-                "a check is a name, or a name with its arguments",
+                "a check must be a name, or a name with arguments",
                 item.where,
                 hint="write `- unique` or `- accepted_values: {values: [a, b]}`",
             )
             return None
         if kind not in self.kinds and kind not in self.custom:
-            known = (*self.kinds, *self.custom)
-            self.reader.mistake(f"unknown check `{kind}`", where, did_you_mean(kind, known))
+            kinds = (*self.kinds, *self.custom)
+            self.reader.mistake(f"unknown check `{kind}`", where, did_you_mean(kind, kinds))
             return None
         args, reserved, config = self._parts(kind, body, where)
         return CheckSpec(kind, args, self._config(config), where, reserved.get("name"), column)
 
-    def _named(self, item: YamlItem) -> tuple[str | None, Where, YamlItem | None]:
+    def _kind_and_body(self, item: YamlItem) -> tuple[str | None, Where, YamlItem | None]:
         if isinstance(item.value, str):
             return item.value, item.where, None
         if item.is_map and item.value:
@@ -75,34 +75,34 @@ class CheckReader:
     def _parts(
         self, kind: str, body: YamlItem | None, where: Where
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """Arguments, reserved words, and configuration, which dbt lets stand side by side."""
+        """Arguments, reserved keys and configuration, which dbt allows side by side."""
         if body is None or not body.is_map:
             if body is not None:
                 self.reader.mistake(f"the arguments of `{kind}` must be a mapping", body.where)
             body = YamlItem({}, where)
         config_fields = {f.name: f for f in CHECK_CONFIG}
-        # A word that is an argument of this very check is not configuration.
-        own = {f.name for f in self.kinds.get(kind, ())}
+        # An argument of this check takes precedence over a configuration key of the same name.
+        arguments = {f.name for f in self.kinds.get(kind, ())}
         reserved, config, args = {}, {}, {}
-        for key, at, value in body.entries():
+        for key, key_place, value in body.entries():
             if key in {f.name for f in _RESERVED}:
-                reserved[key] = (at, value)
-            elif key in config_fields and key not in own:
-                config[key] = (at, value)
+                reserved[key] = (key_place, value)
+            elif key in config_fields and key not in arguments:
+                config[key] = (key_place, value)
             else:
-                args[key] = (at, value)
-        words = self.reader.block(YamlItem(reserved, body.where), _RESERVED, f"`{kind}`")
-        if "arguments" in words.items and words.items["arguments"].is_map:
-            args |= words.items["arguments"].value
+                args[key] = (key_place, value)
+        block = self.reader.block(YamlItem(reserved, body.where), _RESERVED, f"`{kind}`")
+        if "arguments" in block.items and block.items["arguments"].is_map:
+            args |= block.items["arguments"].value
         options = self.reader.block(
             YamlItem(config, body.where), CHECK_CONFIG, f"`{kind}`"
         ).written()
-        if words["config"]:
-            options |= words["config"].written()
-        return self._arguments(kind, YamlItem(args, body.where)), words.written(), options
+        if block["config"]:
+            options |= block["config"].written()
+        return self._arguments(kind, YamlItem(args, body.where)), block.written(), options
 
     def _arguments(self, kind: str, item: YamlItem) -> dict[str, Any]:
-        # Arguments may hold Jinja that means something only where the check is rendered.
+        # Arguments may hold Jinja that can only be rendered with the check.
         if kind not in self.kinds:
             return dict(item.plain())
         return self.reader.block(item, self.kinds[kind], f"`{kind}`").written()

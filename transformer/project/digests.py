@@ -1,4 +1,4 @@
-"""What a seed's file holds, as one short text: in a project of our own, and as dbt has it."""
+"""Digests of seed files: for native projects, and as in dbt's manifest."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import hashlib
 
 
 def native_digest(data: bytes) -> str:
-    """A digest of all of it."""
+    """A digest of the whole file."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def dbt_digest(data: bytes) -> str:
-    """The checksum that stands in dbt's manifest, which leaves out blanks at both ends."""
+    """The checksum in dbt's manifest, which ignores leading and trailing whitespace."""
     return hashlib.sha256(data.strip()).hexdigest()

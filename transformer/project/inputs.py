@@ -1,7 +1,7 @@
-"""What was looked at while a project was read: files, folders, variables of the environment.
+"""The inputs read while a project is loaded: files, folders, environment variables.
 
-Whoever reads something of a project says so here. While nobody listens that costs nothing; while
-somebody does, it is what a remembered project depends on: nothing else can change it.
+All code that reads project inputs records them here, at no cost unless a recorder is active. A
+cached project depends on the recorded inputs and on nothing else.
 """
 
 from __future__ import annotations
@@ -17,27 +17,26 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-# Size, time of content, time of the entry itself, number: what tells one state of a file from
-# another. All are 0 for what is not there.
+# Size, mtime, ctime and inode: they identify one state of a file. All are 0 if it does not exist.
 Identity = tuple[int, int, int, int]
 ABSENT: Identity = (0, 0, 0, 0)
-# A file that was written so many nanoseconds before it is looked at may be written once more in
-# the same tick of the clock: such a one is known by its content.
-_FRESH = 50_000_000
-# No file or folder has this identity: only what it holds counts.
-_UNTOLD: Identity = (-1, -1, -1, -1)
+# A file written this recently (nanoseconds) may be written again within the same clock tick, so
+# it is identified by its content.
+_RECENT_NS = 50_000_000
+# Matches no file or folder, so that only the content is compared.
+_UNKNOWN: Identity = (-1, -1, -1, -1)
 
 
 class InputsSeen(Struct):
-    """What was looked at. Files and folders have their identity, and what they hold where that is
-    not enough; variables have a digest of their value, none where they are not set."""
+    """The inputs that were read: identity of files and folders, plus a digest of the content where
+    the identity is not enough; a digest of each variable's value, empty if it is not set."""
 
     files: dict[str, tuple[Identity, str]] = field(default_factory=dict)
     folders: dict[str, tuple[Identity, str]] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
     def and_then(self, later: InputsSeen) -> InputsSeen:
-        """Both together; what was seen later counts."""
+        """Both combined; the later record wins."""
         return InputsSeen(
             {**self.files, **later.files},
             {**self.folders, **later.folders},
@@ -45,47 +44,47 @@ class InputsSeen(Struct):
         )
 
 
-_LISTENING: ContextVar[InputsSeen | None] = ContextVar("witness", default=None)
+_RECORDING: ContextVar[InputsSeen | None] = ContextVar("witness", default=None)
 
 
 @contextmanager
 def watching() -> Iterator[InputsSeen]:
-    """Notes what is looked at inside."""
-    seen = InputsSeen()
-    token = _LISTENING.set(seen)
+    """Records the inputs that are read inside the block."""
+    inputs = InputsSeen()
+    token = _RECORDING.set(inputs)
     try:
-        yield seen
+        yield inputs
     finally:
-        _LISTENING.reset(token)
+        _RECORDING.reset(token)
 
 
 def saw(path: Path | str) -> None:
-    """A file is about to be read, or looked for."""
-    seen = _LISTENING.get()
-    if seen is not None and str(path) not in seen.files:
-        own = identity(path)
-        seen.files[str(path)] = (own, content(path) if _is_fresh(own) else "")
+    """Records that a file is about to be read or looked up."""
+    inputs = _RECORDING.get()
+    if inputs is not None and str(path) not in inputs.files:
+        current = identity(path)
+        inputs.files[str(path)] = (current, content(path) if _is_recent(current) else "")
 
 
 def saw_folder(path: Path | str) -> None:
-    """A folder is about to be listed, or looked for."""
-    seen = _LISTENING.get()
-    if seen is not None and str(path) not in seen.folders:
-        own = identity(path)
-        seen.folders[str(path)] = (_UNTOLD if _is_fresh(own) else own, listing(path))
+    """Records that a folder is about to be listed or looked up."""
+    inputs = _RECORDING.get()
+    if inputs is not None and str(path) not in inputs.folders:
+        current = identity(path)
+        inputs.folders[str(path)] = (_UNKNOWN if _is_recent(current) else current, listing(path))
 
 
 def identity(path: Path | str) -> Identity:
-    """What tells this state of a file or folder from another."""
+    """The identity of the current state of a file or folder; `ABSENT` if it does not exist."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - there are thousands of them
+        stats = os.stat(path)  # noqa: PTH116 - there are thousands of them
     except OSError:
         return ABSENT
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    return stats.st_size, stats.st_mtime_ns, stats.st_ctime_ns, stats.st_ino
 
 
 def content(path: Path | str) -> str:
-    """A digest of what a file holds."""
+    """A digest of a file's content; `-` if it cannot be read."""
     try:
         return digest(Path(path).read_bytes())
     except OSError:
@@ -93,7 +92,7 @@ def content(path: Path | str) -> str:
 
 
 def listing(path: Path | str) -> str:
-    """A digest of the names in a folder."""
+    """A digest of the names in a folder; `-` if it cannot be read."""
     try:
         return digest(os.fsencode("\n".join(sorted(os.listdir(path)))))  # noqa: PTH208
     except OSError:
@@ -101,15 +100,15 @@ def listing(path: Path | str) -> str:
 
 
 def named(name: str, root: Path) -> str:
-    """What tells whether the files that a name in a query means have changed: their sizes and
-    times. What lies elsewhere is not looked at: it is what `load:` is for."""
+    """A digest of sizes and times of the files that a name in a query refers to, below `root` if it
+    is relative. Remote files are not inspected: loading them is the job of `load:`."""
     if "://" in name:
         return ""
-    # It may be absolute, or in somebody's home. A name with brackets may be a pattern or a file's
-    # own, and what reads it may show hidden files: rather one too many.
+    # It may be absolute, or in a home directory. Brackets may be a pattern or part of a name, and
+    # readers may include hidden files: rather one file too many than a missed change.
     full = str(Path(name).expanduser())
-    found = sorted({full, *glob(full, root_dir=root, recursive=True, include_hidden=True)})  # noqa: PTH207
-    return digest(os.fsencode("\n".join(f"{path}:{identity(root / path)[:3]}" for path in found)))
+    paths = sorted({full, *glob(full, root_dir=root, recursive=True, include_hidden=True)})  # noqa: PTH207
+    return digest(os.fsencode("\n".join(f"{path}:{identity(root / path)[:3]}" for path in paths)))
 
 
 def digest(data: bytes) -> str:
@@ -117,27 +116,27 @@ def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
-def _is_fresh(own: Identity) -> bool:
-    return own[1] > time.time_ns() - _FRESH
+def _is_recent(current: Identity) -> bool:
+    return current[1] > time.time_ns() - _RECENT_NS
 
 
 class WatchedEnvironment(Mapping[str, str]):
-    """An environment that notes which variables are asked for."""
+    """An environment that records which variables are read."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
 
     def __getitem__(self, name: str) -> str:
-        seen = _LISTENING.get()
-        if seen is not None:
-            seen.env[name] = valued(self._env, name)
+        inputs = _RECORDING.get()
+        if inputs is not None:
+            inputs.env[name] = valued(self._env, name)
         return self._env[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._env)
 
     def items(self) -> ItemsView[str, str]:
-        """All of them; nobody has asked for one by its name."""
+        """All variables; not recorded, since none is read by name."""
         return self._env.items()
 
     def __len__(self) -> int:
@@ -145,5 +144,5 @@ class WatchedEnvironment(Mapping[str, str]):
 
 
 def valued(env: Mapping[str, str], name: str) -> str:
-    """A digest of a variable's value; nothing where it is not set."""
+    """A digest of a variable's value; empty if it is not set."""
     return digest(env[name].encode("utf-8", "surrogateescape")) if name in env else ""

@@ -1,4 +1,4 @@
-"""Reads a native project: its folders, its YAML, and `transform.yml` where there is one."""
+"""Reads a native project: its folders, its YAML, and the optional `transform.yml`."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from transformer.project.values import (
     SqlCheck,
 )
 
-# Fills in the Jinja of one YAML string: (text, place, vars) -> text.
+# Renders the Jinja of one YAML string: (text, place, vars) -> text.
 YamlRenderer = Callable[[str, Where, Mapping[str, Any]], str]
 T = TypeVar("T")
 
 
 class ProjectRequest(Struct, frozen=True):
-    """What the command line says of the project."""
+    """The project options from the command line."""
 
     root: Path
     target: str | None = None
@@ -57,33 +57,33 @@ class ProjectRequest(Struct, frozen=True):
 def load_project(
     request: ProjectRequest, vocabulary: Vocabulary, render: YamlRenderer, connecting: YamlRenderer
 ) -> Project:
-    """The project in `request.root`. Its mistakes are in the value; none of them is raised.
+    """The project in `request.root`, with its mistakes as values rather than raised.
     `connecting` renders values that may hold a secret, `render` all others.
 
-    Raises UsageError when there is no project there or no such target.
+    Raises UsageError if there is no project or no such target.
     """
     root = request.root
     if not root.is_dir():
         raise UsageError(f"there is no folder `{root}`", hint="name it with --project-dir")
-    reader = YamlReader(_over(request.vars, render), _over(request.vars, connecting))
+    reader = YamlReader(_with_vars(request.vars, render), _with_vars(request.vars, connecting))
     settings = read_settings(root, reader, request.target, request.vars)
-    reader.render = _over(settings.vars, render)
-    reader.connecting = _over(settings.vars, connecting)
-    found = _Files(root, reader)
+    reader.render = _with_vars(settings.vars, render)
+    reader.connecting = _with_vars(settings.vars, connecting)
+    files = _Files(root, reader)
     _is_project(root, settings)
     macros = tuple(
-        MacroFile(path, found.text(path)) for path in found.under(settings, "macro-paths", ".sql")
+        MacroFile(path, files.text(path)) for path in files.under(settings, "macro-paths", ".sql")
     )
     checks = CheckReader(reader, vocabulary.checks, custom_tests(macros))
     checks.defaults = _tree(reader, settings, "data_tests", CHECK_CONFIG).options(settings.name, ())
     properties = Properties(reader, checks, vocabulary)
     for key in ("model-paths", "seed-paths"):
-        for path in found.under(settings, key, ".yml", ".yaml"):
-            properties.read(found.text(path), path)
-    return _Assembly(settings, reader, found, properties).project(macros, checks)
+        for path in files.under(settings, key, ".yml", ".yaml"):
+            properties.read(files.text(path), path)
+    return _Assembly(settings, reader, files, properties).project(macros, checks)
 
 
-def _over(variables: Mapping[str, Any], render: YamlRenderer) -> Renderer:
+def _with_vars(variables: Mapping[str, Any], render: YamlRenderer) -> Renderer:
     return lambda text, where: render(text, where, variables)
 
 
@@ -91,8 +91,8 @@ def _is_project(root: Path, settings: Settings) -> None:
     if (root / FILE).is_file() or any((root / p).is_dir() for p in settings.paths("model-paths")):
         return
     raise UsageError(
-        f"`{root.name}` is no project: it has neither {FILE} nor a folder `models`",
-        hint="`transform init NAME` makes one, `--project-dir` names another",
+        f"`{root.name}` is not a project: it has neither {FILE} nor a folder `models`",
+        hint="create one with `transform init NAME`, or choose one with `--project-dir`",
     )
 
 
@@ -101,14 +101,14 @@ def _tree(reader: YamlReader, settings: Settings, key: str, fields: Any) -> Conf
 
 
 class _Files:
-    """The project's files by kind, as paths relative to the root; unreadable ones are mistakes."""
+    """The project's files as paths relative to the root; unreadable ones are noted as mistakes."""
 
     def __init__(self, root: Path, reader: YamlReader) -> None:
         self.root, self.reader = root, reader
         self.unread: set[str] = set()
 
     def under(self, settings: Settings, key: str, *endings: str) -> list[str]:
-        found: list[str] = []
+        paths: list[str] = []
         for folder in settings.paths(key):
             if reason := unusable(folder):
                 what = f"`{key}`: this is not a path: {reason}"
@@ -118,7 +118,7 @@ class _Files:
             saw_folder(home)
             if not self.inside(home):
                 place = settings.block.place(key)
-                self.reader.mistake(f"the folder `{folder}` lies outside the project", place)
+                self.reader.mistake(f"the folder `{folder}` is outside the project", place)
                 continue
             if not home.is_dir():
                 if key in settings.block.places:
@@ -126,11 +126,11 @@ class _Files:
                     self.reader.mistake(f"there is no folder `{folder}`", place)
                 continue
             below = PurePosixPath(folder).as_posix()
-            found += sorted(self.walked(home, below, endings), key=lambda path: path.split("/"))
-        return found
+            paths += sorted(self.walked(home, below, endings), key=lambda path: path.split("/"))
+        return paths
 
     def walked(self, home: Path, shown: str, endings: tuple[str, ...]) -> Iterator[str]:
-        """The files below a folder; hidden ones and folders behind links are left out."""
+        """The files below a folder, except hidden ones and folders behind links."""
         saw_folder(home)
         try:
             entries = list(os.scandir(home))
@@ -143,26 +143,26 @@ class _Files:
             path = f"{shown}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 yield from self.walked(home / entry.name, path, endings)
-            elif Path(entry.name).suffix in endings and self.told_usable(entry, path):
+            elif Path(entry.name).suffix in endings and self.check_usable(entry, path):
                 yield path
 
-    def told_usable(self, entry: os.DirEntry[str], path: str) -> bool:
-        """Whether it is a file that can be read from here; else that is a mistake."""
+    def check_usable(self, entry: os.DirEntry[str], path: str) -> bool:
+        """Whether the file can be read; if not, that is noted as a mistake."""
         if reason := not_a_file(Path(entry.path)):
-            self.reader.mistake(reason, Where(path_shown(path), 1), hint="remove it, or repair it")
+            self.reader.mistake(reason, Where(path_shown(path), 1), hint="remove or repair it")
             return False
-        return not entry.is_symlink() or self.told_inside(Path(entry.path), path)
+        return not entry.is_symlink() or self.check_inside(Path(entry.path), path)
 
     def unreadable(self, shown: str, error: OSError) -> None:
-        said = reason_of(error)
-        what = f"the folder `{shown}` cannot be read: {said}"
-        self.reader.mistake(what, Where(FILE), hint="look at its permissions")
+        reason = reason_of(error)
+        what = f"the folder `{shown}` cannot be read: {reason}"
+        self.reader.mistake(what, Where(FILE), hint="check its permissions")
 
     def inside(self, path: Path) -> bool:
-        """Whether the path, links followed, lies in the project."""
+        """Whether the path, links resolved, is inside the project."""
         return path.resolve().is_relative_to(self.root.resolve())
 
-    def told_inside(self, path: Path, shown: str) -> bool:
+    def check_inside(self, path: Path, shown: str) -> bool:
         if not self.inside(path):
             self.reader.mistake("this link leads outside the project", Where(shown, 1))
         return self.inside(path)
@@ -181,12 +181,12 @@ class _Files:
             return native_digest((self.root / path).read_bytes())
         except OSError as error:
             what = f"this file cannot be read: {reason_of(error)}"
-            self.reader.mistake(what, Where(path, 1), hint="look at its permissions")
+            self.reader.mistake(what, Where(path, 1), hint="check its permissions")
             return ""
 
 
 class _Assembly:
-    """Joins files, patches and configuration trees into the project's values."""
+    """Combines files, patches and configuration trees into the project's values."""
 
     def __init__(
         self, settings: Settings, reader: YamlReader, files: _Files, properties: Properties
@@ -285,23 +285,23 @@ class _Assembly:
         return merge(inherited, patch.config) if patch else inherited
 
     def folders_exist(self, tree: ConfigTree, paths: list[str], key: str, what: str) -> None:
-        """A folder in the tree that holds nothing is most likely misspelt."""
-        known = {self.settings.name: ()}
+        """Notes folders in the tree that match nothing: most likely typos."""
+        names = {self.settings.name: ()}
         for path in paths:
             fqn = (*self.folders(path, key), Path(path).stem)
-            known |= dict.fromkeys(fqn, ())
+            names |= dict.fromkeys(fqn, ())
         for folder in tree.folders():
             for part in folder:
-                if part not in known:
+                if part not in names:
                     self.reader.mistake(
-                        f"`{what}` configures `{'/'.join(folder)}`, but nothing lies there",
+                        f"`{what}` configures `{'/'.join(folder)}`, which does not exist",
                         self.settings.block.place(what),
-                        did_you_mean(part, known, otherwise=""),
+                        did_you_mean(part, names, otherwise=""),
                     )
                     break
 
     def unmatched(self, patches: Iterable[NodePatch], names: list[str], what: str) -> None:
-        seen: dict[str, Where] = {}
+        first_places: dict[str, Where] = {}
         for patch in patches:
             if not patch.name:
                 continue
@@ -311,13 +311,13 @@ class _Assembly:
                     patch.where,
                     did_you_mean(patch.name, names),
                 )
-            if patch.name in seen:
+            if patch.name in first_places:
                 self.reader.mistake(
                     f"the {what} `{patch.name}` is described twice",
                     patch.where,
-                    hint=f"the first is at {seen[patch.name]}",
+                    hint=f"the first is at {first_places[patch.name]}",
                 )
-            seen.setdefault(patch.name, patch.where)
+            first_places.setdefault(patch.name, patch.where)
 
 
 def _by_name(patches: list[NodePatch]) -> dict[str, NodePatch]:

@@ -1,4 +1,4 @@
-"""Paths in project files: relative to the project, and never outside it unless declared."""
+"""Paths in project files: relative to the project, and outside it only if declared."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from transformer.errors import ConfigError, Where, reason_of
 
 
 class Places(Struct, frozen=True):
-    """The project's folder and the folders outside it that `allowed-paths:` declares."""
+    """The project's folder, and the outside folders declared in `allowed-paths:`."""
 
     root: Path
     allowed: tuple[Path, ...] = ()
 
     def resolve(self, text: str, where: Where | None = None) -> Path:
-        """The absolute path meant by `text`; ConfigError when it leads outside (also by a link)."""
+        """The absolute path of `text`. Raises ConfigError if it is outside, also by a link."""
         if reason := unusable(text):
             raise ConfigError(f"this is not a path: {reason}", where)
         path = Path(text).expanduser()
@@ -33,22 +33,22 @@ class Places(Struct, frozen=True):
         )
 
     def shown(self, path: Path) -> str:
-        """The path as messages name it: relative to the project where it lies in it."""
+        """The path for messages: relative to the project if inside it."""
         root = self.root.resolve()
         return path.relative_to(root).as_posix() if _within(path, root) else path.as_posix()
 
 
-# What file systems take: bytes of a name, and of a whole path.
+# Limits of file systems: bytes of a name, and of a whole path.
 _LONGEST_NAME, _LONGEST = 255, 4_000
 
 
 def unusable(text: str) -> str | None:
-    """Why no file can have this path, whatever is there; None where one can."""
-    held = text.encode("utf-8", "surrogatepass")
-    if b"\0" in held:
-        return "it holds a zero character"
-    if len(held) > _LONGEST or any(len(part) > _LONGEST_NAME for part in held.split(b"/")):
-        return f"it is too long (at most {_LONGEST_NAME} bytes a name, {_LONGEST:,} in all)"
+    """Why this can never be the path of a file; None if it can."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    if b"\0" in encoded:
+        return "it contains a NUL character"
+    if len(encoded) > _LONGEST or any(len(part) > _LONGEST_NAME for part in encoded.split(b"/")):
+        return f"it is too long (at most {_LONGEST_NAME} bytes per name, {_LONGEST:,} in all)"
     try:
         Path(text).expanduser()
     except RuntimeError:
@@ -57,8 +57,8 @@ def unusable(text: str) -> str | None:
 
 
 def not_a_file(path: Path) -> str | None:
-    """Why what has a file's name is none that can be read; None for a file, a folder and what
-    is not there at all."""
+    """Why the path is not a readable file; None for a file, a folder and a path that does not
+    exist."""
     try:
         path.name.encode()
     except UnicodeEncodeError:
@@ -66,7 +66,7 @@ def not_a_file(path: Path) -> str | None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return "this link leads to nothing" if path.is_symlink() else None
+        return "this link is broken" if path.is_symlink() else None
     except OSError as error:
         if error.errno == ELOOP:
             return "this link leads to itself"
@@ -75,7 +75,7 @@ def not_a_file(path: Path) -> str | None:
 
 
 def path_shown(path: str) -> str:
-    """A path as a message can show it, whatever its bytes are."""
+    """A printable form of a path with any bytes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -84,10 +84,10 @@ def _within(path: Path, home: Path) -> bool:
 
 
 def is_remote(text: str) -> bool:
-    """Whether the text names a place that DuckDB's httpfs reads, not a local file."""
+    """Whether the text is a URL for DuckDB's httpfs rather than a local file."""
     return text.startswith(("http://", "https://", "s3://", "gcs://", "r2://", "az://", "hf://"))
 
 
 def places_of(root: Path, allowed: Iterable[str]) -> Places:
-    """Where a project may look for files: in its folder, and where it says."""
+    """Where a project may read files: in its folder and in the allowed paths."""
     return Places(root, tuple((root / path).resolve() for path in allowed))

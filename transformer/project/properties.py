@@ -1,4 +1,4 @@
-"""The YAML files beside models: what is said of models, seeds, snapshots, sources, activations."""
+"""The YAML files beside models: properties of models, seeds, snapshots, sources, activations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from transformer.project.values import (
 
 
 class NodePatch(Struct, frozen=True):
-    """What YAML says of a node that has a file: its description and configuration."""
+    """Description and configuration in YAML of a node that has a file."""
 
     name: str
     described: Described
@@ -34,7 +34,7 @@ class NodePatch(Struct, frozen=True):
 
 
 class Properties(Struct):
-    """Everything read from the property files, in the order of the files."""
+    """The content of all property files, in the order of the files."""
 
     reader: YamlReader
     checks: CheckReader
@@ -46,7 +46,7 @@ class Properties(Struct):
     activations: list[Activation] = field(default_factory=list)
 
     def read(self, text: str, path: str) -> None:
-        """Reads one file; a file that is no YAML is one mistake."""
+        """Reads one file; invalid YAML is a single mistake."""
         try:
             tree = parse(text, path)
         except TransformError as error:
@@ -57,17 +57,17 @@ class Properties(Struct):
         self.seeds += [self._patch(each) for each in block["seeds"]]
         for each in block["snapshots"]:
             patch = self._patch(each)
-            made = Snapshot(
+            snapshot = Snapshot(
                 patch.name, each["relation"] or "", patch.where, patch.config, patch.described
             )
-            self.snapshots.append((path, made))
+            self.snapshots.append((path, snapshot))
         for each in block["sources"]:
             self.sources += self._tables(each)
-        found = [self._activation(each) for each in block["activations"]]
-        self.activations += [each for each in found if each]
+        activations = [self._activation(each) for each in block["activations"]]
+        self.activations += [each for each in activations if each]
 
     def _described(self, block: MappingBlock) -> Described:
-        columns = tuple(self._column(each) for each in block["columns"])
+        columns = tuple(self._column(column) for column in block["columns"])
         return Described(
             description=block["description"].strip(),
             columns=columns,
@@ -104,7 +104,7 @@ class Properties(Struct):
     def _tables(self, source: MappingBlock) -> list[SourceTable]:
         if not source["enabled"]:
             return []
-        return [self._table(source, each) for each in source["tables"] if each["enabled"]]
+        return [self._table(source, table) for table in source["tables"] if table["enabled"]]
 
     def _table(self, source: MappingBlock, table: MappingBlock) -> SourceTable:
         name = table["name"] or ""
@@ -129,21 +129,26 @@ class Properties(Struct):
             self.reader.mistake(
                 "`freshness` needs a `loaded_at_field`",
                 block.where,
-                hint="name the column that says when a row came, such as `_loaded_at`",
+                hint="name the column with the time when a row arrived, such as `_loaded_at`",
             )
             return None
         return Freshness(column, block["warn_after"], block["error_after"], block["filter"])
 
-    def _load(self, shared: YamlItem | None, own: YamlItem | None, where: Where) -> Load | None:
-        if shared is None and own is None:
+    def _load(
+        self, source_load: YamlItem | None, table_load: YamlItem | None, where: Where
+    ) -> Load | None:
+        if source_load is None and table_load is None:
             return None
-        if any(each is not None and not each.is_map for each in (shared, own)):
-            return Load("", {}, where, broken=True)  # a mistake that is noted already
-        entries = {**(shared.value if shared else {}), **(own.value if own else {})}
-        place = (own or shared or YamlItem({}, where)).where
-        kind_item = entries.get("kind")
-        kind = self.reader.word(kind_item[1], "kind") if kind_item else None
-        fields = self._kind(kind, "source", kind_item[0] if kind_item else place)
+        if any(item is not None and not item.is_map for item in (source_load, table_load)):
+            return Load("", {}, where, broken=True)  # already noted as a mistake
+        entries = {
+            **(source_load.value if source_load else {}),
+            **(table_load.value if table_load else {}),
+        }
+        place = (table_load or source_load or YamlItem({}, where)).where
+        kind_entry = entries.get("kind")
+        kind = self.reader.word(kind_entry[1], "kind") if kind_entry else None
+        fields = self._kind(kind, "source", kind_entry[0] if kind_entry else place)
         if fields is None or kind is None:
             return Load(kind or "", {}, place, broken=True)
         before = len(self.reader.mistakes)
@@ -174,32 +179,32 @@ class Properties(Struct):
             )
 
     def _kind(self, kind: str | None, what: str, where: Where) -> Any:
-        known = self.vocabulary.sources if what == "source" else self.vocabulary.targets
+        kinds = self.vocabulary.sources if what == "source" else self.vocabulary.targets
         if kind is None:
             self.reader.mistake(
-                f"this {what} says no `kind`", where, hint=f"known: {', '.join(sorted(known))}"
+                f"this {what} has no `kind`", where, hint=f"known: {', '.join(sorted(kinds))}"
             )
             return None
-        if kind not in known:
+        if kind not in kinds:
             self.reader.mistake(
-                f"unknown kind of {what} `{kind}`", where, did_you_mean(kind, known)
+                f"unknown kind of {what} `{kind}`", where, did_you_mean(kind, kinds)
             )
-        return known.get(kind)
+        return kinds.get(kind)
 
     def _activation(self, block: MappingBlock) -> Activation | None:
         if not block["enabled"]:
             return None
-        to = block.items.get("to")
-        if to is None or not to.is_map:
+        target = block.items.get("to")
+        if target is None or not target.is_map:
             return None
-        kind_entry = to.value.get("kind")
+        kind_entry = target.value.get("kind")
         kind = self.reader.word(kind_entry[1], "kind") if kind_entry else None
-        fields = self._kind(kind, "target", kind_entry[1].where if kind_entry else to.where)
+        fields = self._kind(kind, "target", kind_entry[1].where if kind_entry else target.where)
         if fields is None or kind is None:
             return None
-        rest = YamlItem({k: v for k, v in to.value.items() if k != "kind"}, to.where)
-        read = self.reader.block(rest, fields, f"`to` of kind `{kind}`").values
-        options = {name: plain_option(value) for name, value in read.items()}
+        rest = YamlItem({k: v for k, v in target.value.items() if k != "kind"}, target.where)
+        values = self.reader.block(rest, fields, f"`to` of kind `{kind}`").values
+        options = {name: plain_option(value) for name, value in values.items()}
         return Activation(
             name=block["name"] or "",
             model=block["model"] or "",
@@ -219,7 +224,7 @@ class Properties(Struct):
 
 
 def _places(block: MappingBlock) -> dict[str, Where]:
-    """Where the values of an activation stand, those of `fields` each for itself."""
+    """Places of an activation's values; each entry of `fields` has its own."""
     places = {key: block.value_place(key) for key in block.places}
     fields = block.items.get("fields")
     for _, where, item in fields.entries() if fields and fields.is_map else ():

@@ -1,4 +1,4 @@
-"""Reads YAML items by the tables in `schema`: unknown keys and wrong values become mistakes."""
+"""Reads YAML by the tables in `schema`: unknown keys and wrong values become mistakes."""
 
 from __future__ import annotations
 
@@ -33,55 +33,57 @@ _ARTICLES = {
 
 
 _EXAMPLES = {
-    "block": "write `key: value`, a line for each key",
-    "map": "write `key: value`, a line for each key",
-    "options": "write `kind: …` and the keys of that kind, a line for each",
-    "named": "write a name and a colon, and its keys below",
+    "block": "write `key: value`, one line per key",
+    "map": "write `key: value`, one line per key",
+    "options": "write `kind: …` and the keys of that kind, one per line",
+    "named": "write a name with a colon, and its keys below",
     "blocks": "write a list: each entry begins with `- name: …`",
     "checks": "write a list: `- not_null`, `- unique` …",
 }
 
 
 class YamlReader(Struct):
-    """Collects mistakes while it reads; `render` fills in the Jinja of strings, and `connecting`
-    that of values that may hold a secret."""
+    """Collects mistakes while reading. `render` renders Jinja in strings, `connecting` in values
+    that may hold a secret."""
 
     render: Renderer
     connecting: Renderer
     mistakes: list[TransformError] = field(default_factory=list)
 
     def mistake(self, what: str, where: Where, hint: str = "") -> None:
-        """Notes a mistake and goes on."""
+        """Notes a mistake; reading continues."""
         self.mistakes.append(ConfigError(what, where, hint))
 
     def block(self, item: YamlItem, fields: Fields, what: str) -> MappingBlock:
-        """The mapping read by its fields; what is missing has its default."""
-        known = {name: f for f in fields for name in (f.name, *f.aliases)}
+        """The mapping read by its fields; missing keys have their default."""
+        by_name = {name: spec for spec in fields for name in (spec.name, *spec.aliases)}
         before = len(self.mistakes)
-        block = MappingBlock(item.where, {f.name: f.default for f in fields})
+        block = MappingBlock(item.where, {spec.name: spec.default for spec in fields})
         if not item.is_map:
             if item.value is not None:
                 self.mistake(f"{what} must be a mapping", item.where, _EXAMPLES["block"])
             return block
         for key, where, value in item.entries():
-            found = known.get(key)
-            if found is None:
-                self.mistake(f"unknown key `{key}` in {what}", where, did_you_mean(key, known))
+            spec = by_name.get(key)
+            if spec is None:
+                self.mistake(f"unknown key `{key}` in {what}", where, did_you_mean(key, by_name))
             elif value.value is not None:
-                block.items[found.name] = value
-                block.places[found.name] = where
-                block.values[found.name] = self.value(value, found, key)
-        missing = [f for f in fields if f.required and block.values[f.name] in (None, (), "")]
-        told = {nearest(key, known) for key, _, _ in item.entries() if key not in known}
-        for each in missing:
-            wrong = each.name in block.places and len(self.mistakes) > before
-            if not wrong and each.name not in told:
-                hint = f"add `{each.name}:` – {_meaning(each)}"
-                self.mistake(f"{what} has no `{each.name}`", item.where, hint)
+                block.items[spec.name] = value
+                block.places[spec.name] = where
+                block.values[spec.name] = self.value(value, spec, key)
+        missing = [
+            spec for spec in fields if spec.required and block.values[spec.name] in (None, (), "")
+        ]
+        misspelt = {nearest(key, by_name) for key, _, _ in item.entries() if key not in by_name}
+        for spec in missing:
+            wrong = spec.name in block.places and len(self.mistakes) > before
+            if not wrong and spec.name not in misspelt:
+                hint = f"add `{spec.name}:` – {_meaning(spec)}"
+                self.mistake(f"{what} has no `{spec.name}`", item.where, hint)
         return block
 
     def value(self, item: YamlItem, spec: Field, key: str) -> Any:
-        """One value as its field wants it, or the field's default beside a noted mistake."""
+        """One value of the field's kind, or the default beside a noted mistake."""
         try:
             return _READERS[spec.kind](self._for(spec), item, spec, key)
         except _WrongError as wrong:
@@ -93,11 +95,11 @@ class YamlReader(Struct):
         return YamlReader(self.connecting, self.connecting, self.mistakes) if spec.secret else self
 
     def word(self, item: YamlItem, key: str) -> str:
-        """A text, or nothing beside a noted mistake."""
+        """A text, or an empty one beside a noted mistake."""
         return str(self.value(item, Field(key, "text", f"the {key}"), key) or "")
 
     def text(self, item: YamlItem) -> Any:
-        """A scalar with its Jinja filled in; only strings can hold any."""
+        """A scalar; strings are rendered."""
         value = item.value
         if isinstance(value, str) and ("{{" in value or "{%" in value):
             try:
@@ -108,7 +110,7 @@ class YamlReader(Struct):
         return value
 
     def plain(self, item: YamlItem) -> Any:
-        """The value without places, Jinja filled in."""
+        """The plain value, rendered."""
         if item.is_map:
             return {key: self.plain(value) for key, _, value in item.entries()}
         if item.is_list:
@@ -117,7 +119,7 @@ class YamlReader(Struct):
 
 
 class MappingBlock(Struct):
-    """A mapping that was read: values by field, the places of keys, and the raw items."""
+    """A parsed mapping: values by field, the places of keys, and the raw items."""
 
     where: Where
     values: dict[str, Any]
@@ -128,15 +130,15 @@ class MappingBlock(Struct):
         return self.values[name]
 
     def place(self, name: str) -> Where:
-        """Where the key stands, or the mapping when it does not."""
+        """The place of the key, or of the mapping if the key is absent."""
         return self.places.get(name, self.where)
 
     def value_place(self, name: str) -> Where:
-        """Where the key's value stands, or the mapping when it is not written."""
+        """The place of the key's value, or of the mapping if the key is absent."""
         return self.items[name].where if name in self.items else self.where
 
     def written(self) -> dict[str, Any]:
-        """Only what was written, without defaults."""
+        """Only the values that are written, without defaults."""
         return {name: self.values[name] for name in self.places}
 
 
@@ -145,7 +147,7 @@ class _WrongError(Exception):
 
 
 def _meaning(spec: Field) -> str:
-    """What a field is for, to be read in the middle of a sentence."""
+    """A field's description, in lower case for the middle of a sentence."""
     return spec.doc[:1].lower() + spec.doc[1:]
 
 
@@ -156,7 +158,7 @@ def _scalar(reader: YamlReader, item: YamlItem) -> Any:
 
 
 def _text(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> str:
-    # A description may hold `{{ doc('…') }}`, which means nothing yet at this point.
+    # A description may contain `{{ doc('…') }}`, which cannot be rendered yet.
     raw = item.value if key == "description" else _scalar(reader, item)
     if raw is None or isinstance(raw, dict | tuple):
         raise _WrongError(_ARTICLES[spec.kind if spec.kind in _ARTICLES else "text"])
@@ -172,7 +174,7 @@ def _condition(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> str
 
 def _texts(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> tuple[str, ...]:
     if item.is_list:
-        return tuple(_text(reader, each, spec, key) for each in item.value)
+        return tuple(_text(reader, element, spec, key) for element in item.value)
     return (_text(reader, item, spec, key),)
 
 
@@ -213,7 +215,7 @@ def _range(spec: Field) -> str:
 
 
 def _share(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> float:
-    """A part of a whole, between 0 and 1. A plain `20` may mean either, so it is refused."""
+    """A share between 0 and 1. A plain `20` is ambiguous and rejected."""
     text = str(_scalar(reader, item)).strip()
     percent = text.endswith("%")
     try:
@@ -228,9 +230,9 @@ def _share(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> float:
 def _choice(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> str:
     value = _text(reader, item, spec, key).strip()
     if value not in spec.choices:
-        shown = ", ".join(f"`{c}`" for c in spec.choices)
+        choices = ", ".join(f"`{choice}`" for choice in spec.choices)
         reader.mistake(
-            f"`{key}` cannot be `{value}`: it is one of {shown}",
+            f"`{key}` cannot be `{value}`; allowed: {choices}",
             item.where,
             did_you_mean(value, spec.choices, otherwise=""),
         )
@@ -261,7 +263,7 @@ def _block(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> Mapping
 def _blocks(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> tuple[MappingBlock, ...]:
     if not item.is_list:
         raise _WrongError(_ARTICLES["blocks"])
-    return tuple(reader.block(each, spec.fields, f"an entry of `{key}`") for each in item.value)
+    return tuple(reader.block(entry, spec.fields, f"an entry of `{key}`") for entry in item.value)
 
 
 def _named(reader: YamlReader, item: YamlItem, spec: Field, key: str) -> dict[str, MappingBlock]:

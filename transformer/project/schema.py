@@ -1,7 +1,6 @@
-"""What may be written in YAML, as data: tables of `Field`, read by one reader.
+"""The YAML schema as data: tables of `Field`.
 
-The reader, the docs' reference and the test that every field is alive in the example
-all read the same tables.
+The reader, the reference in the docs and the test that the example uses every field share them.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ Kind = Literal[
     "share",  # a part of a whole: `20 %` or `0.2`
     "choice",  # one of `choices`
     "map",  # free mapping
-    "options",  # mapping whose `kind` says what else stands in it; read where that is known
-    "any",  # whatever stands there
+    "options",  # mapping whose `kind` defines the other keys; read once the kind is known
+    "any",  # any value
     "block",  # mapping with `fields`
     "blocks",  # list of such mappings
     "named",  # mapping of name -> such a mapping
@@ -33,7 +32,7 @@ Kind = Literal[
 
 
 class Field(Struct, frozen=True):
-    """One key of a YAML mapping: what it holds, what it is for, what it is when absent."""
+    """One key of a YAML mapping: its kind, its description, its default."""
 
     name: str
     kind: Kind
@@ -43,7 +42,7 @@ class Field(Struct, frozen=True):
     choices: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()
     aliases: tuple[str, ...] = ()
-    # Whether its value may hold a secret: it is used to connect, and enters no SQL and no name.
+    # Whether its value may hold a secret: it is used to connect, and enters neither SQL nor names.
     secret: bool = False
     # The range of a number.
     least: float = -(2**53)
@@ -54,10 +53,10 @@ Fields = tuple[Field, ...]
 
 
 class Vocabulary(Struct, frozen=True):
-    """The open ends of the YAML: what each kind of source, target and check understands.
+    """The extensible parts of the YAML: the fields of each kind of source, target and check.
 
     The flows fill it from the folders `sources/` and `targets/` and from the check table,
-    so that the reader knows every key and still imports none of them.
+    so that the reader knows every key without importing them.
     """
 
     sources: Mapping[str, Fields] = field(default_factory=dict)
@@ -65,26 +64,26 @@ class Vocabulary(Struct, frozen=True):
     checks: Mapping[str, Fields] = field(default_factory=dict)
 
 
-_TAGS = Field("tags", "texts", "Words to select by: `--select tag:nightly`", ())
-_META = Field("meta", "map", "Anything you like; kept, never read by the tool")
+_TAGS = Field("tags", "texts", "Labels for selection: `--select tag:nightly`", ())
+_META = Field("meta", "map", "Free-form metadata; stored, but not used by the tool")
 _DESCRIPTION = Field(
-    "description", "text", "What it is; becomes the comment on the table or column", ""
+    "description", "text", "Description; becomes the comment on the table or column", ""
 )
-_ENABLED = Field("enabled", "flag", "`false` leaves it out, as if it were not written", True)
+_ENABLED = Field("enabled", "flag", "`false` disables it, as if it were not written", True)
 _CHECKS = Field(
-    "data_tests", "checks", "Checks of the data (dbt's name for them)", (), aliases=("tests",)
+    "data_tests", "checks", "Checks of the data (named as in dbt)", (), aliases=("tests",)
 )
 
 CHECK_CONFIG: Fields = (
-    Field("severity", "choice", "What a failure is", "error", choices=("error", "warn")),
+    Field("severity", "choice", "Severity of a failure", "error", choices=("error", "warn")),
     Field("where", "text", "Only rows that meet this SQL condition are checked"),
-    Field("warn_if", "condition", "When the number of failures is a warning", "!= 0"),
-    Field("error_if", "condition", "When the number of failures is an error", "!= 0"),
-    Field("limit", "integer", "At most so many failing rows are counted and kept", least=0),
+    Field("warn_if", "condition", "Number of failures that is a warning", "!= 0"),
+    Field("error_if", "condition", "Number of failures that is an error", "!= 0"),
+    Field("limit", "integer", "Maximum number of failing rows to count and store", least=0),
     Field(
         "store_failures",
         "flag",
-        "Keep the failing rows as a table in the schema `_transform_failures`",
+        "Store the failing rows in a table in the schema `_transform_failures`",
         False,
     ),
     _TAGS,
@@ -93,13 +92,13 @@ CHECK_CONFIG: Fields = (
 )
 
 CONTRACT: Fields = (
-    Field("enforced", "flag", "Declared columns and types must be what the query gives", False),
+    Field("enforced", "flag", "The query must return the declared columns and types", False),
 )
 
 NODE_CONFIG: Fields = (
     _ENABLED,
     Field("schema", "text", "Schema of the relation; appended to the target's own schema"),
-    Field("alias", "text", "Name of the relation, when it is not the node's name"),
+    Field("alias", "text", "Name of the relation, if it differs from the node's name"),
     _TAGS,
     _META,
 )
@@ -108,37 +107,37 @@ MODEL_CONFIG: Fields = (
     Field(
         "materialized",
         "choice",
-        "How the model becomes a relation",
+        "How the model is materialized",
         "view",
         choices=("view", "table", "incremental", "ephemeral"),
     ),
     *NODE_CONFIG,
-    Field("unique_key", "texts", "Columns that tell rows apart (incremental)", ()),
+    Field("unique_key", "texts", "Columns that identify a row (incremental)", ()),
     Field(
         "incremental_strategy",
         "choice",
-        "How new rows reach the table; without one: `delete+insert` with a key, else `append`",
+        "How new rows are written to the table; default: `delete+insert` with a key, else `append`",
         choices=("append", "delete+insert", "merge"),
     ),
     Field(
         "on_schema_change",
         "choice",
-        "What an incremental model does when its columns changed",
+        "What an incremental model does when its columns change",
         "ignore",
         choices=("ignore", "fail", "append_new_columns", "sync_all_columns"),
     ),
     Field(
         "full_refresh",
         "flag",
-        "`false` guards the table against `--full-refresh`; `true` always rebuilds it",
+        "`false` protects the table from `--full-refresh`; `true` always rebuilds it",
     ),
-    Field("contract", "block", "Hold the query to the declared columns", fields=CONTRACT),
+    Field("contract", "block", "Enforce the declared columns", fields=CONTRACT),
 )
 
 SEED_CONFIG: Fields = (
     *NODE_CONFIG,
     Field("column_types", "map", "Types of columns, by name"),
-    Field("delimiter", "text", "What stands between two values", ","),
+    Field("delimiter", "text", "Separator between two values", ","),
 )
 
 SNAPSHOT_CONFIG: Fields = (
@@ -147,16 +146,16 @@ SNAPSHOT_CONFIG: Fields = (
     Field(
         "strategy",
         "choice",
-        "How a change is seen: a column that says when, or the values themselves",
+        "How changes are detected: by a timestamp column, or by comparing values",
         "timestamp",
         choices=("timestamp", "check"),
     ),
-    Field("updated_at", "text", "The column that says when (strategy `timestamp`)"),
+    Field("updated_at", "text", "Column with the time of the last change (strategy `timestamp`)"),
     Field("check_cols", "texts", "Columns to compare, or `all` (strategy `check`)", ()),
     Field(
         "hard_deletes",
         "choice",
-        "What a record that vanished means",
+        "What happens to a deleted record",
         "ignore",
         choices=("ignore", "invalidate", "new_record"),
     ),
@@ -165,12 +164,12 @@ SNAPSHOT_CONFIG: Fields = (
 COLUMN: Fields = (
     Field("name", "text", "The column's name", required=True),
     _DESCRIPTION,
-    Field("data_type", "text", "Its type; held to by a contract, and used when loading"),
+    Field("data_type", "text", "Its type; enforced by a contract, and used when loading"),
     _CHECKS,
     _TAGS,
     _META,
 )
-_COLUMNS = Field("columns", "blocks", "What is known of the columns", (), fields=COLUMN)
+_COLUMNS = Field("columns", "blocks", "The columns", (), fields=COLUMN)
 
 MODEL: Fields = (
     Field("name", "text", "The model's name: its file name without the ending", required=True),
@@ -209,7 +208,7 @@ FRESHNESS: Fields = (
     Field("filter", "text", "Only rows that meet this SQL condition count"),
 )
 
-# What every kind of source understands under `load:`; each kind adds its own keys.
+# Keys under `load:` of every kind of source; each kind adds its own.
 LOAD: Fields = (
     Field("kind", "text", "Where the data is: the name of a file in `sources/`", required=True),
     Field(
@@ -220,23 +219,23 @@ LOAD: Fields = (
         choices=("replace", "append", "merge"),
     ),
     Field("key", "texts", "Columns that identify a row (mode `merge`)", ()),
-    Field("cursor", "text", "Column that grows, so that only new rows are read (tables)"),
+    Field("cursor", "text", "Increasing column by which only new rows are read (tables)"),
     Field(
         "max_quarantined",
         "share",
-        "The share of its rows that may go to quarantine; above it nothing is landed and the table"
+        "Share of rows that may be quarantined; above it nothing is loaded and the table"
         " stays. Without it 20 % where the table is replaced, and no limit elsewhere",
     ),
     Field(
         "max_removed",
         "share",
-        "The share of its rows that a table may lose when it is replaced; above it nothing is"
+        "Share of rows that a table may lose when it is replaced; above it nothing is"
         " landed and the table stays. Without it there is no limit",
     ),
     Field(
         "on_schema_change",
         "choice",
-        "New or wider columns: take them in, refuse the load, or quarantine the rows",
+        "New or wider columns: add them, fail the load, or quarantine the rows",
         "evolve",
         choices=("evolve", "freeze", "quarantine"),
     ),
@@ -244,11 +243,11 @@ LOAD: Fields = (
 
 SOURCE_TABLE: Fields = (
     Field("name", "text", "The table's name, as `source()` calls it", required=True),
-    Field("identifier", "text", "Its name in the warehouse, when it is another"),
+    Field("identifier", "text", "Its name in the warehouse, if it differs"),
     _DESCRIPTION,
     _COLUMNS,
     _CHECKS,
-    Field("loaded_at_field", "text", "Column or expression that says how old a row is"),
+    Field("loaded_at_field", "text", "Column or expression with the time when a row was loaded"),
     Field("freshness", "block", "How old the newest row may be", fields=FRESHNESS),
     Field("load", "options", "How it is loaded; without it, someone else loads it"),
     _ENABLED,
@@ -257,19 +256,19 @@ SOURCE_TABLE: Fields = (
 )
 
 SOURCE: Fields = (
-    Field("name", "text", "The silo's name", required=True),
+    Field("name", "text", "The source's name", required=True),
     _DESCRIPTION,
-    Field("schema", "text", "Schema of its tables; without one, the silo's name"),
-    Field("loaded_at_field", "text", "The same for every table that has none of its own"),
-    Field("freshness", "block", "The same for every table", fields=FRESHNESS),
-    Field("load", "options", "What the tables' `load:` have in common"),
+    Field("schema", "text", "Schema of its tables; default: the source's name"),
+    Field("loaded_at_field", "text", "Default for tables without one"),
+    Field("freshness", "block", "Default for tables without one", fields=FRESHNESS),
+    Field("load", "options", "Keys that the `load:` of all tables share"),
     Field("tables", "blocks", "The tables", (), fields=SOURCE_TABLE, required=True),
     _ENABLED,
     _TAGS,
     _META,
 )
 
-# `to:` holds `kind:` and what that kind of target understands.
+# `to:` holds `kind:` and the fields of that kind of target.
 ACTIVATION: Fields = (
     Field("name", "text", "The activation's name", required=True),
     _DESCRIPTION,
@@ -285,24 +284,23 @@ ACTIVATION: Fields = (
     Field(
         "fields",
         "map",
-        "Field at the target: column of the model; without it, all columns but those that loading "
+        "Field at the target: column of the model; default: all columns except those that loading "
         "adds (`_loaded_at`, `_batch`, `_source`)",
     ),
     Field("batch_size", "integer", "Rows sent at a time", 500, least=1),
     Field(
         "max_rejected",
         "share",
-        "The share of its rows that a target may reject; above it the activation has failed",
+        "Share of rows that a target may reject; above it the activation fails",
         0.1,
     ),
     Field(
         "max_removed",
         "share",
-        "The share of what was sent that a `mirror` may take away at a time; above it nothing is "
-        "sent",
+        "Share of the sent rows that a `mirror` may remove at once; above it nothing is sent",
         0.5,
     ),
-    Field("to", "options", "Where to: `kind:` and its options", required=True),
+    Field("to", "options", "The target: `kind:` and its options", required=True),
     _ENABLED,
     _TAGS,
     _META,
@@ -312,26 +310,26 @@ PUBLISH: Fields = (
     Field(
         "mode",
         "choice",
-        "`gated`: an error keeps the old file; `always`: publish what was built; "
+        "`gated`: errors keep the old file; `always`: publish despite errors; "
         "`in_place`: build in the file itself",
         "gated",
         choices=("gated", "always", "in_place"),
     ),
-    Field("models", "texts", "Selectors of what the published file shows; without it, all", ()),
+    Field("models", "texts", "Selectors of the models in the published file; default: all", ()),
 )
 
 TARGET: Fields = (
     Field("type", "text", "The engine: the name of a file in `engines/`", "duckdb"),
     Field("path", "text", "The warehouse file, relative to the project", "warehouse.duckdb"),
-    Field("schema", "text", "Schema of models without one of their own", "main"),
+    Field("schema", "text", "Schema of models without their own", "main"),
     Field("threads", "integer", "Steps that run at the same time", 1, least=1, most=1024),
-    Field("publish", "block", "When and what the file shows", fields=PUBLISH),
+    Field("publish", "block", "When to publish the file, and with which models", fields=PUBLISH),
     Field("settings", "map", "DuckDB settings, such as `memory_limit`", secret=True),
-    Field("activate", "flag", "Run activations; without it, only the default target does"),
+    Field("activate", "flag", "Whether activations run; default: only for the default target"),
 )
 
 PROJECT: Fields = (
-    Field("name", "text", "The project's name; without one, its folder's"),
+    Field("name", "text", "The project's name; default: the name of its folder"),
     Field("version", "text", "The project's own version", ""),
     Field("model-paths", "texts", "Folders of models", ("models",)),
     Field("seed-paths", "texts", "Folders of seeds", ("seeds",)),
@@ -343,12 +341,12 @@ PROJECT: Fields = (
     Field("seeds", "tree", "Configuration of seeds, by folder", fields=SEED_CONFIG),
     Field("snapshots", "tree", "Configuration of snapshots, by folder", fields=SNAPSHOT_CONFIG),
     Field("data_tests", "tree", "Configuration of checks", fields=CHECK_CONFIG),
-    Field("targets", "named", "Warehouses to build, by name", fields=TARGET),
-    Field("target", "text", "The target to build when none is named"),
+    Field("targets", "named", "Warehouses, by name", fields=TARGET),
+    Field("target", "text", "The default target"),
     Field(
         "removed_models",
         "choice",
-        "What a build does with the tables of models and seeds that are gone from the project",
+        "What a build does with tables of models and seeds that were removed from the project",
         "keep",
         choices=("keep", "drop"),
     ),
@@ -365,8 +363,8 @@ PROPERTIES: Fields = (
 
 
 def walk(fields: Fields, path: str = "") -> Iterator[tuple[str, Field]]:
-    """Every field below, with its dotted path; a block's own fields after it."""
-    for each in fields:
-        here = f"{path}.{each.name}" if path else each.name
-        yield here, each
-        yield from walk(each.fields, here)
+    """Every field with its dotted path; a block is followed by its own fields."""
+    for spec in fields:
+        dotted = f"{path}.{spec.name}" if path else spec.name
+        yield dotted, spec
+        yield from walk(spec.fields, dotted)

@@ -1,4 +1,4 @@
-"""Secrets that stand in a project's files in plain."""
+"""Secrets written in plain in a project's files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from transformer.redaction import SHORTEST, of_options
 
 
 def plain_secrets(project: Project) -> frozenset[str]:
-    """Passwords, keys and tokens that are written in what connects sources and targets: they are
-    hidden as others are, though they ought to be variables."""
+    """Passwords, keys and tokens written in the options of sources and targets. They should be
+    environment variables, but are redacted all the same."""
     options = [table.load.options for table in project.sources if table.load]
-    options += [each.options for each in project.activations]
+    options += [values.options for values in project.activations]
     target = project.target
-    # One below the other: there names count too, such as `secret:`.
-    options += [{"": each} for each in (*target.attach, *target.secrets, target.settings)]
-    found = (piece for each in options for piece in of_options(each))
-    return frozenset(piece for piece in found if len(piece) >= SHORTEST)
+    # One level down, where key names such as `secret:` count too.
+    options += [{"": values} for values in (*target.attach, *target.secrets, target.settings)]
+    pieces = (piece for values in options for piece in of_options(values))
+    return frozenset(piece for piece in pieces if len(piece) >= SHORTEST)

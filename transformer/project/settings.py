@@ -1,4 +1,4 @@
-"""`transform.yml`: the project's own file. Everything in it has a default; it may be absent."""
+"""`transform.yml`: the project file. Every key has a default, and the file is optional."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = "transform.yml"
 
 
 class Settings(Struct, frozen=True):
-    """`transform.yml`, read. `block` keeps the raw configuration trees."""
+    """The parsed `transform.yml`. `block` holds the raw configuration trees."""
 
     name: str
     block: MappingBlock
@@ -38,7 +38,7 @@ def read_settings(
     root: Path, reader: YamlReader, target: str | None, overrides: Mapping[str, Any]
 ) -> Settings:
     """The settings of the project in `root`. Raises UsageError for an unknown target, Mistakes
-    when the file cannot be read at all."""
+    if the file cannot be read at all."""
     path = root / FILE
     try:
         saw(path)
@@ -67,7 +67,7 @@ def read_settings(
 
 
 def _text(root: Path, path: Path) -> str:
-    """What the project's own file says, nothing where there is none. Raises ConfigError."""
+    """The text of the project file, empty if there is none. Raises ConfigError."""
     if not path.exists() and not path.is_symlink():
         return ""
     if not path.resolve().is_relative_to(root.resolve()):
@@ -78,26 +78,26 @@ def _text(root: Path, path: Path) -> str:
 
 
 def read_file(path: Path, shown: str) -> str:
-    """The file's text. Raises ConfigError when it cannot be read, or is not UTF-8."""
+    """The file's text. Raises ConfigError if it cannot be read or is not UTF-8."""
     saw(path)
     try:
-        held = path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"this file cannot be read: {reason_of(error)}",
             Where(shown, 1),
-            hint="look at its permissions",
+            hint="check its permissions",
         ) from None
     try:
-        return held.decode("utf-8").replace("\r\n", "\n")
+        return data.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        line = held[: error.start].count(b"\n") + 1
+        line = data[: error.start].count(b"\n") + 1
         raise ConfigError(
             "this file is not UTF-8 text", Where(shown, line), hint="save it as UTF-8"
         ) from None
 
 
-def _target(name: str, block: MappingBlock | None, usual: str) -> Target:
+def _target(name: str, block: MappingBlock | None, default: str) -> Target:
     if block is None:
         return Target(name)
     _is_local(block)
@@ -108,7 +108,7 @@ def _target(name: str, block: MappingBlock | None, usual: str) -> Target:
         path=block["path"],
         schema=block["schema"],
         threads=block["threads"],
-        activate=name == usual if block["activate"] is None else block["activate"],
+        activate=name == default if block["activate"] is None else block["activate"],
         publish=Publish(publish["mode"], publish["models"]) if publish else Publish(),
         settings=block["settings"] or {},
         places={key: block.value_place(key) for key in ("type", "path", "settings", "publish")},
@@ -116,32 +116,32 @@ def _target(name: str, block: MappingBlock | None, usual: str) -> Target:
 
 
 def _is_local(block: MappingBlock) -> None:
-    """Raises Mistakes where the warehouse's path is none that DuckDB opens as a local file."""
+    """Raises Mistakes if DuckDB would not open the warehouse's path as a local file."""
     path = block["path"]
-    reason = unusable(path) or ("it is not a file of this machine" if is_remote(path) else None)
+    reason = unusable(path) or ("it is not a local file" if is_remote(path) else None)
     if not reason and "?" in path:
-        reason = "DuckDB takes what follows a `?` for settings"
+        reason = "DuckDB reads everything after `?` as settings"
     if reason:
         what = f"the warehouse cannot be `{path[:80]}`: {reason}"
         raise Mistakes([ConfigError(what, block.value_place("path"))])
 
 
 def _targets(block: MappingBlock) -> Where:
-    """Where the targets are named; `target:` itself when it is what names an unknown one."""
+    """The place of `targets:`."""
     return block.place("targets")
 
 
 class ConfigTree(Struct, frozen=True):
     """Configuration by folder: `models: {staging: {+materialized: view}}`.
 
-    A key with `+` is configuration; without it, configuration too when it is a known key
-    whose value is no mapping, else a folder (dbt's rule). `reader` has noted its mistakes.
+    A key with `+` is configuration, and so is a known key whose value is not a mapping; any
+    other key is a folder (dbt's rule). `reader` has noted its mistakes.
     """
 
     levels: Mapping[tuple[str, ...], Mapping[str, Any]]
 
     def options(self, project: str, fqn: tuple[str, ...]) -> dict[str, Any]:
-        """What applies to the node at `fqn` (folders, then name): outer levels first."""
+        """The configuration of the node at `fqn` (folders, then name), outer levels first."""
         merged: dict[str, Any] = {}
         for start in ((), (project,)):
             for end in range(len(fqn) + 1):
@@ -149,26 +149,28 @@ class ConfigTree(Struct, frozen=True):
         return merged
 
     def folders(self) -> Iterator[tuple[str, ...]]:
-        """Every folder path that is named."""
+        """All folder paths in the tree."""
         return (path for path in self.levels if path)
 
 
 def read_tree(reader: YamlReader, item: YamlItem | None, fields: Fields, what: str) -> ConfigTree:
     """The tree below `models:`, `seeds:` …, every key checked."""
     levels: dict[tuple[str, ...], dict[str, Any]] = {}
-    known = {f.name: f for f in fields}
+    fields_by_name = {f.name: f for f in fields}
 
     def visit(node: YamlItem, path: tuple[str, ...]) -> None:
-        here = levels.setdefault(path, {})
+        options = levels.setdefault(path, {})
         for key, where, value in node.entries():
-            bare = key.removeprefix("+")
-            field = known.get(bare)
-            if field and (key != bare or not value.is_map):
-                here[bare] = plain_option(reader.value(value, field, bare))
-            elif key == bare and value.is_map:
+            name = key.removeprefix("+")
+            spec = fields_by_name.get(name)
+            if spec and (key != name or not value.is_map):
+                options[name] = plain_option(reader.value(value, spec, name))
+            elif key == name and value.is_map:
                 visit(value, (*path, key))
             else:
-                reader.mistake(f"unknown key `{key}` in {what}", where, did_you_mean(bare, known))
+                reader.mistake(
+                    f"unknown key `{key}` in {what}", where, did_you_mean(name, fields_by_name)
+                )
 
     if item is not None and item.is_map:
         visit(item, ())
@@ -176,12 +178,13 @@ def read_tree(reader: YamlReader, item: YamlItem | None, fields: Fields, what: s
 
 
 def plain_option(value: Any) -> Any:
-    """A configuration value without places: a block becomes a dict of what was written."""
+    """A configuration value without places: a block becomes a dict of its written keys."""
     return value.written() if isinstance(value, MappingBlock) else value
 
 
 def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Two layers of configuration: tags and hooks add up, meta is united, all else is replaced."""
+    """Two merged layers of configuration: tags and hooks are appended, meta is merged, everything
+    else is replaced."""
     merged = {**lower, **upper}
     if lower.get("tags") and upper.get("tags"):
         merged["tags"] = tuple(dict.fromkeys((*_tuple(lower["tags"]), *_tuple(upper["tags"]))))

@@ -1,7 +1,7 @@
-"""YAML as a tree that remembers its places.
+"""YAML as a tree with source positions.
 
-PyYAML composes (with libyaml where it is there); what it knows of lines and columns is kept
-beside every key and value, so that a mistake can be shown where it stands.
+PyYAML composes it (with libyaml if available); lines and columns are kept with every key and
+value, so that messages can show the place of a mistake.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Struct
 from transformer.errors import ConfigError, Where
 
 _MERGE = "tag:yaml.org,2002:merge"
-# Nobody writes more by hand; aliases of aliases come to billions in a few lines.
+# More than anyone writes by hand; aliases of aliases expand to billions in a few lines.
 DEEPEST, MOST = 100, 1_000_000
 
 
@@ -48,9 +48,11 @@ class YamlItem(Struct, frozen=True):
         return self.value
 
 
-def parse(text: str, path: str, twice: Callable[[ConfigError], None] | None = None) -> YamlItem:
-    """The file's one document; an empty file is an empty mapping. Raises ConfigError. A key that
-    stands twice is told to `twice`, where there is one, and its last value counts."""
+def parse(
+    text: str, path: str, on_duplicate: Callable[[ConfigError], None] | None = None
+) -> YamlItem:
+    """The file's single document; an empty file is an empty mapping. Raises ConfigError. Duplicate
+    keys are passed to `on_duplicate`, if given, and the last value counts."""
     import yaml
 
     try:
@@ -58,7 +60,7 @@ def parse(text: str, path: str, twice: Callable[[ConfigError], None] | None = No
         node = loader.get_single_node()
         if node is None:
             return YamlItem({}, Where(path, 1))
-        return _Composer(loader, path, text.splitlines(), twice or _refuse).item(node)
+        return _Composer(loader, path, text.splitlines(), on_duplicate or _refuse).item(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         lines = text.splitlines()
@@ -68,13 +70,13 @@ def parse(text: str, path: str, twice: Callable[[ConfigError], None] | None = No
         raise ConfigError(
             f"this is not YAML: {error.problem or error.context}",
             Where.in_text(path, text, line, column),
-            hint="look at the indentation and the quotes on this line and the one above",
+            hint="check the indentation and the quotes on this line and the one above",
         ) from None
     except RecursionError:
         raise _too_deep(Where(path, 1)) from None
     except yaml.reader.ReaderError as error:
         raise ConfigError(
-            f"this is not YAML: a character that may not stand there ({error.reason})",
+            f"this is not YAML: an invalid character ({error.reason})",
             Where(path),
             hint="save the file as UTF-8 text",
         ) from None
@@ -84,7 +86,7 @@ def _too_deep(where: Where) -> ConfigError:
     return ConfigError(
         f"this is nested more than {DEEPEST} levels deep",
         where,
-        hint="is a `[` or `{` too many?",
+        hint="check for an extra `[` or `{`",
     )
 
 
@@ -96,14 +98,14 @@ class _Composer:
     def __init__(
         self, loader: Any, path: str, lines: list[str], twice: Callable[[ConfigError], None]
     ) -> None:
-        self.loader, self.path, self.lines, self.twice = loader, path, lines, twice
-        # What aliases stand for is made once; the node with it, so that its number stays its own.
-        self.made: dict[int, tuple[Any, YamlItem, int]] = {}
+        self.loader, self.path, self.lines, self.on_duplicate = loader, path, lines, twice
+        # Aliased values are built once. The node is kept too, so that its id stays unique.
+        self.items: dict[int, tuple[Any, YamlItem, int]] = {}
         self.inside: list[int] = []
 
     def where(self, node: Any) -> Where:
         if node.id == "mapping" and node.value and not node.flow_style:
-            return self.where(node.value[0][0])  # a mapping is shown by its first key
+            return self.where(node.value[0][0])  # the place of a mapping is its first key
         line, column = node.start_mark.line, node.start_mark.column
         same_line = node.end_mark.line == line and node.id == "scalar"
         width = node.end_mark.column - column if same_line else 1
@@ -111,16 +113,16 @@ class _Composer:
         return Where(self.path, line + 1, column + 1, max(width, 1), text)
 
     def item(self, node: Any) -> YamlItem:
-        if id(node) not in self.made:
+        if id(node) not in self.items:
             if id(node) in self.inside:
-                raise ConfigError("this alias stands inside its own anchor", self.where(node))
+                raise ConfigError("this alias is inside its own anchor", self.where(node))
             if len(self.inside) >= DEEPEST:
                 raise _too_deep(self.where(node))
             self.inside.append(id(node))
-            made = YamlItem(self.value(node), self.where(node))
+            item = YamlItem(self.value(node), self.where(node))
             self.inside.pop()
-            self.made[id(node)] = (node, made, self.size(node))
-        return self.made[id(node)][1]
+            self.items[id(node)] = (node, item, self.size(node))
+        return self.items[id(node)][1]
 
     def value(self, node: Any) -> Any:
         if node.id == "mapping":
@@ -131,19 +133,19 @@ class _Composer:
             return self.loader.construct_object(node)
         except ValueError as error:
             what = f"`{node.value[:40]}` is not a value: {error}"
-            raise ConfigError(what, self.where(node), "put it in quotes if it is text") from None
+            raise ConfigError(what, self.where(node), "quote it if it is text") from None
 
     def size(self, node: Any) -> int:
-        """How many values it is with all that its aliases stand for."""
+        """Number of values, with aliases expanded."""
         parts = node.value if node.id == "sequence" else ()
         if node.id == "mapping":
             parts = [value for _, value in node.value]
-        size = 1 + sum(self.made[id(part)][2] for part in parts if id(part) in self.made)
+        size = 1 + sum(self.items[id(part)][2] for part in parts if id(part) in self.items)
         if size > MOST:
             raise ConfigError(
-                f"aliases make more than {MOST:,} values of this",
+                f"aliases expand to more than {MOST:,} values",
                 self.where(node),
-                hint="an alias that holds aliases multiplies them",
+                hint="aliases of aliases multiply their values",
             )
         return size
 
@@ -156,7 +158,7 @@ class _Composer:
         return dict(item.value)
 
     def mapping(self, node: Any) -> dict[str, tuple[Where, YamlItem]]:
-        found: dict[str, tuple[Where, YamlItem]] = {}
+        entries: dict[str, tuple[Where, YamlItem]] = {}
         inherited: dict[str, tuple[Where, YamlItem]] = {}
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
@@ -167,13 +169,13 @@ class _Composer:
             key = key_node.value
             place = self.where(key_node)
             if not isinstance(key, str):
-                raise ConfigError("a key must be a word", place)
-            if key in found:
+                raise ConfigError("a key must be a text", place)
+            if key in entries:
                 error = ConfigError(
-                    f"the key `{key}` stands twice",
+                    f"the key `{key}` appears twice",
                     place,
-                    hint=f"the first is on line {found[key][0].line}; keep one of them",
+                    hint=f"the first is on line {entries[key][0].line}; keep one of them",
                 )
-                self.twice(error)
-            found[key] = (place, self.item(value_node))
-        return inherited | found
+                self.on_duplicate(error)
+            entries[key] = (place, self.item(value_node))
+        return inherited | entries

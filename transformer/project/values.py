@@ -1,4 +1,4 @@
-"""What the user wrote, as frozen values: the only form the rest of the tool knows."""
+"""What the user wrote, as frozen values: the only form that the rest of the tool uses."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from transformer.errors import TransformError, Where
 
 Options = Mapping[str, Any]
 
-# `warn_if` and `error_if`: a comparison of the number of failures with a whole number.
+# `warn_if` and `error_if`: compares the number of failures with an integer.
 COMPARISON = re.compile(r"\s*(!=|<>|==|=|>=|<=|>|<)\s*(\d+)\s*\Z")
 
 
 class CheckConfig(Struct, frozen=True):
-    """How a check's result counts; the fields are dbt's."""
+    """How a check's result is rated; the fields are dbt's."""
 
     severity: str = "error"
     where: str | None = None
@@ -41,8 +41,8 @@ class CheckConfig(Struct, frozen=True):
 class CheckSpec(Struct, frozen=True):
     """A check as written under a node or a column: `kind` and its arguments.
 
-    A kind of a package is written `package.kind`. `package` is whose file it stands in, and
-    `suffix` what follows the name in the id, where names alone do not tell checks apart.
+    A package's kind is written `package.kind`. `package` owns the file with the check; `suffix`
+    follows the name in the id, where names alone are not unique.
     """
 
     kind: str
@@ -54,15 +54,15 @@ class CheckSpec(Struct, frozen=True):
     package: str = ""
     suffix: str = ""
     description: str = ""
-    # Its folders and its name, for selection; the name of its table, where it is another; and the
-    # configuration that stands in YAML, which beats what the kind says of itself.
+    # Its folders and name, for selection; the name of its table, if it differs; and the options
+    # set in YAML, which override the kind's own `config()`.
     fqn: tuple[str, ...] = ()
     alias: str = ""
-    given: frozenset[str] = frozenset()
+    pinned: frozenset[str] = frozenset()
 
 
 class Column(Struct, frozen=True):
-    """What is written of a column."""
+    """A column as described in YAML."""
 
     name: str
     where: Where
@@ -77,8 +77,8 @@ class Column(Struct, frozen=True):
 
 
 class Described(Struct, frozen=True):
-    """What YAML says of a node that has a file of its own, or nothing. `facts` are what only
-    artifacts and templates ask for, by dbt's names."""
+    """The YAML description of a node, empty if there is none. `facts` are used by artifacts and
+    templates only, by dbt's names."""
 
     description: str = ""
     columns: tuple[Column, ...] = ()
@@ -95,9 +95,8 @@ NOTHING = Described()
 class Model(Struct, frozen=True):
     """A model file. `config` is folder tree and YAML merged; `config()` in the file comes later.
 
-    `package` is the package it comes from, empty for the project itself. `fqn` are its folders
-    and its name, for selection. One of several versions says which it is, and whether a plain
-    `ref` means it.
+    `package` is its package, empty for the root project. `fqn` are its folders and its name, for
+    selection. `version` and `latest` (the target of a plain `ref`) are for versioned models.
     """
 
     name: str
@@ -110,15 +109,15 @@ class Model(Struct, frozen=True):
     fqn: tuple[str, ...] = ()
     version: str | None = None
     latest: bool = True
-    # What the project says of a package's model: it beats `config()` in the file.
+    # The root project's configuration of a package's model, which overrides `config()`.
     over: Options = {}
-    # A user-defined function is made like a model, and called instead of read; an analysis is
-    # compiled only.
+    # A user-defined function is built like a model but called, not read; an analysis is only
+    # compiled.
     resource: Literal["model", "function", "analysis"] = "model"
 
 
 class Seed(Struct, frozen=True):
-    """A CSV file of the project that becomes a table."""
+    """A CSV file in the project that becomes a table."""
 
     name: str
     path: str
@@ -127,13 +126,13 @@ class Seed(Struct, frozen=True):
     described: Described = NOTHING
     package: str = ""
     fqn: tuple[str, ...] = ()
-    # Whether its columns get the types that dbt infers.
+    # Whether column types are inferred as in dbt.
     plain_types: bool = False
 
 
 class Snapshot(Struct, frozen=True):
-    """A record of how a relation changed (SCD2). `relation` is a Jinja expression: `ref('x')`; or
-    there is none, and `text` is the template of a query, the body of a `{% snapshot %}` block."""
+    """The history of a relation (SCD2). `relation` is a Jinja expression such as `ref('x')`; if it
+    is empty, `text` is the query template in a `{% snapshot %}` block."""
 
     name: str
     relation: str
@@ -147,8 +146,8 @@ class Snapshot(Struct, frozen=True):
 
 
 class Freshness(Struct, frozen=True):
-    """How old the newest row may be, in seconds: a column says how old one is, or a `query` gives
-    the newest moment."""
+    """How old the newest row may be, in seconds. Its time is the maximum of `field`, or the result
+    of `query`."""
 
     field: str
     warn_after: int | None = None
@@ -168,23 +167,23 @@ class Load:
     key: tuple[str, ...] = ()
     cursor: str | None = None
     on_schema_change: str = "evolve"
-    # The share of rows that may go to quarantine; None: a fifth where the table is replaced.
+    # The share of rows that may be quarantined; None: a fifth if the table is replaced.
     max_quarantined: float | None = None
-    # The share of its rows that a table may lose when it is replaced; None: any.
+    # The share of rows that a table may lose when it is replaced; None: any.
     max_removed: float | None = None
-    # Places of what was written under `load:`, for messages.
+    # Places of the values under `load:`, for messages.
     places: Mapping[str, Where] = field(default_factory=dict, repr=False, compare=False)
-    # Whether what was written is a mistake, so that nothing can be read by it.
+    # Whether it contains a mistake, so that it cannot be used.
     broken: bool = False
 
     def place(self, key: str) -> Where:
-        """Where the value of the key stands, or all of `load:`."""
-        found: Where = self.places.get(key, self.where)
-        return found
+        """The place of the key's value, or of `load:`."""
+        where: Where = self.places.get(key, self.where)
+        return where
 
 
 class SourceTable(Struct, frozen=True):
-    """A table of a silo, as it lies in the warehouse."""
+    """A table of a source, as stored in the warehouse."""
 
     source: str
     name: str
@@ -197,8 +196,8 @@ class SourceTable(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     package: str = ""
     fqn: tuple[str, ...] = ()
-    # The catalog it lies in, where that is not the warehouse; and how DuckDB reads it, where it
-    # is no table but a file: `read_parquet('…')`.
+    # Its catalog, if not the warehouse; and how DuckDB reads it, if it is a file rather than a
+    # table: `read_parquet('…')`.
     database: str = ""
     reads: str = ""
     config: Options = {}
@@ -206,7 +205,7 @@ class SourceTable(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """Rows of a model to be kept in step with a place outside.
+    """Rows of a model to be synchronized to an external target.
 
     `fields` maps a field at the target to a column of the model; empty means every column
     under its own name. `key` are columns of the model. `options` are the target kind's own.
@@ -225,13 +224,13 @@ class Activation:
     max_removed: float = 0.5
     description: str = ""
     tags: tuple[str, ...] = ()
-    # Places of what was written, for messages.
+    # Places of the written values, for messages.
     places: Mapping[str, Where] = field(default_factory=dict, repr=False, compare=False)
 
     def place(self, key: str) -> Where:
-        """Where the value of the key stands, or the activation."""
-        found: Where = self.places.get(key, self.where)
-        return found
+        """The place of the key's value, or of the activation."""
+        where: Where = self.places.get(key, self.where)
+        return where
 
 
 class SqlCheck(Struct, frozen=True):
@@ -244,8 +243,8 @@ class SqlCheck(Struct, frozen=True):
     package: str = ""
     fqn: tuple[str, ...] = ()
     described: Described = NOTHING
-    # Options that what its own `config(…)` says does not change.
-    given: frozenset[str] = frozenset()
+    # Options that its own `config(…)` does not override.
+    pinned: frozenset[str] = frozenset()
 
 
 class MacroFile(Struct, frozen=True):
@@ -257,8 +256,8 @@ class MacroFile(Struct, frozen=True):
 
 
 class Hook(Struct, frozen=True):
-    """SQL, as a template, that runs before or after a build. `moment` is `on-run-start` or
-    `on-run-end`, `place` counts the hooks of that moment in its package."""
+    """A SQL template that runs before or after a build. `moment` is `on-run-start` or
+    `on-run-end`, `place` the index among the package's hooks of that moment."""
 
     text: str
     where: Where
@@ -268,7 +267,7 @@ class Hook(Struct, frozen=True):
 
 
 class ArtifactOnly(Struct, frozen=True):
-    """What is read and kept for others, and not acted on: an exposure, a metric, a group …"""
+    """An entry that is only passed on to artifacts: an exposure, a metric, a group …"""
 
     kind: str
     name: str
@@ -278,8 +277,8 @@ class ArtifactOnly(Struct, frozen=True):
 
 
 class Package(Struct, frozen=True):
-    """What a package says of itself, and what is said of it. `vars` are those that its own files
-    see; `folder` is where it lies, relative to the project."""
+    """A package. `vars` are the variables visible in its files; `folder` is its folder, relative
+    to the project."""
 
     name: str
     folder: str = ""
@@ -288,8 +287,8 @@ class Package(Struct, frozen=True):
 
 
 class Publish(Struct, frozen=True):
-    """When the file is replaced, and which models it then shows (none: all). With `keep_failed`
-    a table whose check fails stays as it was built."""
+    """When the file is replaced, and which models it contains (none: all). With `keep_failed` a
+    table whose check fails is kept."""
 
     mode: Literal["gated", "always", "in_place"] = "gated"
     models: tuple[str, ...] = ()
@@ -298,7 +297,7 @@ class Publish(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A warehouse file to build."""
+    """The warehouse file to build."""
 
     name: str = "dev"
     type: str = "duckdb"
@@ -309,26 +308,26 @@ class Target:
     activate: bool = True
     publish: Publish = field(default_factory=Publish)
     settings: Options = field(default_factory=dict)
-    # The name that queries may give the warehouse itself, as in `warehouse.main.orders`.
+    # The catalog name of the warehouse in queries, as in `warehouse.main.orders`.
     catalog: str = ""
     profile: str = ""
     extensions: tuple[str, ...] = ()
     attach: tuple[Options, ...] = ()
-    # What a template may know of the target beyond all that, such as keys of its profile.
+    # Further values of `target` in templates, such as keys of its profile.
     words: Options = field(default_factory=dict, repr=False)
-    # Where its path and its settings stand, for messages.
+    # Places of its path and settings, for messages.
     places: Mapping[str, Where] = field(default_factory=dict, repr=False, compare=False)
-    # What opens other places, as `CREATE SECRET` takes it.
+    # Options of `CREATE SECRET` for other locations.
     secrets: tuple[Options, ...] = field(default=(), repr=False)
 
 
 class Project(Struct, frozen=True):
-    """Everything the user wrote. `mistakes` are those of its files, found while reading; `unread`
-    are the paths of files that could not be read at all; `notices` is what is to be said once.
+    """Everything the user wrote. `mistakes` were detected while reading; `unread` are the paths of
+    unreadable files; `notices` are messages for the user.
 
-    `dispatch` is where macros of a namespace are looked for, in order. In an `open` project
-    queries may read what the project does not know of, and a model that cannot be bound fails
-    when it is built, alone. `selectors` are selections by name.
+    `dispatch` is the search order for macros of a namespace. In an `open` project queries may read
+    relations unknown to the project, and a model that cannot be bound fails alone, when it is
+    built. `selectors` are selections by name.
     """
 
     root: str
@@ -346,7 +345,7 @@ class Project(Struct, frozen=True):
     mistakes: tuple[TransformError, ...] = ()
     unread: frozenset[str] = frozenset()
     notices: tuple[str, ...] = ()
-    # What a build says first: which project it is, where that is not plain.
+    # The first line of a build's output, if any: which project it is.
     heading: str = ""
     packages: Mapping[str, Package] = {}
     dispatch: Mapping[str, tuple[str, ...]] = {}
@@ -357,12 +356,12 @@ class Project(Struct, frozen=True):
     disabled: tuple[str, ...] = ()
     selectors: Options = {}
     open: bool = False
-    # The folder of artifacts for other tools; none are written where there is no name.
+    # The folder of artifacts for other tools; none are written if it is empty.
     target_path: str = ""
     # Folders of the project's own files.
     folders: tuple[str, ...] = ()
-    # Folders that documentation shows files of.
+    # Folders with files for the documentation site.
     asset_paths: tuple[str, ...] = ()
-    # Whether a build drops the tables of models that are gone.
+    # Whether a build drops the tables of removed models.
     drops_removed: bool = False
     flags: Options = {}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.test_dbt_build import project, run
-from transformer.compile.dbt.making import MAKING
-from transformer.compile.jinja.environment import _OF_DBT, LenientUndefined
+from transformer.compile.dbt.making import DBT_MACROS
+from transformer.compile.jinja.environment import _DBT_MACROS, LenientUndefined
 from transformer.compile.jinja.macros import BUILT_IN, read_library
 from transformer.project.dbt.load import BUILTIN
 from transformer.project.values import MacroFile
@@ -22,7 +22,7 @@ NAMES = set((Path(__file__).parent / "data" / "macros_of_dbt.txt").read_text().s
 GUIDE = (Path(__file__).parents[3] / "docs" / "dbt" / "coming-from-dbt.md").read_text()
 FILES = [MacroFile(f"dbt/{p.name}", p.read_text("utf-8"), BUILT_IN) for p in BUILTIN.glob("*.sql")]
 LIBRARY, _ = read_library(FILES, undefined=LenientUndefined)
-ABSENT = NAMES - set(LIBRARY.packages[BUILT_IN]) - _OF_DBT
+ABSENT = NAMES - set(LIBRARY.packages[BUILT_IN]) - _DBT_MACROS
 
 
 def test_the_guide_lists_the_macros_that_are_not_there() -> None:
@@ -47,4 +47,4 @@ def test_a_call_of_a_macro_that_is_not_there_fails_by_name(tmp_path: Path, form:
 
 def test_what_makes_relations_in_dbt_is_known_by_names_that_dbt_has() -> None:
     bases = {re.sub(r"^(default|duckdb)__", "", name) for name in NAMES}
-    assert {re.sub(r"^(default|duckdb)__", "", name) for name in MAKING} <= bases
+    assert {re.sub(r"^(default|duckdb)__", "", name) for name in DBT_MACROS} <= bases

@@ -169,9 +169,9 @@ class Adapter(Inert):
         self, database: str | None = None, schema: str | None = None, identifier: str | None = None
     ) -> Relation | None:
         """The relation of this name, when it exists."""
-        for found in self.list_relations(database, schema):
-            if folded(found.identifier) == folded(identifier):
-                return found
+        for relation in self.list_relations(database, schema):
+            if folded(relation.identifier) == folded(identifier):
+                return relation
         return None
 
     def load_relation(self, relation: Relation) -> Relation | None:
@@ -182,12 +182,14 @@ class Adapter(Inert):
         self, database: str | None = None, schema: str | None = None
     ) -> list[Relation]:
         """The tables and views of a schema."""
-        asked = folded(schema) or None
+        wanted_schema = folded(schema) or None
         return [
-            Relation(where, inside, name, kind)
-            for where, inside, name, kind in self._open().relations(asked)
-            if (asked is None or folded(inside) == asked)
-            and (database is None or folded(where) == folded(database))
+            Relation(relation_database, relation_schema, name, kind)
+            for relation_database, relation_schema, name, kind in self._open().relations(
+                wanted_schema
+            )
+            if (wanted_schema is None or folded(relation_schema) == wanted_schema)
+            and (database is None or folded(relation_database) == folded(database))
         ]
 
     def list_relations_without_caching(self, schema_relation: Relation) -> list[Relation]:
@@ -216,21 +218,21 @@ class Adapter(Inert):
             return self.get_column_schema_from_query(f"select * from {relation.text}", flat=False)
         if relation.identifier is None or relation.is_cte:
             return []
-        found = self._open().columns(relation.database, relation.schema, relation.identifier)
-        return [AdapterColumn(name, kind) for name, kind in found or ()]
+        columns = self._open().columns(relation.database, relation.schema, relation.identifier)
+        return [AdapterColumn(name, kind) for name, kind in columns or ()]
 
     def get_column_schema_from_query(self, sql: str, *, flat: bool = True) -> list[AdapterColumn]:
         """The columns a query gives, structs taken apart."""
         names, kinds, _ = self._open().rows(f"select * from (\n{sql}\n) limit 0")
         columns = [AdapterColumn(name, kind) for name, kind in zip(names, kinds, strict=True)]
-        return [inner for one in columns for inner in one.flatten()] if flat else columns
+        return [inner for column in columns for inner in column.flatten()] if flat else columns
 
     def get_missing_columns(
         self, from_relation: Relation, to_relation: Relation
     ) -> list[AdapterColumn]:
         """The columns of the first relation that the second has not."""
-        there = {one.name for one in self.get_columns_in_relation(to_relation)}
-        return [c for c in self.get_columns_in_relation(from_relation) if c.name not in there]
+        existing = {column.name for column in self.get_columns_in_relation(to_relation)}
+        return [c for c in self.get_columns_in_relation(from_relation) if c.name not in existing]
 
     def location_exists(self, location: str) -> bool:
         """Whether a file can be read at this place."""
@@ -299,8 +301,8 @@ class Adapter(Inert):
             return ""
         if relation.schema is None and relation.type:  # temporary: it stands in no schema
             return relation.type
-        there = self.load_relation(relation)
-        return there.type or "table" if there else ""
+        existing = self.load_relation(relation)
+        return existing.type or "table" if existing else ""
 
     def _run(self, sql: str) -> str:
         self._open().run(sql)
@@ -313,10 +315,10 @@ class Adapter(Inert):
 
     def standardize_grants_dict(self, grants_table: ResultTable) -> dict[str, list[str]]:
         """Who may do what, of a result with the columns `grantee` and `privilege_type`."""
-        made: dict[str, list[str]] = {}
+        grants: dict[str, list[str]] = {}
         for row in grants_table:
-            made.setdefault(row["privilege_type"], []).append(row["grantee"])
-        return made
+            grants.setdefault(row["privilege_type"], []).append(row["grantee"])
+        return grants
 
     def render_raw_columns_constraints(self, raw_columns: Mapping[str, Any]) -> list[str]:
         """The columns of a contract as they stand in `create table`."""

@@ -51,16 +51,16 @@ class AdapterColumn:
     @classmethod
     def from_description(cls, name: str, raw_data_type: str) -> AdapterColumn:
         """A column of a type with its size taken apart: `varchar(3)`, `decimal(18,3)`."""
-        found = re.match(r"([^(]+)(?:\(([^)]*)\))?", raw_data_type)
-        if not found:
+        match = re.match(r"([^(]+)(?:\(([^)]*)\))?", raw_data_type)
+        if not match:
             raise RenderError(f"`{raw_data_type}` is no data type")
-        sizes = [part.strip() for part in (found[2] or "").split(",") if part.strip()]
+        sizes = [part.strip() for part in (match[2] or "").split(",") if part.strip()]
         if not all(size.isdigit() for size in sizes):
             raise RenderError(f"the size of the data type `{raw_data_type}` is no number")
         numbers = [int(size) for size in sizes]
         if len(numbers) == 2:
-            return cls(name, found[1], None, *numbers)
-        return cls(name, found[1], *numbers[:1])
+            return cls(name, match[1], None, *numbers)
+        return cls(name, match[1], *numbers[:1])
 
     @staticmethod
     def string_type(size: int) -> str:
@@ -70,8 +70,8 @@ class AdapterColumn:
     @staticmethod
     def numeric_type(dtype: str, precision: Any, scale: Any) -> str:
         """A decimal number with its digits, when both are known."""
-        known = precision is not None and scale is not None
-        return f"{dtype}({precision},{scale})" if known else dtype
+        has_digits = precision is not None and scale is not None
+        return f"{dtype}({precision},{scale})" if has_digits else dtype
 
     # ------------------------------------------------------------ of the column
     @property
@@ -130,8 +130,8 @@ class AdapterColumn:
 
     def can_expand_to(self, other_column: AdapterColumn) -> bool:
         """Whether both hold text, and the other one longer text."""
-        both = self.is_string() and other_column.is_string()
-        return both and other_column.string_size() > self.string_size()
+        are_strings = self.is_string() and other_column.is_string()
+        return are_strings and other_column.string_size() > self.string_size()
 
     def literal(self, value: Any) -> str:
         """The value, cast to its type."""
@@ -154,23 +154,23 @@ class AdapterColumn:
 
 
 def _fields(dtype: str) -> Iterator[AdapterColumn]:
-    inside = re.match(r"struct\s*\((.*)\)\Z", dtype, re.IGNORECASE | re.DOTALL)
-    for part in _split(inside[1]) if inside else ():
-        found = _FIELD.match(part)
-        if found:
-            name = found[2] if found[1] is None else found[1].replace('""', '"')
-            yield AdapterColumn(name, found[3].strip())
+    body = re.match(r"struct\s*\((.*)\)\Z", dtype, re.IGNORECASE | re.DOTALL)
+    for part in _split(body[1]) if body else ():
+        match = _FIELD.match(part)
+        if match:
+            name = match[2] if match[1] is None else match[1].replace('""', '"')
+            yield AdapterColumn(name, match[3].strip())
 
 
 def _split(text: str) -> Iterator[str]:
     """The text cut at commas that stand in no bracket and no quotes."""
-    depth, inside, start = 0, False, 0
-    for at, letter in enumerate(text):
-        if letter == '"':
-            inside = not inside
-        elif not inside and letter in "()":
-            depth += 1 if letter == "(" else -1
-        elif letter == "," and not inside and depth == 0:
-            yield text[start:at]
-            start = at + 1
+    depth, in_quotes, start = 0, False, 0
+    for index, char in enumerate(text):
+        if char == '"':
+            in_quotes = not in_quotes
+        elif not in_quotes and char in "()":
+            depth += 1 if char == "(" else -1
+        elif char == "," and not in_quotes and depth == 0:
+            yield text[start:index]
+            start = index + 1
     yield text[start:]

@@ -14,7 +14,7 @@ _KINDS = (*_WORDS, "check", "foreign_key", "custom")
 
 def columns(raw_columns: Mapping[str, Any]) -> list[str]:
     """`"name" type constraints` of each column. Raises RenderError for one without a type."""
-    made = []
+    definitions = []
     for column in raw_columns.values():
         if not column.get("data_type"):
             raise RenderError(
@@ -22,52 +22,52 @@ def columns(raw_columns: Mapping[str, Any]) -> list[str]:
                 hint="a contract needs the type of every column",
             )
         name = quoted(column["name"]) if column.get("quote") else column["name"]
-        rules = [_of_column(one) for one in column.get("constraints") or ()]
-        made.append(" ".join([name, column["data_type"], *filter(None, rules)]))
-    return made
+        rules = [_of_column(constraint) for constraint in column.get("constraints") or ()]
+        definitions.append(" ".join([name, column["data_type"], *filter(None, rules)]))
+    return definitions
 
 
 def table(raw_constraints: Iterable[Mapping[str, Any]]) -> list[str]:
     """The constraints that stand behind the columns."""
-    return [text for one in raw_constraints or () if (text := _of_table(one))]
+    return [text for constraint in raw_constraints or () if (text := _of_table(constraint))]
 
 
-def _of_column(one: Mapping[str, Any]) -> str:
-    kind, more = _kind(one), one.get("expression") or ""
+def _of_column(constraint: Mapping[str, Any]) -> str:
+    kind, expression = _kind(constraint), constraint.get("expression") or ""
     if kind == "check":
-        return f"check ({more})" if more else ""
+        return f"check ({expression})" if expression else ""
     if kind == "custom":
-        return more
+        return expression
     if kind == "foreign_key":
-        return _references(one)
-    return f"{_WORDS[kind]} {more}".strip()
+        return _references(constraint)
+    return f"{_WORDS[kind]} {expression}".strip()
 
 
-def _of_table(one: Mapping[str, Any]) -> str:
-    kind, more = _kind(one), one.get("expression") or ""
-    named = f"constraint {one['name']} " if one.get("name") else ""
-    listed = ", ".join(one.get("columns") or ())
+def _of_table(constraint: Mapping[str, Any]) -> str:
+    kind, expression = _kind(constraint), constraint.get("expression") or ""
+    named = f"constraint {constraint['name']} " if constraint.get("name") else ""
+    column_list = ", ".join(constraint.get("columns") or ())
     if kind == "check":
-        return f"{named}check ({more})" if more else ""
+        return f"{named}check ({expression})" if expression else ""
     if kind == "custom":
-        return f"{named}{more}" if more else ""
+        return f"{named}{expression}" if expression else ""
     if kind == "foreign_key":
-        return f"{named}foreign key ({listed}) {_references(one)}"
+        return f"{named}foreign key ({column_list}) {_references(constraint)}"
     if kind == "not_null":
         return ""  # of a column only
-    return f"{named}{_WORDS[kind]} {more}({listed})".replace("  ", " ")
+    return f"{named}{_WORDS[kind]} {expression}({column_list})".replace("  ", " ")
 
 
-def _references(one: Mapping[str, Any]) -> str:
-    if one.get("to") and one.get("to_columns"):
+def _references(constraint: Mapping[str, Any]) -> str:
+    if constraint.get("to") and constraint.get("to_columns"):
         # A key that refers to another table of the same file may not name the file.
-        place = ".".join(str(one["to"]).split(".")[-2:])
-        return f"references {place} ({', '.join(one['to_columns'])})"
-    return f"references {one.get('expression') or ''}".strip()
+        place = ".".join(str(constraint["to"]).split(".")[-2:])
+        return f"references {place} ({', '.join(constraint['to_columns'])})"
+    return f"references {constraint.get('expression') or ''}".strip()
 
 
-def _kind(one: Mapping[str, Any]) -> str:
-    kind = str(one.get("type") or "")
+def _kind(constraint: Mapping[str, Any]) -> str:
+    kind = str(constraint.get("type") or "")
     if kind not in _KINDS:
         raise RenderError(f"there is no constraint `{kind}`", hint=did_you_mean(kind, _KINDS))
     return kind

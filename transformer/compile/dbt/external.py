@@ -12,7 +12,7 @@ from transformer.errors import RenderError
 from transformer.names import literal, quoted
 
 _FORMATS = ("csv", "json", "parquet")
-_AS_IT_IS = re.compile(r"\(.*\)|'.*'|\d+(\.\d+)?|true|false", re.IGNORECASE | re.DOTALL)
+_LITERAL = re.compile(r"\(.*\)|'.*'|\d+(\.\d+)?|true|false", re.IGNORECASE | re.DOTALL)
 # Options whose value is a name or a list of names, not a text.
 _NAMES = {"format", "codec", "compression", "partition_by", "header"}
 # Options whose value is a text, whatever it looks like.
@@ -33,89 +33,96 @@ class ExternalFile(Struct, frozen=True):
 def file_of(written: Mapping[str, Any], name: str, root: str) -> ExternalFile:
     """The file of a model with this configuration. Raises RenderError for a format that cannot
     be read back."""
-    options = _given(written)
+    options = _copy_options(written)
     place = str(written.get("location") or _default_place(written, name, root))
     full = _complete(place, options)
-    kind = _plain(full["format"]).lower()
+    kind = _unquoted(full["format"]).lower()
     if kind not in _FORMATS:
         raise RenderError(
             f"`{kind}` is not a format of external models",
             hint="set `format` to parquet, csv or json",
         )
-    asked = written.get(f"{kind}_read_options") or {}
-    if not isinstance(asked, Mapping):
+    read_options = written.get(f"{kind}_read_options") or {}
+    if not isinstance(read_options, Mapping):
         raise RenderError(f"`{kind}_read_options` is not a mapping")
-    found = {str(key): value for key, value in asked.items()}
+    reader_options = {str(key): value for key, value in read_options.items()}
     if kind != "parquet" and full.get("compression"):
-        found.setdefault("compression", _plain(full["compression"]))
+        reader_options.setdefault("compression", _unquoted(full["compression"]))
     arguments = [literal(read_location(place, full))]
-    arguments += [f"{quoted(key)}={_constant(value)}" for key, value in found.items()]
+    arguments += [f"{quoted(key)}={_constant_sql(value)}" for key, value in reader_options.items()]
     reading = f"read_{kind}({', '.join(arguments)})"
     return ExternalFile(
-        place, _listed(full), reading, kind == "json" or bool(full.get("partition_by"))
+        place, _options_sql(full), reading, kind == "json" or bool(full.get("partition_by"))
     )
 
 
-def _given(written: Mapping[str, Any]) -> dict[str, Any]:
+def _copy_options(written: Mapping[str, Any]) -> dict[str, Any]:
     """The options of `copy`, with those that may stand beside them."""
     options = written.get("options") or {}
     if not isinstance(options, Mapping):
         raise RenderError("`options` is not a mapping")
-    beside = {key: written[key] for key in ("format", "delimiter") if written.get(key)}
-    return {**{str(key).lower(): value for key, value in options.items()}, **beside}
+    top_level = {key: written[key] for key in ("format", "delimiter") if written.get(key)}
+    return {**{str(key).lower(): value for key, value in options.items()}, **top_level}
 
 
 def _default_place(written: Mapping[str, Any], name: str, root: str) -> str:
-    cut = (written.get("options") or {}).get("partition_by")
-    ending = "" if cut else f".{written.get('format') or 'parquet'}"
-    return f"{root}/{name}{ending}"
+    partitions = (written.get("options") or {}).get("partition_by")
+    extension = "" if partitions else f".{written.get('format') or 'parquet'}"
+    return f"{root}/{name}{extension}"
 
 
 def read_location(location: str, options: Mapping[str, Any]) -> str:
     """The file, or a pattern of the files, that was written there."""
-    parts = options.get("partition_by")
-    if not parts and not options.get("per_thread_output"):
+    partitions = options.get("partition_by")
+    if not partitions and not options.get("per_thread_output"):
         return location
-    listed = parts if isinstance(parts, list | tuple) else str(parts or "").strip("() ").split(",")
-    depth = len([part for part in listed if str(part).strip()])
+    columns = (
+        partitions
+        if isinstance(partitions, list | tuple)
+        else str(partitions or "").strip("() ").split(",")
+    )
+    depth = len([part for part in columns if str(part).strip()])
     return f"{location}{'/*' * depth}/*.{options.get('format', 'parquet')}"
 
 
 def write_options(location: str, options: Mapping[str, Any]) -> str:
     """The options as `copy` takes them; the format is the file's ending where none is given, and
     Parquet where it has none."""
-    return _listed(_complete(location, {str(key).lower(): v for key, v in options.items()}))
+    return _options_sql(_complete(location, {str(key).lower(): v for key, v in options.items()}))
 
 
 def _complete(location: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    made = dict(options)
-    if "format" not in made:
-        kind, compression = _by_ending(location)
-        made = {"format": kind or ("csv" if "delimiter" in made else "parquet"), **made}
+    completed = dict(options)
+    if "format" not in completed:
+        kind, compression = _by_extension(location)
+        completed = {
+            "format": kind or ("csv" if "delimiter" in completed else "parquet"),
+            **completed,
+        }
         if compression:
-            made.setdefault("compression", compression)
-    if _plain(made["format"]).lower() == "csv":
-        made.setdefault("header", 1)
-    return made
+            completed.setdefault("compression", compression)
+    if _unquoted(completed["format"]).lower() == "csv":
+        completed.setdefault("header", 1)
+    return completed
 
 
-def _by_ending(location: str) -> tuple[str, str]:
+def _by_extension(location: str) -> tuple[str, str]:
     """The format that a file's name tells, and its compression; each "" where it tells none."""
-    _, *endings = location.rpartition("/")[2].lower().split(".")
-    compression = _COMPRESSED.get(endings[-1], "") if endings else ""
-    rest = endings[:-1] if compression else endings
+    _, *extensions = location.rpartition("/")[2].lower().split(".")
+    compression = _COMPRESSED.get(extensions[-1], "") if extensions else ""
+    rest = extensions[:-1] if compression else extensions
     return (rest[-1] if rest else ""), compression
 
 
-def _listed(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {_value(key, value)}" for key, value in options.items())
+def _options_sql(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {_value_sql(key, value)}" for key, value in options.items())
 
 
-def _plain(value: Any) -> str:
+def _unquoted(value: Any) -> str:
     return str(value).strip("'\"")
 
 
-def _value(key: str, value: Any) -> str:
+def _value_sql(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
@@ -125,18 +132,20 @@ def _value(key: str, value: Any) -> str:
         return text if len(text) > 1 and text[0] == text[-1] == "'" else literal(text)
     if key == "partition_by" and "," in text and not text.startswith("("):
         return f"({text})"
-    plain = key in _NAMES and re.fullmatch(r"\w+(\s*,\s*\w+)*", text)
-    return text if plain or _AS_IT_IS.fullmatch(text) else literal(text)
+    is_name = key in _NAMES and re.fullmatch(r"\w+(\s*,\s*\w+)*", text)
+    return text if is_name or _LITERAL.fullmatch(text) else literal(text)
 
 
-def _constant(value: Any) -> str:
+def _constant_sql(value: Any) -> str:
     """The value of an option of a reader as SQL."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_constant, value))}]"
+        return f"[{', '.join(map(_constant_sql, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{literal(str(k))}: {_constant(v)}' for k, v in value.items())}}}"
+        return (
+            f"{{{', '.join(f'{literal(str(k))}: {_constant_sql(v)}' for k, v in value.items())}}}"
+        )
     return literal(str(value))

@@ -9,16 +9,16 @@ from transformer.compile.model_config import ModelConfig
 from transformer.project.values import Described, Model, Project, Seed, Snapshot
 
 
-def id_of(kind: str, made: Model | Seed | Snapshot, project: str) -> str:
+def id_of(kind: str, resource: Model | Seed | Snapshot, project: str) -> str:
     """The id of a model, seed or snapshot."""
-    version = getattr(made, "version", None)
-    package = made.package or project
-    return f"{kind}.{package}.{made.name}" + (f".v{version}" if version else "")
+    version = getattr(resource, "version", None)
+    package = resource.package or project
+    return f"{kind}.{package}.{resource.name}" + (f".v{version}" if version else "")
 
 
 def model_facts(model: Model, config: ModelConfig, project: str) -> dict[str, Any]:
     """What is known of a model before it is rendered."""
-    written = {
+    options = {
         **config.written,
         "materialized": config.materialized,
         "enabled": config.enabled,
@@ -28,7 +28,7 @@ def model_facts(model: Model, config: ModelConfig, project: str) -> dict[str, An
         "alias": config.alias,
     }
     return {
-        **_common(model.resource, model, project, model.path, written),
+        **_common(model.resource, model, project, model.path, options),
         "language": model.language,
         "raw_code": model.text,
         "raw_sql": model.text,
@@ -43,31 +43,31 @@ def _time_spine(written: Any) -> Any:
     return {"custom_granularities": [], **written} if isinstance(written, Mapping) else written
 
 
-def plain_facts(kind: str, made: Seed | Snapshot, project: str) -> dict[str, Any]:
+def plain_facts(kind: str, resource: Seed | Snapshot, project: str) -> dict[str, Any]:
     """What is known of a seed or a snapshot before it is rendered."""
-    path = made.path if isinstance(made, Seed) else made.where.path
-    written = {"materialized": kind, **made.config}
+    path = resource.path if isinstance(resource, Seed) else resource.where.path
+    written = {"materialized": kind, **resource.config}
     return {
-        **_common(kind, made, project, path, written),
-        "raw_code": getattr(made, "text", ""),
+        **_common(kind, resource, project, path, written),
+        "raw_code": getattr(resource, "text", ""),
         "version": None,
     }
 
 
 def _common(
-    kind: str, made: Model | Seed | Snapshot, project: str, path: str, config: Mapping[str, Any]
+    kind: str, resource: Model | Seed | Snapshot, project: str, path: str, config: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
-        "name": made.name,
+        "name": resource.name,
         "resource_type": kind,
-        "package_name": made.package or project,
-        "unique_id": id_of(kind, made, project),
-        "fqn": [made.package or project, *(made.fqn or (made.name,))],
+        "package_name": resource.package or project,
+        "unique_id": id_of(kind, resource, project),
+        "fqn": [resource.package or project, *(resource.fqn or (resource.name,))],
         "path": path,
         "original_file_path": path,
         "config": dict(config),
         "tags": list(config.get("tags") or ()),
-        **described(made.described),
+        **described(resource.described),
     }
 
 
@@ -84,7 +84,7 @@ def described(described: Described) -> dict[str, Any]:
                 "meta": dict(column.meta),
                 "tags": list(column.tags),
                 "quote": column.quote,
-                "constraints": [constraint_facts(each) for each in column.constraints],
+                "constraints": [constraint_facts(constraint) for constraint in column.constraints],
                 "granularity": column.granularity,
             }
             for column in described.columns
@@ -111,5 +111,5 @@ def within(path: str, package: str, project: Project) -> str:
 
 def files(path: str, package: str, project: Project) -> dict[str, str]:
     """A node's file as dbt names it: from the package's own folder, and from where it looks."""
-    own = within(path, package, project)
-    return {"original_file_path": own, "path": own.partition("/")[2] or own}
+    local = within(path, package, project)
+    return {"original_file_path": local, "path": local.partition("/")[2] or local}

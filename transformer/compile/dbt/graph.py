@@ -23,37 +23,37 @@ _LONGEST = 63
 
 def graph_facts(graph: Graph, project: Project) -> dict[str, dict[str, Any]]:
     """The `nodes` and `sources` of a project by id."""
-    made: dict[str, dict[str, Any]] = {"nodes": {}, "sources": {}}
+    facts: dict[str, dict[str, Any]] = {"nodes": {}, "sources": {}}
     for node in graph:
         if node.kind == "source":
-            made["sources"][node.id] = source_facts(node, project)
+            facts["sources"][node.id] = source_facts(node, project)
         elif node.kind in ("model", "seed", "snapshot", "check", "analysis"):
-            made["nodes"][node.id] = node_facts(node, graph, project)
-    return made
+            facts["nodes"][node.id] = node_facts(node, graph, project)
+    return facts
 
 
 def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
     """A model, seed, snapshot or test."""
     body = node.body
     if isinstance(body, ModelBody):
-        own = model_facts(body.model, body.config, project.name)
-        own["compiled_code"] = body.query.text if body.query else None
+        facts = model_facts(body.model, body.config, project.name)
+        facts["compiled_code"] = body.query.text if body.query else None
     elif isinstance(body, SeedBody):
-        own = plain_facts("seed", body.seed, project.name)
+        facts = plain_facts("seed", body.seed, project.name)
     elif isinstance(body, SnapshotBody):
-        own = plain_facts("snapshot", body.snapshot, project.name)
+        facts = plain_facts("snapshot", body.snapshot, project.name)
     else:
-        own = _check_facts(node, project)
+        facts = _check_facts(node, project)
     catalog = node.database or project.target.catalog
     relation = node.relation
     if isinstance(body, CheckBody) and body.config.store_failures and body.stored:
         relation = body.stored  # where its failing rows are kept
     return {
-        **own,
+        **facts,
         "unique_id": node.id,
         "database": catalog,
         "schema": _schema(node, relation, project),
-        "alias": relation.table if relation else own.get("alias") or node.name,
+        "alias": relation.table if relation else facts.get("alias") or node.name,
         "relation_name": full_name(node, relation, project)
         if relation and not node.ephemeral
         else None,
@@ -88,7 +88,7 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
     body = node.body
     if not isinstance(body, CheckBody):
         raise TypeError(node.id)
-    config = {n: getattr(body.config, n) for n in body.config.__struct_fields__}
+    config = {name: getattr(body.config, name) for name in body.config.__struct_fields__}
     config["store_failures"] = config["store_failures"] or None
     config["schema"] = config["schema"] or "dbt_test__audit"
     if config["severity"] == "error":

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from transformer.compile.jinja.macros import BUILT_IN, Macro, MacroLibrary
 
-_FORMS = ("", "default__", "duckdb__")
-_MAKING = """
+_PREFIXES = ("", "default__", "duckdb__")
+_MACRO_NAMES = """
 alter_column_comment alter_column_type alter_relation_add_remove_columns alter_relation_comment
 apply_grants assert_columns_equivalent build_snapshot_staging_table build_snapshot_table
 call_dcl_statements can_clone_table check_for_schema_changes check_time_data_types collect_freshness
@@ -35,26 +35,26 @@ snapshot_staging_table snapshot_check_strategy snapshot_timestamp_strategy strat
 store_relation sync_column_schemas table_columns_and_constraints truncate_relation validate_sql
 write_to_file
 """
-MAKING = frozenset(f"{form}{name}" for form in _FORMS for name in _MAKING.split())
+DBT_MACROS = frozenset(f"{form}{name}" for form in _PREFIXES for name in _MACRO_NAMES.split())
 # Materializations that are no model's: the tool performs them itself.
 _STEPS = ("seed", "snapshot", "test", "unit", "clone")
 
 
-def without_effect(library: MacroLibrary) -> Iterator[str]:
+def ineffective_macros(library: MacroLibrary) -> Iterator[str]:
     """What is to be said of the project's macros that stand in the place of such ones."""
-    searched = ("", *library.dispatch.get(BUILT_IN, ()))
-    packages = dict.fromkeys(each for each in searched if each != BUILT_IN)
+    search_order = ("", *library.dispatch.get(BUILT_IN, ()))
+    packages = dict.fromkeys(package for package in search_order if package != BUILT_IN)
     for package in packages:
         macros = library.packages.get("" if package == library.root else package, {})
-        for name in sorted(MAKING & macros.keys()):
-            yield _told(
+        for name in sorted(DBT_MACROS & macros.keys()):
+            yield _notice(
                 macros[name], f"`{name}`", "it is not called for what the tool makes itself"
             )
     for name, macro in sorted(library.macros.items()):
         kind = next((k for k in _STEPS if name.startswith(f"materialization_{k}_")), "")
         if kind:
-            yield _told(macro, f"the materialization `{kind}`", "it has no effect")
+            yield _notice(macro, f"the materialization `{kind}`", "it has no effect")
 
 
-def _told(macro: Macro, what: str, then: str) -> str:
-    return f"{macro.path}:{macro.line} puts {what} in the place of dbt's: {then}"
+def _notice(macro: Macro, what: str, consequence: str) -> str:
+    return f"{macro.path}:{macro.line} puts {what} in the place of dbt's: {consequence}"

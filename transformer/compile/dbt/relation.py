@@ -44,8 +44,8 @@ class RelationPath(Mapping[str, str | None]):
     identifier: str | None = None
 
     def __getitem__(self, part: str) -> str | None:
-        found: str | None = _part(self, part)
-        return found
+        value: str | None = _part(self, part)
+        return value
 
     def __iter__(self) -> Iterator[str]:
         return iter(_PARTS)
@@ -102,8 +102,8 @@ class Relation(Mapping[str, Any]):
             _text(identifier),
             _text(type),
             None,
-            RelationPolicy().changed(**_known(quote_policy)),
-            RelationPolicy().changed(**_known(include_policy)),
+            RelationPolicy().changed(**_name_parts(quote_policy)),
+            RelationPolicy().changed(**_name_parts(include_policy)),
         )
 
     @classmethod
@@ -216,12 +216,12 @@ class Relation(Mapping[str, Any]):
 
     def replace_path(self, **parts: str | None) -> Relation:
         """The same with other parts; None takes a part away."""
-        made = {**self.path, **{k: _text(v) for k, v in _known(parts).items()}}
+        new_parts = {**self.path, **{k: _text(v) for k, v in _name_parts(parts).items()}}
         return replace(
             self,
-            database=made["database"],
-            schema=made["schema"],
-            identifier=made["identifier"],
+            database=new_parts["database"],
+            schema=new_parts["schema"],
+            identifier=new_parts["identifier"],
             text=None,
         )
 
@@ -234,12 +234,12 @@ class Relation(Mapping[str, Any]):
         **_: Any,
     ) -> Relation:
         """The same with some things changed; what is not given stays."""
-        made = self.replace_path(**path) if path else self
+        relation = self.replace_path(**path) if path else self
         return replace(
-            made,
-            type=_text(type) or made.type,
-            quote_policy=made.quote_policy.changed(**_known(quote_policy)),
-            include_policy=made.include_policy.changed(**_known(include_policy)),
+            relation,
+            type=_text(type) or relation.type,
+            quote_policy=relation.quote_policy.changed(**_name_parts(quote_policy)),
+            include_policy=relation.include_policy.changed(**_name_parts(include_policy)),
         )
 
     def information_schema(self, view_name: str | None = None) -> InformationSchema:
@@ -264,10 +264,10 @@ class Relation(Mapping[str, Any]):
     ) -> bool:
         """Whether it has these parts; case does not count. What is not given is not asked."""
         wanted = {"database": database, "schema": schema, "identifier": identifier}
-        asked = {k: v for k, v in wanted.items() if v is not None}
-        if not asked:
+        given = {k: v for k, v in wanted.items() if v is not None}
+        if not given:
             raise RenderError("`matches` needs a database, a schema or an identifier")
-        return all(folded(self[part]) == folded(value) for part, value in asked.items())
+        return all(folded(self[part]) == folded(value) for part, value in given.items())
 
     def get(self, key: str, default: Any = None) -> Any:
         """An attribute; `metadata` says, as macros of packages ask for, that it is a relation."""
@@ -340,5 +340,5 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _known(parts: Mapping[str, Any] | None) -> dict[str, Any]:
+def _name_parts(parts: Mapping[str, Any] | None) -> dict[str, Any]:
     return {k: v for k, v in (parts or {}).items() if k in _PARTS}

@@ -107,8 +107,8 @@ class ResultColumn(Series):
 
     def values_sorted(self) -> tuple[Any, ...]:
         """The values in order, nulls last."""
-        known = sorted(self.values_without_nulls())
-        return (*known, *(None for _ in range(len(self) - len(known))))
+        present = sorted(self.values_without_nulls())
+        return (*present, *(None for _ in range(len(self) - len(present))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,20 +128,20 @@ class ResultTable:
     ) -> ResultTable:
         """The table of what an engine gives."""
         unique = _unique(names)
-        found = [tuple(row) for row in rows]
-        columns = [_column([row[at] for row in found]) for at in range(len(unique))]
-        values = [tuple(column[n] for _, column in columns) for n in range(len(found))]
+        tuples = [tuple(row) for row in rows]
+        columns = [_column([row[index] for row in tuples]) for index in range(len(unique))]
+        values = [tuple(column[n] for _, column in columns) for n in range(len(tuples))]
         kinds = tuple(kind for kind, _ in columns)
         return ResultTable(unique, kinds, Series([ResultRow(row, unique) for row in values]), tell)
 
     @property
     def columns(self) -> Series:
         """The columns, by number and by name."""
-        made = [
-            ResultColumn(at, name, self.column_types[at], [row[at] for row in self.rows])
-            for at, name in enumerate(self.column_names)
+        columns = [
+            ResultColumn(index, name, self.column_types[index], [row[index] for row in self.rows])
+            for index, name in enumerate(self.column_names)
         ]
-        return Series(made, self.column_names)
+        return Series(columns, self.column_names)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -149,8 +149,8 @@ class ResultTable:
     def __iter__(self) -> Iterator[ResultRow]:
         return iter(self.rows)
 
-    def __getitem__(self, at: int) -> ResultRow:
-        row: ResultRow = self.rows[at]
+    def __getitem__(self, index: int) -> ResultRow:
+        row: ResultRow = self.rows[index]
         return row
 
     def matrix(self) -> list[tuple[Any, ...]]:
@@ -161,13 +161,15 @@ class ResultTable:
     def select(self, key: str | Sequence[str]) -> ResultTable:
         """Only these columns."""
         names = [key] if isinstance(key, str) else list(key)
-        places = [self._place(name) for name in names]
-        return self._of_columns(places)
+        indexes = [self._index(name) for name in names]
+        return self._of_columns(indexes)
 
     def exclude(self, key: str | Sequence[str]) -> ResultTable:
         """Every column but these."""
-        gone = {key} if isinstance(key, str) else set(key)
-        return self._of_columns([i for i, name in enumerate(self.column_names) if name not in gone])
+        excluded = {key} if isinstance(key, str) else set(key)
+        return self._of_columns(
+            [i for i, name in enumerate(self.column_names) if name not in excluded]
+        )
 
     def rename(
         self, column_names: Mapping[str, str] | Sequence[str] | None = None, **_: Any
@@ -194,30 +196,34 @@ class ResultTable:
 
     def order_by(self, key: str, reverse: bool = False) -> ResultTable:
         """The rows in order of a column, nulls last."""
-        at = self._place(key)
-        known = sorted(
-            (row for row in self.rows if row[at] is not None),
-            key=lambda row: row[at],
+        index = self._index(key)
+        with_value = sorted(
+            (row for row in self.rows if row[index] is not None),
+            key=lambda row: row[index],
             reverse=reverse,
         )
-        return self._of_rows([*known, *(row for row in self.rows if row[at] is None)])
+        return self._of_rows([*with_value, *(row for row in self.rows if row[index] is None)])
 
     def distinct(self, key: str | None = None) -> ResultTable:
         """The first row of each value of a column, or every different row once."""
-        at = None if key is None else self._place(key)
-        seen = {(row.values() if at is None else row[at]): row for row in reversed(self.rows)}
-        return self._of_rows([row for row in self.rows if any(row is one for one in seen.values())])
+        index = None if key is None else self._index(key)
+        first_rows = {
+            (row.values() if index is None else row[index]): row for row in reversed(self.rows)
+        }
+        return self._of_rows(
+            [row for row in self.rows if any(row is first for first in first_rows.values())]
+        )
 
-    def _place(self, name: str) -> int:
+    def _index(self, name: str) -> int:
         if name not in self.column_names:
             hint = did_you_mean(name, self.column_names)
             raise RenderError(f"the result has no column `{name}`", hint=hint)
         return self.column_names.index(name)
 
-    def _of_columns(self, places: Sequence[int]) -> ResultTable:
-        names = tuple(self.column_names[at] for at in places)
-        kinds = tuple(self.column_types[at] for at in places)
-        rows = Series([ResultRow([row[at] for at in places], names) for row in self.rows])
+    def _of_columns(self, indexes: Sequence[int]) -> ResultTable:
+        names = tuple(self.column_names[index] for index in indexes)
+        kinds = tuple(self.column_types[index] for index in indexes)
+        rows = Series([ResultRow([row[index] for index in indexes], names) for row in self.rows])
         return ResultTable(names, kinds, rows, self.tell)
 
     def _of_rows(self, rows: Iterable[ResultRow]) -> ResultTable:
@@ -227,15 +233,15 @@ class ResultTable:
     def print_table(self, max_rows: int | None = 20, max_columns: int | None = 6, **_: Any) -> str:
         """Shows the first rows and columns; writes nothing into the SQL."""
         names = list(self.column_names[:max_columns])
-        shown = [["" if v is None else str(v) for v in row[:max_columns]] for row in self.rows]
-        lines = [names, *shown[:max_rows]]
-        widths = [max(len(line[at]) for line in lines) for at in range(len(names))]
-        told = [
+        cells = [["" if v is None else str(v) for v in row[:max_columns]] for row in self.rows]
+        lines = [names, *cells[:max_rows]]
+        widths = [max(len(line[index]) for line in lines) for index in range(len(names))]
+        formatted = [
             "| " + " | ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)) + " |"
             for line in lines
         ]
         rule = "| " + " | ".join("-" * width for width in widths) + " |"
-        self.tell("\n".join([told[0], rule, *told[1:]]))
+        self.tell("\n".join([formatted[0], rule, *formatted[1:]]))
         return ""
 
     def print_csv(self, **_: Any) -> str:
@@ -261,21 +267,21 @@ def empty_table() -> ResultTable:
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:
     """The names, the second `x` being `x_2`."""
-    made: list[str] = []
+    unique: list[str] = []
     for name in names:
-        count, told = 1, name
-        while told in made:
+        count, candidate = 1, name
+        while candidate in unique:
             count += 1
-            told = f"{name}_{count}"
-        made.append(told)
-    return tuple(made)
+            candidate = f"{name}_{count}"
+        unique.append(candidate)
+    return tuple(unique)
 
 
 def _column(values: Sequence[Any]) -> tuple[ColumnKind, list[Any]]:
-    known = [value for value in values if value is not None]
-    for kind, fits, made in _KINDS:
-        if all(fits(value) for value in known):
-            return kind, [None if value is None else made(value) for value in values]
+    non_null = [value for value in values if value is not None]
+    for kind, fits, convert in _KINDS:
+        if all(fits(value) for value in non_null):
+            return kind, [None if value is None else convert(value) for value in values]
     return TEXT, [None if value is None else _text(value) for value in values]
 
 

@@ -37,16 +37,16 @@ class Builtin:
 class AttributeSettings:
     """Settings as attributes. What is not there fails by name, for nothing would be written."""
 
-    def __init__(self, name: str, known: Mapping[str, Any]) -> None:
-        self._name, self._known = name, known
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        self._name, self._values = name, values
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        if name not in self._known:
-            hint = did_you_mean(name, self._known, otherwise="there are: {}")
+        if name not in self._values:
+            hint = did_you_mean(name, self._values, otherwise="there are: {}")
             raise RenderError(f"`{self._name}` has no `{name}`", hint=hint)
-        return self._known[name]
+        return self._values[name]
 
 
 def run_settings(
@@ -78,7 +78,7 @@ _OF_PROFILE = ("name", "target_name", "profile_name", "threads")
 
 def invocation(world: RenderWorld) -> dict[str, Any]:
     """`invocation_args_dict`: what this call of the tool was asked, in lower case."""
-    given = {name.lower(): value for name, value in world.flags.items()}
+    flags = {name.lower(): value for name, value in world.flags.items()}
     return {
         "which": world.command,
         "invocation_command": f"dbt {world.command}",
@@ -87,7 +87,7 @@ def invocation(world: RenderWorld) -> dict[str, Any]:
         "select": list(world.asked.get("select") or ()),
         "exclude": list(world.asked.get("exclude") or ()),
         "vars": dict(world.asked.get("vars") or {}),
-        **given,
+        **flags,
     }
 
 

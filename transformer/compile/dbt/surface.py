@@ -48,39 +48,41 @@ class SurfaceInputs(Struct, frozen=True):
     config: Callable[[], AttributeRecord] = AttributeRecord
 
 
-def surface(given: SurfaceInputs) -> dict[str, Any]:
+def surface(inputs: SurfaceInputs) -> dict[str, Any]:
     """The names, with what they mean in this rendering."""
-    root = str(given.target.get("external_root") or ".")
-    here = AdapterSettings(
+    root = str(inputs.target.get("external_root") or ".")
+    settings = AdapterSettings(
         external_root=root,
-        tell=given.say,
-        warn=given.say,
-        config=partial(run_settings, given.target, given.config),
+        tell=inputs.say,
+        warn=inputs.say,
+        config=partial(run_settings, inputs.target, inputs.config),
     )
-    adapter = Adapter(given.warehouse if given.execute else None, given.dispatch, here)
-    queries = _Queries(adapter, given.execute)
-    world = given.world
+    adapter = Adapter(inputs.warehouse if inputs.execute else None, inputs.dispatch, settings)
+    queries = _Queries(adapter, inputs.execute)
+    world = inputs.world
     return {
         **words.WORDS,
-        "adapter": adapter if given.execute else _Idle(adapter),
+        "adapter": adapter if inputs.execute else _Idle(adapter),
         "api": _Api(),
-        "builtins": {n: Builtin(each, given.config) for n, each in given.own.items()},
-        "context": _Context(given.dispatch, given.own),
-        "database": given.target.get("database"),
+        "builtins": {
+            name: Builtin(function, inputs.config) for name, function in inputs.own.items()
+        },
+        "context": _Context(inputs.dispatch, inputs.own),
+        "database": inputs.target.get("database"),
         "dbt_metadata_envs": {},
-        "exceptions": words.exceptions(given.say),
-        "graph": _Graph(given.graph, given.execute),
+        "exceptions": words.exceptions(inputs.say),
+        "graph": _Graph(inputs.graph, inputs.execute),
         "invocation_args_dict": invocation(world),
         "invocation_id": world.invocation,
         "load_result": queries.load_result,
-        "model": dict(given.node),
+        "model": dict(inputs.node),
         "run_query": queries.run_query,
-        "schema": given.target.get("schema"),
+        "schema": inputs.target.get("schema"),
         "selected_resources": list(world.selected),
         "statement": queries.statement,
         "store_raw_result": queries.store_result,
         "store_result": queries.store_result,
-        "target": dict(given.target),
+        "target": dict(inputs.target),
         "thread_id": "Thread-1 (worker)",
     }
 
@@ -112,15 +114,15 @@ class _Idle:
         self._adapter = adapter
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._adapter, name)
+        attribute = getattr(self._adapter, name)
 
-        def asked(*args: Any, **kwargs: Any) -> Any:
+        def call_or_nothing(*args: Any, **kwargs: Any) -> Any:
             try:
-                return found(*args, **kwargs)
+                return attribute(*args, **kwargs)
             except NeedsWarehouse:
                 return [] if name.startswith(("get_columns", "list_", "get_missing")) else None
 
-        return asked if callable(found) else found
+        return call_or_nothing if callable(attribute) else attribute
 
 
 class _Queries:
@@ -172,10 +174,10 @@ class _Context(Mapping[str, Any]):
         self._session, self._own = getattr(dispatch, "__self__", None), own
 
     def __getitem__(self, name: str) -> Any:
-        found = self.get(name, self)
-        if found is self:
+        value = self.get(name, self)
+        if value is self:
             raise KeyError(name)
-        return found
+        return value
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self:
@@ -189,8 +191,10 @@ class _Context(Mapping[str, Any]):
         """The names of all words, and of all macros that may be called by their own."""
         session = self._session
         macros = session.library.packages.values() if session is not None else ()
-        known = session.context if session is not None else self._own
-        return iter(dict.fromkeys((*known, *(name for each in macros for name in each))))
+        names = session.context if session is not None else self._own
+        return iter(
+            dict.fromkeys((*names, *(name for package_macros in macros for name in package_macros)))
+        )
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -201,8 +205,8 @@ class _Context(Mapping[str, Any]):
         macro = session.library.find(name, session.package) if session is not None else None
         if macro is not None and session is not None:
             return session.bound(macro)
-        known = session.context if session is not None else self._own
-        return known.get(name, default)
+        names = session.context if session is not None else self._own
+        return names.get(name, default)
 
 
 class _Graph(Mapping[str, Any]):

@@ -24,7 +24,7 @@ _ITERTOOLS = (
     *("count", "cycle", "repeat", "accumulate", "chain", "compress", "islice", "starmap", "tee"),
     *("zip_longest", "product", "permutations", "combinations", "combinations_with_replacement"),
 )
-_SAID = "a macro of the project refuses this"
+_REFUSED_HINT = "a macro of the project refuses this"
 
 
 # ---------------------------------------------------------------- texts of data
@@ -106,12 +106,12 @@ def diff_of_two_dicts(
     dict_a: Mapping[str, Iterable[str]], dict_b: Mapping[str, Iterable[str]]
 ) -> dict[str, list[str]]:
     """What the lists of the first have that those of the second have not; case does not count."""
-    there = {key.casefold(): {v.casefold() for v in values} for key, values in dict_b.items()}
-    left = {
-        key: [v for v in values if v.casefold() not in there.get(key.casefold(), set())]
+    in_b = {key.casefold(): {v.casefold() for v in values} for key, values in dict_b.items()}
+    missing = {
+        key: [v for v in values if v.casefold() not in in_b.get(key.casefold(), set())]
         for key, values in dict_a.items()
     }
-    return {key: values for key, values in left.items() if values}
+    return {key: values for key, values in missing.items() if values}
 
 
 def try_or_compiler_error(
@@ -123,7 +123,7 @@ def try_or_compiler_error(
     except NeedsWarehouse:
         raise
     except Exception:
-        raise RenderError(str(message_if_exception).strip(), hint=_SAID) from None
+        raise RenderError(str(message_if_exception).strip(), hint=_REFUSED_HINT) from None
 
 
 # ---------------------------------------------------------------- modules
@@ -154,7 +154,7 @@ class Exceptions:
 
     def raise_compiler_error(self, msg: Any, *_: Any, **__: Any) -> NoReturn:
         """Refuses."""
-        raise RenderError(str(msg).strip(), hint=_SAID)
+        raise RenderError(str(msg).strip(), hint=_REFUSED_HINT)
 
     raise_database_error = raise_parsing_error = raise_dependency_error = raise_compiler_error
     raise_fail_fast_error = raise_dep_not_found = raise_invalid_value = raise_compiler_error
@@ -167,19 +167,21 @@ class Exceptions:
         self, yaml_columns: Iterable[Mapping[str, Any]], sql_columns: Iterable[Mapping[str, Any]]
     ) -> NoReturn:
         """Refuses a query whose columns are not those of its contract."""
-        wanted, given = _types(yaml_columns), _types(sql_columns)
-        if not wanted and not given:
+        expected, actual = _types(yaml_columns), _types(sql_columns)
+        if not expected and not actual:
             raise RenderError(
                 "a contract is enforced, and no columns are given",
                 hint="list the columns with their `data_type`",
             )
-        told = [
-            f"`{name}` is {given.get(name, 'missing')}, and should be {wanted.get(name, 'absent')}"
-            for name in {**wanted, **given}
-            if given.get(name) != wanted.get(name)
+        differences = [
+            f"`{name}` is {actual.get(name, 'missing')}, expected {expected.get(name, 'no column')}"
+            for name in {**expected, **actual}
+            if actual.get(name) != expected.get(name)
         ]
         hint = "change the query, or the contract"
-        raise RenderError("the query's columns are not those of its contract", None, hint, told)
+        raise RenderError(
+            "the query's columns are not those of its contract", None, hint, differences
+        )
 
     def missing_config(self, model: Any, name: str) -> NoReturn:
         """Refuses a model that lacks an option."""
@@ -203,15 +205,15 @@ class Exceptions:
 
     def column_type_missing(self, column_names: Iterable[str]) -> NoReturn:
         """Refuses a contract with columns that have no type."""
-        listed = ", ".join(f"`{name}`" for name in column_names)
+        names = ", ".join(f"`{name}`" for name in column_names)
         raise RenderError(
-            f"columns without `data_type`: {listed}",
+            f"columns without `data_type`: {names}",
             hint="a contract needs the type of every column",
         )
 
 
 def _types(columns: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    return {str(each["name"]).lower(): str(each["data_type"]) for each in columns}
+    return {str(column["name"]).lower(): str(column["data_type"]) for column in columns}
 
 
 def exceptions(warn: Callable[[str], object]) -> Exceptions:

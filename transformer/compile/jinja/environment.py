@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # The rendering that is going on. It is no variable of a template: templates could reach through it.
 CURRENT: ContextVar[Rendering | None] = ContextVar("rendering", default=None)
-_OPEN = re.compile(r"innermost block that needs to be closed is `(?P<block>\w+)`")
+_UNCLOSED = re.compile(r"innermost block that needs to be closed is `(?P<block>\w+)`")
 Strict = StrictUndefined
 
 
@@ -37,11 +37,11 @@ class _LookupContext(Context):
             return self.vars[key]
         session = CURRENT.get()
         if session is not None:
-            session.asked.add(key)
+            session.names_read.add(key)
             session.library.asked.add(key)
-            found = session.macro(key, session.library.package_of(self.name) or "")
-            if found is not missing:
-                return found
+            macro = session.macro(key, session.library.package_of(self.name) or "")
+            if macro is not missing:
+                return macro
         return super().resolve_or_missing(key)
 
 
@@ -82,7 +82,7 @@ class _MaterializationBlock(Extension):
 
 
 # Macros of dbt that are words here.
-_OF_DBT = frozenset({"is_incremental", "run_query", "statement"})
+_DBT_MACROS = frozenset({"is_incremental", "run_query", "statement"})
 
 
 class PackageNamespace:
@@ -94,22 +94,24 @@ class PackageNamespace:
         self.__session, self.__name = session, name
 
     def __getattr__(self, name: str) -> Any:
-        found = self.__session.library.own(name, self.__name)
-        if found is None and self.__name == "dbt" and name in _OF_DBT:
+        macro = self.__session.library.own(name, self.__name)
+        if macro is None and self.__name == "dbt" and name in _DBT_MACROS:
             return self.__session.context[name]
-        if found is None:
+        if macro is None:
             raise AttributeError(f"the package `{self.__name}` has no macro `{name}`")
-        return self.__session.bound(found)
+        return self.__session.bound(macro)
 
 
 def no_macro(package: PackageNamespace, name: str) -> RenderError:
     """The error of a macro that a package does not have."""
-    session, own = package._PackageNamespace__session, package._PackageNamespace__name
-    known = session.library.packages.get("" if own == session.library.root else own, {})
+    session, package_name = package._PackageNamespace__session, package._PackageNamespace__name
+    macros = session.library.packages.get(
+        "" if package_name == session.library.root else package_name, {}
+    )
     return RenderError(
-        f"the package `{own}` has no macro `{name}`",
+        f"the package `{package_name}` has no macro `{name}`",
         hint=did_you_mean(
-            name, known, otherwise="look for a typo, or for a package that is missing"
+            name, macros, otherwise="look for a typo, or for a package that is missing"
         ),
     )
 
@@ -162,7 +164,7 @@ def _executes() -> bool:
 
 def environment(undefined: type[Undefined] = StrictUndefined) -> SandboxedEnvironment:
     """A fresh sandboxed environment with the tags and filters of dbt's SQL."""
-    made = _Sandbox(
+    sandbox = _Sandbox(
         undefined=undefined,
         extensions=[
             "jinja2.ext.do",
@@ -172,22 +174,27 @@ def environment(undefined: type[Undefined] = StrictUndefined) -> SandboxedEnviro
         ],
     )
     # In YAML every Jinja value is text; these say what the text is meant to be.
-    made.filters |= {"as_bool": _as_bool, "as_number": float, "as_native": _same, "as_text": str}
-    return made
+    sandbox.filters |= {
+        "as_bool": _as_bool,
+        "as_number": float,
+        "as_native": _unchanged,
+        "as_text": str,
+    }
+    return sandbox
 
 
 def _as_bool(value: Any) -> bool:
     return value if isinstance(value, bool) else str(value).strip().lower() == "true"
 
 
-def _same(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
 def syntax_error(error: TemplateSyntaxError, path: str, text: str) -> RenderError:
     """Jinja's complaint about a template, at its line."""
     what = (error.message or "this is not Jinja").replace("'", "`")
-    open_block = _OPEN.search(what)
+    open_block = _UNCLOSED.search(what)
     if open_block:
         return _unclosed(open_block["block"], path, text, error.lineno)
     where = Where.in_text(path, text, error.lineno)
@@ -199,8 +206,8 @@ def syntax_error(error: TemplateSyntaxError, path: str, text: str) -> RenderErro
 def _unclosed(block: str, path: str, text: str, line: int) -> RenderError:
     opening = re.compile(rf"{{%[-+]?\s*{block}\b")
     lines = text.splitlines()[:line]
-    at = next((n for n in range(len(lines), 0, -1) if opening.search(lines[n - 1])), line)
-    where = marked(Where.in_text(path, text, at), f"`{block}`")
+    opening_line = next((n for n in range(len(lines), 0, -1) if opening.search(lines[n - 1])), line)
+    where = marked(Where.in_text(path, text, opening_line), f"`{block}`")
     return RenderError(
         f"this `{block}` is never closed", where, hint=f"write `{{% end{block} %}}` behind it"
     )
@@ -215,14 +222,14 @@ def marked(where: Where, what: str) -> Where:
     """The place with its mark under the word that the message names, else under the `{{`."""
     word = word_of(what)
     for part in filter(None, (word, word.rpartition(".")[2])):
-        found = re.search(rf"(?<!\w){re.escape(part)}(?!\w)", where.text)
-        if found:
-            return replace(where, column=found.start() + 1, width=len(part))
+        match = re.search(rf"(?<!\w){re.escape(part)}(?!\w)", where.text)
+        if match:
+            return replace(where, column=match.start() + 1, width=len(part))
     call = re.search(r"{{.*?}}|{%.*?%}", where.text)
     if call:
         return replace(where, column=call.start() + 1, width=len(call.group(0)))
-    bare = where.text.strip()
-    return replace(where, column=where.text.find(bare) + 1, width=len(bare) or 1)
+    stripped = where.text.strip()
+    return replace(where, column=where.text.find(stripped) + 1, width=len(stripped) or 1)
 
 
 def constant_calls(env: Environment, text: str, name: str) -> list[dict[str, Any]] | None:
@@ -231,29 +238,31 @@ def constant_calls(env: Environment, text: str, name: str) -> list[dict[str, Any
     None when a call cannot be read without rendering: inside a block, or with computed values;
     and when the name is handed to something else, or has an option set.
     """
-    plainly = parts(text)
-    if plainly is not None:
-        calls = [each for each in plainly if isinstance(each, ConstantCall) and each.name == name]
-        alone = all(call.called and not call.arguments for call in calls)
-        return [dict(call.named or {}) for call in calls] if alone else None
+    pieces = parts(text)
+    if pieces is not None:
+        calls = [
+            piece for piece in pieces if isinstance(piece, ConstantCall) and piece.name == name
+        ]
+        simple = all(call.called and not call.arguments for call in calls)
+        return [dict(call.named or {}) for call in calls] if simple else None
     tree = env.parse(text)
-    read = [c.node for c in tree.find_all(nodes.Call) if _calls(c, name)]
-    read += [a.node for a in tree.find_all(nodes.Getattr) if a.attr != "set"]
+    called = [c.node for c in tree.find_all(nodes.Call) if _calls(c, name)]
+    called += [a.node for a in tree.find_all(nodes.Getattr) if a.attr != "set"]
     names = [n for n in tree.find_all(nodes.Name) if n.name == name]
-    if any(all(n is not each for each in read) for n in names):
+    if any(all(n is not node for node in called) for n in names):
         return None
-    every = [c for c in tree.find_all(nodes.Call) if _calls(c, name)]
-    plain = [
+    all_calls = [c for c in tree.find_all(nodes.Call) if _calls(c, name)]
+    output_calls = [
         call
         for output in tree.body
         if isinstance(output, nodes.Output)
         for call in output.nodes
         if isinstance(call, nodes.Call) and _calls(call, name)
     ]
-    if len(every) != len(plain) or any(c.args or c.dyn_kwargs for c in plain):
+    if len(all_calls) != len(output_calls) or any(c.args or c.dyn_kwargs for c in output_calls):
         return None
     try:
-        return [{k.key: k.value.as_const() for k in call.kwargs} for call in plain]
+        return [{k.key: k.value.as_const() for k in call.kwargs} for call in output_calls]
     except nodes.Impossible:
         return None
 

@@ -16,13 +16,15 @@ _STRING = r"'[^'\\]*'|\"[^\"\\]*\""
 _CONSTANT = rf"(?:{_STRING}|\d+|true|false|none|True|False|None)"
 _ARGUMENT = rf"(?:(?:(?P<key>[A-Za-z_]\w*)\s*=\s*)?(?P<value>{_CONSTANT}))"
 _ARGUMENTS = re.compile(rf"\s*{_ARGUMENT}\s*(?:,|\Z)")
-_LISTED = rf"(?:[A-Za-z_]\w*\s*=\s*)?{_CONSTANT}"
+_LIST_ITEM = rf"(?:[A-Za-z_]\w*\s*=\s*)?{_CONSTANT}"
 _CALL = re.compile(
     rf"{{{{\s*(?P<name>[A-Za-z_]\w*)\s*(?:(?P<call>\()\s*"
-    rf"(?P<arguments>{_LISTED}(?:\s*,\s*{_LISTED})*)?\s*,?\s*\))?\s*}}}}"
+    rf"(?P<arguments>{_LIST_ITEM}(?:\s*,\s*{_LIST_ITEM})*)?\s*,?\s*\))?\s*}}}}"
 )
 # What is told is told once: a second attempt by Jinja would tell it again.
-_NOT = frozenset({"print", "log", "return", "caller", "self", "super", "varargs", "kwargs", "loop"})
+_EXCLUDED = frozenset(
+    {"print", "log", "return", "caller", "self", "super", "varargs", "kwargs", "loop"}
+)
 _WORDS = {"true": True, "false": False, "none": None}
 
 
@@ -39,35 +41,35 @@ def parts(text: str) -> list[str | ConstantCall] | None:
     """The template's text and calls in turn; None where it is more than that."""
     if "{%" in text or "{#" in text or "\r" in text or "{{-" in text:
         return None
-    found: list[str | ConstantCall] = []
-    at = 0
+    pieces: list[str | ConstantCall] = []
+    position = 0
     body = text.removesuffix("\n")  # as Jinja does
-    while (start := body.find("{{", at)) >= 0:
+    while (start := body.find("{{", position)) >= 0:
         match = _CALL.match(body, start)
-        if match is None or match["name"] in _NOT:
+        if match is None or match["name"] in _EXCLUDED:
             return None
         call = _call(match)
         if call is None:
             return None
-        found += [body[at:start], call]
-        at = match.end()
-    return [*found, body[at:]]
+        pieces += [body[position:start], call]
+        position = match.end()
+    return [*pieces, body[position:]]
 
 
 def _call(match: re.Match[str]) -> ConstantCall | None:
     if not match["call"]:
         return ConstantCall(match["name"], called=False)
     arguments: list[Any] = []
-    named: dict[str, Any] = {}
-    for each in _ARGUMENTS.finditer(match["arguments"] or ""):
-        value = _constant(each["value"])
-        if each["key"]:
-            named[each["key"]] = value
-        elif named:
+    keywords: dict[str, Any] = {}
+    for argument in _ARGUMENTS.finditer(match["arguments"] or ""):
+        value = _constant(argument["value"])
+        if argument["key"]:
+            keywords[argument["key"]] = value
+        elif keywords:
             return None  # a mistake, which Jinja tells of
         else:
             arguments.append(value)
-    return ConstantCall(match["name"], tuple(arguments), named)
+    return ConstantCall(match["name"], tuple(arguments), keywords)
 
 
 def _constant(text: str) -> Any:

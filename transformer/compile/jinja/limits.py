@@ -27,18 +27,18 @@ class _Rounds(Struct):
     left: int
 
 
-_GOING: ContextVar[_Rounds | None] = ContextVar("rounds", default=None)
+_ROUNDS_LEFT: ContextVar[_Rounds | None] = ContextVar("rounds", default=None)
 
 
 def begin() -> Token[_Rounds | None] | None:
     """Begins to count the rounds of a rendering; what is rendered inside another counts as its."""
-    return _GOING.set(_Rounds(ROUNDS)) if _GOING.get() is None else None
+    return _ROUNDS_LEFT.set(_Rounds(ROUNDS)) if _ROUNDS_LEFT.get() is None else None
 
 
-def end(begun: Token[_Rounds | None] | None) -> None:
+def end(token: Token[_Rounds | None] | None) -> None:
     """Ends what `begin` began."""
-    if begun is not None:
-        _GOING.reset(begun)
+    if token is not None:
+        _ROUNDS_LEFT.reset(token)
 
 
 class LimitedSandbox(SandboxedEnvironment):
@@ -49,20 +49,20 @@ class LimitedSandbox(SandboxedEnvironment):
     @staticmethod
     def concat(pieces: Iterable[str]) -> str:
         """The pieces as one text. Raises RenderError when it is too long."""
-        made, length = [], 0
+        parts, length = [], 0
         for piece in pieces:
             length += len(piece)
             if length > LARGEST:
                 raise _too_large("text")
-            made.append(piece)
-        return "".join(made)
+            parts.append(piece)
+        return "".join(parts)
 
     def round(self) -> None:
         """One more round of a loop, or call of a macro. Raises RenderError after too many."""
-        going = _GOING.get()
-        if going is not None:
-            going.left -= 1
-            if going.left < 0:
+        rounds = _ROUNDS_LEFT.get()
+        if rounds is not None:
+            rounds.left -= 1
+            if rounds.left < 0:
                 raise RenderError(
                     f"this template does not end: its loops went round {ROUNDS:,} times",
                     hint="look for a loop inside a loop, and for a macro that calls itself",
@@ -74,7 +74,7 @@ class LimitedSandbox(SandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """An operator, where what it makes is not too large. Raises RenderError."""
-        _bound(operator, left, right)
+        _check_operands(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> Any:
@@ -108,24 +108,24 @@ def _call(name: str, arguments: list[nodes.Expr], line: int) -> nodes.Call:
 _COUNTING = _Counting()
 
 
-def _bound(operator: str, left: Any, right: Any) -> None:
+def _check_operands(operator: str, left: Any, right: Any) -> None:
     if operator == "+":
         if isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
-            _not_over(len(left) + len(right), LARGEST)
+            _check_size(len(left) + len(right), LARGEST)
     elif operator == "%":
         if isinstance(left, str):
-            _not_over(max((int(n[:9]) for n in _WIDTH.findall(left)), default=0), LARGEST)
+            _check_size(max((int(n[:9]) for n in _WIDTH.findall(left)), default=0), LARGEST)
     elif isinstance(left, int) and isinstance(right, int):
         bits = left.bit_length(), right.bit_length()
         power = left.bit_length() * max(right, 0) if abs(left) > 1 else 0
-        _not_over(power if operator == "**" else sum(bits), BITS, "number")
+        _check_size(power if operator == "**" else sum(bits), BITS, "number")
     elif operator == "*":
         for text, count in ((left, right), (right, left)):
             if isinstance(text, str | list | tuple) and isinstance(count, int):
-                _not_over(len(text) * count, LARGEST)
+                _check_size(len(text) * count, LARGEST)
 
 
-def _not_over(size: int, most: int, what: str = "text or list") -> None:
+def _check_size(size: int, most: int, what: str = "text or list") -> None:
     if size > most:
         raise _too_large(what)
 

@@ -63,7 +63,7 @@ class Macro:
             node = self.source
             if isinstance(node, str):
                 node = next(self.env.parse(node, self.path, self.path).find_all(nodes.Macro))
-            self._template = _alone(self.env, node, self.path)
+            self._template = _as_template(self.env, node, self.path)
         return self._template
 
 
@@ -104,10 +104,10 @@ class MacroLibrary:
 
     def find(self, name: str, package: str = "", home: str = "") -> Macro | None:
         """What an unqualified name means to a node of the package, in a file of the `home`."""
-        for each in (package, "", BUILT_IN, home):
-            found = self.packages.get(each, {}).get(name)
-            if found is not None:
-                return found
+        for package_name in (package, "", BUILT_IN, home):
+            macro = self.packages.get(package_name, {}).get(name)
+            if macro is not None:
+                return macro
         return None
 
     def own(self, name: str, package: str) -> Macro | None:
@@ -119,8 +119,8 @@ class MacroLibrary:
         as for an unqualified name: without a namespace, or with one that is no package."""
         if namespace is None:
             return ()
-        known = namespace == self.root or namespace in self.packages
-        order = self.dispatch.get(namespace) or ((self.root, namespace) if known else ())
+        is_package = namespace == self.root or namespace in self.packages
+        order = self.dispatch.get(namespace) or ((self.root, namespace) if is_package else ())
         if namespace == BUILT_IN and BUILT_IN not in order:
             order = (*order, BUILT_IN)
         return tuple(order)
@@ -131,14 +131,32 @@ class MacroLibrary:
         forms = (f"duckdb__{name}", f"default__{name}")
         order = self.searched(namespace)
         if not order:
-            return next((m for form in forms if (m := self.find(form, package))), None)
-        return next((m for each in order for form in forms if (m := self.own(form, each))), None)
+            return next((macro for form in forms if (macro := self.find(form, package))), None)
+        return next(
+            (
+                macro
+                for package_name in order
+                for form in forms
+                if (macro := self.own(form, package_name))
+            ),
+            None,
+        )
 
     def strategy(self, name: str) -> Macro | None:
         """The macro of an incremental strategy, where the project or a package has its own."""
-        macro = strategy_macro(name)
-        packages = ("", *(p for p in self.packages if p not in ("", BUILT_IN)))
-        return next((m for p in packages if (m := self.packages.get(p, {}).get(macro))), None)
+        macro_name = strategy_macro(name)
+        packages = (
+            "",
+            *(package_name for package_name in self.packages if package_name not in ("", BUILT_IN)),
+        )
+        return next(
+            (
+                macro
+                for package_name in packages
+                if (macro := self.packages.get(package_name, {}).get(macro_name))
+            ),
+            None,
+        )
 
     def materialization_of_project(self, name: str) -> Macro | None:
         """The macro of a materialization of that name in the project's own files."""
@@ -149,8 +167,8 @@ class MacroLibrary:
         """The macro of a materialization of that name: the project's, then anyone's."""
         forms = (f"materialization_{name}_duckdb", f"materialization_{name}_default")
         packages = ("", *(p for p in self.packages if p not in ("", BUILT_IN)), BUILT_IN)
-        known = (self.packages.get(p, {}).get(form) for p in packages for form in forms)
-        return next((macro for macro in known if macro), None)
+        macros = (self.packages.get(p, {}).get(form) for p in packages for form in forms)
+        return next((macro for macro in macros if macro), None)
 
 
 def strategy_macro(name: str) -> str:
@@ -173,23 +191,23 @@ def read_library(
     broken: set[str] = set()
     for file in files:
         if file.package == BUILT_IN:
-            packages.setdefault(BUILT_IN, {}).update(_unread(env, file))
+            packages.setdefault(BUILT_IN, {}).update(_unparsed_macros(env, file))
             continue
-        trees, unread = _parsed(env, file, open_=issubclass(undefined, LenientUndefined))
-        for text, error in unread:
+        trees, unparsed = _parsed(env, file, open_=issubclass(undefined, LenientUndefined))
+        for text, error in unparsed:
             mistakes.append(error)
-            broken |= {found["name"] for found in _HEAD.finditer(text)}
+            broken |= {match["name"] for match in _HEAD.finditer(text)}
         for node in (node for tree in trees for node in tree.find_all(nodes.Macro)):
-            _take_in(env, node, file, packages.setdefault(file.package, {}), mistakes)
+            _add(env, node, file, packages.setdefault(file.package, {}), mistakes)
     texts = {file.path: file.text for file in files}
     homes = {file.path: file.package for file in files}
-    made = MacroLibrary(
+    library = MacroLibrary(
         env, packages, texts, frozenset(broken), root, homes=homes, dispatch=dispatch or {}
     )
-    return made, mistakes
+    return library, mistakes
 
 
-def _unread(env: Environment, file: MacroFile) -> Iterator[tuple[str, Macro]]:
+def _unparsed_macros(env: Environment, file: MacroFile) -> Iterator[tuple[str, Macro]]:
     """The macros of a built-in file by name, not parsed yet."""
     for text in _blocks(file.text):
         head = _HEAD.search(text)
@@ -210,13 +228,13 @@ def _parsed(
         if not open_:
             return [], [(file.text, syntax_error(error, file.path, file.text))]
     trees: list[nodes.Template] = []
-    wrong: list[tuple[str, TransformError]] = []
+    unparsed: list[tuple[str, TransformError]] = []
     for text in _blocks(file.text):
         try:
             trees.append(env.parse(text, file.path, file.path))
         except TemplateSyntaxError as error:
-            wrong.append((text, syntax_error(error, file.path, file.text)))
-    return trees, wrong
+            unparsed.append((text, syntax_error(error, file.path, file.text)))
+    return trees, unparsed
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -225,10 +243,10 @@ def _blocks(text: str) -> Iterator[str]:
     start, opened = 0, ""
     for token in _TOKEN.finditer(text):
         word = token["word"] or ""
-        endless = word == "raw" or token[0] == "{#"
-        if not opened and (endless or word in _BLOCKS):
+        is_endless = word == "raw" or token[0] == "{#"
+        if not opened and (is_endless or word in _BLOCKS):
             start, opened = token.start(), word or token[0]
-        if endless:
+        if is_endless:
             break
         if opened and word == f"end{opened}":
             yield "\n" * text.count("\n", 0, start) + text[start : token.end()]
@@ -237,7 +255,7 @@ def _blocks(text: str) -> Iterator[str]:
         yield "\n" * text.count("\n", 0, start) + text[start:]
 
 
-def _take_in(
+def _add(
     env: Environment,
     node: nodes.Macro,
     file: MacroFile,
@@ -250,14 +268,14 @@ def _take_in(
         return
     mistakes.append(
         RenderError(
-            f"the macro `{node.name}` stands twice",
+            f"the macro `{node.name}` appears twice",
             Where.in_text(file.path, file.text, node.lineno),
             hint=f"the first is at {first.path}:{first.line}",
         )
     )
 
 
-def _alone(env: Environment, node: nodes.Macro, path: str) -> Template:
+def _as_template(env: Environment, node: nodes.Macro, path: str) -> Template:
     tree = nodes.Template([node], lineno=1)
     tree.set_environment(env)
     code = env.compile(tree, path, path)

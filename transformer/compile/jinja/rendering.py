@@ -47,7 +47,7 @@ class Rendering(Struct):
     used: dict[str, str] = field(default_factory=dict)
     package: str = ""
     # The names that templates asked for, `execute` among them.
-    asked: set[str] = field(default_factory=set)
+    names_read: set[str] = field(default_factory=set)
     replaced: Mapping[str, Any] = field(default_factory=dict)
     _bound: dict[tuple[str, str], Callable[..., Any]] = field(default_factory=dict)
 
@@ -56,9 +56,9 @@ class Rendering(Struct):
         callable, a package's namespace, or Jinja's `missing`."""
         if name in self.replaced:
             return lambda *_, **__: self.replaced[name]
-        found = self.library.find(name, self.package, home)
-        if found is not None:
-            return self.bound(found)
+        macro = self.library.find(name, self.package, home)
+        if macro is not None:
+            return self.bound(macro)
         if name in self.library.packages or (name and name == self.library.root):
             return missing if name in self.context else PackageNamespace(self, name)
         return missing
@@ -74,8 +74,8 @@ class Rendering(Struct):
 
     def dispatch(self, name: str, namespace: str | None = None) -> Callable[..., Any]:
         """What `adapter.dispatch` gives. Raises RenderError where there is no implementation."""
-        found = self.library.dispatched(name, namespace, self.package)
-        if found is None:
+        macro = self.library.dispatched(name, namespace, self.package)
+        if macro is None:
             searched = ", ".join(self.library.searched(namespace))
             raise RenderError(
                 f"no macro `duckdb__{name}` or `default__{name}` was found",
@@ -83,16 +83,16 @@ class Rendering(Struct):
                 if searched
                 else "look at the second argument of `adapter.dispatch`, and at the packages",
             )
-        return self.bound(found)
+        return self.bound(macro)
 
     def render(self, text: str, path: str) -> str:
         """The text rendered. Raises RenderError at the line of the template."""
         if "{" not in text and "\r" not in text:
             return text.removesuffix("\n")
-        listed = parts(text)
-        made = None if listed is None else self._plainly(listed)
-        if made is not None:
-            return made
+        pieces = parts(text)
+        fast = None if pieces is None else self._fast_rendering(pieces)
+        if fast is not None:
+            return fast
         try:
             template = self.library.env.from_string(text)
         except TemplateSyntaxError as error:
@@ -103,30 +103,32 @@ class Rendering(Struct):
         """A text that a template came upon, rendered in its place."""
         return self.render(str(string), "")
 
-    def _plainly(self, listed: Sequence[str | ConstantCall]) -> str | None:
+    def _fast_rendering(self, pieces: Sequence[str | ConstantCall]) -> str | None:
         """The rendering of text and plain calls; None where Jinja has to look at it."""
-        token, begun = CURRENT.set(self), begin()
+        token, limit_token = CURRENT.set(self), begin()
         try:
-            return "".join(p if isinstance(p, str) else self._said(p) for p in listed)
+            return "".join(
+                piece if isinstance(piece, str) else self._call_text(piece) for piece in pieces
+            )
         except NeedsWarehouse:
             raise
         except Exception:
             return None  # Jinja says what is wrong, and where
         finally:
             CURRENT.reset(token)
-            end(begun)
+            end(limit_token)
 
-    def _said(self, call: ConstantCall) -> str:
-        self.asked.add(call.name)
+    def _call_text(self, call: ConstantCall) -> str:
+        self.names_read.add(call.name)
         self.library.asked.add(call.name)
-        found = self.macro(call.name)
-        if found is missing:
-            found = self.context[call.name]
+        value = self.macro(call.name)
+        if value is missing:
+            value = self.context[call.name]
         if not call.called:
-            return str(found)
-        if hasattr(found, "jinja_pass_arg") or not self.library.env.is_safe_callable(found):
+            return str(value)
+        if hasattr(value, "jinja_pass_arg") or not self.library.env.is_safe_callable(value):
             raise TypeError(call.name)
-        return str(found(*call.arguments, **(call.named or {})))
+        return str(value(*call.arguments, **(call.named or {})))
 
     def evaluate(self, expression: str, where: Where) -> Any:
         """The native value of an expression. Raises RenderError at its place."""
@@ -149,12 +151,12 @@ class Rendering(Struct):
         """What the macro returns: one of this rendering's by a plain name, or `package.name`.
         Raises RenderError; the macro must exist."""
         package, _, plain = name.rpartition(".")
-        own = self.library.own(plain, package) if package else None
-        macro = self.bound(own) if own else self.macro(name)
+        package_macro = self.library.own(plain, package) if package else None
+        macro = self.bound(package_macro) if package_macro else self.macro(name)
         return self._guarded(lambda: macro(*positional, **arguments), "", path)
 
     def _guarded(self, work: Callable[[], Any], text: str, path: str) -> Any:
-        token, begun = CURRENT.set(self), begin()
+        token, limit_token = CURRENT.set(self), begin()
         try:
             return work()
         except MacroReturn as returned:
@@ -176,7 +178,7 @@ class Rendering(Struct):
             raise self._error(error, text, path) from None
         finally:
             CURRENT.reset(token)
-            end(begun)
+            end(limit_token)
 
     def _error(self, error: Exception, text: str, path: str) -> RenderError:
         what = str(error).replace("'", "`").rstrip(".")
@@ -193,9 +195,9 @@ class Rendering(Struct):
 
     def _undefined(self, what: str) -> str:
         word = word_of(what)
-        known = (*self.library.macros, *(k for k in self.context if not k.startswith("_")))
+        names = (*self.library.macros, *(k for k in self.context if not k.startswith("_")))
         otherwise = f"`{{% set {word} = … %}}` defines it, `var('{word}')` reads a variable"
-        return did_you_mean(word, known, otherwise="") or otherwise
+        return did_you_mean(word, names, otherwise="") or otherwise
 
     def _signature(self, what: str) -> str:
         """How a macro that was called with wrong arguments wants to be called."""
@@ -210,11 +212,11 @@ class Rendering(Struct):
         """The lines of macros on the error's way, outermost first."""
         texts = self.library.texts
         places = [(p, n) for p, n in _frames(error) if p in texts]
-        plain = [Where.in_text(p, texts[p], n) for p, n in places]
-        if plain:
+        lines = [Where.in_text(p, texts[p], n) for p, n in places]
+        if lines:
             path, line = places[-1]
-            plain[-1] = marked(Where.in_text(path, texts[path], line), what)
-        return tuple(plain)
+            lines[-1] = marked(Where.in_text(path, texts[path], line), what)
+        return tuple(lines)
 
 
 def _bound(macro: Macro, session: Rendering) -> Callable[..., Any]:
@@ -243,15 +245,15 @@ def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
 
 def _place(error: BaseException, text: str, path: str, what: str) -> Where:
     """The template's own line on the error's way, the word of the message marked."""
-    own = [line for name, line in _frames(error) if name == "<template>"]
-    return marked(Where.in_text(path, text, own[-1] if own else 1), what)
+    template_lines = [line for name, line in _frames(error) if name == "<template>"]
+    return marked(Where.in_text(path, text, template_lines[-1] if template_lines else 1), what)
 
 
-def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
+def render_text(text: str, where: Where, names: Mapping[str, Any]) -> str:
     """A string of YAML with its Jinja filled in. Raises RenderError at its place."""
-    begun = begin()
+    limit_token = begin()
     try:
-        return str(_YAML.from_string(text).render(words))
+        return str(_YAML.from_string(text).render(names))
     except TransformError as error:
         raise error.at(where) from None
     except (TemplateError, TypeError, ValueError) as error:
@@ -259,7 +261,7 @@ def render_text(text: str, where: Where, words: Mapping[str, Any]) -> str:
     except Exception as error:
         raise RenderError(f"{type(error).__name__}: {error}", where) from None
     finally:
-        end(begun)
+        end(limit_token)
 
 
 _YAML = environment()

@@ -12,55 +12,55 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-from transformer.compile.sql.tokens import Tokens, listed
+from transformer.compile.sql.tokens import Tokens, word_set
 
 # Keywords that cannot be names, but behind `as` and a dot, or before `:=`: their case says
 # nothing.
-_KEYWORDS = listed(
+_KEYWORDS = word_set(
     "all and any as asc case cast cross desc distinct else end except false from full group"
     " having in inner intersect into is join lateral left like limit natural not null offset on or"
     " order outer qualify right select semi then true union using when where window with"
 )
 
 
-def said(words: Tokens, replaced: Sequence[tuple[int, int, str]] = ()) -> str:
+def canonical_digest(tokens: Tokens, replaced: Sequence[tuple[int, int, str]] = ()) -> str:
     """The canonical form, as a short digest. In the text of the words `[start, end)` of each of
     `replaced` is other text."""
-    tokens = _plain(words, replaced)
-    parts = _by_name(tokens)
-    text = "\n".join(parts) if parts is not None else " ".join(tokens)
+    texts = _normalized(tokens, replaced)
+    parts = _sorted_ctes(texts)
+    text = "\n".join(parts) if parts is not None else " ".join(texts)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _plain(words: Tokens, replaced: Sequence[tuple[int, int, str]]) -> list[str]:
+def _normalized(tokens: Tokens, replaced: Sequence[tuple[int, int, str]]) -> list[str]:
     """The tokens with what stands in their place, and keywords in lower case."""
-    tokens, lowered = list(words.texts), list(map(str.lower, words.texts))
-    for at in [at for at, token in enumerate(tokens) if token != lowered[at]]:
-        before = lowered[at - 1] if at else ""
-        after = words.texts[at + 1] if at + 1 < len(tokens) else ""
-        keyword = lowered[at] in _KEYWORDS or (lowered[at] == "exists" and after == "(")
+    texts, lowered = list(tokens.texts), list(map(str.lower, tokens.texts))
+    for index in [index for index, token in enumerate(texts) if token != lowered[index]]:
+        before = lowered[index - 1] if index else ""
+        after = tokens.texts[index + 1] if index + 1 < len(texts) else ""
+        keyword = lowered[index] in _KEYWORDS or (lowered[index] == "exists" and after == "(")
         if keyword and before not in ("as", ".") and after != ":=":
-            tokens[at] = lowered[at]
+            texts[index] = lowered[index]
     for start, end, text in sorted(replaced, reverse=True):
-        tokens[bisect_left(words.starts, start) : bisect_left(words.starts, end)] = [text]
-    return tokens
+        texts[bisect_left(tokens.starts, start) : bisect_left(tokens.starts, end)] = [text]
+    return texts
 
 
-def _by_name(tokens: list[str]) -> list[str] | None:
+def _sorted_ctes(tokens: list[str]) -> list[str] | None:
     """The query's CTEs in the order of their names, and the rest; None where it has none, or
     where their order may mean something."""
-    found = ctes(tokens)
-    if not found:
+    cte_list = ctes(tokens)
+    if not cte_list:
         return None
-    names = [name for name, _, _ in found]
+    names = [name for name, _, _ in cte_list]
     if len(set(names)) < len(names):
         return None
-    made = []
-    for i, (name, start, end) in enumerate(found):
+    parts = []
+    for i, (name, start, end) in enumerate(cte_list):
         mentioned = set(map(str.lower, tokens[start + 1 : end]))
         earlier = [n for n in names[:i] if n in mentioned or f'"{n}"' in mentioned]
-        made.append(f"{name}: {' '.join(tokens[start:end])} -- {sorted(earlier)}")
-    return [*sorted(made), " ".join(tokens[found[-1][2] :])]
+        parts.append(f"{name}: {' '.join(tokens[start:end])} -- {sorted(earlier)}")
+    return [*sorted(parts), " ".join(tokens[cte_list[-1][2] :])]
 
 
 def ctes(tokens: Sequence[str]) -> list[tuple[str, int, int]] | None:
@@ -71,40 +71,40 @@ def ctes(tokens: Sequence[str]) -> list[tuple[str, int, int]] | None:
     if tokens[1:2] and tokens[1].lower() == "recursive":
         return None
     closing = brackets(tokens)
-    found: list[tuple[str, int, int]] = []
-    at = 1
+    result: list[tuple[str, int, int]] = []
+    index = 1
     while True:
-        end = _end_of_cte(tokens, at, closing)
+        end = _end_of_cte(tokens, index, closing)
         if end is None:
             return None
-        found.append((tokens[at].strip('"').lower(), at, end))
+        result.append((tokens[index].strip('"').lower(), index, end))
         if tokens[end : end + 1] != [","]:
-            return found
-        at = end + 1
+            return result
+        index = end + 1
 
 
 def brackets(tokens: Sequence[str]) -> Mapping[int, int]:
     """Where each round bracket is closed; one that never is, at the end."""
     opened: list[int] = []
     closing: dict[int, int] = {}
-    for at in [at for at, token in enumerate(tokens) if token in ("(", ")")]:
-        if tokens[at] == "(":
-            opened.append(at)
+    for index in [index for index, token in enumerate(tokens) if token in ("(", ")")]:
+        if tokens[index] == "(":
+            opened.append(index)
         elif opened:
-            closing[opened.pop()] = at
+            closing[opened.pop()] = index
     return closing | dict.fromkeys(opened, len(tokens) - 1)
 
 
-def _end_of_cte(tokens: Sequence[str], at: int, closing: Mapping[int, int]) -> int | None:
+def _end_of_cte(tokens: Sequence[str], index: int, closing: Mapping[int, int]) -> int | None:
     """Where `name [(columns)] as [not materialized] ( … )` ends; None where it is not that."""
-    at += 1
-    if at < len(tokens) and tokens[at] == "(":
-        at = closing[at] + 1
-    if at >= len(tokens) or tokens[at] != "as":
+    index += 1
+    if index < len(tokens) and tokens[index] == "(":
+        index = closing[index] + 1
+    if index >= len(tokens) or tokens[index] != "as":
         return None
-    at += 1
-    while at < len(tokens) and tokens[at].lower() in ("not", "materialized"):
-        at += 1
-    if at >= len(tokens) or tokens[at] != "(":
+    index += 1
+    while index < len(tokens) and tokens[index].lower() in ("not", "materialized"):
+        index += 1
+    if index >= len(tokens) or tokens[index] != "(":
         return None
-    return closing[at] + 1
+    return closing[index] + 1

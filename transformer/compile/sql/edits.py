@@ -17,11 +17,11 @@ class Edit(Struct, frozen=True):
 
 def spliced(text: str, splices: Sequence[Edit]) -> str:
     """The text with every splice made; they do not overlap."""
-    made, at = [], 0
+    pieces, position = [], 0
     for splice in sorted(splices, key=lambda s: s.start):
-        made += [text[at : splice.start], splice.text]
-        at = splice.end
-    return "".join([*made, text[at:]])
+        pieces += [text[position : splice.start], splice.text]
+        position = splice.end
+    return "".join([*pieces, text[position:]])
 
 
 def unspliced(offset: int, splices: Sequence[Edit]) -> int:

@@ -16,14 +16,14 @@ from sqlglot.errors import ParseError, TokenError
 from transformer.compile.sql.table_refs import TableUse
 from transformer.compile.sql.tokens import Tokens
 
-_SEVERAL = re.compile(r"\w+(\s+\w+)+")
-_SHORT = 4  # letters: a keyword of several words has more
+_COMPOUND = re.compile(r"\w+(\s+\w+)+")
+_MIN_COMPOUND = 4  # letters: a keyword of several words has more
 
 
-def words(text: str, dialect: str) -> Tokens | None:
+def tokens(text: str, dialect: str) -> Tokens | None:
     """The words of a text; None where it has none that could be told apart."""
     try:
-        return _words(Dialect.get_or_raise(dialect).tokenize(text), text)
+        return _tokens(Dialect.get_or_raise(dialect).tokenize(text), text)
     except TokenError:
         return None
 
@@ -31,29 +31,33 @@ def words(text: str, dialect: str) -> Tokens | None:
 def parsed(text: str, dialect: str) -> list[TableUse] | None:
     """The tables that a query names, as the parser finds them; None where it does not understand
     the query."""
-    speaks = Dialect.get_or_raise(dialect)
+    sql_dialect = Dialect.get_or_raise(dialect)
     try:
-        trees = [tree for tree in speaks.parser().parse(speaks.tokenize(text), text) if tree]
+        trees = [
+            tree for tree in sql_dialect.parser().parse(sql_dialect.tokenize(text), text) if tree
+        ]
     except (ParseError, TokenError, RecursionError):
         return None
-    named = (table for tree in trees for table in tree.find_all(exp.Table))
-    uses = [use for table in named if (use := _use(table, text)) is not None]
+    tables = (table for tree in trees for table in tree.find_all(exp.Table))
+    uses = [use for table in tables if (use := _use(table, text)) is not None]
     return sorted(uses, key=lambda use: use.start)
 
 
-def _words(tokens: Sequence[Any], text: str) -> Tokens:
+def _tokens(tokens: Sequence[Any], text: str) -> Tokens:
     """The tokens. A keyword of several words (`group by`) is as many."""
     starts = [token.start for token in tokens]
     texts = [text[token.start : token.end + 1] for token in tokens]
-    several = [
-        at
-        for at, each in enumerate(texts)
-        if len(each) > _SHORT and not each.isidentifier() and _SEVERAL.fullmatch(each)
+    compound = [
+        index
+        for index, token_text in enumerate(texts)
+        if len(token_text) > _MIN_COMPOUND
+        and not token_text.isidentifier()
+        and _COMPOUND.fullmatch(token_text)
     ]
-    for at in reversed(several):
-        parts = list(re.finditer(r"\w+", texts[at]))
-        texts[at : at + 1] = [part[0].lower() for part in parts]
-        starts[at : at + 1] = [starts[at] + part.start() for part in parts]
+    for index in reversed(compound):
+        parts = list(re.finditer(r"\w+", texts[index]))
+        texts[index : index + 1] = [part[0].lower() for part in parts]
+        starts[index : index + 1] = [starts[index] + part.start() for part in parts]
     return Tokens(starts, texts)
 
 

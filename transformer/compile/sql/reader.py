@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from transformer.compile.sql.canonical import said
+from transformer.compile.sql.canonical import canonical_digest
 from transformer.compile.sql.edits import spliced
-from transformer.compile.sql.serialized import UnreadTable, listed_pivots, named
+from transformer.compile.sql.serialized import UnreadTable, named_tables, pivot_edits
 from transformer.compile.sql.table_refs import TableUse, tables
-from transformer.compile.sql.tokens import NO_WORDS, TOLD, Tokens
+from transformer.compile.sql.tokens import NO_TOKENS, TOKENIZERS, Tokens
 
 # Statements that do something; a model, a check or `--inline` is a query.
 _STATEMENTS = (
@@ -48,7 +48,7 @@ class QueryReading(Struct, frozen=True):
     with_end: int | None = None
     parsed: bool = True
     refused: QueryRefusal | None = None
-    words: Tokens = NO_WORDS
+    tokens: Tokens = NO_TOKENS
     unread: tuple[UnreadTable, ...] = ()
 
 
@@ -57,52 +57,55 @@ def read(text: str, grammar: Grammar) -> QueryReading:
 
     The tokens tell most; else the engine's own parser is asked, and last sqlglot.
     """
-    words = words_of(text, grammar.dialect)
-    if words is None:
-        return _by_engine(text, NO_WORDS, grammar) or QueryReading(parsed=False)
-    wrong = _refused(words)
-    if wrong:
-        return QueryReading(refused=wrong)
-    found = tables(words)
-    if found is None:
-        told = _by_engine(text, words, grammar)
-        if told is not None:
-            return told
-        found = parsed(text, grammar.dialect)
-    if found is None:
-        return QueryReading(parsed=False, with_end=_with_end(words), words=words)
-    return QueryReading(tuple(found), _with_end(words), words=words)
+    tokens = tokens_of(text, grammar.dialect)
+    if tokens is None:
+        return _by_engine(text, NO_TOKENS, grammar) or QueryReading(parsed=False)
+    refusal = _refused(tokens)
+    if refusal:
+        return QueryReading(refused=refusal)
+    uses = tables(tokens)
+    if uses is None:
+        reading = _by_engine(text, tokens, grammar)
+        if reading is not None:
+            return reading
+        uses = parsed(text, grammar.dialect)
+    if uses is None:
+        return QueryReading(parsed=False, with_end=_with_end(tokens), tokens=tokens)
+    return QueryReading(tuple(uses), _with_end(tokens), tokens=tokens)
 
 
-def _by_engine(text: str, words: Tokens, grammar: Grammar) -> QueryReading | None:
+def _by_engine(text: str, tokens: Tokens, grammar: Grammar) -> QueryReading | None:
     """What the engine's own parser tells; None where it does not take the text for a query."""
     if grammar.serialized is None:
         return None
-    told = named(grammar.serialized(text), text)
-    pivots = listed_pivots(words) if told is None else []
+    tree = named_tables(grammar.serialized(text), text)
+    pivots = pivot_edits(tokens) if tree is None else []
     if pivots:
-        told = named(grammar.serialized(spliced(text, pivots)), text, pivots)
-    if told is None:
+        tree = named_tables(grammar.serialized(spliced(text, pivots)), text, pivots)
+    if tree is None:
         return None
-    uses, unread = list(told.uses), list(told.unread)
-    for query, at in told.queries:  # a query that is written as a text
+    uses, unread = list(tree.uses), list(tree.unread)
+    for query, place in tree.queries:  # a query that is written as a text
         inner = read(query, grammar)
-        uses += [TableUse(u.parts, at, at, True, optional=True, within="query") for u in inner.uses]
-        unread += [UnreadTable(each.function, at) for each in inner.unread]
+        uses += [
+            TableUse(use.parts, place, place, True, optional=True, within="query")
+            for use in inner.uses
+        ]
+        unread += [UnreadTable(unread_table.function, place) for unread_table in inner.unread]
         if not inner.parsed:
-            unread.append(UnreadTable("query", at))
-    return QueryReading(tuple(uses), _with_end(words), words=words, unread=tuple(unread))
+            unread.append(UnreadTable("query", place))
+    return QueryReading(tuple(uses), _with_end(tokens), tokens=tokens, unread=tuple(unread))
 
 
-def words_of(text: str, dialect: str) -> Tokens | None:
+def tokens_of(text: str, dialect: str) -> Tokens | None:
     """The words of a text; None where it has none that could be told apart. The parser's own
     tokenizer is much to load, and few texts need it."""
-    told = TOLD[dialect](text) if dialect in TOLD else None
-    if told is not None:
-        return told
+    tokens = TOKENIZERS[dialect](text) if dialect in TOKENIZERS else None
+    if tokens is not None:
+        return tokens
     from transformer.compile.sql import parser
 
-    return parser.words(text, dialect)
+    return parser.tokens(text, dialect)
 
 
 def parsed(text: str, dialect: str) -> list[TableUse] | None:
@@ -113,32 +116,32 @@ def parsed(text: str, dialect: str) -> list[TableUse] | None:
     return parser.parsed(text, dialect)
 
 
-def _refused(words: Tokens) -> QueryRefusal | None:
-    if not words.texts:
+def _refused(tokens: Tokens) -> QueryRefusal | None:
+    if not tokens.texts:
         return QueryRefusal("there is no query here", 0)
-    first = words.texts[0]
+    first = tokens.texts[0]
     if first.upper() in _STATEMENTS.split():
-        return QueryRefusal(f"`{first.lower()} …` is no query", words.starts[0])
-    if ";" in words.texts[:-1]:
-        at = words.starts[words.texts.index(";")]
-        return QueryRefusal("there is more than one statement here", at)
+        return QueryRefusal(f"`{first.lower()} …` is no query", tokens.starts[0])
+    if ";" in tokens.texts[:-1]:
+        place = tokens.starts[tokens.texts.index(";")]
+        return QueryRefusal("there is more than one statement here", place)
     return None
 
 
-def _with_end(words: Tokens) -> int | None:
-    if not words.texts:
+def _with_end(tokens: Tokens) -> int | None:
+    if not tokens.texts:
         return None
-    lowered = [word.lower() for word in words.texts[:2]]
+    lowered = [word.lower() for word in tokens.texts[:2]]
     if lowered[:1] != ["with"]:
         return None
-    at = 1 if lowered[1:] == ["recursive"] else 0
-    return words.starts[at] + len(words.texts[at])
+    index = 1 if lowered[1:] == ["recursive"] else 0
+    return tokens.starts[index] + len(tokens.texts[index])
 
 
 def canonical(text: str, dialect: str) -> str:
     """What a query says, whatever its comments, layout and order of CTEs."""
-    words = words_of(text, dialect)
-    return text if words is None else said(words)
+    tokens = tokens_of(text, dialect)
+    return text if tokens is None else canonical_digest(tokens)
 
 
 def without_end(text: str) -> str:

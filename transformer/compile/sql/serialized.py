@@ -25,11 +25,11 @@ _PARTS = 3  # catalog, schema, table
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _DOT = re.compile(r"(?:\s|--[^\n]*|/\*.*?\*/)*\.(?:\s|--[^\n]*|/\*.*?\*/)*", re.DOTALL)
 # Behind these words a table takes no alias.
-_BARE = re.compile(r"\b(table|summarize|describe|desc|show)\s+\Z", re.IGNORECASE)
+_NO_ALIAS = re.compile(r"\b(table|summarize|describe|desc|show)\s+\Z", re.IGNORECASE)
 _PIVOTS = ("pivot", "pivot_wider")
 _AFTER_PIVOT = ("using", "group", "order", "limit", ")", ";")
 # A pivot whose columns come from the rows is two statements, which the engine does not serialize.
-_LISTED = " __on in (1) "
+_PIVOT_LIST = " __on in (1) "
 
 
 class UnreadTable(Struct, frozen=True):
@@ -48,60 +48,62 @@ class NamedTables(Struct, frozen=True):
     queries: tuple[tuple[str, int], ...] = ()
 
 
-def listed_pivots(words: Tokens) -> list[Edit]:
+def pivot_edits(tokens: Tokens) -> list[Edit]:
     """What makes every pivot without a list of values one statement: a list in its place."""
-    lowered = list(map(str.lower, words.texts))
-    made = []
-    for at, word in enumerate(lowered):
+    lowered = list(map(str.lower, tokens.texts))
+    edits = []
+    for index, word in enumerate(lowered):
         if word in _PIVOTS:
-            on = _next(lowered, at + 1, ("on",))
-            end = _next(lowered, on + 1, _AFTER_PIVOT) if on < len(lowered) else on
-            if on < len(lowered) and "in" not in lowered[on:end]:
-                start = words.starts[on] + len(lowered[on])
-                last = words.starts[end - 1] + len(words.texts[end - 1])
-                made.append(Edit(start, last, _LISTED))
-    return made
+            on_index = _next(lowered, index + 1, ("on",))
+            end_index = (
+                _next(lowered, on_index + 1, _AFTER_PIVOT) if on_index < len(lowered) else on_index
+            )
+            if on_index < len(lowered) and "in" not in lowered[on_index:end_index]:
+                start = tokens.starts[on_index] + len(lowered[on_index])
+                last = tokens.starts[end_index - 1] + len(tokens.texts[end_index - 1])
+                edits.append(Edit(start, last, _PIVOT_LIST))
+    return edits
 
 
-def _next(lowered: Sequence[str], at: int, wanted: Sequence[str]) -> int:
+def _next(lowered: Sequence[str], index: int, words: Sequence[str]) -> int:
     """The place of the next of these words that stands in no bracket of its own."""
     depth = 0
-    while at < len(lowered):
-        if not depth and lowered[at] in wanted:
-            return at
-        depth += (lowered[at] == "(") - (lowered[at] == ")")
-        at += 1
-    return at
+    while index < len(lowered):
+        if not depth and lowered[index] in words:
+            return index
+        depth += (lowered[index] == "(") - (lowered[index] == ")")
+        index += 1
+    return index
 
 
-def named(tree: str, text: str, listed: Sequence[Edit] = ()) -> NamedTables | None:
+def named_tables(tree: str, text: str, edits: Sequence[Edit] = ()) -> NamedTables | None:
     """The tables of a serialized query; None where the engine could not serialize it. `listed`
     are the pieces that were put into the text before."""
-    told = json.loads(tree)
-    if told.get("error"):
+    parsed = json.loads(tree)
+    if parsed.get("error"):
         return None
-    reader = _Reader(text, listed)
-    reader.walk(told["statements"], frozenset())
+    reader = _Reader(text, edits)
+    reader.walk(parsed["statements"], frozenset())
     uses = sorted(reader.uses, key=lambda use: use.start)
     return NamedTables(tuple(uses), tuple(reader.unread), tuple(reader.queries))
 
 
 class _Reader(Struct):
     text: str
-    listed: Sequence[Edit]
+    edits: Sequence[Edit]
     uses: list[TableUse] = field(default_factory=list)
     unread: list[UnreadTable] = field(default_factory=list)
     queries: list[tuple[str, int]] = field(default_factory=list)
     encoded: bytes = b""
 
     def __post_init__(self) -> None:
-        self.encoded = spliced(self.text, self.listed).encode()
+        self.encoded = spliced(self.text, self.edits).encode()
 
     def walk(self, tree: Any, ctes: frozenset[str]) -> None:
         """Notes every table beneath; `ctes` are names that mean no table here."""
         if isinstance(tree, list):
-            for each in tree:
-                self.walk(each, ctes)
+            for element in tree:
+                self.walk(element, ctes)
         elif isinstance(tree, dict):
             self.node(tree, ctes)
 
@@ -109,7 +111,7 @@ class _Reader(Struct):
         if tree.get("type") == "BASE_TABLE":
             self.table(tree, ctes)
         elif tree.get("type") == "TABLE_FUNCTION":
-            self.called(tree["function"])
+            self.function_call(tree["function"])
         for cte in (tree.get("cte_map") or {}).get("map", ()):
             name = str(cte["key"]).lower()
             query = cte["value"]["query"]["node"]
@@ -133,41 +135,41 @@ class _Reader(Struct):
             return
         end = _end(self.text, start, len(parts))
         if end is not None:
-            bare = bool(tree["alias"] or _BARE.search(self.text[:start]))
-            self.uses.append(TableUse(parts, start, end, bare))
+            no_alias = bool(tree["alias"] or _NO_ALIAS.search(self.text[:start]))
+            self.uses.append(TableUse(parts, start, end, no_alias))
 
-    def called(self, function: Mapping[str, Any]) -> None:
+    def function_call(self, function: Mapping[str, Any]) -> None:
         """A table function may be given the names of tables."""
         name, children = str(function["function_name"]).lower(), function["children"]
-        for each in _constants(children):
-            said = each["value"].get("value")
-            if isinstance(said, str):
-                self.said(name, said, self.place(each["query_location"]))
+        for constant in _constants(children):
+            text = constant["value"].get("value")
+            if isinstance(text, str):
+                self.text_argument(name, text, self.place(constant["query_location"]))
         first = children[0] if children and name in TAKES_TABLES else None
         if first is not None and first.get("type") == "COLUMN_REF":
-            at = self.place(first["query_location"])
-            end = _end(self.text, at, len(first["column_names"]))
+            place = self.place(first["query_location"])
+            end = _end(self.text, place, len(first["column_names"]))
             parts = tuple(map(str, first["column_names"]))
             if end is not None and len(parts) <= _PARTS:
-                self.uses.append(TableUse(parts, at, end, aliased=True, optional=True))
+                self.uses.append(TableUse(parts, place, end, aliased=True, optional=True))
         elif first is not None and _is_computed(first):
             self.unread.append(UnreadTable(name, self.place(function["query_location"])))
 
-    def said(self, function: str, said: str, at: int) -> None:
+    def text_argument(self, function: str, text: str, place: int) -> None:
         """A text as an argument, which may be a table's name, or a query."""
-        written = _TEXT.match(self.text, at)
+        quoted = _TEXT.match(self.text, place)
         if function == "query":
-            self.queries.append((said, at))
-        elif written and _QUALIFIED.fullmatch(said):
-            parts = tuple(map(_unquoted, _IDENTIFIER.findall(said)))
+            self.queries.append((text, place))
+        elif quoted and _QUALIFIED.fullmatch(text):
+            parts = tuple(map(_unquoted, _IDENTIFIER.findall(text)))
             self.uses.append(
-                TableUse(parts, at, written.end(), True, optional=True, within=function)
+                TableUse(parts, place, quoted.end(), True, optional=True, within=function)
             )
 
     def place(self, location: int) -> int:
         """The character at a place that is counted in bytes."""
-        at = len(self.encoded[:location].decode(errors="ignore"))
-        return unspliced(at, self.listed)
+        character = len(self.encoded[:location].decode(errors="ignore"))
+        return unspliced(character, self.edits)
 
 
 def _constants(children: Any) -> Iterator[Mapping[str, Any]]:
@@ -191,15 +193,15 @@ def _unquoted(part: str) -> str:
 
 def _end(text: str, start: int, parts: int) -> int | None:
     """Where a name of so many parts ends; None where there is no such name."""
-    at = start
+    position = start
     for part in range(parts):
         if part:
-            dot = _DOT.match(text, at)
+            dot = _DOT.match(text, position)
             if dot is None:
                 return None
-            at = dot.end()
-        found = _IDENTIFIER.match(text, at)
-        if found is None:
+            position = dot.end()
+        match = _IDENTIFIER.match(text, position)
+        if match is None:
             return None
-        at = found.end()
-    return at
+        position = match.end()
+    return position

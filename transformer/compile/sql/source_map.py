@@ -16,8 +16,8 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
 
 def word_at(text: str, offset: int) -> str:
     """The identifier that begins at the place, with its dots; or one character."""
-    found = re.match(r'[\w$]+(?:\.[\w$]+)*|"[^"]+"', text[offset:])
-    return found.group(0) if found else text[offset : offset + 1].strip()
+    match = re.match(r'[\w$]+(?:\.[\w$]+)*|"[^"]+"', text[offset:])
+    return match.group(0) if match else text[offset : offset + 1].strip()
 
 
 def in_template(path: str, template: str, rendered: str, offset: int) -> Where:
@@ -29,21 +29,24 @@ def in_template(path: str, template: str, rendered: str, offset: int) -> Where:
     """
     line, column = line_and_column(rendered, offset)
     word = word_at(rendered, offset)
-    ours, theirs = template.splitlines() or [""], rendered.splitlines() or [""]
+    template_lines, rendered_lines = template.splitlines() or [""], rendered.splitlines() or [""]
     matcher = difflib.SequenceMatcher(
-        None, [s.strip() for s in theirs], [s.strip() for s in ours], autojunk=False
+        None,
+        [s.strip() for s in rendered_lines],
+        [s.strip() for s in template_lines],
+        autojunk=False,
     )
-    low, high = 0, len(ours)
+    low, high = 0, len(template_lines)
     for block in matcher.get_matching_blocks():
         if block.a <= line - 1 < block.a + block.size:
-            at = block.b + (line - 1 - block.a)
-            moved = _indent(ours[at]) - _indent(theirs[line - 1])
-            return _where(path, ours, at, max(column + moved, 1), len(word))
+            index = block.b + (line - 1 - block.a)
+            moved = _indent(template_lines[index]) - _indent(rendered_lines[line - 1])
+            return _where(path, template_lines, index, max(column + moved, 1), len(word))
         if block.a + block.size <= line - 1:
             low = block.b + block.size
         else:
             high = min(high, block.b)
-    return _nearby(path, ours, (low, max(high, low + 1)), word)
+    return _nearby(path, template_lines, (low, max(high, low + 1)), word)
 
 
 def in_text(path: str, text: str, offset: int) -> Where:
@@ -52,33 +55,33 @@ def in_text(path: str, text: str, offset: int) -> Where:
     return Where.in_text(path, text, line, column, len(word_at(text, offset)))
 
 
-def in_macro(path: str, text: str, made: Where) -> Where | None:
+def in_macro(path: str, text: str, compiled: Where) -> Where | None:
     """Where a file of macros says the word that `made` marks, when it does."""
-    word = made.text[made.column - 1 : made.column - 1 + made.width]
+    word = compiled.text[compiled.column - 1 : compiled.column - 1 + compiled.width]
     for number, line in enumerate(text.splitlines(), 1):
-        found = re.search(rf"(?<![\w'\"]){re.escape(word)}(?![\w'\"])", line) if word else None
-        if found and "{% macro" not in line:
-            return Where(path, number, found.start() + 1, len(word), line)
+        match = re.search(rf"(?<![\w'\"]){re.escape(word)}(?![\w'\"])", line) if word else None
+        if match and "{% macro" not in line:
+            return Where(path, number, match.start() + 1, len(word), line)
     return None
 
 
 def _nearby(path: str, lines: list[str], span: tuple[int, int], word: str) -> Where:
-    inside = range(span[0], min(span[1], len(lines)))
+    nearby = range(span[0], min(span[1], len(lines)))
     parts = [word, word.rsplit(".", maxsplit=1)[-1]] if word else []
     for part in filter(None, parts):
-        for at in (*inside, *range(len(lines))):
-            found = re.search(rf"(?<!\w){re.escape(part)}(?!\w)", lines[at])
-            if found:
-                return _where(path, lines, at, found.start() + 1, len(part))
-    for at in inside:
-        if "{{" in lines[at]:
-            return _where(path, lines, at, lines[at].find("{{") + 1, 2)
-    at = min(span[0], len(lines) - 1)
-    return _where(path, lines, at, _indent(lines[at]) + 1, 1)
+        for index in (*nearby, *range(len(lines))):
+            match = re.search(rf"(?<!\w){re.escape(part)}(?!\w)", lines[index])
+            if match:
+                return _where(path, lines, index, match.start() + 1, len(part))
+    for index in nearby:
+        if "{{" in lines[index]:
+            return _where(path, lines, index, lines[index].find("{{") + 1, 2)
+    index = min(span[0], len(lines) - 1)
+    return _where(path, lines, index, _indent(lines[index]) + 1, 1)
 
 
-def _where(path: str, lines: list[str], at: int, column: int, width: int) -> Where:
-    return Where(path, at + 1, column, max(width, 1), lines[at])
+def _where(path: str, lines: list[str], index: int, column: int, width: int) -> Where:
+    return Where(path, index + 1, column, max(width, 1), lines[index])
 
 
 def _indent(line: str) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from transformer.compile.sql.canonical import brackets, ctes
-from transformer.compile.sql.tokens import Tokens, listed
+from transformer.compile.sql.tokens import Tokens, word_set
 from transformer.compile.sql.volatility import reads_files
 
 
@@ -32,25 +32,25 @@ class TableUse(Struct, frozen=True):
 
 
 # Functions whose first argument is a table, or several, or a query.
-TAKES_TABLES = listed("query query_table histogram histogram_values pragma_table_info")
+TAKES_TABLES = word_set("query query_table histogram histogram_values pragma_table_info")
 
 
 # Words that bring tables in other ways.
-_MORE = listed(
+_OTHER_TABLE_WORDS = word_set(
     "recursive pivot unpivot pivot_wider pivot_longer summarize describe show table"
     " insert update delete into merge explain call"
 )
 # What may follow a table and its alias.
-_BEHIND = listed(
+_FOLLOWING = word_set(
     ") ; on using where group order having limit offset union except intersect join inner left"
     " right full outer cross natural semi anti asof positional qualify window fetch select"
 )
-_AFTER = _BEHIND | {"", ","}
+_AFTER_TABLE = _FOLLOWING | {"", ","}
 # What is no name where it is not quoted.
 _RESERVED = (
-    _BEHIND
-    | _MORE
-    | listed(
+    _FOLLOWING
+    | _OTHER_TABLE_WORDS
+    | word_set(
         "all analyse analyze and any array as asc asymmetric at both by case cast check collate"
         " column constraint create default deferrable desc distinct do else end false for foreign"
         " from glob grant ilike in initially is isnull lambda lateral leading like match_recognize"
@@ -59,7 +59,7 @@ _RESERVED = (
     )
 )
 # What ends the tables of a query.
-_ENDS = listed(
+_ENDS = word_set(
     "where group order having limit offset union except intersect window qualify select ;"
 )
 _PARTS = 3  # catalog, schema, table
@@ -69,50 +69,54 @@ class _UnsureError(Exception):
     """The query may say more than its words show."""
 
 
-def tables(words: Tokens) -> list[TableUse] | None:
+def tables(tokens: Tokens) -> list[TableUse] | None:
     """The tables in the order of the text; None where the tokens do not tell them."""
-    lowered = list(map(str.lower, words.texts))
+    lowered = list(map(str.lower, tokens.texts))
     withs = lowered.count("with")
-    if not _MORE.isdisjoint(lowered) or withs > (lowered[0] == "with") or lowered[0] == "desc":
+    if (
+        not _OTHER_TABLE_WORDS.isdisjoint(lowered)
+        or withs > (lowered[0] == "with")
+        or lowered[0] == "desc"
+    ):
         return None
     try:
-        return sorted(_Reader(words, lowered).uses(), key=lambda use: use.start)
+        return sorted(_Reader(tokens, lowered).uses(), key=lambda use: use.start)
     except (_UnsureError, IndexError):
         return None
 
 
 class _Reader:
-    def __init__(self, words: Tokens, lowered: list[str]) -> None:
-        self.words, self.lowered = words, lowered
+    def __init__(self, tokens: Tokens, lowered: list[str]) -> None:
+        self.tokens, self.lowered = tokens, lowered
         self.closing = brackets(lowered)
-        found = ctes(lowered)
-        if found is None:
+        cte_list = ctes(lowered)
+        if cte_list is None:
             raise _UnsureError
-        self.ctes = found
+        self.ctes = cte_list
 
     def uses(self) -> Iterator[TableUse]:
-        for at, word in enumerate(self.lowered):
+        for index, word in enumerate(self.lowered):
             if word in ("from", "join"):
-                if self.at(at - 1) in ("distinct", "as", ".") or not self.is_of_query(at):
+                if self.at(index - 1) in ("distinct", "as", ".") or not self.is_of_query(index):
                     raise _UnsureError  # `is distinct from`, a name, `trim(both from a)`
-                yield from self.listed(at)
+                yield from self.listed(index)
             elif word in ("on", "using"):
-                self.ends_well(at + 1)
+                self.ends_well(index + 1)
 
-    def is_of_query(self, at: int) -> bool:
+    def is_of_query(self, index: int) -> bool:
         """Whether the innermost bracket around the place holds a query."""
-        around = max((i for i, end in self.closing.items() if i < at < end), default=-1)
-        return around < 0 or self.at(around + 1) in ("select", "from", "with")
+        bracket = max((i for i, end in self.closing.items() if i < index < end), default=-1)
+        return bracket < 0 or self.at(bracket + 1) in ("select", "from", "with")
 
-    def listed(self, at: int) -> Iterator[TableUse]:
+    def listed(self, index: int) -> Iterator[TableUse]:
         """The table behind `join`, the tables behind `from`."""
-        place, more = at, True
-        while more:
+        place, has_more = index, True
+        while has_more:
             use, place = self.table(place + 1)
-            if use and not (len(use.parts) == 1 and self.is_cte(use.parts[0], at)):
+            if use and not (len(use.parts) == 1 and self.is_cte(use.parts[0], index)):
                 yield use
-            more = self.at(place) == ","
-            if more and self.lowered[at] == "join":
+            has_more = self.at(place) == ","
+            if has_more and self.lowered[index] == "join":
                 raise _UnsureError
 
     def table(self, place: int) -> tuple[TableUse | None, int]:
@@ -129,26 +133,26 @@ class _Reader:
             parts.append(self.name(place))
         if len(parts) > _PARTS:
             raise _UnsureError
-        first = self.words.starts[place - 2 * (len(parts) - 1)]
-        end = self.words.starts[place] + len(self.words.texts[place])
-        aliased, behind = self.alias(place + 1)
-        return TableUse(tuple(parts), first, end, aliased), behind
+        start = self.tokens.starts[place - 2 * (len(parts) - 1)]
+        end = self.tokens.starts[place] + len(self.tokens.texts[place])
+        aliased, after = self.alias(place + 1)
+        return TableUse(tuple(parts), start, end, aliased), after
 
     def called(self, place: int) -> int:
         """The place behind a function that gives rows and its alias, which may name columns."""
-        behind = self.closing[place + 1] + 1
-        given = self.lowered[place + 2 : behind - 1]
+        after = self.closing[place + 1] + 1
+        arguments = self.lowered[place + 2 : after - 1]
         if self.at(place).strip('"') in TAKES_TABLES or (
-            any("'" in word for word in given) and not reads_files(self.at(place).strip('"'))
+            any("'" in word for word in arguments) and not reads_files(self.at(place).strip('"'))
         ):
             raise _UnsureError  # a text may be the name of a table
-        named = behind + (self.at(behind) == "as")
-        if not (self.is_name(named) and self.at(named + 1) == "("):
-            return self.alias(behind)[1]
-        behind = self.closing[named + 1] + 1
-        if self.at(behind) not in _AFTER:
+        alias_place = after + (self.at(after) == "as")
+        if not (self.is_name(alias_place) and self.at(alias_place + 1) == "("):
+            return self.alias(after)[1]
+        after = self.closing[alias_place + 1] + 1
+        if self.at(after) not in _AFTER_TABLE:
             raise _UnsureError
-        return behind
+        return after
 
     def alias(self, place: int) -> tuple[bool, int]:
         """Whether an alias stands at the place, and the place behind it."""
@@ -157,7 +161,7 @@ class _Reader:
         if explicit:
             self.name(place + 1)
         place += explicit + aliased
-        if self.at(place) not in _AFTER:
+        if self.at(place) not in _AFTER_TABLE:
             raise _UnsureError
         return aliased, place
 
@@ -168,9 +172,9 @@ class _Reader:
                 raise _UnsureError
             place = self.closing[place] + 1 if word == "(" else place + 1
 
-    def is_cte(self, name: str, at: int) -> bool:
-        folded = name.lower()
-        return any(folded == cte and end <= at for cte, _, end in self.ctes)
+    def is_cte(self, name: str, index: int) -> bool:
+        lowered_name = name.lower()
+        return any(lowered_name == cte and end <= index for cte, _, end in self.ctes)
 
     def at(self, place: int) -> str:
         return self.lowered[place] if 0 <= place < len(self.lowered) else ""
@@ -184,5 +188,5 @@ class _Reader:
     def name(self, place: int) -> str:
         if not self.is_name(place):
             raise _UnsureError
-        text = self.words.texts[place]
+        text = self.tokens.texts[place]
         return text[1:-1] if text.startswith('"') else text

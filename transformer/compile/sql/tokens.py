@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 from msgspec import Struct
 
 
-def listed(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
     """The words of a text, as a set."""
     return frozenset(text.split())
 
@@ -26,7 +26,7 @@ class Tokens(Struct, frozen=True):
     texts: Sequence[str] = ()
 
 
-NO_WORDS = Tokens()
+NO_TOKENS = Tokens()
 # Of these operators are made. A run of them is one that is known, or nothing is read.
 _SIGN = r"[-+*/%=<>!|&^~:@#?\\]"
 _PIECE = re.compile(
@@ -49,42 +49,42 @@ _PIECE = re.compile(
 _BLANK = (" ", "\t", "\r", "\n", "--", "/*")
 # What the parser's tokenizer takes for one keyword, in whatever case.
 _PAIRS = {
-    "by": listed("cluster connect distribute group order partition partitioned"),
-    "varying": listed("char character"),
-    "precision": listed("double"),
-    "key": listed("foreign primary"),
-    "sets": listed("grouping"),
-    "to": listed("similar"),
-    "security": listed("sql"),
+    "by": word_set("cluster connect distribute group order partition partitioned"),
+    "varying": word_set("char character"),
+    "precision": word_set("double"),
+    "key": word_set("foreign primary"),
+    "sets": word_set("grouping"),
+    "to": word_set("similar"),
+    "security": word_set("sql"),
 }
 # Where one of these begins a statement, it takes all the rest for one token.
-_COMMANDS = listed("call execute explain fetch optimize prepare rename reset vacuum")
+_COMMANDS = word_set("call execute explain fetch optimize prepare rename reset vacuum")
 
 
-def duckdb_words(text: str) -> Tokens | None:
+def duckdb_tokens(text: str) -> Tokens | None:
     """The words of a text in DuckDB's SQL; None where this is not the place to tell them."""
     pieces = _PIECE.findall(text)
     ends = list(accumulate(map(len, pieces)))
     if not ends or ends[-1] != len(text):
         return None
-    kept = [at for at, piece in enumerate(pieces) if not piece.startswith(_BLANK)]
-    texts = [pieces[at] for at in kept]
+    indexes = [index for index, piece in enumerate(pieces) if not piece.startswith(_BLANK)]
+    texts = [pieces[index] for index in indexes]
     lowered = list(map(str.lower, texts))
     if not texts or lowered[0] in _COMMANDS or ";" in texts[:-1]:
         return None
     if "begin" in lowered or ("user" in lowered and "user-" in text.lower()):
         return None  # `begin` is followed by commands too, and `user-defined` is one word
     if lowered != texts:
-        _fold(texts, lowered, ["".join(pieces[a + 1 : b]) for a, b in pairwise([-1, *kept])])
-    return Tokens([ends[at] - len(pieces[at]) for at in kept], texts)
+        _fold(texts, lowered, ["".join(pieces[a + 1 : b]) for a, b in pairwise([-1, *indexes])])
+    return Tokens([ends[index] - len(pieces[index]) for index in indexes], texts)
 
 
 def _fold(texts: list[str], lowered: list[str], before: list[str]) -> None:
     """Keywords of two words are in lower case. `before` is what stands before each token."""
-    for at in [at for at, word in enumerate(lowered) if word in _PAIRS]:
-        if at and lowered[at - 1] in _PAIRS[lowered[at]] and before[at].isspace():
-            texts[at - 1 : at + 1] = lowered[at - 1 : at + 1]
+    for index in [index for index, word in enumerate(lowered) if word in _PAIRS]:
+        if index and lowered[index - 1] in _PAIRS[lowered[index]] and before[index].isspace():
+            texts[index - 1 : index + 1] = lowered[index - 1 : index + 1]
 
 
 # The dialects whose words are told here.
-TOLD: Mapping[str, Callable[[str], Tokens | None]] = {"duckdb": duckdb_words}
+TOKENIZERS: Mapping[str, Callable[[str], Tokens | None]] = {"duckdb": duckdb_tokens}

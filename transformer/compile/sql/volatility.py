@@ -18,10 +18,10 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from transformer.compile.sql.tokens import listed
+from transformer.compile.sql.tokens import word_set
 
 # DuckDB's own list of functions that are not CONSISTENT, without those that ask for settings.
-_CHANCE = listed(
+_VOLATILE_FUNCTIONS = word_set(
     "now today get_current_time get_current_timestamp transaction_timestamp current_localtime"
     " current_localtimestamp random gen_random_uuid uuid uuidv4 uuidv7 nextval currval setseed"
     " txid_current current_query age statement_timestamp clock_timestamp current_connection_id"
@@ -29,11 +29,11 @@ _CHANCE = listed(
 )
 # What tells of the warehouse itself, whoever changed that.
 _ABOUT = ("duckdb_", "pragma_")
-_BARE = listed(
+_VOLATILE_WORDS = word_set(
     "current_date current_time current_timestamp localtime localtimestamp sample tablesample"
     " information_schema pg_catalog"
 )
-_ORDERED = listed(
+_ORDER_DEPENDENT_FUNCTIONS = word_set(
     "any_value arbitrary first last list array array_agg string_agg group_concat listagg mode"
     " json_group_array json_group_object json_group_structure histogram arg_max arg_min max_by"
     " min_by argmax argmin arg_max_null arg_min_null arg_max_nulls_last arg_min_nulls_last"
@@ -42,9 +42,9 @@ _ORDERED = listed(
 )
 # `summarize` is about: half of its figures are estimates.
 # Under a collation values are equal that differ: which of them is given depends on the order.
-_IN_TURN = listed("limit offset fetch rowid positional asof rows summarize collate")
+_ORDER_DEPENDENT_WORDS = word_set("limit offset fetch rowid positional asof rows summarize collate")
 _PAIRS = frozenset((("distinct", "on"), ("using", "key")))
-_QUERIES = listed("query query_table")
+_QUERIES = word_set("query query_table")
 _QUOTES = ("'", '"', "$", "e'")
 _DOLLARS = re.compile(r"(\$\w*\$)(.*)\1", re.DOTALL)
 _FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet|xlsx?)(\.\w+)?\Z", re.IGNORECASE)
@@ -74,32 +74,40 @@ STEADY = Volatility()
 UNKNOWN = Volatility(time=True, order=True, shape=True)
 
 
-def steadiness(words: Sequence[str]) -> Volatility:
+def steadiness(tokens: Sequence[str]) -> Volatility:
     """What the query of these tokens depends on."""
-    lowered = list(map(str.lower, words))
+    lowered = list(map(str.lower, tokens))
     pairs = set(pairwise(lowered))
-    there = set(lowered)
-    called = {word for word, after in pairs if after == "("}
-    time = bool(called & _CHANCE or _BARE & there)
-    time = time or any(word.startswith(_ABOUT) for word in called)
-    order = bool(called & _ORDERED or _IN_TURN & there or _PAIRS & pairs)
-    readers = {word for word in called if reads_files(word)}
-    quoted = [word for word in there if word.startswith(_QUOTES)]
-    named = readers or any(_FILE.search(_inside(word)) for word in quoted)
-    named = named or any((word, each) in pairs for each in quoted for word in ("from", "join"))
-    files = tuple(dict.fromkeys(_files(words, lowered))) if named else ()
-    time = time or any(_is_computed(lowered, at) for at in _calls(lowered, readers))
-    shape = bool(files or readers or called & _QUERIES) or any("pivot" in word for word in there)
+    token_set = set(lowered)
+    functions = {word for word, after in pairs if after == "("}
+    time = bool(functions & _VOLATILE_FUNCTIONS or _VOLATILE_WORDS & token_set)
+    time = time or any(word.startswith(_ABOUT) for word in functions)
+    order = bool(
+        functions & _ORDER_DEPENDENT_FUNCTIONS
+        or _ORDER_DEPENDENT_WORDS & token_set
+        or _PAIRS & pairs
+    )
+    readers = {word for word in functions if reads_files(word)}
+    quoted = [word for word in token_set if word.startswith(_QUOTES)]
+    names_files = readers or any(_FILE.search(_unquoted(word)) for word in quoted)
+    names_files = names_files or any(
+        (word, text) in pairs for text in quoted for word in ("from", "join")
+    )
+    files = tuple(dict.fromkeys(_files(tokens, lowered))) if names_files else ()
+    time = time or any(_is_computed(lowered, index) for index in _calls(lowered, readers))
+    shape = bool(files or readers or functions & _QUERIES) or any(
+        "pivot" in word for word in token_set
+    )
     return Volatility(time, order, files, shape)
 
 
-def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:
+def _files(tokens: Sequence[str], lowered: Sequence[str]) -> list[str]:
     """The texts in quotes behind `from` and `join`, inside `read_…(…)`, and those that end like
     the name of a file wherever they stand: rather one too many."""
-    found: list[str] = []
+    files: list[str] = []
     depth, inside = 0, 0
-    for at, word in enumerate(lowered):
-        before = lowered[at - 1] if at else ""
+    for index, word in enumerate(lowered):
+        before = lowered[index - 1] if index else ""
         if word == "(":
             depth += 1
             if not inside and reads_files(before):
@@ -111,25 +119,25 @@ def _files(words: Sequence[str], lowered: Sequence[str]) -> list[str]:
         elif (
             _is_text(word)
             and (before in ("from", "join") or (inside and before in ("(", ",", "[")))
-        ) or (word.startswith(_QUOTES) and _FILE.search(_inside(word))):
-            found.append(_inside(words[at]))
-    return found
+        ) or (word.startswith(_QUOTES) and _FILE.search(_unquoted(word))):
+            files.append(_unquoted(tokens[index]))
+    return files
 
 
 def _calls(lowered: Sequence[str], functions: set[str]) -> list[int]:
     """Where the arguments of these functions begin."""
     pairs = enumerate(pairwise(lowered))
-    return [at + 2 for at, (word, after) in pairs if after == "(" and word in functions]
+    return [index + 2 for index, (word, after) in pairs if after == "(" and word in functions]
 
 
-def _is_computed(lowered: Sequence[str], at: int) -> bool:
+def _is_computed(lowered: Sequence[str], index: int) -> bool:
     """Whether the argument at the place, which names files, is more than a text or a list of
     texts: then nobody knows which files are read, and when they change."""
     depth, argument = 0, []
-    while at < len(lowered) and (depth or lowered[at] not in (",", ")")):
-        depth += (lowered[at] in ("(", "[")) - (lowered[at] in (")", "]"))
-        argument.append(lowered[at])
-        at += 1
+    while index < len(lowered) and (depth or lowered[index] not in (",", ")")):
+        depth += (lowered[index] in ("(", "[")) - (lowered[index] in (")", "]"))
+        argument.append(lowered[index])
+        index += 1
     if argument[:1] == ["["] and argument[-1:] == ["]"]:
         return not all(word == "," or _is_plain(word) for word in argument[1:-1])
     return len(argument) > 1 or not all(map(_is_plain, argument))
@@ -144,7 +152,7 @@ def _is_plain(word: str) -> bool:
     return _is_text(word) and not (word[:1] in ("e", "E") and "\\" in word)
 
 
-def _inside(word: str) -> str:
+def _unquoted(word: str) -> str:
     """What a text or a name in quotes holds."""
     dollars = _DOLLARS.fullmatch(word)
     if dollars:
@@ -154,8 +162,8 @@ def _inside(word: str) -> str:
 
 def reads_files(function: str) -> bool:
     """Whether the function reads files that it is given the names of."""
-    named = function.startswith(("read_", "parquet_", "st_read")) or function.endswith("_scan")
-    return named or function in ("glob", "sniff_csv")
+    by_prefix = function.startswith(("read_", "parquet_", "st_read")) or function.endswith("_scan")
+    return by_prefix or function in ("glob", "sniff_csv")
 
 
 _READS = r"(?:\b(?:from|join)\s+|\b(?:read_|parquet_)\w*\s*\([^)]*|\w+_scan\s*\([^)]*)"
@@ -172,5 +180,5 @@ def relative_files(query: str, files: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_read(query: str, name: str) -> bool:
-    written = re.escape(name.replace("'", "''"))
-    return bool(re.search(rf"{_READS}['\"]{written}['\"]", query, re.IGNORECASE))
+    escaped = re.escape(name.replace("'", "''"))
+    return bool(re.search(rf"{_READS}['\"]{escaped}['\"]", query, re.IGNORECASE))

@@ -50,9 +50,9 @@ def chosen(
     `now` gives the manifest of the project, for `state:`. In a dbt project a word that finds
     nothing is said and passed over; else it is an error.
     """
-    found = things(graph, project)
+    resources = things(graph, project)
     definitions = Definitions(project.selectors, selection.indirect)
-    return _Choosing(found, definitions, now, say, project.open).chosen(selection)
+    return _Choosing(resources, definitions, now, say, project.open).chosen(selection)
 
 
 @dataclass(slots=True)
@@ -62,35 +62,37 @@ class _Choosing:
     now: Callable[[], Facts] | None = None
     say: Say = str
     open: bool = False
-    ground: SelectionContext = field(init=False)
+    context: SelectionContext = field(init=False)
 
-    def chosen(self, asked: Selection) -> frozenset[str]:
-        if asked.indirect not in INDIRECT:
+    def chosen(self, selection: Selection) -> frozenset[str]:
+        if selection.indirect not in INDIRECT:
             raise UsageError(
-                f"`{asked.indirect}` is no way to take in tests", hint=", ".join(INDIRECT)
+                f"`{selection.indirect}` is no way to take in tests", hint=", ".join(INDIRECT)
             )
-        changes = self.changes(asked.earlier)
+        changes = self.changes(selection.earlier)
         latest = latest_versions(self.things)
-        self.ground = SelectionContext(self.things, asked.earlier, changes, self.open, latest)
-        spec = self.spec(asked)
-        found = self.found(spec, missed=True)[0] if spec else set(self.things.by_id)
-        if asked.exclude:
-            found -= self.found(from_words(asked.exclude), missed=not self.open)[0]
-        if asked.only is not None:
-            found &= asked.only
-        return frozenset(found & self.of_kinds(asked))
+        self.context = SelectionContext(self.things, selection.earlier, changes, self.open, latest)
+        spec = self.spec(selection)
+        ids = self.ids_of(spec, report_missing=True)[0] if spec else set(self.things.by_id)
+        if selection.exclude:
+            ids -= self.ids_of(from_words(selection.exclude), report_missing=not self.open)[0]
+        if selection.only is not None:
+            ids &= selection.only
+        return frozenset(ids & self.of_kinds(selection))
 
-    def spec(self, asked: Selection) -> Spec | None:
+    def spec(self, selection: Selection) -> Spec | None:
         """What is selected; none means everything."""
-        if asked.selector:
-            if asked.select or asked.exclude:
+        if selection.selector:
+            if selection.select or selection.exclude:
                 hint = "leave out --select and --exclude"
                 raise UsageError("`--selector` stands alone", hint=hint)
-            return self.definitions.spec(asked.selector)
-        if asked.select:
-            return from_words(asked.select, asked.indirect)
-        usual = self.definitions.usual if not asked.exclude and asked.only is None else None
-        return self.definitions.spec(usual) if usual else None
+            return self.definitions.spec(selection.selector)
+        if selection.select:
+            return from_words(selection.select, selection.indirect)
+        default = (
+            self.definitions.default if not selection.exclude and selection.only is None else None
+        )
+        return self.definitions.spec(default) if default else None
 
     def changes(self, earlier: EarlierRun) -> Callable[[], ManifestChanges] | None:
         manifest, now = earlier.manifest, self.now
@@ -98,72 +100,80 @@ class _Choosing:
             return None
         return cache(lambda: ManifestChanges(manifest, now()))
 
-    def of_kinds(self, asked: Selection) -> set[str]:
+    def of_kinds(self, selection: Selection) -> set[str]:
         """The ids of the resource types that are asked for."""
-        wanted, left_out = (_kinds(each) for each in (asked.kinds, asked.not_kinds))
+        included, excluded = (_kinds(kinds) for kinds in (selection.kinds, selection.not_kinds))
         return {
-            t.id for t in self.things if (not wanted or t.kind in wanted) and t.kind not in left_out
+            resource.id
+            for resource in self.things
+            if (not included or resource.kind in included) and resource.kind not in excluded
         }
 
-    def found(self, spec: Spec, *, missed: bool) -> tuple[set[str], set[str]]:
+    def ids_of(self, spec: Spec, *, report_missing: bool) -> tuple[set[str], set[str]]:
         """What is chosen, and the tests that come along if all they stand on is chosen too."""
         if isinstance(spec, Criterion):
-            return self.one(spec, missed=missed)
-        pairs = [self.found(part, missed=missed) for part in spec.parts]
+            return self.ids_of_criterion(spec, report_missing=report_missing)
+        pairs = [self.ids_of(part, report_missing=report_missing) for part in spec.parts]
         direct = _together(spec, [pair[0] for pair in pairs])
         waiting = _together(spec, [pair[1] for pair in pairs])
         return direct | self.allowed(waiting, direct, spec.indirect), waiting
 
-    def one(self, word: Criterion, *, missed: bool) -> tuple[set[str], set[str]]:
-        if word.method == "selector":
-            return self.found(self.definitions.spec(word.value), missed=missed)
-        matches = matcher(word.method, word.value, self.ground)
-        found = {thing.id for thing in self.things if matches(thing)}
-        if not found and missed:
-            self.miss(word)
-        found |= self.beside(word, found)
-        if word.indirect == "empty":
-            return found, set()
-        tests = {i for i in self.things.below(found, 1) if self.things.by_id[i].is_test} - found
-        if word.indirect == "eager":
-            return found | tests, set()
-        allowed = self.allowed(tests, found, word.indirect)
-        return found | allowed, tests - allowed
+    def ids_of_criterion(
+        self, criterion: Criterion, *, report_missing: bool
+    ) -> tuple[set[str], set[str]]:
+        if criterion.method == "selector":
+            return self.ids_of(
+                self.definitions.spec(criterion.value), report_missing=report_missing
+            )
+        matches = matcher(criterion.method, criterion.value, self.context)
+        ids = {resource.id for resource in self.things if matches(resource)}
+        if not ids and report_missing:
+            self.report_missing(criterion)
+        ids |= self.relatives(criterion, ids)
+        if criterion.indirect == "empty":
+            return ids, set()
+        tests = {i for i in self.things.below(ids, 1) if self.things.by_id[i].is_test} - ids
+        if criterion.indirect == "eager":
+            return ids | tests, set()
+        allowed = self.allowed(tests, ids, criterion.indirect)
+        return ids | allowed, tests - allowed
 
-    def beside(self, word: Criterion, found: set[str]) -> set[str]:
+    def relatives(self, criterion: Criterion, ids: set[str]) -> set[str]:
         """What comes along from above and below."""
-        made: set[str] = set()
-        if word.around:
-            below = self.things.below(found)
-            made |= below | self.things.above(found | below)
-        if word.above:
-            made |= self.things.above(found, word.above)
-        if word.below:
-            made |= self.things.below(found, word.below)
-        return made
+        relatives: set[str] = set()
+        if criterion.around:
+            below = self.things.below(ids)
+            relatives |= below | self.things.above(ids | below)
+        if criterion.above:
+            relatives |= self.things.above(ids, criterion.above)
+        if criterion.below:
+            relatives |= self.things.below(ids, criterion.below)
+        return relatives
 
-    def allowed(self, tests: set[str], found: set[str], indirect: str) -> set[str]:
+    def allowed(self, tests: set[str], ids: set[str], indirect: str) -> set[str]:
         """The tests of which all that they stand on is there."""
         if not tests or indirect not in ("cautious", "buildable"):
             return set()
-        there = set(found)
+        available = set(ids)
         if indirect == "buildable":
-            there |= self.things.above(found)
-            there |= {t.id for t in self.things if t.kind == "source"}
-        return {i for i in tests if set(self.things.by_id[i].needs) <= there}
+            available |= self.things.above(ids)
+            available |= {t.id for t in self.things if t.kind == "source"}
+        return {i for i in tests if set(self.things.by_id[i].needs) <= available}
 
-    def miss(self, word: Criterion) -> None:
+    def report_missing(self, criterion: Criterion) -> None:
         if self.open:
-            said = f"The selection criterion '{word.written}' does not match any enabled nodes"
-            self.say(said)
+            message = (
+                f"The selection criterion '{criterion.written}' does not match any enabled nodes"
+            )
+            self.say(message)
             return
-        if word.method in ("state", "result", "source_status"):
+        if criterion.method in ("state", "result", "source_status"):
             return  # that nothing changed is no mistake
         names = [t.name for t in self.things if not t.is_test]
-        what = word.value if word.method in ("fqn", "path", "file") else word.written
+        what = criterion.value if criterion.method in ("fqn", "path", "file") else criterion.written
         raise UsageError(
             f"the selector `{what.strip('+@')}` finds nothing",
-            hint=did_you_mean(word.value, names, otherwise=""),
+            hint=did_you_mean(criterion.value, names, otherwise=""),
         )
 
 
@@ -176,8 +186,8 @@ def _together(spec: Group, sets: list[set[str]]) -> set[str]:
     return first.difference(*rest) if spec.how == "difference" else first.union(*rest)
 
 
-def _kinds(asked: Iterable[str]) -> set[str]:
+def _kinds(names_given: Iterable[str]) -> set[str]:
     """Resource types by every name they have; `all` and `default` mean every one of them."""
     names = {"check": "test", "saved-query": "saved_query", "semantic-model": "semantic_model"}
-    words = {names.get(word, word) for each in asked for word in each.split()}
+    words = {names.get(word, word) for text in names_given for word in text.split()}
     return set() if words & {"all", "default"} else words

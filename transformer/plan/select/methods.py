@@ -24,7 +24,7 @@ _GLOB = re.compile(r"[*?\[\]]")
 # What goes by another name elsewhere.
 _KINDS = {"check": "test", "tests": "test", "models": "model", "seeds": "seed"}
 # What a plain name can mean in a dbt project: sources and exposures have methods of their own.
-_NAMED = ("model", "seed", "snapshot", "test", "unit_test", "analysis")
+_PLAIN_KINDS = ("model", "seed", "snapshot", "test", "unit_test", "analysis")
 
 
 class SelectionContext(Struct, frozen=True):
@@ -37,17 +37,17 @@ class SelectionContext(Struct, frozen=True):
     latest: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def matcher(method: str, value: str, ground: SelectionContext) -> Matches:
+def matcher(method: str, value: str, context: SelectionContext) -> Matches:
     """What the method means. Raises UsageError when there is no such method."""
     if method.startswith("config."):
         keys = method.removeprefix("config.").split(".")
-        return lambda thing: _configured(thing.config, keys, value)
+        return lambda resource: _configured(resource.config, keys, value)
     if method == "state" or method.startswith("state."):
-        return _state(value, ground)
+        return _state(value, context)
     if method not in _METHODS:
         hint = did_you_mean(method, [*_METHODS, "config.…", "state"])
         raise UsageError(f"there is no selector method `{method}:`", hint=hint)
-    return _METHODS[method](value, ground)
+    return _METHODS[method](value, context)
 
 
 def latest_versions(things: Resources) -> dict[tuple[str, str], str]:
@@ -59,14 +59,14 @@ def latest_versions(things: Resources) -> dict[tuple[str, str], str]:
     }
 
 
-def _fqn(value: str, ground: SelectionContext) -> Matches:
-    def matches(thing: Resource) -> bool:
-        if ground.open and thing.kind not in _NAMED:
+def _fqn(value: str, context: SelectionContext) -> Matches:
+    def matches(resource: Resource) -> bool:
+        if context.open and resource.kind not in _PLAIN_KINDS:
             return False
-        if not ground.open and thing.node and fnmatchcase(thing.node.name, value):
+        if not context.open and resource.node and fnmatchcase(resource.node.name, value):
             return True
-        versioned = bool(thing.version)
-        return any(_is_at(fqn, value, versioned) for fqn in (thing.fqn, thing.fqn[1:]))
+        versioned = bool(resource.version)
+        return any(_is_at(fqn, value, versioned) for fqn in (resource.fqn, resource.fqn[1:]))
 
     return matches
 
@@ -79,54 +79,54 @@ def _is_at(fqn: tuple[str, ...], value: str, versioned: bool) -> bool:
             return True
     elif fqn and fqn[-1] == value:
         return True
-    flat = [part for each in fqn for part in each.split(".")]
-    if len(flat) < len(words):
+    parts = [part for folder in fqn for part in folder.split(".")]
+    if len(parts) < len(words):
         return False
-    for at, word in enumerate(words):
-        if _GLOB.search(word):
-            return fnmatchcase(".".join(flat[at:]), ".".join(words[at:]))
-        if flat[at] != word:
+    for index, part in enumerate(words):
+        if _GLOB.search(part):
+            return fnmatchcase(".".join(parts[index:]), ".".join(words[index:]))
+        if parts[index] != part:
             return False
     return True
 
 
 def _tag(value: str, _: SelectionContext) -> Matches:
-    return lambda thing: any(fnmatchcase(tag, value) for tag in thing.tags)
+    return lambda resource: any(fnmatchcase(tag, value) for tag in resource.tags)
 
 
 def _path(value: str, _: SelectionContext) -> Matches:
     pattern = re.compile(_path_pattern(value.removeprefix("./").rstrip("/")))
 
-    def matches(thing: Resource) -> bool:
-        path = PurePosixPath(thing.path)
-        return any(pattern.fullmatch(str(each)) for each in (path, *path.parents))
+    def matches(resource: Resource) -> bool:
+        path = PurePosixPath(resource.path)
+        return any(pattern.fullmatch(str(candidate)) for candidate in (path, *path.parents))
 
     return matches
 
 
 def _path_pattern(glob: str) -> str:
     """A glob in which `*` stays in one folder and `**` does not."""
-    made, at = "", 0
-    for found in re.finditer(r"\*\*/?|\*|\?|\[[^\]]*\]", glob):
-        made += re.escape(glob[at : found.start()])
-        text = found[0]
-        stands = {"**/": r"(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-        made += stands.get(text, text)
-        at = found.end()
-    return made + re.escape(glob[at:])
+    pattern, position = "", 0
+    for match in re.finditer(r"\*\*/?|\*|\?|\[[^\]]*\]", glob):
+        pattern += re.escape(glob[position : match.start()])
+        text = match[0]
+        translations = {"**/": r"(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+        pattern += translations.get(text, text)
+        position = match.end()
+    return pattern + re.escape(glob[position:])
 
 
 def _file(value: str, _: SelectionContext) -> Matches:
-    def matches(thing: Resource) -> bool:
-        path = PurePosixPath(thing.path)
+    def matches(resource: Resource) -> bool:
+        path = PurePosixPath(resource.path)
         return fnmatchcase(path.name, value) or fnmatchcase(path.stem, value)
 
     return matches
 
 
-def _package(value: str, ground: SelectionContext) -> Matches:
-    wanted = ground.things.root if value == "this" else value
-    return lambda thing: fnmatchcase(thing.package, wanted)
+def _package(value: str, context: SelectionContext) -> Matches:
+    package = context.things.root if value == "this" else value
+    return lambda resource: fnmatchcase(resource.package, package)
 
 
 def _source(value: str, _: SelectionContext) -> Matches:
@@ -134,12 +134,12 @@ def _source(value: str, _: SelectionContext) -> Matches:
     forms = {1: ["*", *parts, "*"], 2: ["*", *parts], 3: parts}
     package, source, table = forms[len(parts)]
 
-    def matches(thing: Resource) -> bool:
-        if thing.kind != "source" or thing.node is None:
+    def matches(resource: Resource) -> bool:
+        if resource.kind != "source" or resource.node is None:
             return False
-        own = thing.node.name.partition(".")[0]
-        found = ((thing.package, package), (own, source), (thing.name, table))
-        return all(fnmatchcase(each, pattern) for each, pattern in found)
+        source_name = resource.node.name.partition(".")[0]
+        pairs = ((resource.package, package), (source_name, source), (resource.name, table))
+        return all(fnmatchcase(name, pattern) for name, pattern in pairs)
 
     return matches
 
@@ -149,25 +149,27 @@ def _of_kind(kind: str) -> Callable[[str, SelectionContext], Matches]:
 
     def method(value: str, _: SelectionContext) -> Matches:
         package, name = value.split(".", 1) if "." in value else ("*", value)
-        return lambda t: (
-            t.kind == kind and fnmatchcase(t.package, package) and fnmatchcase(t.name, name)
+        return lambda resource: (
+            resource.kind == kind
+            and fnmatchcase(resource.package, package)
+            and fnmatchcase(resource.name, name)
         )
 
     return method
 
 
 def _resource_type(value: str, _: SelectionContext) -> Matches:
-    wanted = _KINDS.get(value, value)
-    return lambda thing: thing.kind == wanted
+    kind = _KINDS.get(value, value)
+    return lambda resource: resource.kind == kind
 
 
-def _check_body(thing: Resource) -> CheckBody | None:
-    body = thing.node.body if thing.node else None
+def _check_body(resource: Resource) -> CheckBody | None:
+    body = resource.node.body if resource.node else None
     return body if isinstance(body, CheckBody) else None
 
 
-def _test_type(value: str, ground: SelectionContext) -> Matches:
-    means = {
+def _test_type(value: str, context: SelectionContext) -> Matches:
+    kinds_by_type = {
         "generic": {"generic"},
         "schema": {"generic"},
         "singular": {"singular"},
@@ -175,24 +177,24 @@ def _test_type(value: str, ground: SelectionContext) -> Matches:
         "unit": {"unit"},
     }
 
-    def matches(thing: Resource) -> bool:
-        body = _check_body(thing)
+    def matches(resource: Resource) -> bool:
+        body = _check_body(resource)
         if body is None:
             return False
-        kind = "unit" if thing.kind == "unit_test" else "generic" if body.on else "singular"
-        return kind in means.get(value, ()) or (not ground.open and body.kind == value)
+        kind = "unit" if resource.kind == "unit_test" else "generic" if body.on else "singular"
+        return kind in kinds_by_type.get(value, ()) or (not context.open and body.kind == value)
 
     return matches
 
 
-def _test_name(value: str, ground: SelectionContext) -> Matches:
-    def matches(thing: Resource) -> bool:
-        body = _check_body(thing)
-        if thing.kind == "unit_test" and ground.open:
-            return fnmatchcase(thing.name, value)
-        if body is None or (body.on is None and ground.open):
+def _test_name(value: str, context: SelectionContext) -> Matches:
+    def matches(resource: Resource) -> bool:
+        body = _check_body(resource)
+        if resource.kind == "unit_test" and context.open:
+            return fnmatchcase(resource.name, value)
+        if body is None or (body.on is None and context.open):
             return False
-        if not ground.open and value == ("singular" if body.on is None else "generic"):
+        if not context.open and value == ("singular" if body.on is None else "generic"):
             return True
         return fnmatchcase(body.kind.rpartition(".")[2], value)
 
@@ -200,60 +202,62 @@ def _test_name(value: str, ground: SelectionContext) -> Matches:
 
 
 def _group(value: str, _: SelectionContext) -> Matches:
-    return lambda thing: str(thing.config.get("group") or "") == value
+    return lambda resource: str(resource.config.get("group") or "") == value
 
 
 def _access(value: str, _: SelectionContext) -> Matches:
-    return lambda thing: (
-        thing.kind == "model" and str(thing.config.get("access") or "protected") == value
+    return lambda resource: (
+        resource.kind == "model" and str(resource.config.get("access") or "protected") == value
     )
 
 
-def _version(value: str, ground: SelectionContext) -> Matches:
+def _version(value: str, context: SelectionContext) -> Matches:
     if value not in ("latest", "old", "prerelease", "none"):
         raise UsageError(f"`version:{value}` means nothing", hint="latest, old, prerelease or none")
 
-    def matches(thing: Resource) -> bool:
-        if thing.kind != "model":
+    def matches(resource: Resource) -> bool:
+        if resource.kind != "model":
             return False
-        latest = ground.latest.get((thing.package, thing.name))
-        if thing.version is None or latest is None:
-            return value == "none" and thing.version is None
-        order = _compared(thing.version, latest)
+        latest = context.latest.get((resource.package, resource.name))
+        if resource.version is None or latest is None:
+            return value == "none" and resource.version is None
+        order = _compared(resource.version, latest)
         return value == {0: "latest", -1: "old", 1: "prerelease"}[order]
 
     return matches
 
 
-def _compared(one: str, other: str) -> int:
-    numbers = [float(each) if re.fullmatch(r"\d+(\.\d+)?", each) else None for each in (one, other)]
-    left, right = (one, other) if None in numbers else numbers
+def _compared(version: str, other: str) -> int:
+    numbers = [
+        float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None for text in (version, other)
+    ]
+    left, right = (version, other) if None in numbers else numbers
     return (left > right) - (left < right)  # type: ignore[operator]
 
 
-def _configured(held: Any, keys: list[str], value: str) -> bool:
+def _configured(config: Any, keys: list[str], value: str) -> bool:
     for key in keys:
-        if not isinstance(held, Mapping):
+        if not isinstance(config, Mapping):
             return False
-        held = held.get(key)
-    wanted = value.lower()
-    if isinstance(held, list | tuple | set | frozenset):
-        return any(str(each).lower() == wanted for each in held)
-    if isinstance(held, Mapping):
-        return value in held
-    return str(held).lower() == wanted
+        config = config.get(key)
+    folded = value.lower()
+    if isinstance(config, list | tuple | set | frozenset):
+        return any(str(element).lower() == folded for element in config)
+    if isinstance(config, Mapping):
+        return value in config
+    return str(config).lower() == folded
 
 
-def _result(value: str, ground: SelectionContext) -> Matches:
-    results = ground.earlier.results
+def _result(value: str, context: SelectionContext) -> Matches:
+    results = context.earlier.results
     if results is None:
         raise _missing("run_results.json", f"result:{value}")
-    found = {r["unique_id"] for r in results.get("results", ()) if r.get("status") == value}
-    return lambda thing: thing.id in found
+    ids = {r["unique_id"] for r in results.get("results", ()) if r.get("status") == value}
+    return lambda resource: resource.id in ids
 
 
-def _source_status(value: str, ground: SelectionContext) -> Matches:
-    before, now = ground.earlier.sources, ground.earlier.present
+def _source_status(value: str, context: SelectionContext) -> Matches:
+    before, now = context.earlier.sources, context.earlier.present
     if before is None:
         raise _missing("sources.json", f"source_status:{value}")
     if now is None:
@@ -262,20 +266,23 @@ def _source_status(value: str, ground: SelectionContext) -> Matches:
         )
     if value != "fresher":
         raise UsageError(f"`source_status:{value}` means nothing", hint="write `fresher`")
-    known = {r["unique_id"]: str(r.get("max_loaded_at") or "") for r in before.get("results", ())}
+    loaded_before = {
+        r["unique_id"]: str(r.get("max_loaded_at") or "") for r in before.get("results", ())
+    }
     fresher = {
         r["unique_id"]
         for r in now.get("results", ())
-        if r.get("max_loaded_at") and str(r["max_loaded_at"]) > known.get(r["unique_id"], "")
+        if r.get("max_loaded_at")
+        and str(r["max_loaded_at"]) > loaded_before.get(r["unique_id"], "")
     }
-    return lambda thing: thing.id in fresher
+    return lambda resource: resource.id in fresher
 
 
-def _state(value: str, ground: SelectionContext) -> Matches:
-    if ground.earlier.manifest is None or ground.changes is None:
+def _state(value: str, context: SelectionContext) -> Matches:
+    if context.earlier.manifest is None or context.changes is None:
         raise _missing("manifest.json", f"state:{value}")
-    changes = ground.changes()
-    return lambda thing: changes.are(thing.id, value)
+    changes = context.changes()
+    return lambda resource: changes.are(resource.id, value)
 
 
 def _missing(name: str, word: str) -> UsageError:

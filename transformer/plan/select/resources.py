@@ -20,7 +20,7 @@ from transformer.project.values import ArtifactOnly, Project
 
 # Resource types that are taken in with what they stand on.
 TESTS = ("test", "unit_test", "freshness")
-_KEPT = ("exposure", "metric", "semantic_model", "saved_query")
+_ARTIFACT_ONLY = ("exposure", "metric", "semantic_model", "saved_query")
 _CALL = re.compile(r"\b(ref|source)\s*\(([^)]*)\)")
 _WORD = re.compile(r"""['"]([^'"]*)['"]""")
 _VERSION = re.compile(r"\b(?:v|version)\s*=\s*['\"]?([\w.]+)")
@@ -36,7 +36,7 @@ class Resource(Struct, frozen=True):
     path: str = ""
     fqn: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    given: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     node: Node | None = None
     version: str | None = None
@@ -44,7 +44,7 @@ class Resource(Struct, frozen=True):
     @property
     def config(self) -> Mapping[str, Any]:
         """Its configuration."""
-        return _config(self.node, self.kind) if self.node else self.given
+        return _config(self.node, self.kind) if self.node else self.options
 
     @property
     def is_test(self) -> bool:
@@ -73,33 +73,41 @@ class Resources(Struct, frozen=True):
     def _reach(
         self, edges: Mapping[str, Sequence[str]], start: Iterable[str], depth: int
     ) -> set[str]:
-        found: set[str] = set()
+        reached: set[str] = set()
         front = set(start)
         while front and depth != 0:
-            front = {n for at in front for n in edges.get(at, ()) if n in self.by_id} - found
-            found |= front
+            front = {
+                n for node_id in front for n in edges.get(node_id, ()) if n in self.by_id
+            } - reached
+            reached |= front
             depth -= 1
-        return found
+        return reached
 
 
-def listed_by_dbt(found: Iterable[Resource], project: Project) -> list[Resource]:
+def listed_by_dbt(resources: Iterable[Resource], project: Project) -> list[Resource]:
     """The same as dbt lists them: by id, their files named from their package's own folder."""
-    kept = sorted((t for t in found if t.kind != "freshness"), key=lambda t: t.id)
-    return [replace(t, path=within(t.path, t.package, project)) for t in kept]
+    sorted_resources = sorted(
+        (resource for resource in resources if resource.kind != "freshness"),
+        key=lambda resource: resource.id,
+    )
+    return [
+        replace(resource, path=within(resource.path, resource.package, project))
+        for resource in sorted_resources
+    ]
 
 
 def things(graph: Graph, project: Project | None = None) -> Resources:
     """What can be selected of a graph, and of what its project keeps."""
     root = project.name if project else ""
-    made = {node.id: _of_node(node, root) for node in graph}
+    by_id = {node.id: _of_node(node, root) for node in graph}
     if project:
-        for thing in _kept(project, graph):
-            made.setdefault(thing.id, thing)
+        for resource in _artifact_only(project, graph):
+            by_id.setdefault(resource.id, resource)
     children: dict[str, list[str]] = {}
-    for thing in made.values():
-        for need in thing.needs:
-            children.setdefault(need, []).append(thing.id)
-    return Resources(made, children, root)
+    for resource in by_id.values():
+        for need in resource.needs:
+            children.setdefault(need, []).append(resource.id)
+    return Resources(by_id, children, root)
 
 
 def _of_node(node: Node, root: str) -> Resource:
@@ -128,70 +136,70 @@ def _of_node(node: Node, root: str) -> Resource:
 def _config(node: Node, kind: str) -> Mapping[str, Any]:
     body = node.body
     if isinstance(body, CheckBody):
-        own = {name: getattr(body.config, name) for name in body.config.__struct_fields__}
-        return {**own, "materialized": kind, **node.options}
+        options = {name: getattr(body.config, name) for name in body.config.__struct_fields__}
+        return {**options, "materialized": kind, **node.options}
     if isinstance(body, ModelBody):
         return node.options
-    usual = {"enabled": True} if kind == "source" else {"materialized": kind, "enabled": True}
-    return {**usual, "tags": node.tags, "meta": node.described.meta, **node.options}
+    defaults = {"enabled": True} if kind == "source" else {"materialized": kind, "enabled": True}
+    return {**defaults, "tags": node.tags, "meta": node.described.meta, **node.options}
 
 
-def _kept(project: Project, graph: Graph) -> Iterator[Resource]:
+def _artifact_only(project: Project, graph: Graph) -> Iterator[Resource]:
     """Exposures, metrics, semantic models and saved queries, with what they stand on."""
-    listed = [kept for kept in project.kept if kept.kind in _KEPT]
-    if not listed:
+    entries = [entry for entry in project.kept if entry.kind in _ARTIFACT_ONLY]
+    if not entries:
         return  # which names there are is known only from what all nodes say
     names = _Names(project, graph)
-    for kept in listed:
-        yield kept_thing(kept, project.name, names.needs(kept))
+    for entry in entries:
+        yield artifact_only_resource(entry, project.name, names.needs(entry))
 
 
-def kept_id(kept: ArtifactOnly, root: str) -> str:
+def artifact_only_id(entry: ArtifactOnly, root: str) -> str:
     """The id of something that is kept."""
-    name = f"{kept.content.get('model')}.{kept.name}" if kept.kind == "unit_test" else kept.name
-    return f"{kept.kind}.{kept.package or root}.{name}"
+    name = f"{entry.content.get('model')}.{entry.name}" if entry.kind == "unit_test" else entry.name
+    return f"{entry.kind}.{entry.package or root}.{name}"
 
 
-def kept_thing(kept: ArtifactOnly, root: str, needs: tuple[str, ...]) -> Resource:
+def artifact_only_resource(entry: ArtifactOnly, root: str, needs: tuple[str, ...]) -> Resource:
     """Something that is kept, as it can be selected."""
-    config = kept.content.get("config") or {}
-    tags = config.get("tags") or kept.content.get("tags") or ()
-    package = kept.package or root
-    folders = tuple(kept.where.path.split("/")[1:-1])
+    config = entry.content.get("config") or {}
+    tags = config.get("tags") or entry.content.get("tags") or ()
+    package = entry.package or root
+    folders = tuple(entry.where.path.split("/")[1:-1])
     return Resource(
-        id=kept_id(kept, root),
-        kind=kept.kind,
-        name=kept.name,
+        id=artifact_only_id(entry, root),
+        kind=entry.kind,
+        name=entry.name,
         package=package,
-        path=kept.where.path,
-        fqn=(package, *folders, kept.name),
+        path=entry.where.path,
+        fqn=(package, *folders, entry.name),
         tags=(tags,) if isinstance(tags, str) else tuple(map(str, tags)),
-        given={**kept.content, **config},
+        options={**entry.content, **config},
         needs=needs,
     )
 
 
-def kept_needs(project: Project, graph: Graph) -> dict[str, tuple[str, ...]]:
+def artifact_only_needs(project: Project, graph: Graph) -> dict[str, tuple[str, ...]]:
     """What everything that is kept stands on, by id."""
     names = _Names(project, graph)
-    return {kept_id(each, project.name): names.needs(each) for each in project.kept}
+    return {artifact_only_id(entry, project.name): names.needs(entry) for entry in project.kept}
 
 
 def dangling(project: Project, graph: Graph) -> tuple[GraphError, ...]:
     """A mistake for every `ref` and `source` of an exposure that leads to nothing."""
-    exposures = [kept for kept in project.kept if kept.kind == "exposure"]
+    exposures = [exposure for exposure in project.kept if exposure.kind == "exposure"]
     if not exposures:
         return ()
     names = _Names(project, graph)
     return tuple(
         GraphError(
-            f"the exposure `{kept.name}` depends on `{each}`, which is not in the project",
-            kept.where,
-            hint="a node that is disabled is not there either",
+            f"the exposure `{exposure.name}` depends on the unknown node `{dependency}`",
+            exposure.where,
+            hint="it may be disabled",
         )
-        for kept in exposures
-        for each in kept.content.get("depends_on") or ()
-        if _CALL.search(str(each)) and not names.called(str(each))
+        for exposure in exposures
+        for dependency in exposure.content.get("depends_on") or ()
+        if _CALL.search(str(dependency)) and not names.called(str(dependency))
     )
 
 
@@ -213,46 +221,49 @@ class _Names:
                     self.exact[package, node.name, version] = node.id
             elif node.kind == "source":
                 self.sources[tuple(node.name.split(".", 1))] = node.id
-        self.kept = {(k.kind, k.name): kept_id(k, project.name) for k in project.kept}
+        self.kept = {
+            (entry.kind, entry.name): artifact_only_id(entry, project.name)
+            for entry in project.kept
+        }
         self.measures = {
-            str(measure.get("name")): kept_id(k, project.name)
-            for k in project.kept
-            if k.kind == "semantic_model"
-            for measure in _maps(k.content.get("measures"))
+            str(measure.get("name")): artifact_only_id(entry, project.name)
+            for entry in project.kept
+            if entry.kind == "semantic_model"
+            for measure in _maps(entry.content.get("measures"))
         }
 
-    def needs(self, kept: ArtifactOnly) -> tuple[str, ...]:
+    def needs(self, entry: ArtifactOnly) -> tuple[str, ...]:
         """The ids of what it says that it stands on."""
-        content = kept.content
-        if kept.kind == "exposure":
-            found = [self.called(str(each)) for each in content.get("depends_on") or ()]
-        elif kept.kind in ("semantic_model", "unit_test"):
+        content = entry.content
+        if entry.kind == "exposure":
+            ids = [self.called(str(reference)) for reference in content.get("depends_on") or ()]
+        elif entry.kind in ("semantic_model", "unit_test"):
             model = str(content.get("model") or "")
-            found = [self.called(model) or self.refs.get(model, "")]
-        elif kept.kind == "saved_query":
-            asked = content.get("query_params") or {}
-            found = [self.kept.get(("metric", str(m)), "") for m in asked.get("metrics") or ()]
+            ids = [self.called(model) or self.refs.get(model, "")]
+        elif entry.kind == "saved_query":
+            query_params = content.get("query_params") or {}
+            ids = [self.kept.get(("metric", str(m)), "") for m in query_params.get("metrics") or ()]
         else:
-            found = list(self.metric(content.get("type_params") or {}))
-        return tuple(dict.fromkeys(each for each in found if each))
+            ids = list(self.metric(content.get("type_params") or {}))
+        return tuple(dict.fromkeys(reference for reference in ids if reference))
 
     def called(self, text: str) -> str:
         """What `ref('x')` or `source('a', 'b')` means; nothing where it means nothing."""
-        found = _CALL.search(text)
-        if not found:
+        match = _CALL.search(text)
+        if not match:
             return ""
-        version = _VERSION.search(found[2])
-        words = tuple(_WORD.findall(found[2][: version.start()] if version else found[2]))
-        if found[1] == "source":
-            return self.sources.get(words, "")
-        if not words:
+        version = _VERSION.search(match[2])
+        args = tuple(_WORD.findall(match[2][: version.start()] if version else match[2]))
+        if match[1] == "source":
+            return self.sources.get(args, "")
+        if not args:
             return ""
-        if len(words) == 1 and version is None:
-            return self.refs.get(words[0], "")
-        packages = words[:1] if len(words) > 1 else (self.project.name, *self.project.packages)
-        wanted = version[1] if version else None
-        each = (self.exact.get((package, words[-1], wanted)) for package in packages)
-        return next((node_id for node_id in each if node_id), "")
+        if len(args) == 1 and version is None:
+            return self.refs.get(args[0], "")
+        packages = args[:1] if len(args) > 1 else (self.project.name, *self.project.packages)
+        chosen_version = version[1] if version else None
+        ids = (self.exact.get((package, args[-1], chosen_version)) for package in packages)
+        return next((node_id for node_id in ids if node_id), "")
 
     def metric(self, params: Mapping[str, Any]) -> Iterator[str]:
         """What a metric stands on: semantic models by their measures, other metrics."""
@@ -268,9 +279,9 @@ class _Names:
 
 
 def _names(value: Any) -> list[str]:
-    each = value if isinstance(value, list | tuple) else [value]
-    return [str(v.get("name") if isinstance(v, Mapping) else v) for v in each if v is not None]
+    items = value if isinstance(value, list | tuple) else [value]
+    return [str(v.get("name") if isinstance(v, Mapping) else v) for v in items if v is not None]
 
 
 def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
-    yield from (each for each in value or () if isinstance(each, Mapping))
+    yield from (item for item in value or () if isinstance(item, Mapping))

@@ -33,5 +33,5 @@ class Selection(Struct, frozen=True):
     @property
     def everything(self) -> bool:
         """Whether nothing is left out."""
-        some = self.select or self.exclude or self.selector or self.kinds or self.not_kinds
-        return not some and self.only is None
+        is_narrowed = self.select or self.exclude or self.selector or self.kinds or self.not_kinds
+        return not is_narrowed and self.only is None

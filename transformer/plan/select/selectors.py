@@ -60,34 +60,36 @@ def from_words(words: Iterable[str], indirect: str = "eager") -> Group:
     """The words of `--select` or `--exclude`. Raises UsageError for one that is no selector."""
     parts: list[Spec] = []
     for word in " ".join(words).split():
-        each = [from_word(part, indirect) for part in word.split(",") if part]
-        if each:
+        criteria = [from_word(part, indirect) for part in word.split(",") if part]
+        if criteria:
             parts.append(
-                each[0] if len(each) == 1 else Group("intersection", tuple(each), indirect)
+                criteria[0]
+                if len(criteria) == 1
+                else Group("intersection", tuple(criteria), indirect)
             )
     return Group("union", tuple(parts), indirect)
 
 
 def from_word(word: str, indirect: str = "eager") -> Criterion:
     """One word."""
-    found = _WORD.match(word)
-    if not found or not found["value"] or (found["around"] and found["below"]):
+    match = _WORD.match(word)
+    if not match or not match["value"] or (match["around"] and match["below"]):
         raise UsageError(
             f"`{word}` is no selector", hint="write `name`, `+name`, `name+`, `tag:x`, `path:x`"
         )
-    value = found["value"]
+    value = match["value"]
     return Criterion(
-        method=found["method"] or _usual(value),
+        method=match["method"] or _default_method(value),
         value=value,
         written=word,
-        above=int(found["above_depth"] or -1) if found["above"] else 0,
-        below=int(found["below_depth"] or -1) if found["below"] else 0,
-        around=bool(found["around"]),
+        above=int(match["above_depth"] or -1) if match["above"] else 0,
+        below=int(match["below_depth"] or -1) if match["below"] else 0,
+        around=bool(match["around"]),
         indirect=indirect,
     )
 
 
-def _usual(value: str) -> str:
+def _default_method(value: str) -> str:
     """The method of a word that names none."""
     if "/" in value or "\\" in value:
         return "path"
@@ -101,7 +103,7 @@ class Definitions(Struct, frozen=True):
     indirect: str = "eager"
 
     @property
-    def usual(self) -> str | None:
+    def default(self) -> str | None:
         """The name of the one that stands for no selection at all."""
         return next((n for n, e in self.written.items() if e.get("default") is True), None)
 
@@ -132,11 +134,21 @@ class Definitions(Struct, frozen=True):
         self, how: Literal["union", "intersection"], written: Any, seen: tuple[str, ...]
     ) -> Spec:
         """A list of definitions; one of them may say what is left out of the rest."""
-        each = written if isinstance(written, list) else [written]
-        left_out = [e["exclude"] for e in each if isinstance(e, Mapping) and set(e) == {"exclude"}]
-        kept = [e for e in each if not (isinstance(e, Mapping) and set(e) == {"exclude"})]
-        made = Group(how, tuple(self.read(e, seen) for e in kept), self.indirect)
-        return self.without(made, [x for many in left_out for x in _list(many)], seen)
+        entries = written if isinstance(written, list) else [written]
+        excluded = [
+            entry["exclude"]
+            for entry in entries
+            if isinstance(entry, Mapping) and set(entry) == {"exclude"}
+        ]
+        included = [
+            entry
+            for entry in entries
+            if not (isinstance(entry, Mapping) and set(entry) == {"exclude"})
+        ]
+        group = Group(how, tuple(self.read(entry, seen) for entry in included), self.indirect)
+        return self.without(
+            group, [definition for exclusion in excluded for definition in _list(exclusion)], seen
+        )
 
     def criterion(self, written: Mapping[str, Any], seen: tuple[str, ...]) -> Spec:
         """A method and a value, or `{tag: nightly}`."""
@@ -149,7 +161,7 @@ class Definitions(Struct, frozen=True):
         method, value = str(written["method"]), str(written.get("value", ""))
         if method == "selector":
             return self.without(self.spec(value, seen), _list(written.get("exclude")), seen)
-        made = Criterion(
+        result = Criterion(
             method=method,
             value=value,
             written=f"{method}:{value}",
@@ -158,14 +170,14 @@ class Definitions(Struct, frozen=True):
             around=bool(written.get("childrens_parents")),
             indirect=str(written.get("indirect_selection") or self.indirect),
         )
-        return self.without(made, _list(written.get("exclude")), seen)
+        return self.without(result, _list(written.get("exclude")), seen)
 
-    def without(self, spec: Spec, left_out: list[Any], seen: tuple[str, ...]) -> Spec:
+    def without(self, spec: Spec, excluded: list[Any], seen: tuple[str, ...]) -> Spec:
         """The same without what is excluded."""
-        if not left_out:
+        if not excluded:
             return spec
         eager = replace(self, indirect="eager")
-        others = Group("union", tuple(eager.read(each, seen) for each in left_out))
+        others = Group("union", tuple(eager.read(definition, seen) for definition in excluded))
         return Group("difference", (spec, others), spec.indirect)
 
 

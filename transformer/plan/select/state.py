@@ -19,7 +19,7 @@ _KINDS = (
     *("semantic_models", "saved_queries", "unit_tests"),
 )
 # What a node's configuration says when nobody says anything.
-_USUAL: Facts = {
+_CONFIG_DEFAULTS: Facts = {
     "access": "protected",
     "batch_size": None,
     "concurrent_batches": None,
@@ -41,7 +41,7 @@ _USUAL: Facts = {
     "warn_if": "!= 0",
 }
 # What stands elsewhere in a node too, or says where it lies.
-_APART = ("database", "schema", "alias", "enabled")
+_IGNORED_OPTIONS = ("database", "schema", "alias", "enabled")
 
 
 class ManifestChanges(Struct, frozen=True):
@@ -53,7 +53,7 @@ class ManifestChanges(Struct, frozen=True):
 
     def are(self, node_id: str, word: str) -> bool:
         """Whether `state:word` is true of the thing. Raises UsageError for another word."""
-        old, new = _found(self.before, node_id), _found(self.now, node_id)
+        old, new = _facts_of(self.before, node_id), _facts_of(self.now, node_id)
         if new is None:
             return False
         if word in ("new", "old"):
@@ -69,39 +69,40 @@ class ManifestChanges(Struct, frozen=True):
 
     def macro(self, side: Facts, macro_id: str, seen: tuple[str, ...] = ()) -> Iterator[Any]:
         """The text of a macro, and of those that it calls."""
-        found = side.get("macros", {}).get(macro_id)
-        if found is None or macro_id in seen:
+        facts = side.get("macros", {}).get(macro_id)
+        if facts is None or macro_id in seen:
             return
-        yield _text(found.get("macro_sql"))
-        for each in sorted(found.get("depends_on", {}).get("macros", ())):
-            yield from self.macro(side, each, (*seen, macro_id))
+        yield _text(facts.get("macro_sql"))
+        for called_id in sorted(facts.get("depends_on", {}).get("macros", ())):
+            yield from self.macro(side, called_id, (*seen, macro_id))
 
 
-def _found(side: Facts, node_id: str) -> Facts | None:
+def _facts_of(side: Facts, node_id: str) -> Facts | None:
     return next((side[k][node_id] for k in _KINDS if node_id in (side.get(k) or {})), None)
 
 
 def _body(_: ManifestChanges, old: Facts, new: Facts) -> bool:
     if old.get("resource_type") == "seed":
-        sums = [(each.get("checksum") or {}) for each in (old, new)]
-        alike = sums[0].get("name") == sums[1].get("name")
-        return alike and sums[0].get("checksum") != sums[1].get("checksum")
+        checksums = [(side.get("checksum") or {}) for side in (old, new)]
+        same_algorithm = checksums[0].get("name") == checksums[1].get("name")
+        return same_algorithm and checksums[0].get("checksum") != checksums[1].get("checksum")
     keys = ("raw_code", "label", "type", "owner", "url", "type_params", "given", "expect")
     return any(_text(old.get(k)) != _text(new.get(k)) for k in keys if k in new or k == "raw_code")
 
 
 def _configs(_: ManifestChanges, old: Facts, new: Facts) -> bool:
-    one, other = _said(old), _said(new)
-    return any(one.get(key) != other.get(key) for key in {*one, *other})
+    before, after = _explicit_config(old), _explicit_config(new)
+    return any(before.get(key) != after.get(key) for key in {*before, *after})
 
 
-def _said(node: Facts) -> dict[str, Any]:
+def _explicit_config(node: Facts) -> dict[str, Any]:
     """What a node's configuration says, without what goes without saying."""
     written = {str(k).replace("-", "_"): _plain(v) for k, v in (node.get("config") or {}).items()}
     return {
         key: value
         for key, value in written.items()
-        if key not in _APART and value not in (None, [], {}, "", _USUAL.get(key))
+        if key not in _IGNORED_OPTIONS
+        and value not in (None, [], {}, "", _CONFIG_DEFAULTS.get(key))
     }
 
 
@@ -116,42 +117,42 @@ def _plain(value: Any) -> Any:
 def _relation(_: ManifestChanges, old: Facts, new: Facts) -> bool:
     """Whether its configuration leads elsewhere; the target's own schema is no difference."""
     for key in ("database", "schema", "alias"):
-        one, other = ((each.get("config") or {}).get(key) for each in (old, new))
-        if (one or None) != (other or None):
+        before, after = ((side.get("config") or {}).get(key) for side in (old, new))
+        if (before or None) != (after or None):
             return True
     return False
 
 
 def _descriptions(_: ManifestChanges, old: Facts, new: Facts) -> bool:
-    kept = (new.get("config") or {}).get("persist_docs") or {}
-    if kept.get("relation") and _text(old.get("description")) != _text(new.get("description")):
+    persisted = (new.get("config") or {}).get("persist_docs") or {}
+    if persisted.get("relation") and _text(old.get("description")) != _text(new.get("description")):
         return True
-    if not kept.get("columns"):
+    if not persisted.get("columns"):
         return False
-    one, other = (
-        {k: _text(c.get("description")) for k, c in (each.get("columns") or {}).items()}
-        for each in (old, new)
+    before, after = (
+        {k: _text(c.get("description")) for k, c in (side.get("columns") or {}).items()}
+        for side in (old, new)
     )
-    return one != other
+    return before != after
 
 
 def _macros(changes: ManifestChanges, old: Facts, new: Facts) -> bool:
-    used = [set((each.get("depends_on") or {}).get("macros") or ()) for each in (old, new)]
+    used = [set((macro_id.get("depends_on") or {}).get("macros") or ()) for macro_id in (old, new)]
     return any(
-        list(changes.macro(changes.before, each)) != list(changes.macro(changes.now, each))
-        for each in sorted(used[0] & used[1] | (used[1] - used[0]))
-        if each in changes.now.get("macros", {})
+        list(changes.macro(changes.before, macro_id)) != list(changes.macro(changes.now, macro_id))
+        for macro_id in sorted(used[0] & used[1] | (used[1] - used[0]))
+        if macro_id in changes.now.get("macros", {})
     )
 
 
 def _contract(_: ManifestChanges, old: Facts, new: Facts) -> bool:
     if not ((new.get("config") or {}).get("contract") or {}).get("enforced"):
         return bool(((old.get("config") or {}).get("contract") or {}).get("enforced"))
-    one, other = (
-        [(k, c.get("data_type"), _plain(c.get("constraints"))) for k, c in _columns(each)]
-        for each in (old, new)
+    before, after = (
+        [(k, c.get("data_type"), _plain(c.get("constraints"))) for k, c in _columns(side)]
+        for side in (old, new)
     )
-    return one != other
+    return before != after
 
 
 def _columns(node: Facts) -> list[tuple[str, Any]]:

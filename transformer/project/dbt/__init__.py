@@ -1,1 +1,1 @@
-"""Reads an existing dbt project into our own values: nothing of it has to be changed."""
+"""Reads an unmodified dbt project into our own values."""

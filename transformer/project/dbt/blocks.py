@@ -1,4 +1,4 @@
-"""Blocks that are found without rendering: `{% snapshot %}`, `{% docs %}`."""
+"""Jinja blocks that are located without rendering: `{% snapshot %}`, `{% docs %}`."""
 
 from __future__ import annotations
 
@@ -20,32 +20,34 @@ class JinjaBlock(Struct, frozen=True):
 
     @property
     def placed(self) -> str:
-        """The body below as many empty lines as stand above it in the file."""
+        """The body after as many empty lines as precede it, so that line numbers match the file."""
         return "\n" * (self.line - 1) + self.body
 
 
 def blocks(text: str, word: str) -> Iterator[JinjaBlock]:
-    """The blocks `{% word name %}…{% endword %}` of a text; not those in comments."""
+    """The blocks `{% word name %}…{% endword %}` of a text, except in comments."""
     if f"end{word}" not in text:
         return
-    bare = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+    uncommented = _COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
     pattern = rf"\{{%-?\s*{word}\s+(\w+)\s*-?%\}}(.*?)\{{%-?\s*end{word}\s*-?%\}}"
-    for found in re.finditer(pattern, bare, re.DOTALL):
-        yield JinjaBlock(found[1], text[found.start(2) : found.end(2)],
-                    text.count("\n", 0, found.start(2)) + 1)  # fmt: skip
+    for match in re.finditer(pattern, uncommented, re.DOTALL):
+        yield JinjaBlock(match[1], text[match.start(2) : match.end(2)],
+                    text.count("\n", 0, match.start(2)) + 1)  # fmt: skip
 
 
-def macros_that(texts: Mapping[str, str], does: Callable[[str], object]) -> frozenset[str]:
-    """The names of macros that may do something, or call others that do. Told by files: where a
-    file does it, each of its macros may."""
-    names = {path: {m["name"] for m in _MACRO.finditer(text)} for path, text in texts.items()}
-    files = {path for path, text in texts.items() if does(text)}
+def macros_that(texts: Mapping[str, str], matches: Callable[[str], object]) -> frozenset[str]:
+    """The names of macros that may match, directly or by calling others. Judged per file: if a
+    file matches, all of its macros do."""
+    macros_by_file = {
+        path: {m["name"] for m in _MACRO.finditer(text)} for path, text in texts.items()
+    }
+    files = {path for path, text in texts.items() if matches(text)}
     while True:
-        found = frozenset(name for path in files for name in names[path])
-        more = {p for p, text in texts.items() if p not in files and calls(text, found)}
-        if not more:
-            return found
-        files |= more
+        macros = frozenset(name for path in files for name in macros_by_file[path])
+        callers = {p for p, text in texts.items() if p not in files and calls(text, macros)}
+        if not callers:
+            return macros
+        files |= callers
 
 
 def calls(text: str, macros: frozenset[str]) -> bool:
@@ -54,5 +56,5 @@ def calls(text: str, macros: frozenset[str]) -> bool:
 
 
 def sets_enabled(text: str) -> bool:
-    """Whether a file may switch itself on or off in `config(…)`."""
+    """Whether a file may enable or disable itself in `config(…)`."""
     return re.search(r"\benabled\b['\"]?\s*[=:]", text) is not None

@@ -1,4 +1,4 @@
-"""Data tests as they stand in dbt's YAML, named as dbt names them."""
+"""Data tests in dbt's YAML, named as dbt names them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _WORDS = (
 )
 _CONFIG = frozenset(_WORDS.split())
 _KIND = re.compile(r"(?:(?P<package>[A-Za-z_]\w*)\.)?(?P<name>[A-Za-z_]\w*)\Z")
-# A name longer than this is shortened where it names a table.
+# Longer names are shortened when they name a table.
 _LONGEST = 63
 
 
 class TestSubject(Struct, frozen=True):
-    """What checks are attached to: its name in theirs, and how their `model` calls it."""
+    """What checks are attached to: its part of the test's name, and the Jinja call for `model`."""
 
     name: str
     call: str
@@ -47,7 +47,7 @@ def source_subject(source: str, table: str) -> TestSubject:
 
 
 class WrittenTest(Struct, frozen=True):
-    """A test as it is written, its parts told apart."""
+    """A test as written, split into its parts."""
 
     kind: str
     package: str | None
@@ -62,7 +62,7 @@ class DbtCheckReader(Struct, frozen=True):
 
     project: ProjectFile
     root: ProjectFile
-    words: YamlRenderer
+    renderer: YamlRenderer
 
     def read(
         self,
@@ -72,17 +72,16 @@ class DbtCheckReader(Struct, frozen=True):
         column: tuple[str, str, tuple[str, ...]] | None = None,
         tags: tuple[str, ...] = (),
     ) -> tuple[CheckSpec, ...]:
-        """The checks of a list; disabled ones are left out. A column is its name, the name as a
-        query writes it, and its tags."""
+        """The enabled checks of a list. `column` is its name, the name as SQL, and its tags."""
         if item is None or item.value is None:
             return ()
         if not item.is_list:
-            self.words.notes.mistake("tests are a list", item.where, "begin each with `- `")
+            self.renderer.notes.mistake("tests must be a list", item.where, "begin each with `- `")
             return ()
-        found = (self._one(each, subject, file, column, tags) for each in item.value)
-        return tuple(check for check in found if check is not None and check.config.enabled)
+        checks = (self._check(entry, subject, file, column, tags) for entry in item.value)
+        return tuple(check for check in checks if check is not None and check.config.enabled)
 
-    def _one(
+    def _check(
         self,
         item: YamlItem,
         subject: TestSubject,
@@ -90,12 +89,12 @@ class DbtCheckReader(Struct, frozen=True):
         column: tuple[str, str, tuple[str, ...]] | None,
         tags: tuple[str, ...],
     ) -> CheckSpec | None:
-        name, sought = column[:2] if column else (None, None)
-        written = self._written(item, sought)
+        name, sql_name = column[:2] if column else (None, None)
+        written = self._written(item, sql_name)
         if written is None:
             return None
-        full, short = names(written, subject)
-        fqn = (*_yaml_folders(file), full)
+        full_name, short_name = test_names(written, subject)
+        fqn = (*_yaml_folders(file), full_name)
         config = self._config(written, fqn, (*tags, *(column[2] if column else ())))
         args = dict(written.args)
         if args.get("column_name") == name:
@@ -105,39 +104,41 @@ class DbtCheckReader(Struct, frozen=True):
             args=args,
             config=check_config(config),
             where=item.where,
-            name=full,
+            name=full_name,
             column=name,
             package=self.project.package,
-            suffix=suffix(full, written, subject),
+            suffix=id_suffix(full_name, written, subject),
             description=written.description,
             fqn=fqn,
-            alias=str(config.get("alias") or (short if short != full else "")),
-            given=frozenset(written.config) | frozenset(self._over(fqn)),
+            alias=str(config.get("alias") or (short_name if short_name != full_name else "")),
+            pinned=frozenset(written.config) | frozenset(self._root_options(fqn)),
         )
 
     def _config(
         self, written: WrittenTest, fqn: tuple[str, ...], tags: tuple[str, ...]
     ) -> dict[str, Any]:
-        below = options(self.project.tree("tests"), (self.project.name, *fqn))
-        return united(below, {"tags": tags}, cleaned(written.config), self._over(fqn))
+        from_folders = options(self.project.tree("tests"), (self.project.name, *fqn))
+        return united(
+            from_folders, {"tags": tags}, cleaned(written.config), self._root_options(fqn)
+        )
 
-    def _over(self, fqn: tuple[str, ...]) -> dict[str, Any]:
-        """What the project's own tree says of a package's test."""
+    def _root_options(self, fqn: tuple[str, ...]) -> dict[str, Any]:
+        """The root project's configuration for a package's test."""
         if not self.project.package:
             return {}
         return options(self.root.tree("tests"), (self.project.name, *fqn))
 
     def _written(self, item: YamlItem, column: str | None) -> WrittenTest | None:
         kind, body = _kind_and_body(item)
-        found = _KIND.match(kind) if kind else None
-        if found is None or body is None:
-            self.words.notes.mistake(
-                "a test is a name, or a name with its arguments",
+        match = _KIND.match(kind) if kind else None
+        if match is None or body is None:
+            self.renderer.notes.mistake(
+                "a test must be a name, or a name with arguments",
                 item.where,
                 hint="write `- unique` or `- accepted_values: {arguments: {values: [a, b]}}`",
             )
             return None
-        return self._parts(found, body, column)
+        return self._parts(match, body, column)
 
     def _parts(self, kind: re.Match[str], body: YamlItem, column: str | None) -> WrittenTest:
         entries = dict(body.value)
@@ -146,14 +147,14 @@ class DbtCheckReader(Struct, frozen=True):
             entries.pop("arguments")
             entries |= arguments[1].value or {}
         block = entries.pop("config", None)
-        beside = {key: entries.pop(key) for key in tuple(entries) if key in _CONFIG}
-        written = {**beside, **(block[1].value if block and block[1].is_map else {})}
+        top_level = {key: entries.pop(key) for key in tuple(entries) if key in _CONFIG}
+        written = {**top_level, **(block[1].value if block and block[1].is_map else {})}
         config = {
-            key: value.plain() if key in LATER else self.words.value(value)
+            key: value.plain() if key in LATER else self.renderer.value(value)
             for key, (_, value) in written.items()
         }
         name = entries.pop("name", None)
-        described = entries.pop("description", None)
+        description = entries.pop("description", None)
         args = {key: value.plain() for key, (_, value) in entries.items()}
         if column is not None:
             args["column_name"] = column
@@ -163,59 +164,59 @@ class DbtCheckReader(Struct, frozen=True):
             name=str(name[1].value) if name and name[1].value else None,
             args=args,
             config={key: value for key, value in config.items() if value is not None},
-            description=str(described[1].value or "") if described else "",
+            description=str(description[1].value or "") if description else "",
         )
 
 
 def _kind_and_body(item: YamlItem) -> tuple[str | None, YamlItem | None]:
-    """The kind of a test and what stands with it, in every spelling."""
+    """The kind and the body of a test, in every spelling."""
     if isinstance(item.value, str):
         return item.value, YamlItem({}, item.where)
     if not item.is_map or not item.value:
         return None, None
-    flat = child(item, "test_name")
-    if flat is not None:
-        rest = {key: each for key, each in item.value.items() if key != "test_name"}
-        return str(flat.value), YamlItem(rest, item.where)
+    named = child(item, "test_name")
+    if named is not None:
+        rest = {key: value for key, value in item.value.items() if key != "test_name"}
+        return str(named.value), YamlItem(rest, item.where)
     (kind, _, body), *more = item.entries()
-    if body.value is None:  # its keys may stand on the same level
+    if body.value is None:  # its keys may be on the same level
         rest = {key: item.value[key] for key, _, _ in more}
         return kind, YamlItem(rest, item.where)
     return (kind, body) if body.is_map and not more else (None, None)
 
 
-def names(written: WrittenTest, subject: TestSubject) -> tuple[str, str]:
-    """The name of a test, and the shorter one of its table."""
+def test_names(written: WrittenTest, subject: TestSubject) -> tuple[str, str]:
+    """The name of a test, and the possibly shorter name of its table."""
     if written.name:
         return written.name, written.name
-    flat: list[str] = []
+    texts: list[str] = []
     for key in sorted(written.args):
         value = written.args[key]
         parts = value.values() if isinstance(value, dict) else value
-        flat += [str(part) for part in (parts if isinstance(value, dict | list) else [value])]
-    unique = "__".join(re.sub("[^0-9a-zA-Z_]+", "_", part) for part in flat)
+        texts += [str(part) for part in (parts if isinstance(value, dict | list) else [value])]
+    unique = "__".join(re.sub("[^0-9a-zA-Z_]+", "_", part) for part in texts)
     kind = f"{subject.prefix}{written.kind}"
     kind = f"{written.package}_{kind}" if written.package else kind
     base = f"{kind}_{subject.name}"
-    full = f"{base}_{unique}"
-    return full, f"{base[:30]}_{_md5(full)}" if len(full) > _LONGEST else full
+    full_name = f"{base}_{unique}"
+    return full_name, f"{base[:30]}_{_md5(full_name)}" if len(full_name) > _LONGEST else full_name
 
 
-def suffix(name: str, written: WrittenTest, subject: TestSubject) -> str:
-    """What follows the name in the test's id: a hash of all that it was made of."""
+def id_suffix(name: str, written: WrittenTest, subject: TestSubject) -> str:
+    """The hash of name, arguments and subject that ends the test's id, as in dbt."""
     model = f"{{{{ get_where_subquery({subject.call}) }}}}"
-    made_of = {
+    identity = {
         "namespace": written.package,
         "name": written.kind,
         "kwargs": {**written.args, "model": model},
     }
-    return _md5(name + repr(_hashable(made_of)))[-10:]
+    return _md5(name + repr(_hashable(identity)))[-10:]
 
 
 def _hashable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _hashable(value[key]) for key in sorted(value)}
-    return [_hashable(each) for each in value] if isinstance(value, list) else str(value)
+    return [_hashable(element) for element in value] if isinstance(value, list) else str(value)
 
 
 def _md5(text: str) -> str:
@@ -227,21 +228,21 @@ def _yaml_folders(file: PackageFile) -> tuple[str, ...]:
 
 
 def check_config(written: Mapping[str, Any]) -> CheckConfig:
-    """How a test's result counts, from its merged configuration."""
-    kept_as = written.get("store_failures_as")
+    """How a test's result is rated, from its merged configuration."""
+    store_as = written.get("store_failures_as")
     return CheckConfig(
         severity=str(written.get("severity") or "error").lower(),
         where=_text(written, "where"),
         warn_if=str(written.get("warn_if") or "!= 0"),
         error_if=str(written.get("error_if") or "!= 0"),
-        limit=_whole(written.get("limit")),
+        limit=_integer(written.get("limit")),
         store_failures=truth(written.get("store_failures") or False),
         tags=texts(written.get("tags")),
         enabled=truth(written.get("enabled")),
         fail_calc=str(written.get("fail_calc") or "count(*)"),
         schema=_text(written, "schema"),
         meta=written.get("meta") or {},
-        store_failures_as=str(kept_as).lower() if kept_as else None,
+        store_failures_as=str(store_as).lower() if store_as else None,
         alias=_text(written, "alias"),
         database=_text(written, "database"),
         group=_text(written, "group"),
@@ -254,7 +255,7 @@ def _text(written: Mapping[str, Any], key: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _whole(value: Any) -> int | None:
+def _integer(value: Any) -> int | None:
     try:
         return None if value is None else int(value)
     except (TypeError, ValueError):

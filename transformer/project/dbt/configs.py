@@ -1,4 +1,4 @@
-"""Configuration by folder as dbt reads it, and how two layers of it become one."""
+"""Configuration by folder as dbt reads it, and how its layers are merged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from transformer.project.dbt.words import ReadingNotes, mapping, texts
 _UNITED = ("meta", "docs", "column_types", "persist_docs", "quoting", "grants")
 _HOOKS = {"pre-hook": "pre_hook", "post-hook": "post_hook"}
 
-# Configuration that dbt itself or a well-known adapter understands: what is near one of these
-# and none of them is most likely misspelt.
+# Configuration of dbt itself and of well-known adapters: a key that is close to one of these but
+# not among them is most likely a typo.
 _WORDS = """
 access alias batch_size begin bind_params catalog check_cols cluster_by column_types columns
 concurrent_batches constraints contract copy_grants csv_read_options database dataset
@@ -33,7 +33,7 @@ table_properties table_type tags target_database target_schema tblproperties
 time_ingestion_partitioning timeout transient ttl type unique_key unique_tmp_table_suffix unlogged
 updated_at updates_on url version warn_if where
 """
-# What dbt or dbt-duckdb would do something for, and nothing here does.
+# Options with an effect in dbt or dbt-duckdb, but none here.
 _IDLE = """
 as_of_datetime as_of_version fast glue_database glue_register iceberg_table
 latest_version_pointer merge_returning_columns on_error partition_by partition_columns
@@ -44,45 +44,45 @@ KNOWN = frozenset(_WORDS.split()) | IDLE
 
 
 def cleaned(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Configuration under its one spelling: hooks as lists, tags as a tuple."""
-    made: dict[str, Any] = {}
+    """Configuration in normalized form: one spelling per key, hooks and tags as tuples."""
+    normalized: dict[str, Any] = {}
     for key, value in config.items():
         name = _HOOKS.get(key, key)
         if name in _HOOKS.values():
-            made[name] = (*made.get(name, ()), *_hooks(value))
+            normalized[name] = (*normalized.get(name, ()), *_as_tuple(value))
         elif name == "tags":
-            made[name] = texts(value)
+            normalized[name] = texts(value)
         else:
-            made[name] = value
-    return made
+            normalized[name] = value
+    return normalized
 
 
-def _hooks(value: Any) -> tuple[Any, ...]:
+def _as_tuple(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def united(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Layers of configuration, outer first: tags and hooks add up, a few mappings are united,
-    all else is replaced."""
+    """Layers of configuration merged, outer first: tags and hooks are appended, a few mappings
+    are merged, everything else is replaced."""
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
-            lower = merged.get(key)
+            below = merged.get(key)
             if key == "tags":
-                merged[key] = tuple(dict.fromkeys((*texts(lower), *texts(value))))
+                merged[key] = tuple(dict.fromkeys((*texts(below), *texts(value))))
             elif key in _HOOKS.values():
-                merged[key] = (*_hooks(lower), *_hooks(value))
-            elif key in _UNITED and isinstance(lower, Mapping) and isinstance(value, Mapping):
-                merged[key] = {**lower, **value}
+                merged[key] = (*_as_tuple(below), *_as_tuple(value))
+            elif key in _UNITED and isinstance(below, Mapping) and isinstance(value, Mapping):
+                merged[key] = {**below, **value}
             else:
                 merged[key] = value
     return merged
 
 
 def options(tree: Mapping[str, Any], fqn: Sequence[str]) -> dict[str, Any]:
-    """What a tree says of the node at `fqn` – package, folders, name – outer levels first."""
+    """A tree's configuration for the node at `fqn` (package, folders, name), outer levels first."""
     merged = united(_level(tree))
     level: Any = tree
     for part in fqn:
@@ -94,13 +94,13 @@ def options(tree: Mapping[str, Any], fqn: Sequence[str]) -> dict[str, Any]:
 
 
 def _level(level: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of one level: keys with `+`, and those that hold no mapping."""
-    found = {
+    """The configuration of one level: keys with `+`, and keys whose value is not a mapping."""
+    config = {
         key.removeprefix("+").strip(): value
         for key, value in level.items()
         if key.startswith("+") or not isinstance(value, Mapping)
     }
-    return cleaned(found)
+    return cleaned(config)
 
 
 def tree_keys(tree: Mapping[str, Any]) -> Iterator[str]:
@@ -113,21 +113,21 @@ def tree_keys(tree: Mapping[str, Any]) -> Iterator[str]:
 
 
 def watch_spelling(keys: Iterator[str] | Sequence[str], place: str, notes: ReadingNotes) -> None:
-    """Says which keys look like a known one and are none, and which have no effect here; others
-    belong to other adapters."""
+    """Notes keys that look like typos, and keys without effect here. Other unknown keys are taken
+    to belong to other adapters."""
     for key in keys:
         name = key.replace("-", "_")
         if name in IDLE:
             notes.say(f"`{key}` in {place} has no effect here")
         if name in KNOWN or len(name) < 4:
             continue
-        near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.85)
-        if near:
-            notes.say(f"`{key}` in {place} means nothing: did you mean `{near[0]}`?")
+        close = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.85)
+        if close:
+            notes.say(f"`{key}` in {place} is not a known option: did you mean `{close[0]}`?")
 
 
 def with_top_level(entry: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The `config:` of an entry with what older projects write beside it."""
+    """The `config:` of an entry, merged with the top-level keys of older projects."""
     beside = {
         key: entry[key]
         for key in ("tags", "meta", "docs", "access", "group", "contract", "enabled")

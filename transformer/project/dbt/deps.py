@@ -1,4 +1,4 @@
-"""`transform deps`: installs the packages that a dbt project asks for."""
+"""`transform deps`: installs the packages of a dbt project."""
 
 from __future__ import annotations
 
@@ -50,63 +50,65 @@ Say = Callable[[str], None]
 
 
 class InstalledPackage(Struct, frozen=True):
-    """A package that was installed: its name, and what it was taken from."""
+    """An installed package: its name, and its source."""
 
     name: str
     source: Mapping[str, Any]
 
 
 class _Work(Struct):
-    """One installation: where to, and what is there already."""
+    """One installation: its folder, and what has been installed so far."""
 
     folder: Path
-    words: YamlRenderer
+    renderer: YamlRenderer
     say: Say
-    done: dict[str, InstalledPackage] = field(default_factory=dict)
+    installed: dict[str, InstalledPackage] = field(default_factory=dict)
 
 
 def install(
     root: Path, variables: Mapping[str, Any], render: Render, say: Say | None = None
 ) -> tuple[InstalledPackage, ...]:
-    """Installs every package, and those that they ask for, and writes `package-lock.yml`.
+    """Installs all packages with their dependencies, and writes `package-lock.yml`.
 
-    Raises ConfigError or DataError for the first one that cannot be installed, and Mistakes when
-    the project file cannot be read.
+    Raises ConfigError or DataError for the first package that cannot be installed, and Mistakes
+    if the project file cannot be read.
     """
     notes = ReadingNotes()
-    known = {**read_vars(root, VARS, notes), **variables}
-    words = YamlRenderer(render, notes, {"var": VarLookup(known)})
-    written = child(read_raw(root, FILE), "packages-install-path")
-    folder = root / str((words.scalar(written) if written else None) or INSTALLED)
-    asked = entries(root, "", words)
+    values = {**read_vars(root, VARS, notes), **variables}
+    renderer = YamlRenderer(render, notes, {"var": VarLookup(values)})
+    install_path = child(read_raw(root, FILE), "packages-install-path")
+    folder = root / str((renderer.scalar(install_path) if install_path else None) or INSTALLED)
+    wanted = entries(root, "", renderer)
     if notes.mistakes:
         raise notes.mistakes[0]
     folder.mkdir(parents=True, exist_ok=True)
-    work = _Work(folder, words, say or (lambda _: None))
-    _install_all(asked, root, work)
-    made = tuple(work.done.values())
-    if asked:
-        (root / LOCK).write_text(_lock(made, asked), encoding="utf-8")
-    return made
+    work = _Work(folder, renderer, say or (lambda _: None))
+    _install_all(wanted, root, work)
+    installed = tuple(work.installed.values())
+    if wanted:
+        (root / LOCK).write_text(_lock(installed, wanted), encoding="utf-8")
+    return installed
 
 
-def _install_all(asked: list[PackageEntry], home: Path, work: _Work) -> None:
-    for entry in asked:
-        with tempfile.TemporaryDirectory(dir=work.folder, prefix=".new-") as space:
-            fetched, source = _fetch(entry, home, Path(space))
+def _install_all(wanted: list[PackageEntry], home: Path, work: _Work) -> None:
+    for entry in wanted:
+        with tempfile.TemporaryDirectory(dir=work.folder, prefix=".new-") as temporary:
+            fetched, source = _fetch(entry, home, Path(temporary))
             name = _package_name(fetched, entry)
-            if name in work.done:
+            if name in work.installed:
                 continue
-            there = work.folder / name
-            _clear(there)
+            destination = work.folder / name
+            _clear(destination)
             if entry.local:
-                there.symlink_to(os.path.relpath(fetched, work.folder), target_is_directory=True)
+                destination.symlink_to(
+                    os.path.relpath(fetched, work.folder), target_is_directory=True
+                )
             else:
-                shutil.move(fetched, there)
-        work.done[name] = InstalledPackage(name, source)
+                shutil.move(fetched, destination)
+        work.installed[name] = InstalledPackage(name, source)
         work.say(f"installed `{name}`")
-        nested = there.resolve() if entry.local else there
-        _install_all(entries(nested, name, work.words), nested, work)
+        package_root = destination.resolve() if entry.local else destination
+        _install_all(entries(package_root, name, work.renderer), package_root, work)
 
 
 def _package_name(folder: Path, entry: PackageEntry) -> str:
@@ -116,54 +118,54 @@ def _package_name(folder: Path, entry: PackageEntry) -> str:
             entry.where,
             hint="a package in a folder of a repository needs `subdirectory:`",
         )
-    name = child(read_raw(folder, f"{entry.title}/{FILE}"), "name")
-    found = str(name.value) if name else entry.title
-    if not re.fullmatch(r"\w+", found):
-        raise ConfigError(f"`{found}` is no name for a package", entry.where)
-    return found
+    name_item = child(read_raw(folder, f"{entry.title}/{FILE}"), "name")
+    name = str(name_item.value) if name_item else entry.title
+    if not re.fullmatch(r"\w+", name):
+        raise ConfigError(f"`{name}` is not a valid package name", entry.where)
+    return name
 
 
 def _clear(path: Path) -> None:
-    """Makes room; a link is removed and not followed."""
+    """Removes what is at the path; links are not followed."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.is_dir():
         shutil.rmtree(path)
 
 
-def _fetch(entry: PackageEntry, home: Path, space: Path) -> tuple[Path, dict[str, Any]]:
-    """The package's folder, fetched where it has to be, and what stands in the lock."""
+def _fetch(entry: PackageEntry, home: Path, temporary: Path) -> tuple[Path, dict[str, Any]]:
+    """The package's folder, fetched if necessary, and its entry in the lock file."""
     written = entry.written
     if entry.local:
         return _local(entry, home), {"local": entry.local}
     if written.get("git"):
-        return _git(entry, home, space)
+        return _git(entry, home, temporary)
     if written.get("tarball"):
         url = str(written["tarball"])
-        return _tarball(url, entry, space), {"tarball": url, "name": entry.title}
+        return _tarball(url, entry, temporary), {"tarball": url, "name": entry.title}
     if written.get("package"):
-        return _hub(entry, space)
+        return _hub(entry, temporary)
     raise ConfigError(
-        f"the package `{entry.title}` says not where it comes from",
+        f"the package `{entry.title}` does not say where it comes from",
         entry.where,
         hint="write `local:`, `git:`, `tarball:` or `package:`",
     )
 
 
 def _local(entry: PackageEntry, home: Path) -> Path:
-    folder = Path(os.path.normpath(home / entry.local))
-    if not folder.is_dir():
+    path = Path(os.path.normpath(home / entry.local))
+    if not path.is_dir():
         raise ConfigError(f"there is no folder `{entry.local}`", entry.where)
-    return folder
+    return path
 
 
-def _git(entry: PackageEntry, home: Path, space: Path) -> tuple[Path, dict[str, Any]]:
+def _git(entry: PackageEntry, home: Path, temporary: Path) -> tuple[Path, dict[str, Any]]:
     url = _address(str(entry.written["git"]), home)
     revision = str(entry.written.get("revision") or "HEAD")
-    clone = space / "clone"
+    clone = temporary / "clone"
     clone.mkdir()
     if url.startswith("-") or revision.startswith("-"):
-        raise ConfigError("an address or a revision cannot begin with `-`", entry.where)
+        raise ConfigError("a repository URL or revision cannot begin with `-`", entry.where)
     _run_git(clone, entry, "init", "--quiet")
     _run_git(clone, entry, "fetch", "--quiet", "--depth", "1", url, revision)
     _run_git(clone, entry, "checkout", "--quiet", "FETCH_HEAD")
@@ -178,18 +180,18 @@ def _git(entry: PackageEntry, home: Path, space: Path) -> tuple[Path, dict[str, 
 
 
 def _address(written: str, home: Path) -> str:
-    """A folder is meant from the project; anything else is an address."""
+    """The absolute path of a folder relative to the project; anything else as it is."""
     folder = (home / written).resolve()
     return str(folder) if "://" not in written and folder.is_dir() else written
 
 
-def _run_git(folder: Path, entry: PackageEntry, *words: str) -> str:
+def _run_git(folder: Path, entry: PackageEntry, *args: str) -> str:
     git = shutil.which("git")
     if git is None:
         raise DataError(f"`git` is not installed; the package `{entry.title}` needs it")
     try:
-        done = subprocess.run(  # noqa: S603 - the address is checked, and no shell reads it
-            [git, *words],
+        process = subprocess.run(  # noqa: S603 - the address is checked, and no shell reads it
+            [git, *args],
             cwd=folder,
             env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
             capture_output=True,
@@ -198,122 +200,130 @@ def _run_git(folder: Path, entry: PackageEntry, *words: str) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise DataError(f"the package `{entry.title}` does not come", entry.where) from None
-    if done.returncode:
-        said = [_open(line) for line in done.stderr.strip().splitlines()[-3:]]
-        raise DataError(f"the package `{entry.title}` cannot be fetched", entry.where, detail=said)
-    return done.stdout
+        raise DataError(
+            f"the package `{entry.title}` could not be fetched: timeout", entry.where
+        ) from None
+    if process.returncode:
+        messages = [_without_login(line) for line in process.stderr.strip().splitlines()[-3:]]
+        raise DataError(
+            f"the package `{entry.title}` cannot be fetched", entry.where, detail=messages
+        )
+    return process.stdout
 
 
-def _open(text: str) -> str:
-    """The text without what stands before an `@` in an address."""
+def _without_login(text: str) -> str:
+    """The text without user names and passwords in URLs."""
     return re.sub(r"://[^/@\s]+@", "://…@", text)
 
 
-def _tarball(url: str, entry: PackageEntry, space: Path) -> Path:
-    packed, folder = space / "packed.tar.gz", space / "unpacked"
+def _tarball(url: str, entry: PackageEntry, temporary: Path) -> Path:
+    packed, folder = temporary / "packed.tar.gz", temporary / "unpacked"
     packed.write_bytes(_download(url, entry))
     try:
-        _refuse_cut(packed)
+        _check_complete(packed)
         with tarfile.open(packed) as archive:
             _extract(archive, folder)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         raise DataError(
             f"the archive of the package `{entry.title}` cannot be unpacked: {error}", entry.where
         ) from None
-    inner = [path for path in folder.iterdir() if path.is_dir()]
-    return inner[0] if len(inner) == 1 and not (folder / FILE).is_file() else folder
+    folders = [path for path in folder.iterdir() if path.is_dir()]
+    return folders[0] if len(folders) == 1 and not (folder / FILE).is_file() else folder
 
 
 def _extract(archive: tarfile.TarFile, folder: Path) -> None:
-    """Unpacks files and folders below the folder. Raises TarError for what would leave it."""
+    """Unpacks files and folders into the folder. Raises TarError for members outside of it."""
     if hasattr(tarfile, "data_filter"):  # since Python 3.11.4
         archive.extractall(folder, filter="data")
         return
     for member in archive.getmembers():
-        place = PurePosixPath(member.name)
-        inside = not place.is_absolute() and ".." not in place.parts
-        if not inside or not (member.isfile() or member.isdir()):
+        path = PurePosixPath(member.name)
+        is_inside = not path.is_absolute() and ".." not in path.parts
+        if not is_inside or not (member.isfile() or member.isdir()):
             raise tarfile.ReadError(f"`{member.name}` is not a file below its folder")
         member.mode = 0o755 if member.isdir() else 0o644
-    archive.extractall(folder)  # noqa: S202 - each member was looked at
+    archive.extractall(folder)  # noqa: S202 - each member was checked
 
 
-def _refuse_cut(packed: Path) -> None:
-    """Reads the archive to its end. `tarfile` takes one that ends between two files for whole; the
-    end of a whole one is zeros (pax, POSIX.1-2001: two records of 512 bytes)."""
+def _check_complete(packed: Path) -> None:
+    """Raises TarError for a truncated archive. `tarfile` accepts one that ends between two files;
+    a complete one ends with zeros (pax, POSIX.1-2001: two records of 512 bytes)."""
     with tarfile.open(packed) as archive:
         archive.getmembers()
         stream = archive.fileobj
         stream.seek(archive.offset)
         if bytes(512) != stream.read(512):
-            raise tarfile.ReadError("it is cut short")
-        while stream.read(1 << 20):  # a check sum stands at the end
+            raise tarfile.ReadError("it is truncated")
+        while stream.read(1 << 20):  # the checksum at the end is verified by reading
             pass
 
 
 def _download(url: str, entry: PackageEntry) -> bytes:
     if not url.startswith(("https://", "http://")):
-        raise ConfigError("an archive is fetched from `https://…`", entry.where)
+        raise ConfigError(
+            "the URL of an archive must begin with `https://` or `http://`", entry.where
+        )
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - checked above
-            return bytes(answer.read())
+        with urllib.request.urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 - checked above
+            return bytes(response.read())
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise DataError(
-            f"the package `{entry.title}` cannot be fetched: {_open(str(error))}",
+            f"the package `{entry.title}` cannot be fetched: {_without_login(str(error))}",
             entry.where,
-            hint="without a network, write `local:` and the folder it lies in",
+            hint="to install it without a network, write `local:` and its folder",
         ) from None
 
 
-def _hub(entry: PackageEntry, space: Path) -> tuple[Path, dict[str, Any]]:
-    """A package of dbt's hub: the newest version that is allowed."""
+def _hub(entry: PackageEntry, temporary: Path) -> tuple[Path, dict[str, Any]]:
+    """A package of dbt's hub, in its newest allowed version."""
     package = str(entry.written["package"])
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", package):
-        raise ConfigError(f"`{package}` is no package of the hub", entry.where)
-    listed = json.loads(_download(f"{HUB}/{package}.json", entry)).get("versions", {})
+        raise ConfigError(f"`{package}` is not a package name of the hub", entry.where)
+    versions = json.loads(_download(f"{HUB}/{package}.json", entry)).get("versions", {})
     wanted = [part for text in texts(entry.written.get("version")) for part in text.split(",")]
-    early = bool(entry.written.get("install_prerelease"))
-    fitting = [each for each in listed if _fits(each, wanted, early=early)]
-    if not fitting:
+    prerelease = bool(entry.written.get("install_prerelease"))
+    allowed = [version for version in versions if _fits(version, wanted, prerelease=prerelease)]
+    if not allowed:
         raise ConfigError(
             f"there is no version {', '.join(wanted)} of the package `{package}`", entry.where
         )
-    version = max(fitting, key=_version)
-    url = str(listed[version]["downloads"]["tarball"])
+    version = max(allowed, key=_version)
+    url = str(versions[version]["downloads"]["tarball"])
     lock = {"name": package.split("/")[1], "package": package, "version": version}
-    return _tarball(url, entry, space), lock
+    return _tarball(url, entry, temporary), lock
 
 
 def _version(text: str) -> tuple[int, ...]:
-    plain = re.split(r"[-+]", text, maxsplit=1)[0]
-    numbers = [int(each) for each in re.findall(r"\d+", plain)[:3]]
+    release = re.split(r"[-+]", text, maxsplit=1)[0]
+    numbers = [int(digits) for digits in re.findall(r"\d+", release)[:3]]
     return (*numbers, *[0] * (3 - len(numbers)), 0 if "-" in text else 1)
 
 
-def _fits(version: str, wanted: list[str], *, early: bool) -> bool:
-    if "-" in version and not early and version not in [each.strip(" =") for each in wanted]:
+def _fits(version: str, wanted: list[str], *, prerelease: bool) -> bool:
+    if "-" in version and not prerelease and version not in [spec.strip(" =") for spec in wanted]:
         return False
-    for each in wanted:
-        found = re.match(r"\s*(>=|<=|!=|==|>|<|=)?\s*v?(\S+)", each)
-        if found and not _COMPARED[found[1] or "="](_version(version), _version(found[2])):
+    for spec in wanted:
+        match = re.match(r"\s*(>=|<=|!=|==|>|<|=)?\s*v?(\S+)", spec)
+        if match and not _COMPARED[match[1] or "="](_version(version), _version(match[2])):
             return False
     return True
 
 
-def _lock(made: tuple[InstalledPackage, ...], asked: list[PackageEntry]) -> str:
-    """The lock file: what was installed, and a hash of what was asked for."""
-    return "\n".join(["packages:", *_lock_lines(made), f"sha1_hash: {_asked_hash(asked)}", ""])
+def _lock(installed: tuple[InstalledPackage, ...], wanted: list[PackageEntry]) -> str:
+    """The lock file: the installed packages, and a hash of the requested ones."""
+    return "\n".join(
+        ["packages:", *_lock_lines(installed), f"sha1_hash: {_entries_hash(wanted)}", ""]
+    )
 
 
-def _lock_lines(made: tuple[InstalledPackage, ...]) -> Iterator[str]:
-    for each in made:
-        mark = "-"
-        for key, value in each.source.items():
-            yield f"  {mark} {key}: {json.dumps(_open(str(value)))}"
-            mark = " "
+def _lock_lines(installed: tuple[InstalledPackage, ...]) -> Iterator[str]:
+    for package in installed:
+        prefix = "-"
+        for key, value in package.source.items():
+            yield f"  {prefix} {key}: {json.dumps(_without_login(str(value)))}"
+            prefix = " "
 
 
-def _asked_hash(asked: list[PackageEntry]) -> str:
-    written = sorted(json.dumps(dict(each.written), sort_keys=True, default=str) for each in asked)
-    return hashlib.sha1("\n".join(written).encode(), usedforsecurity=False).hexdigest()
+def _entries_hash(wanted: list[PackageEntry]) -> str:
+    texts = sorted(json.dumps(dict(each.written), sort_keys=True, default=str) for each in wanted)
+    return hashlib.sha1("\n".join(texts).encode(), usedforsecurity=False).hexdigest()

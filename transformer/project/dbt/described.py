@@ -1,4 +1,4 @@
-"""What a property file says of a node: description, columns, tests."""
+"""A node's description in a property file: text, columns, tests."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _FACTS = ("deprecation_date", "time_spine", "version", "latest_version")
 
 
 class DescriptionReader(Struct, frozen=True):
-    """Reads what is said of nodes in the files of one package. `package` is its name."""
+    """Reads the descriptions of nodes in one package, whose name is `package`."""
 
-    words: YamlRenderer
+    renderer: YamlRenderer
     docs: DocBlocks
     checks: DbtCheckReader
     package: str
@@ -32,15 +32,15 @@ class DescriptionReader(Struct, frozen=True):
     def described(
         self, item: YamlItem, subject: TestSubject, file: PackageFile, tags: tuple[str, ...] = ()
     ) -> Described:
-        """What an entry says. `tags` are those its tests have from above."""
+        """The description of an entry. `tags` are inherited by its tests."""
         config = self.config(item)
-        quotes = truth(self._plain(item, "quote_columns") or False)
+        quoted = truth(self._plain(item, "quote_columns") or False)
         columns = tuple(
-            self._column(each, subject, file, (quotes, tags)) for each in _blocks(item, "columns")
+            self._column(entry, subject, file, (quoted, tags)) for entry in _blocks(item, "columns")
         )
         name = child(item, "name")
         return Described(
-            description=self.docs.describe(child(item, "description"), self.words, self.package),
+            description=self.docs.describe(child(item, "description"), self.renderer, self.package),
             columns=columns,
             checks=self.checks.read(child(item, *_TESTS), subject, file, tags=tags),
             meta=mapping(config.get("meta")),
@@ -50,20 +50,20 @@ class DescriptionReader(Struct, frozen=True):
         )
 
     def _facts(self, item: YamlItem) -> dict[str, Any]:
-        """What an entry says of itself beside what is built of it."""
-        found = {key: self._plain(item, key) for key in _FACTS if child(item, key)}
-        if found.get("deprecation_date") is not None:
-            found["deprecation_date"] = moment_text(found["deprecation_date"])
-        return found
+        """Keys of an entry that do not affect the build."""
+        facts = {key: self._plain(item, key) for key in _FACTS if child(item, key)}
+        if facts.get("deprecation_date") is not None:
+            facts["deprecation_date"] = moment_text(facts["deprecation_date"])
+        return facts
 
     def config(self, item: YamlItem) -> dict[str, Any]:
-        """The configuration of an entry: its `config:`, and what may stand beside it."""
+        """The configuration of an entry: its `config:` and the allowed top-level keys."""
         block = child(item, "config")
-        beside = {
+        top_level = {
             key: self._plain(item, key)
             for key in ("tags", "meta", "docs", "access", "group", "contract")
         }
-        return with_top_level(beside, mapping(self.words.value(block) if block else None))
+        return with_top_level(top_level, mapping(self.renderer.value(block) if block else None))
 
     def _column(
         self,
@@ -77,16 +77,16 @@ class DescriptionReader(Struct, frozen=True):
         tags = texts(config.get("tags"))
         written = self._plain(item, "quote")
         quote = truth(written) if written is not None else above[0]
-        sought = '"' + name.replace('"', '""') + '"' if quote else name
-        at = child(item, "name") or item
+        sql_name = '"' + name.replace('"', '""') + '"' if quote else name
+        place = child(item, "name") or item
         data_type = self._plain(item, "data_type")
         return Column(
             name=name,
-            where=at.where,
-            description=self.docs.describe(child(item, "description"), self.words, self.package),
+            where=place.where,
+            description=self.docs.describe(child(item, "description"), self.renderer, self.package),
             data_type=None if data_type is None else str(data_type),
             checks=self.checks.read(
-                child(item, *_TESTS), subject, file, (name, sought, tags), above[1]
+                child(item, *_TESTS), subject, file, (name, sql_name, tags), above[1]
             ),
             tags=tags,
             meta=mapping(config.get("meta")),
@@ -96,21 +96,21 @@ class DescriptionReader(Struct, frozen=True):
         )
 
     def _constraints(self, item: YamlItem) -> tuple[dict[str, Any], ...]:
-        found = self._plain(item, "constraints")
-        return tuple(each for each in found or () if isinstance(each, dict))
+        constraints = self._plain(item, "constraints")
+        return tuple(constraint for constraint in constraints or () if isinstance(constraint, dict))
 
     def _plain(self, item: YamlItem, key: str) -> Any:
-        found = child(item, key)
-        return self.words.under(key, found) if found else None
+        value = child(item, key)
+        return self.renderer.under(key, value) if value else None
 
 
-def moment_text(written: Any) -> str:
-    """A date or a time as dbt writes it: ISO 8601, in UTC where no zone is given."""
+def moment_text(value: Any) -> str:
+    """A date or time as dbt writes it: ISO 8601, in UTC if no time zone is given."""
     try:
-        found = datetime.fromisoformat(str(written))
+        moment = datetime.fromisoformat(str(value))
     except ValueError:
-        return str(written)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
+        return str(value)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
 def every_check(described: Described) -> Iterator[CheckSpec]:
@@ -121,12 +121,12 @@ def every_check(described: Described) -> Iterator[CheckSpec]:
 
 
 def with_checks(described: Described, more: tuple[CheckSpec, ...]) -> Described:
-    """The same with checks that other files put on the node."""
+    """The same with further checks from other files."""
     return replace(described, checks=(*described.checks, *more)) if more else described
 
 
 def _blocks(item: YamlItem, key: str) -> Iterator[YamlItem]:
-    found = child(item, key)
-    for each in found.value if found is not None and found.is_list else ():
-        if each.is_map and "name" in each.value:
-            yield each
+    entries = child(item, key)
+    for entry in entries.value if entries is not None and entries.is_list else ():
+        if entry.is_map and "name" in entry.value:
+            yield entry

@@ -1,4 +1,4 @@
-"""Descriptions, and the `{% docs %}` blocks that they may quote."""
+"""Descriptions, and the `{% docs %}` blocks that they reference."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from transformer.project.tree import YamlItem
 
 
 class DocBlocks(Struct):
-    """Blocks of text by package and name. The project itself goes by its name here."""
+    """Blocks of text by package and name, the project's own under its name."""
 
     root: str
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def read(self, project: ProjectFile) -> None:
-        """Takes in the blocks of a project's Markdown files."""
+        """Adds the blocks of a project's Markdown files."""
         folders = project.docs or project.every_folder
         for file in project.home.find(folders, ".md"):
             text = read_text(file.path, file.shown, project.home.notes)
@@ -31,16 +31,18 @@ class DocBlocks(Struct):
 
     def find(self, names: Iterable[str], package: str) -> str | None:
         """The block called `doc('x')` or `doc('package', 'x')` in a file of the package."""
-        *named, name = names
-        homes = named or (package, self.root)
+        *package_names, name = names
+        homes = package_names or (package, self.root)
         for home in homes:
             if (home, name) in self.texts:
                 return self.texts[home, name]
-        others = (text for (_, each), text in self.texts.items() if each == name and not named)
+        others = (
+            body for (_, block), body in self.texts.items() if block == name and not package_names
+        )
         return next(others, None)
 
-    def describe(self, item: YamlItem | None, words: YamlRenderer, package: str) -> str:
-        """A description with the blocks it quotes. One that cannot be filled in stays as it is."""
+    def describe(self, item: YamlItem | None, renderer: YamlRenderer, package: str) -> str:
+        """A description with its blocks filled in, or unchanged if it cannot be rendered."""
         if item is None or item.value is None:
             return ""
         text = str(item.value)
@@ -48,13 +50,13 @@ class DocBlocks(Struct):
             return text
 
         def doc(*names: str) -> str:
-            found = self.find(names, package)
-            if found is None:
-                words.notes.say(f"there is no docs block `{'.'.join(names)}` ({item.where})")
-            return found or ""
+            block = self.find(names, package)
+            if block is None:
+                renderer.notes.say(f"there is no docs block `{'.'.join(names)}` ({item.where})")
+            return block or ""
 
         try:
-            return words.knowing(doc=doc).text(text, item.where)
+            return renderer.knowing(doc=doc).text(text, item.where)
         except TransformError as error:
-            words.notes.say(f"a description cannot be filled in ({item.where}): {error.what}")
+            renderer.notes.say(f"a description cannot be rendered ({item.where}): {error.what}")
             return text

@@ -1,4 +1,4 @@
-"""The file `.env` beside `dbt_project.yml`: variables that the environment itself does not set."""
+"""The file `.env` beside `dbt_project.yml`: defaults for environment variables."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.*?
 
 
 def with_dotenv(root: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """The environment with what the file adds to it; one that cannot be read adds nothing."""
+    """The environment with the file's variables as defaults; an unreadable file adds none."""
     path = root / ".env"
     saw(path)
     try:
         lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     except (OSError, UnicodeDecodeError):
         lines = []
-    found = (_LINE.match(line) for line in lines if not line.lstrip().startswith("#"))
-    added = {line["name"]: _plain(line["value"]) for line in found if line}
+    matches = (_LINE.match(match) for match in lines if not match.lstrip().startswith("#"))
+    added = {match["name"]: _plain(match["value"]) for match in matches if match}
     return {**added, **env}
 
 

@@ -1,4 +1,4 @@
-"""The files of a dbt project or package: found as dbt finds them, shown by their place in it."""
+"""The files of a dbt project or package, located as dbt does."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ IGNORE = ".dbtignore"
 
 
 class PackageFile(Struct, frozen=True):
-    """A file: where it lies, how it is shown, and where it stands in its package.
+    """A file: its path, and its path in messages, in its package, and in the searched folder.
 
-    `local` is its path in the package, `inner` its path in the folder that was searched.
+    `shown` is for messages, `local` relative to the package, `inner` to the searched folder.
     """
 
     path: Path
@@ -32,12 +32,12 @@ class PackageFile(Struct, frozen=True):
 
     @property
     def stem(self) -> str:
-        """Its name without the ending."""
+        """Its name without the extension."""
         return self.path.stem
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """The folders between the searched one and the file."""
+        """The folders between the searched folder and the file."""
         return PurePosixPath(self.inner).parent.parts
 
 
@@ -53,17 +53,17 @@ class PackageHome(Struct, frozen=True):
         return f"{self.shown}/{local}" if self.shown else local
 
     def find(self, folders: tuple[str, ...], *endings: str) -> list[PackageFile]:
-        """The files with one of the endings under the folders, each once, in order."""
+        """The files with one of the extensions below the folders, without duplicates, in order."""
         ignored = _ignored(self.root)
-        found: dict[str, PackageFile] = {}
+        files: dict[str, PackageFile] = {}
         for folder in folders:
             home = Path(os.path.normpath(self.root / folder))
             for path in self._walked(home, endings):
                 local = Path(os.path.relpath(path, self.root)).as_posix()
                 if not ignored.search(local):
                     inner = path.relative_to(home).as_posix()
-                    found.setdefault(local, PackageFile(path, self.show(local), local, inner))
-        return list(found.values())
+                    files.setdefault(local, PackageFile(path, self.show(local), local, inner))
+        return list(files.values())
 
     def _walked(self, home: Path, endings: tuple[str, ...]) -> Iterator[Path]:
         if reason := unusable(str(home)):
@@ -74,17 +74,17 @@ class PackageHome(Struct, frozen=True):
         for path in _walk(home, endings):
             if reason := not_a_file(path):
                 shown = path_shown(self.show(os.path.relpath(path, self.root)))
-                self.notes.mistake(reason, Where(shown, 1), hint="remove it, or repair it")
+                self.notes.mistake(reason, Where(shown, 1), hint="remove or repair it")
             else:
                 yield path
 
     def read(self, file: PackageFile) -> str:
-        """The file's text; one that cannot be read is a mistake, and empty."""
+        """The file's text; an unreadable file is noted as a mistake and returns an empty text."""
         return read_text(file.path, file.shown, self.notes)
 
 
 def read_text(path: Path, shown: str, notes: ReadingNotes) -> str:
-    """The text of a file; one that cannot be read is a mistake, and empty."""
+    """The text of a file; an unreadable file is noted as a mistake and returns an empty text."""
     try:
         return read_file(path, shown)
     except ConfigError as error:
@@ -94,27 +94,27 @@ def read_text(path: Path, shown: str, notes: ReadingNotes) -> str:
 
 
 def digest(file: PackageFile, notes: ReadingNotes) -> str:
-    """A hash of what the file holds, as dbt's manifest has it."""
+    """The checksum of the file's content, as in dbt's manifest."""
     saw(file.path)
     try:
         return dbt_digest(file.path.read_bytes())
     except OSError as error:
         what = f"this file cannot be read: {reason_of(error)}"
-        notes.mistake(what, Where(file.shown, 1), hint="look at its permissions")
+        notes.mistake(what, Where(file.shown, 1), hint="check its permissions")
         return ""
 
 
 def _walk(home: Path, endings: tuple[str, ...]) -> Iterator[Path]:
-    """Files below a folder, links followed, no folder entered twice."""
-    seen: set[str] = set()
+    """Files below a folder; links are followed, but no folder is visited twice."""
+    visited: set[str] = set()
     saw_folder(home)
     for folder, inner, names in os.walk(home, followlinks=True):
         saw_folder(folder)
         real = os.path.realpath(folder)
-        if real in seen:
+        if real in visited:
             inner.clear()
             continue
-        seen.add(real)
+        visited.add(real)
         inner.sort()
         for name in sorted(names):
             if name[0] not in ".#~" and name.lower().endswith(endings):
@@ -122,17 +122,17 @@ def _walk(home: Path, endings: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _ignored(root: Path) -> re.Pattern[str]:
-    """What `.dbtignore` leaves out, written as in `.gitignore`."""
+    """The paths that `.dbtignore` excludes, in the syntax of `.gitignore`."""
     path = root / IGNORE
     saw(path)
     lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "!"))]
-    return re.compile("|".join(_pattern(each) for each in patterns) or r"(?!)")
+    return re.compile("|".join(_pattern(pattern) for pattern in patterns) or r"(?!)")
 
 
 def _pattern(text: str) -> str:
     anchored = "/" in text.rstrip("/")
     body = re.escape(text.strip("/"))
-    for written, meant in ((r"\*\*/", "(?:.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", ".")):
-        body = body.replace(written, meant)
+    for glob, regex in ((r"\*\*/", "(?:.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", ".")):
+        body = body.replace(glob, regex)
     return rf"{'^' if anchored else '(?:^|/)'}{body}(?:/|$)"

@@ -1,4 +1,4 @@
-"""Unit tests: the form of what they give and expect, and rows in files of their own."""
+"""Unit tests: the shape of their inputs and expectations, and rows in fixture files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transformer.project.tree import YamlItem
 
 
 def misshapen(item: YamlItem) -> Iterator[tuple[str, Where]]:
-    """What of a unit test has another form than dbt asks for, and where."""
+    """The parts of a unit test whose shape is wrong, as messages with their places."""
     given = child(item, "given")
     if given and given.value is not None and not given.is_list:
         yield "`given` must be a list", given.where
@@ -23,12 +23,12 @@ def misshapen(item: YamlItem) -> Iterator[tuple[str, Where]]:
         if part.is_map:
             yield from _misshapen_rows(child(part, "rows"))
         elif part.value is not None:
-            yield "what is given and expected must be a mapping", part.where
+            yield "`given` and `expect` must hold mappings", part.where
     overrides = child(item, "overrides")
     inner = [child(overrides, key) for key in ("vars", "macros", "env_vars")]
-    for each in filter(None, (overrides, *inner)):
-        if not each.is_map and each.value is not None:
-            yield "`overrides`, and what is below it, must be a mapping", each.where
+    for mapping in filter(None, (overrides, *inner)):
+        if not mapping.is_map and mapping.value is not None:
+            yield "`overrides` and the keys below it must be mappings", mapping.where
 
 
 def _misshapen_rows(rows: YamlItem | None) -> Iterator[tuple[str, Where]]:
@@ -36,31 +36,33 @@ def _misshapen_rows(rows: YamlItem | None) -> Iterator[tuple[str, Where]]:
         if not row.is_map:
             yield "a row must be a mapping of columns and values", row.where
     if rows and (rows.is_map or isinstance(rows.value, bool | int | float)):
-        yield "`rows` must be a list, or a text where there is a `format`", rows.where
+        yield "`rows` must be a list, or text if there is a `format`", rows.where
 
 
 def with_fixtures(content: Mapping[str, Any], project: ProjectFile, where: Where) -> dict[str, Any]:
-    """The unit test with the text of the files that it names in place of their names."""
+    """The unit test with fixture names replaced by the content of the files."""
 
     def filled(part: Any) -> Any:
         if not isinstance(part, Mapping) or not part.get("fixture"):
             return part
-        name, form = str(part["fixture"]), str(part.get("format") or "csv")
-        file = _found(name.removesuffix(f".{form}"), form, project)
+        name, extension = str(part["fixture"]), str(part.get("format") or "csv")
+        file = _fixture_file(name.removesuffix(f".{extension}"), extension, project)
         if file is None:
             project.home.notes.mistake(
-                f"there is no fixture `{name}`", where, f"put it at `tests/fixtures/{name}.{form}`"
+                f"there is no fixture `{name}`",
+                where,
+                f"put it at `tests/fixtures/{name}.{extension}`",
             )
             return part
         return {**part, "rows": project.home.read(file)}
 
-    made = dict(content)
-    made["given"] = [filled(each) for each in made.get("given") or ()]
-    made["expect"] = filled(made.get("expect") or {})
-    return made
+    unit_test = dict(content)
+    unit_test["given"] = [filled(part) for part in unit_test.get("given") or ()]
+    unit_test["expect"] = filled(unit_test.get("expect") or {})
+    return unit_test
 
 
-def _found(name: str, form: str, project: ProjectFile) -> PackageFile | None:
-    files = project.home.find(project.paths["tests"], f".{form}")
-    named = (f for f in files if PurePosixPath(f.local).name == f"{name}.{form}")
-    return next((f for f in named if "fixtures" in PurePosixPath(f.local).parts), None)
+def _fixture_file(name: str, extension: str, project: ProjectFile) -> PackageFile | None:
+    files = project.home.find(project.paths["tests"], f".{extension}")
+    matching = (file for file in files if PurePosixPath(file.local).name == f"{name}.{extension}")
+    return next((file for file in matching if "fixtures" in PurePosixPath(file.local).parts), None)

@@ -1,5 +1,5 @@
-"""User-defined functions (`functions/` of dbt 1.11): their bodies are files, their arguments and
-what they return stand in YAML. In DuckDB they are macros, so only those in SQL can be made."""
+"""User-defined functions (`functions/` of dbt 1.11): bodies are files, arguments and return types
+are in YAML. In DuckDB they become macros, so only SQL functions are supported."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ENDINGS = (".sql", ".py", ".js")
 
 
 def is_sql(file: PackageFile) -> bool:
-    """Whether DuckDB can have the function."""
+    """Whether DuckDB can run the function."""
     return file.shown.endswith(".sql")
 
 
 def mistake(file: PackageFile) -> TransformError:
-    """What is said of a function that cannot be made."""
+    """The error for a function that cannot be created."""
     if not is_sql(file):
         return ConfigError(
             f"the function `{file.stem}` is not written in SQL",
@@ -36,14 +36,16 @@ def mistake(file: PackageFile) -> TransformError:
 
 
 def signature(item: YamlItem) -> dict[str, Any]:
-    """The arguments and the type of a function, as its macro is made of them."""
+    """The configuration of a function: its arguments, macro parameters and return type."""
     written = mapping(item.plain())
-    listed = [each for each in written.get("arguments") or () if isinstance(each, Mapping)]
+    arguments = [
+        argument for argument in written.get("arguments") or () if isinstance(argument, Mapping)
+    ]
     returns = mapping(written.get("returns")).get("data_type")
     return {
         "materialized": "function",
-        "arguments": listed,
-        "parameters": [_parameter(each) for each in listed],
+        "arguments": arguments,
+        "parameters": [_parameter(argument) for argument in arguments],
         "returns": returns,
     }
 

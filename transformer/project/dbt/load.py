@@ -21,7 +21,7 @@ from transformer.project.dbt.files import PackageHome, read_text
 from transformer.project.dbt.fixtures import misshapen, with_fixtures
 from transformer.project.dbt.nodes import NodeReader, PackageNodes, macro_files
 from transformer.project.dbt.packages import INSTALLED, find_packages
-from transformer.project.dbt.projectfile import FILE, ProjectFile, read_project, visible
+from transformer.project.dbt.projectfile import FILE, ProjectFile, read_project, visible_vars
 from transformer.project.dbt.properties import PackageProperties, PropertyEntry, read_properties
 from transformer.project.dbt.sources import SourceReader
 from transformer.project.dbt.words import (
@@ -50,13 +50,13 @@ from transformer.project.values import (
 
 SELECTORS = "selectors.yml"
 BUILTIN = Path(__file__).parent / "builtin"
-_KEPT = (
+_ARTIFACT_ONLY = (
     *("macro", "exposure", "group", "metric", "semantic_model"),
     *("saved_query", "unit_test"),
 )
-# What MetricFlow fills in.
-_QUERIES = frozenset(("filter", "where"))
-_SWITCHED = {
+# Keys with Jinja that MetricFlow renders.
+_METRICFLOW_KEYS = frozenset(("filter", "where"))
+_TREES_BY_KIND = {
     "exposure": "exposures",
     "metric": "metrics",
     "semantic_model": "semantic_models",
@@ -67,7 +67,7 @@ _SWITCHED = {
 
 @dataclass(frozen=True, slots=True)
 class DbtRequest:
-    """What the command line and the environment say of the project."""
+    """The project options from the command line and the environment."""
 
     root: Path
     target: str | None = None
@@ -79,92 +79,96 @@ class DbtRequest:
 
 
 def load_dbt_project(request: DbtRequest, render: Render, connecting: Render) -> Project:
-    """The dbt project in `request.root`. Its mistakes are in the value; none of them is raised.
-    `connecting` renders what may hold a secret, `render` all else, as with dbt.
+    """The dbt project in `request.root`, with its mistakes as values rather than raised.
+    `connecting` renders values that may hold a secret, `render` all others, as in dbt.
 
-    Raises UsageError when there is no such profile, target or adapter, Mistakes when
+    Raises UsageError for an unknown profile, target or adapter, and Mistakes if
     `dbt_project.yml` cannot be read at all.
     """
     notes = ReadingNotes()
     root = request.root
     raw = projectfile.read_raw(root, FILE)
-    given = {**projectfile.read_vars(root, projectfile.VARS, notes), **request.vars}
-    words = YamlRenderer(render, notes, connecting=connecting).with_filled(given)
-    target = _target(request, raw, words)
-    words = words.with_filled(given, target=dict(target.words))
-    project = read_project(raw, PackageHome(root, "", notes), words, is_package=False)
-    folder = str(project.settings["packages-install-path"] or INSTALLED)
+    variables = {**projectfile.read_vars(root, projectfile.VARS, notes), **request.vars}
+    renderer = YamlRenderer(render, notes, connecting=connecting).with_filled(variables)
+    target = _target(request, raw, renderer)
+    renderer = renderer.with_filled(variables, target=dict(target.words))
+    project = read_project(raw, PackageHome(root, "", notes), renderer, is_package=False)
+    install_path = str(project.settings["packages-install-path"] or INSTALLED)
     packages = [
-        read_project(item, home, words, is_package=True)
-        for home, item in find_packages(root, folder, words)
+        read_project(item, home, renderer, is_package=True)
+        for home, item in find_packages(root, install_path, renderer)
     ]
-    named = {each.name: each for each in packages if each.name != project.name}
-    return _Assembly(request, target, project, tuple(named.values()), words).project()
+    by_name = {package.name: package for package in packages if package.name != project.name}
+    return _Assembly(request, target, project, tuple(by_name.values()), renderer).project()
 
 
-def _target(request: DbtRequest, raw: YamlItem, words: YamlRenderer) -> Target:
+def _target(request: DbtRequest, raw: YamlItem, renderer: YamlRenderer) -> Target:
     env = request.env
-    written = child(raw, "profile")
-    name = request.profile or env.get("DBT_PROFILE") or (words.scalar(written) if written else None)
+    profile_item = child(raw, "profile")
+    name = (
+        request.profile
+        or env.get("DBT_PROFILE")
+        or (renderer.scalar(profile_item) if profile_item else None)
+    )
     if not name:
         raise UsageError(
             f"`{FILE}` names no `profile`", raw.where, hint="add `profile:`, or use --profile"
         )
     folders = profile.folders(request.root, request.profiles_dir, env)
     target = request.target or env.get("DBT_TARGET") or None
-    wanted = profile.ProfileRequest(
+    profile_request = profile.ProfileRequest(
         folders, str(name), target, request.threads, _target_path(env, raw)
     )
-    return profile.read_target(wanted, words)
+    return profile.read_target(profile_request, renderer)
 
 
 def _target_path(env: Mapping[str, str], raw: YamlItem) -> str:
-    written = child(raw, "target-path")
-    plain = str(written.value) if written and written.value else "target"
-    return env.get("DBT_TARGET_PATH") or (plain if "{" not in plain else "target")
+    path_item = child(raw, "target-path")
+    path = str(path_item.value) if path_item and path_item.value else "target"
+    return env.get("DBT_TARGET_PATH") or (path if "{" not in path else "target")
 
 
 class _Part(Struct):
     """A package while it is read."""
 
     file: ProjectFile
-    words: YamlRenderer
+    renderer: YamlRenderer
     describer: DescriptionReader
     properties: PackageProperties
-    nodes: NodeReader
-    made: PackageNodes
+    reader: NodeReader
+    nodes: PackageNodes
 
 
 class _Assembly(Struct):
-    """Joins the project and its packages into one value."""
+    """Combines the project and its packages into one value."""
 
     request: DbtRequest
     target: Target
     root: ProjectFile
     packages: tuple[ProjectFile, ...]
-    words: YamlRenderer
-    off: list[str] = []
+    renderer: YamlRenderer
+    disabled: list[str] = []
 
     def project(self) -> Project:
         docs = DocBlocks(self.root.name)
-        for each in (self.root, *self.packages):
-            docs.read(each)
-        every = (self.root, *self.packages)
-        macros = tuple(file for each in every for file in macro_files(each))
+        for project_file in (self.root, *self.packages):
+            docs.read(project_file)
+        files = (self.root, *self.packages)
+        macros = tuple(file for project_file in files for file in macro_files(project_file))
         switches = macros_that({file.path: file.text for file in macros}, sets_enabled)
-        parts = [self._part(each, docs, switches) for each in every]
+        parts = [self._part(project_file, docs, switches) for project_file in files]
         _attach(parts)
-        notes = self.words.notes
+        notes = self.renderer.notes
         sources = tuple(table for part in parts for table in self._sources(part, parts))
-        off = [name for part in parts for _, name in part.made.off]
-        made = self._value(parts, sources, (*macros, *_builtin()))
+        disabled = [disabled_name for part in parts for _, disabled_name in part.nodes.disabled]
+        project = self._value(parts, sources, (*macros, *_builtin()))
         return replace(
-            made,
-            disabled=tuple(dict.fromkeys((*off, *self.off))),
+            project,
+            disabled=tuple(dict.fromkeys((*disabled, *self.disabled))),
             selectors=_selectors(self.request.root, notes),
-            mistakes=notes.once(),
+            mistakes=notes.unique_mistakes(),
             unread=frozenset(notes.unread),
-            notices=tuple(notes.said.values()),
+            notices=tuple(notes.notices.values()),
         )
 
     def _value(
@@ -177,20 +181,20 @@ class _Assembly(Struct):
             root=str(self.request.root),
             name=self.root.name,
             target=self.target,
-            models=tuple(node for part in parts for node in part.made.models),
-            seeds=tuple(node for part in parts for node in part.made.seeds),
-            snapshots=tuple(node for part in parts for node in part.made.snapshots),
+            models=tuple(node for part in parts for node in part.nodes.models),
+            seeds=tuple(node for part in parts for node in part.nodes.seeds),
+            snapshots=tuple(node for part in parts for node in part.nodes.snapshots),
             sources=sources,
-            sql_checks=tuple(node for part in parts for node in part.made.sql_checks),
+            sql_checks=tuple(node for part in parts for node in part.nodes.sql_checks),
             macros=macros,
             allowed_paths=(self.request.root.resolve().anchor,),
-            vars=visible(self.root, self.root, self._given),
-            packages={each.name: self._package(each) for each in self.packages},
+            vars=visible_vars(self.root, self.root, self._variables),
+            packages={package.name: self._package(package) for package in self.packages},
             dispatch=self.root.dispatch,
-            on_run_start=tuple(hook for each in self._last_root for hook in each.start),
-            on_run_end=tuple(hook for each in self._last_root for hook in each.end),
-            analyses=tuple(node for part in parts for node in part.made.analyses),
-            kept=tuple(kept for part in parts for kept in _kept(part)),
+            on_run_start=tuple(hook for package in self._root_last for hook in package.start),
+            on_run_end=tuple(hook for package in self._root_last for hook in package.end),
+            analyses=tuple(node for part in parts for node in part.nodes.analyses),
+            kept=tuple(kept for part in parts for kept in _artifact_only(part)),
             open=True,
             heading=self._heading,
             target_path=str(
@@ -205,33 +209,34 @@ class _Assembly(Struct):
     @property
     def _heading(self) -> str:
         count = len(self.packages)
-        many = f", {count} package{'s' if count > 1 else ''}" if count else ""
+        packages = f", {count} package{'s' if count > 1 else ''}" if count else ""
         target = self.target
-        return (
-            f"dbt project `{self.root.name}` (profile {target.profile}, target {target.name}){many}"
-        )
+        profile = f"profile {target.profile}, target {target.name}"
+        return f"dbt project `{self.root.name}` ({profile}){packages}"
 
     @property
-    def _last_root(self) -> tuple[ProjectFile, ...]:
-        return (*sorted(self.packages, key=lambda each: each.name), self.root)
+    def _root_last(self) -> tuple[ProjectFile, ...]:
+        return (*sorted(self.packages, key=lambda package: package.name), self.root)
 
     @property
-    def _given(self) -> Mapping[str, Any]:
+    def _variables(self) -> Mapping[str, Any]:
         return self.request.vars
 
     def _package(self, file: ProjectFile) -> Package:
         return Package(
-            file.name, file.home.shown, file.version, visible(file, self.root, self._given)
+            file.name, file.home.shown, file.version, visible_vars(file, self.root, self._variables)
         )
 
     def _part(self, file: ProjectFile, docs: DocBlocks, switches: frozenset[str]) -> _Part:
-        words = self.words.knowing(var=VarLookup(visible(file, self.root, self._given)))
-        describer = DescriptionReader(
-            words, docs, DbtCheckReader(file, self.root, words), file.name
+        renderer = self.renderer.knowing(
+            var=VarLookup(visible_vars(file, self.root, self._variables))
+        )
+        descriptions = DescriptionReader(
+            renderer, docs, DbtCheckReader(file, self.root, renderer), file.name
         )
         properties = read_properties(file)
-        nodes = NodeReader(file, self.root, describer, properties, switches)
-        return _Part(file, words, describer, properties, nodes, nodes.read())
+        reader = NodeReader(file, self.root, descriptions, properties, switches)
+        return _Part(file, renderer, descriptions, properties, reader, reader.read())
 
     def _sources(self, part: _Part, parts: list[_Part]) -> Iterator[SourceTable]:
         reader = SourceReader(part.file, self.root, part.describer, self.target.catalog)
@@ -248,16 +253,16 @@ class _Assembly(Struct):
                 if enabled:
                     yield table
                 else:
-                    self.off.append(f"{table.source}.{table.name}")
+                    self.disabled.append(f"{table.source}.{table.name}")
 
 
 def _overrides(entry: PropertyEntry) -> str:
-    found = entry.get("overrides")
-    return str(found.value) if found else ""
+    overridden = entry.get("overrides")
+    return str(overridden.value) if overridden else ""
 
 
 class _Patch(Struct, frozen=True):
-    """What a property file says of a node that lies in another package, or is of another kind."""
+    """Properties of a node in another package, or of another kind."""
 
     kind: str
     config: Mapping[str, Any]
@@ -269,110 +274,110 @@ _Patches = dict[tuple[str, str], list[_Patch]]
 
 
 def _attach(parts: list[_Part]) -> None:
-    """What stands under a name whose file lies elsewhere goes to the node of that name."""
-    more: _Patches = {}
+    """Attaches properties whose node is in another package to that node."""
+    patches: _Patches = {}
     for part in parts:
         for kind in ("model", "seed", "snapshot"):
-            known = part.made.enabled(kind)
+            names = part.nodes.enabled(kind)
             for entry in part.properties.of(kind):
-                if entry.name not in known:
-                    _attach_entry(part, entry, parts, more)
+                if entry.name not in names:
+                    _attach_entry(part, entry, parts, patches)
     for part in parts:
-        made = part.made
-        made.models[:] = _patched("model", made.models, part, parts[0], more)
-        made.seeds[:] = _patched("seed", made.seeds, part, parts[0], more)
-        made.snapshots[:] = _patched("snapshot", made.snapshots, part, parts[0], more)
+        nodes = part.nodes
+        nodes.models[:] = _patched("model", nodes.models, part, parts[0], patches)
+        nodes.seeds[:] = _patched("seed", nodes.seeds, part, parts[0], patches)
+        nodes.snapshots[:] = _patched("snapshot", nodes.snapshots, part, parts[0], patches)
 
 
 def _patched(
-    kind: str, nodes: Iterable[Any], part: _Part, root: _Part, more: _Patches
+    kind: str, nodes: Iterable[Any], part: _Part, root: _Part, patches: _Patches
 ) -> Iterator[Any]:
-    """The nodes of a package with what other files say of them; a node that its own package
-    describes takes in tests only, and so does one that is described as of another kind."""
+    """The nodes of a package with properties from elsewhere. A node that its own package
+    describes, or that is described as another kind, gets only the tests."""
     for node in list(nodes):
-        made = node
-        for patch in more.get((part.file.name, node.name), ()):
-            if patch.kind != kind or made.described != NOTHING:
-                found = tuple(every_check(patch.described))
-                made = replace(made, described=with_checks(made.described, found))
+        patched = node
+        for patch in patches.get((part.file.name, node.name), ()):
+            if patch.kind != kind or patched.described != NOTHING:
+                checks = tuple(every_check(patch.described))
+                patched = replace(patched, described=with_checks(patched.described, checks))
                 continue
-            made = _configured(kind, made, patch, (part.file, root.file))
-        # What a model or a snapshot says of itself in its text counts more, and is known later.
-        if kind != "seed" or truth(made.config.get("enabled")):
-            yield made
+            patched = _configured(kind, patched, patch, (part.file, root.file))
+        # Models and snapshots may enable themselves in their text, which is rendered later.
+        if kind != "seed" or truth(patched.config.get("enabled")):
+            yield patched
         else:
-            part.made.off.append((kind, node.name))
+            part.nodes.disabled.append((kind, node.name))
 
 
 def _configured(kind: str, node: Any, patch: _Patch, files: tuple[ProjectFile, ProjectFile]) -> Any:
-    """The node with the configuration of a patch. As in dbt, the folders that count are those of
-    the project that says it, and then those of the root."""
+    """The node with the configuration of a patch. As in dbt, folder configuration comes from the
+    patching project, then from the root project."""
     home, root = files
     tree, path = f"{kind}s", (home.name, *node.fqn)
     config = united(options(patch.source.tree(tree), path), patch.config)
-    over = options(root.tree(tree), path) if patch.source is not root else {}
+    root_options = options(root.tree(tree), path) if patch.source is not root else {}
     if kind == "seed":
-        return replace(node, config=united(config, over), described=patch.described)
-    return replace(node, config=config, over=over, described=patch.described)
+        return replace(node, config=united(config, root_options), described=patch.described)
+    return replace(node, config=config, over=root_options, described=patch.described)
 
 
-def _attach_entry(part: _Part, entry: PropertyEntry, parts: list[_Part], more: _Patches) -> None:
-    others = (each for each in parts if each is not part)
-    home = next((each for each in (part, *others) if _holds(each.made, entry.name)), None)
-    if home is None:
-        off = any(entry.name == name for each in parts for _, name in each.made.off)
-        switched = truth(part.describer.config(entry.item).get("enabled"))
-        if not off and switched:
-            part.words.notes.say(
-                f"there is no {entry.kind} `{entry.name}`, but it is described ({entry.where})"
+def _attach_entry(part: _Part, entry: PropertyEntry, parts: list[_Part], patches: _Patches) -> None:
+    other_parts = (other for other in parts if other is not part)
+    owner = next((other for other in (part, *other_parts) if _holds(other.nodes, entry.name)), None)
+    if owner is None:
+        disabled = any(entry.name == name for other in parts for _, name in other.nodes.disabled)
+        enabled = truth(part.describer.config(entry.item).get("enabled"))
+        if not disabled and enabled:
+            part.renderer.notes.say(
+                f"there is no {entry.kind} `{entry.name}`, but it has properties ({entry.where})"
             )
         return
     config = part.describer.config(entry.item)
     described = part.describer.described(entry.item, model_subject(entry.name), entry.file)
     patch = _Patch(entry.kind, config, described, part.file)
-    more.setdefault((home.file.name, entry.name), []).append(patch)
+    patches.setdefault((owner.file.name, entry.name), []).append(patch)
 
 
-def _holds(made: PackageNodes, name: str) -> bool:
-    return any(node.name == name for nodes in (made.models, made.seeds, made.snapshots)
+def _holds(package: PackageNodes, name: str) -> bool:
+    return any(node.name == name for nodes in (package.models, package.seeds, package.snapshots)
                for node in nodes)  # fmt: skip
 
 
 _UNIT_TEST = "write `given: [{input: ref('x'), rows: [{column: value}]}]`, and `expect: {rows: …}`"
 
 
-def _kept(part: _Part) -> Iterator[ArtifactOnly]:
-    for kind in _KEPT:
+def _artifact_only(part: _Part) -> Iterator[ArtifactOnly]:
+    for kind in _ARTIFACT_ONLY:
         for entry in part.properties.of(kind):
             fqn = (part.file.name, *entry.file.folders, entry.name)
-            tree = options(part.file.tree(_SWITCHED.get(kind, "")), fqn)
+            tree = options(part.file.tree(_TREES_BY_KIND.get(kind, "")), fqn)
             block = child(entry.item, "config")
             enabled = child(block, "enabled")
-            own = {"enabled": part.words.scalar(enabled)} if enabled else {}
-            if truth(united(tree, cleaned(own)).get("enabled")):
-                if kind == "unit_test" and (wrong := list(misshapen(entry.item))):
-                    for what, where in wrong:
-                        part.words.notes.mistake(what, where, _UNIT_TEST)
+            switch = {"enabled": part.renderer.scalar(enabled)} if enabled else {}
+            if truth(united(tree, cleaned(switch)).get("enabled")):
+                if kind == "unit_test" and (mistakes := list(misshapen(entry.item))):
+                    for what, where in mistakes:
+                        part.renderer.notes.mistake(what, where, _UNIT_TEST)
                     continue
-                content = _content(kind, entry.item, part.words)
+                content = _content(kind, entry.item, part.renderer)
                 if kind == "unit_test":
                     content = with_fixtures(content, part.file, entry.where)
                 yield ArtifactOnly(kind, entry.name, content, entry.where, part.file.package)
 
 
-def _content(kind: str, item: YamlItem, words: YamlRenderer) -> dict[str, Any]:
-    """What is written of something that is kept, its Jinja filled in where dbt does so too. All
-    of a unit test but its description is: any other key may be the name of a column."""
+def _content(kind: str, item: YamlItem, renderer: YamlRenderer) -> dict[str, Any]:
+    """The content of an artifact-only entry, rendered where dbt renders it. In a unit test that is
+    all but the description: any other key may be a column name."""
     if kind != "unit_test":
-        return mapping(words.value(item, LATER | _QUERIES))
+        return mapping(renderer.value(item, LATER | _METRICFLOW_KEYS))
     return {
-        key: each.plain() if key == "description" else words.value(each, ())
-        for key, _, each in item.entries()
+        key: value.plain() if key == "description" else renderer.value(value, ())
+        for key, _, value in item.entries()
     }
 
 
 def _builtin() -> Iterator[MacroFile]:
-    """The macros that dbt brings along."""
+    """Our versions of dbt's built-in macros."""
     for path in sorted(BUILTIN.glob("*.sql")):
         yield MacroFile(f"dbt/{path.name}", path.read_text("utf-8"), "dbt")
 
@@ -383,10 +388,14 @@ def _selectors(root: Path, notes: ReadingNotes) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        tree = parse(read_text(path, SELECTORS, notes), SELECTORS, notes.twice)
+        tree = parse(read_text(path, SELECTORS, notes), SELECTORS, notes.duplicate_key)
     except TransformError as error:
         notes.mistakes.append(error)
         return {}
-    listed = child(tree, "selectors")
-    entries = listed.plain() if listed is not None and listed.is_list else []
-    return {str(e["name"]): e for e in entries if isinstance(e, dict) and e.get("name")}
+    selectors = child(tree, "selectors")
+    entries = selectors.plain() if selectors is not None and selectors.is_list else []
+    return {
+        str(entry["name"]): entry
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("name")
+    }

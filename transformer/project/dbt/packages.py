@@ -1,4 +1,4 @@
-"""The packages of a dbt project: those installed, and local ones where they lie."""
+"""The packages of a dbt project: installed ones, and local ones in place."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ INSTALLED = "dbt_packages"
 
 
 class PackageEntry(Struct, frozen=True):
-    """One package that a project asks for, as written and filled in."""
+    """One package that a project requires, as written, with its Jinja rendered."""
 
     written: Mapping[str, Any]
     where: Where
 
     @property
     def local(self) -> str:
-        """The folder it lies in, where it is a local one."""
+        """The folder of a local package, else empty."""
         return str(self.written.get("local") or "")
 
     @property
     def title(self) -> str:
-        """What to call it: the last word of where it comes from."""
-        named = self.written.get("name") or self.written.get("package")
-        source = str(named or self.written.get("git") or self.written.get("private") or self.local)
-        if not named and self.written.get("subdirectory"):
+        """Its name in messages: the last part of its source."""
+        name = self.written.get("name") or self.written.get("package")
+        source = str(name or self.written.get("git") or self.written.get("private") or self.local)
+        if not name and self.written.get("subdirectory"):
             source = str(self.written["subdirectory"])
-        tail = str(source or self.written.get("tarball") or "").rstrip("/").split("/")[-1]
-        return tail.removesuffix(".git")
+        last_part = str(source or self.written.get("tarball") or "").rstrip("/").split("/")[-1]
+        return last_part.removesuffix(".git")
 
 
 class FoundPackages(Struct):
-    """Packages by the folder they really lie in, in the order they were found."""
+    """Packages by their real folder, in order of discovery."""
 
     homes: dict[str, tuple[PackageHome, YamlItem]] = field(default_factory=dict)
 
     def take(self, root: Path, shown: str, notes: ReadingNotes) -> bool:
-        """Takes in the package in a folder, unless it is none or there already."""
+        """Adds the package in a folder; False if it is not readable or already present."""
         real = os.path.realpath(root)
         if real in self.homes:
             return False
@@ -62,79 +62,87 @@ class FoundPackages(Struct):
         return True
 
 
-def entries(root: Path, shown: str, words: YamlRenderer) -> list[PackageEntry]:
-    """What the project in a folder asks for in `packages.yml` and `dependencies.yml`."""
-    found: list[PackageEntry] = []
+def entries(root: Path, shown: str, renderer: YamlRenderer) -> list[PackageEntry]:
+    """The packages that `packages.yml` and `dependencies.yml` in a folder require."""
+    entries_: list[PackageEntry] = []
     for name in FILES:
         saw(root / name)
         if not (root / name).is_file():
             continue
         path = f"{shown}/{name}" if shown else name
         try:
-            tree = parse(read_text(root / name, path, words.notes), path, words.notes.twice)
+            tree = parse(
+                read_text(root / name, path, renderer.notes), path, renderer.notes.duplicate_key
+            )
         except TransformError as error:
-            words.notes.mistakes.append(error)
+            renderer.notes.mistakes.append(error)
             continue
-        listed = child(tree, "packages")
-        for item in listed.value if listed is not None and listed.is_list else ():
+        packages = child(tree, "packages")
+        for item in packages.value if packages is not None and packages.is_list else ():
             if item.is_map:
-                found.append(PackageEntry(words.value(item, later=()), item.where))
+                entries_.append(PackageEntry(renderer.value(item, later=()), item.where))
         if child(tree, "projects") is not None:
-            words.notes.say(f"`projects` in `{name}` is passed over: other projects are not read")
-    return found
+            renderer.notes.say(f"`projects` in `{name}` is ignored: other projects are not read")
+    return entries_
 
 
 def find_packages(
-    root: Path, installed: str, words: YamlRenderer
+    root: Path, installed: str, renderer: YamlRenderer
 ) -> list[tuple[PackageHome, YamlItem]]:
-    """Every package, once. One that is asked for and not there is a mistake."""
-    found = FoundPackages()
+    """Every package once. A missing required package is noted as a mistake."""
+    packages = FoundPackages()
     folder = root / installed
     saw_folder(folder)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if (path / FILE).is_file() and not path.name.startswith(("__", ".")):
-            found.take(path, f"{installed}/{path.name}", words.notes)
-    asked = entries(root, "", words)
-    _take_local(root, root, asked, words, found)
-    for entry in _missing(asked, found, root):
-        words.notes.mistake(
+            packages.take(path, f"{installed}/{path.name}", renderer.notes)
+    wanted = entries(root, "", renderer)
+    _take_local(root, root, wanted, renderer, packages)
+    for entry in _missing(wanted, packages, root):
+        renderer.notes.mistake(
             f"the package `{entry.title}` is not installed",
             entry.where,
-            hint="`transform deps` installs packages",
+            hint="run `transform deps`",
         )
-    return list(found.homes.values())
+    return list(packages.homes.values())
 
 
 def _take_local(
-    top: Path, home: Path, asked: list[PackageEntry], words: YamlRenderer, found: FoundPackages
+    project_root: Path,
+    package_root: Path,
+    wanted: list[PackageEntry],
+    renderer: YamlRenderer,
+    packages: FoundPackages,
 ) -> None:
-    """Local packages that are not installed are read where they lie, and theirs as well."""
-    for entry in asked:
-        there = Path(os.path.normpath(home / entry.local)) if entry.local else None
-        if there is not None:
-            saw(there / FILE)
-        if there is None or not (there / FILE).is_file():
+    """Adds local packages that are not installed, and their local packages."""
+    for entry in wanted:
+        folder = Path(os.path.normpath(package_root / entry.local)) if entry.local else None
+        if folder is not None:
+            saw(folder / FILE)
+        if folder is None or not (folder / FILE).is_file():
             continue
-        shown = Path(os.path.relpath(there, top)).as_posix()
-        if found.take(there, shown, words.notes):
-            _take_local(top, there, entries(there, shown, words), words, found)
+        shown = Path(os.path.relpath(folder, project_root)).as_posix()
+        if packages.take(folder, shown, renderer.notes):
+            _take_local(project_root, folder, entries(folder, shown, renderer), renderer, packages)
 
 
-def _missing(asked: list[PackageEntry], found: FoundPackages, root: Path) -> Iterator[PackageEntry]:
-    """Entries for which no package is there, by name; a repository may have another name than
-    its package, so one of those is missed only when there are fewer packages than entries."""
-    names = {_bare(str(item.value["name"][1].value))
-             for _, item in found.homes.values() if "name" in item.value}  # fmt: skip
-    names |= {_bare(home.root.name) for home, _ in found.homes.values()}
-    for entry in asked:
+def _missing(
+    wanted: list[PackageEntry], packages: FoundPackages, root: Path
+) -> Iterator[PackageEntry]:
+    """Entries without a matching package. The name of a repository may differ from its package's,
+    so it counts as missing only if there are fewer packages than entries."""
+    names = {_normalized(str(item.value["name"][1].value))
+             for _, item in packages.homes.values() if "name" in item.value}  # fmt: skip
+    names |= {_normalized(home.root.name) for home, _ in packages.homes.values()}
+    for entry in wanted:
         if entry.local:
-            if os.path.realpath(root / entry.local) not in found.homes:
+            if os.path.realpath(root / entry.local) not in packages.homes:
                 yield entry
-        elif _bare(entry.title) not in names and (
-            entry.written.get("package") or len(found.homes) < len(asked)
+        elif _normalized(entry.title) not in names and (
+            entry.written.get("package") or len(packages.homes) < len(wanted)
         ):
             yield entry
 
 
-def _bare(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"^dbt_", "", name.lower().replace("-", "_"))

@@ -1,4 +1,4 @@
-"""`profiles.yml`: which warehouse a dbt project is built in."""
+"""`profiles.yml`: the warehouse of a dbt project."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ MEMORY = ":memory:"
 _RESERVED = ("main", "system", "temp")
 _WORDS = "type path schema database threads extensions settings attach secrets external_root"
 _READ = frozenset(_WORDS.split())
-_SILENT = frozenset(("keep_open", "use_credential_provider", "disable_transactions", "retries"))
-# Keys whose values become names and places of relations: they may hold no secret.
+_IGNORED = frozenset(("keep_open", "use_credential_provider", "disable_transactions", "retries"))
+# Keys whose values become part of relation names and paths: they may not hold secrets.
 _NAMES = frozenset(("type", "path", "schema", "database", "threads", "extensions"))
 # Keys of a profile whose values a template must not see.
-_CLOSED = ("secret", "password", "pass", "token", "key", "credential", "remote", "plugins")
+_SECRET_WORDS = ("secret", "password", "pass", "token", "key", "credential", "remote", "plugins")
 
 
 class SecretMapping(dict[str, Any]):
-    """A mapping whose values are not shown: there may be passwords among them."""
+    """A mapping whose repr hides its values, which may be passwords."""
 
     def __repr__(self) -> str:
         return f"{{{', '.join(f'{key}: …' for key in self)}}}"
 
 
 class ProfileRequest(Struct, frozen=True):
-    """What is asked for: where profiles may lie, which profile, which of its targets."""
+    """The requested profile and target, and the folders to search."""
 
     folders: tuple[Path, ...]
     profile: str
@@ -46,98 +46,102 @@ class ProfileRequest(Struct, frozen=True):
     target_path: str = field(default="target")
 
 
-def folders(root: Path, given: Path | None, env: Mapping[str, str]) -> tuple[Path, ...]:
-    """The folders in which `profiles.yml` is looked for; a named one is the only one."""
-    named = given or (Path(env["DBT_PROFILES_DIR"]) if env.get("DBT_PROFILES_DIR") else None)
-    if named is not None:
-        return (named.expanduser(),)
+def folders(root: Path, option: Path | None, env: Mapping[str, str]) -> tuple[Path, ...]:
+    """The folders to search for `profiles.yml`; an explicit one is the only one."""
+    folder = option or (Path(env["DBT_PROFILES_DIR"]) if env.get("DBT_PROFILES_DIR") else None)
+    if folder is not None:
+        return (folder.expanduser(),)
     home = Path(env["HOME"]) if env.get("HOME") else Path.home()
     return (root, home / ".dbt")
 
 
-def read_target(wanted: ProfileRequest, words: YamlRenderer) -> Target:
-    """The target. Raises UsageError when there is no such profile, target or adapter."""
-    path = _find(wanted.folders)
+def read_target(request: ProfileRequest, renderer: YamlRenderer) -> Target:
+    """The target. Raises UsageError for an unknown profile, target or adapter."""
+    path = _find_file(request.folders)
     try:
-        tree = _closed(parse(read_file(path, FILE), FILE, lambda _: None))
+        tree = _without_lines(parse(read_file(path, FILE), FILE, lambda _: None))
     except TransformError as error:
-        place = replace(error.where, text="") if error.where else None
-        raise UsageError(error.what, place, error.hint) from None
+        where = replace(error.where, text="") if error.where else None
+        raise UsageError(error.what, where, error.hint) from None
     profiles = [key for key, _, _ in tree.entries()] if tree.is_map else []
-    profile = child(tree, wanted.profile)
+    profile = child(tree, request.profile)
     if profile is None:
         raise UsageError(
-            f"`{FILE}` has no profile `{wanted.profile}`",
+            f"`{FILE}` has no profile `{request.profile}`",
             Where(FILE, 1),
-            did_you_mean(wanted.profile, set(profiles) - {"config"}),
+            did_you_mean(request.profile, set(profiles) - {"config"}),
         )
-    name, output = _output(profile, wanted, words)
-    return _target(name, output, wanted, words)
+    name, output = _output(profile, request, renderer)
+    return _target(name, output, request, renderer)
 
 
-def _closed(item: YamlItem) -> YamlItem:
-    """The same without the lines it stands on: there may be passwords on them."""
+def _without_lines(item: YamlItem) -> YamlItem:
+    """The same without source lines, which may contain passwords."""
     where = replace(item.where, text="")
     if item.is_map:
         entries = item.entries()
-        return YamlItem({k: (replace(at, text=""), _closed(v)) for k, at, v in entries}, where)
+        return YamlItem(
+            {k: (replace(place, text=""), _without_lines(v)) for k, place, v in entries}, where
+        )
     if item.is_list:
-        return YamlItem(tuple(_closed(each) for each in item.value), where)
+        return YamlItem(tuple(_without_lines(element) for element in item.value), where)
     return YamlItem(item.value, where)
 
 
-def _find(places: tuple[Path, ...]) -> Path:
+def _find_file(places: tuple[Path, ...]) -> Path:
     for folder in places:
         saw(folder / FILE)
         if (folder / FILE).is_file():
             return folder / FILE
-    looked = " nor in ".join(f"`{folder}`" for folder in places)
+    searched = " nor in ".join(f"`{folder}`" for folder in places)
     raise UsageError(
-        f"there is no `{FILE}` in {looked}",
-        hint="write one, or name its folder with --profiles-dir",
+        f"there is no `{FILE}` in {searched}",
+        hint="create one, or pass its folder with --profiles-dir",
     )
 
 
-def _output(profile: YamlItem, wanted: ProfileRequest, words: YamlRenderer) -> tuple[str, YamlItem]:
-    written = child(profile, "target")
-    name = wanted.target or (words.scalar(written) if written else None) or "default"
+def _output(
+    profile: YamlItem, request: ProfileRequest, renderer: YamlRenderer
+) -> tuple[str, YamlItem]:
+    target_item = child(profile, "target")
+    name = request.target or (renderer.scalar(target_item) if target_item else None) or "default"
     outputs = child(profile, "outputs")
-    known = [key for key, _, _ in outputs.entries()] if outputs and outputs.is_map else []
+    names = [key for key, _, _ in outputs.entries()] if outputs and outputs.is_map else []
     output = child(outputs, str(name))
     if output is None or not output.is_map:
         raise UsageError(
-            f"the profile `{wanted.profile}` has no target `{name}`",
+            f"the profile `{request.profile}` has no target `{name}`",
             outputs.where if outputs else profile.where,
-            did_you_mean(str(name), known),
+            did_you_mean(str(name), names),
         )
     return str(name), output
 
 
-def _target(name: str, output: YamlItem, wanted: ProfileRequest, words: YamlRenderer) -> Target:
-    connecting = words.for_secrets()
+def _target(name: str, output: YamlItem, request: ProfileRequest, renderer: YamlRenderer) -> Target:
+    connecting = renderer.for_secrets()
     written = {
-        key: (words if key in _NAMES else connecting).under(key, each, later=())
-        for key, _, each in output.entries()
+        key: (renderer if key in _NAMES else connecting).under(key, item, later=())
+        for key, _, item in output.entries()
     }
     kind = written.get("type")
     if kind not in ADAPTERS:
         place = child(output, "type") or output
         raise UsageError(
-            f"the target `{name}` wants the adapter `{kind}`; only DuckDB runs here",
+            f"the target `{name}` wants the adapter `{kind}`; only DuckDB is supported",
             place.where,
-            hint="add a target with `type: duckdb` to the profile, and name it with --target",
+            hint="add a target with `type: duckdb` to the profile, and choose it with --target",
         )
-    path, catalog = _path(str(written.get("path") or MEMORY), name, output, wanted, words)
+    path, catalog = _path(str(written.get("path") or MEMORY), name, output, request, renderer)
     schema = str(written.get("schema") or "main")
-    threads = wanted.threads or _count(written.get("threads"))
+    threads = request.threads or _count(written.get("threads"))
     catalog = str(written.get("database") or catalog)
     if catalog.lower() in _RESERVED:
         raise UsageError(
-            f"a warehouse cannot be called `{catalog}`: DuckDB keeps that name for itself",
+            f"a warehouse cannot be named `{catalog}`: DuckDB reserves this name",
             (child(output, "database") or child(output, "path") or output).where,
             hint="give its file another name",
         )
-    _say_unread(written, words)
+    _say_unread(written, renderer)
     return Target(
         name=name,
         type=str(kind),
@@ -147,34 +151,34 @@ def _target(name: str, output: YamlItem, wanted: ProfileRequest, words: YamlRend
         publish=Publish("always", keep_failed=True),
         settings=SecretMapping(mapping(written.get("settings"))),
         catalog=catalog,
-        profile=wanted.profile,
+        profile=request.profile,
         extensions=tuple(_extensions(written.get("extensions"))),
-        attach=tuple(SecretMapping(each) for each in _maps(written.get("attach"))),
-        words=_open(written)
-        | {"profile_name": wanted.profile, "target_name": name, "name": name, "schema": schema}
+        attach=tuple(SecretMapping(item) for item in _maps(written.get("attach"))),
+        words=_visible_values(written)
+        | {"profile_name": request.profile, "target_name": name, "name": name, "schema": schema}
         | {"database": catalog, "type": str(kind), "threads": threads, "path": path},
         places={key: (child(output, key) or output).where for key in ("path", "settings")},
-        secrets=tuple(SecretMapping(each) for each in _maps(written.get("secrets"))),
+        secrets=tuple(SecretMapping(item) for item in _maps(written.get("secrets"))),
     )
 
 
 def _path(
-    path: str, name: str, output: YamlItem, wanted: ProfileRequest, words: YamlRenderer
+    path: str, name: str, output: YamlItem, request: ProfileRequest, renderer: YamlRenderer
 ) -> tuple[str, str]:
-    """The file, and the name that queries give it."""
+    """The path of the file, and its catalog name in queries."""
     if path == MEMORY:
-        words.notes.say(
-            f"the target `{name}` is in memory; here it is a file, "
-            f"`{wanted.target_path}/memory.duckdb`"
+        renderer.notes.say(
+            f"the target `{name}` is in memory; it is built as a file instead: "
+            f"`{request.target_path}/memory.duckdb`"
         )
-        return f"{wanted.target_path}/memory.duckdb", "memory"
+        return f"{request.target_path}/memory.duckdb", "memory"
     if path.split(":", 1)[0] in ("md", "motherduck"):
         raise UsageError(
-            f"the target `{name}` is a database in MotherDuck; only DuckDB files are built here",
+            f"the target `{name}` is a MotherDuck database; only DuckDB files are supported",
             (child(output, "path") or output).where,
             hint="give the target a `path` to a file",
         )
-    # As DuckDB names it: up to the first dot that the name does not begin with.
+    # As DuckDB names it: up to the first dot, leading dots aside.
     return path, PurePosixPath(path.split("?", 1)[0]).name.lstrip(".").split(".")[0]
 
 
@@ -186,34 +190,34 @@ def _count(value: Any) -> int:
 
 
 def _extensions(value: Any) -> Iterator[str]:
-    """Names of extensions; one of another repository is written `name from repository`."""
-    for each in value or ():
-        if isinstance(each, Mapping):
-            repo = each.get("repo") or each.get("repository")
-            yield f"{each.get('name')} from {repo}" if repo else str(each.get("name"))
+    """Names of extensions; with a repository as `name from repository`."""
+    for extension in value or ():
+        if isinstance(extension, Mapping):
+            repo = extension.get("repo") or extension.get("repository")
+            yield f"{extension.get('name')} from {repo}" if repo else str(extension.get("name"))
         else:
-            yield str(each)
+            yield str(extension)
 
 
 def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
     entries = value if isinstance(value, list) else [value] if value else []
-    return (each for each in entries if isinstance(each, Mapping))
+    return (entry for entry in entries if isinstance(entry, Mapping))
 
 
-def _open(written: Mapping[str, Any]) -> dict[str, Any]:
-    """What a template may see of the profile: plain values that are no secrets."""
-    plain = {
+def _visible_values(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of the profile that templates may see: plain values, no secrets."""
+    visible = {
         key: value
-        for key, value in written.items()
+        for key, value in profile.items()
         if isinstance(value, str | int | float | bool)
-        and not any(word in key.lower() for word in _CLOSED)
+        and not any(word in key.lower() for word in _SECRET_WORDS)
     }
-    return {"external_root": ".", "extensions": list(_extensions(written.get("extensions")))} | {
-        key: value for key, value in plain.items() if key != "extensions"
+    return {"external_root": ".", "extensions": list(_extensions(profile.get("extensions")))} | {
+        key: value for key, value in visible.items() if key != "extensions"
     }
 
 
-def _say_unread(written: Mapping[str, Any], words: YamlRenderer) -> None:
-    for key, value in written.items():
-        if key not in _READ and key not in _SILENT and isinstance(value, list | dict) and value:
-            words.notes.say(f"`{key}` in `{FILE}` is passed over")
+def _say_unread(profile: Mapping[str, Any], renderer: YamlRenderer) -> None:
+    for key, value in profile.items():
+        if key not in _READ and key not in _IGNORED and isinstance(value, list | dict) and value:
+            renderer.notes.say(f"`{key}` in `{FILE}` is ignored")

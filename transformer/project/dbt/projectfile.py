@@ -1,4 +1,4 @@
-"""`dbt_project.yml`, of the project itself or of a package."""
+"""`dbt_project.yml` of the project or of a package."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from transformer.project.values import Hook
 
 FILE = "dbt_project.yml"
 VARS = "vars.yml"
-# The version of dbt whose projects are understood here.
-SPOKEN = (1, 11)
+# The dbt version whose projects are supported.
+SUPPORTED_DBT = (1, 11)
 
-# Folders by what they hold: the keys that name them, today's spelling first, and the default.
+# Folders by content: their keys, current spelling first, and the default.
 _PATHS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "models": (("model-paths", "source-paths"), ("models",)),
     "seeds": (("seed-paths", "data-paths"), ("seeds",)),
@@ -35,7 +35,7 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "analyses": (("analysis-paths",), ("analyses",)),
     "functions": (("function-paths",), ("functions",)),
 }
-# Configuration by kind of node: the keys it stands under.
+# Keys of the configuration trees, by kind of node.
 _TREES: Mapping[str, tuple[str, ...]] = {
     "models": ("models",),
     "seeds": ("seeds",),
@@ -48,11 +48,11 @@ _TREES: Mapping[str, tuple[str, ...]] = {
     "saved_queries": ("saved-queries", "saved_queries"),
     "unit_tests": ("unit_tests", "unit-tests"),
 }
-_WATCHED = ("models", "seeds", "snapshots", "tests")
+_SPELLCHECKED = ("models", "seeds", "snapshots", "tests")
 
 
 class ProjectFile(Struct, frozen=True):
-    """One `dbt_project.yml`, read. `package` is the name, empty for the project itself."""
+    """A parsed `dbt_project.yml`. `package` is the name, empty for the root project."""
 
     name: str
     package: str
@@ -69,8 +69,8 @@ class ProjectFile(Struct, frozen=True):
 
     @property
     def every_folder(self) -> tuple[str, ...]:
-        """All folders that property files may lie in."""
-        return tuple(dict.fromkeys(each for paths in self.paths.values() for each in paths))
+        """All folders that may contain property files."""
+        return tuple(dict.fromkeys(path for paths in self.paths.values() for path in paths))
 
     def tree(self, kind: str) -> Mapping[str, Any]:
         """The configuration tree of a kind of node."""
@@ -78,7 +78,7 @@ class ProjectFile(Struct, frozen=True):
 
 
 def read_raw(root: Path, shown: str) -> YamlItem:
-    """The file as it is written. Raises Mistakes when it is no mapping in YAML."""
+    """The file as written. Raises Mistakes if it is not a YAML mapping."""
     try:
         item = parse(read_file(root / FILE, shown), shown, lambda _: None)
     except ConfigError as error:
@@ -89,101 +89,105 @@ def read_raw(root: Path, shown: str) -> YamlItem:
 
 
 def read_project(
-    item: YamlItem, home: PackageHome, words: YamlRenderer, *, is_package: bool
+    item: YamlItem, home: PackageHome, renderer: YamlRenderer, *, is_package: bool
 ) -> ProjectFile:
-    """The project that the file describes."""
-    notes = words.notes
-    raw = child(item, "name")
-    name = words.scalar(raw) if raw else None
+    """The project described by the file."""
+    notes = renderer.notes
+    name_item = child(item, "name")
+    name = renderer.scalar(name_item) if name_item else None
     if not name:
-        notes.mistake(f"`{FILE}` has no `name`", item.where, "add `name:`, a word of its own")
+        notes.mistake(f"`{FILE}` has no `name`", item.where, "add `name:`")
         name = slug(home.root.resolve().name)
     package = str(name) if is_package else ""
-    _check_version(item, words, str(name))
-    trees = {kind: _tree(item, keys, words) for kind, keys in _TREES.items()}
+    _check_version(item, renderer, str(name))
+    trees = {kind: _tree(item, keys, renderer) for kind, keys in _TREES.items()}
     if not is_package:
-        for kind in _WATCHED:
+        for kind in _SPELLCHECKED:
             watch_spelling(list(tree_keys(trees[kind])), f"`{kind}` of `{FILE}`", notes)
     return ProjectFile(
         name=str(name),
         package=package,
         home=home,
-        version=str(_value(item, words, "version") or ""),
-        paths={kind: _folders(item, words, *spec) for kind, spec in _PATHS.items()},
-        docs=_folders(item, words, ("docs-paths",), ()),
-        vars=_vars(item, home, words),
+        version=str(_value(item, renderer, "version") or ""),
+        paths={kind: _folders(item, renderer, *spec) for kind, spec in _PATHS.items()},
+        docs=_folders(item, renderer, ("docs-paths",), ()),
+        vars=_vars(item, home, renderer),
         trees=trees,
         start=_hooks(item, "on-run-start", package),
         end=_hooks(item, "on-run-end", package),
         settings={
-            key: _value(item, words, key)
+            key: _value(item, renderer, key)
             for key in ("target-path", "packages-install-path", "flags", "asset-paths")
         },
-        dispatch=_dispatch(child(item, "dispatch"), words),
+        dispatch=_dispatch(child(item, "dispatch"), renderer),
     )
 
 
 def read_vars(root: Path, shown: str, notes: ReadingNotes) -> dict[str, Any]:
-    """The variables of `vars.yml`, which may stand beside the project file."""
+    """The variables of the optional `vars.yml` beside the project file."""
     saw(root / VARS)
     if not (root / VARS).is_file():
         return {}
     try:
-        found = parse(read_file(root / VARS, shown), shown, notes.twice)
+        document = parse(read_file(root / VARS, shown), shown, notes.duplicate_key)
     except TransformError as error:
         notes.mistakes.append(error)
         return {}
-    return mapping((child(found, "vars") or YamlItem({}, found.where)).plain())
+    return mapping((child(document, "vars") or YamlItem({}, document.where)).plain())
 
 
-def _value(item: YamlItem, words: YamlRenderer, key: str) -> Any:
-    found = child(item, key)
-    value = words.value(found) if found else None
-    if found and key.endswith("path") and (why := unusable(str(value or ""))):
-        words.notes.mistake(f"`{key}` cannot be a folder: {why}", found.where)
+def _value(item: YamlItem, renderer: YamlRenderer, key: str) -> Any:
+    value_item = child(item, key)
+    value = renderer.value(value_item) if value_item else None
+    if value_item and key.endswith("path") and (reason := unusable(str(value or ""))):
+        renderer.notes.mistake(f"`{key}` cannot be a folder: {reason}", value_item.where)
         return None
     return value
 
 
 def _folders(
-    item: YamlItem, words: YamlRenderer, keys: tuple[str, ...], default: tuple[str, ...]
+    item: YamlItem, renderer: YamlRenderer, keys: tuple[str, ...], default: tuple[str, ...]
 ) -> tuple[str, ...]:
-    found = child(item, *keys)
-    return texts(words.value(found)) if found and found.value is not None else default
+    folders_item = child(item, *keys)
+    return (
+        texts(renderer.value(folders_item))
+        if folders_item and folders_item.value is not None
+        else default
+    )
 
 
-def _tree(item: YamlItem, keys: tuple[str, ...], words: YamlRenderer) -> Mapping[str, Any]:
-    found = [child(item, key) for key in keys]
+def _tree(item: YamlItem, keys: tuple[str, ...], renderer: YamlRenderer) -> Mapping[str, Any]:
+    trees = [child(item, key) for key in keys]
     merged: dict[str, Any] = {}
-    for each in reversed(found):
-        if each is not None and each.is_map:
-            merged |= words.value(each, HOOKS)
+    for tree in reversed(trees):
+        if tree is not None and tree.is_map:
+            merged |= renderer.value(tree, HOOKS)
     return merged
 
 
-def _vars(item: YamlItem, home: PackageHome, words: YamlRenderer) -> dict[str, Any]:
-    found = child(item, "vars")
+def _vars(item: YamlItem, home: PackageHome, renderer: YamlRenderer) -> dict[str, Any]:
+    vars_item = child(item, "vars")
     return {
-        **read_vars(home.root, home.show(VARS), words.notes),
-        **mapping(found.plain() if found else None),
+        **read_vars(home.root, home.show(VARS), renderer.notes),
+        **mapping(vars_item.plain() if vars_item else None),
     }
 
 
 def _hooks(item: YamlItem, moment: str, package: str) -> tuple[Hook, ...]:
-    written = child(item, moment)
-    if written is None or written.value is None:
+    hooks = child(item, moment)
+    if hooks is None or hooks.value is None:
         return ()
-    entries = written.value if written.is_list else (written,)
-    found = ((child(each, "sql") or each) for each in entries)
+    entries = hooks.value if hooks.is_list else (hooks,)
+    sqls = ((child(sql, "sql") or sql) for sql in entries)
     return tuple(
-        Hook(str(each.value), each.where, package, moment, place)
-        for place, each in enumerate(found)
-        if each.value
+        Hook(str(sql.value), sql.where, package, moment, position)
+        for position, sql in enumerate(sqls)
+        if sql.value
     )
 
 
-def _dispatch(item: YamlItem | None, words: YamlRenderer) -> dict[str, tuple[str, ...]]:
-    entries = words.value(item) if item is not None and item.is_list else []
+def _dispatch(item: YamlItem | None, renderer: YamlRenderer) -> dict[str, tuple[str, ...]]:
+    entries = renderer.value(item) if item is not None and item.is_list else []
     return {
         str(entry["macro_namespace"]): texts(entry.get("search_order"))
         for entry in entries
@@ -191,38 +195,42 @@ def _dispatch(item: YamlItem | None, words: YamlRenderer) -> dict[str, tuple[str
     }
 
 
-def _check_version(item: YamlItem, words: YamlRenderer, name: str) -> None:
-    wanted = texts(_value(item, words, "require-dbt-version"))
-    parts = [part.strip() for text in wanted for part in text.split(",") if part.strip()]
+def _check_version(item: YamlItem, renderer: YamlRenderer, name: str) -> None:
+    specs = texts(_value(item, renderer, "require-dbt-version"))
+    parts = [part.strip() for text in specs for part in text.split(",") if part.strip()]
     if not all(_allows(part) for part in parts):
-        spoken = ".".join(map(str, SPOKEN))
-        words.notes.say(
-            f"`{name}` asks for dbt {', '.join(parts)}; it is read here as dbt {spoken} would"
+        supported = ".".join(map(str, SUPPORTED_DBT))
+        renderer.notes.say(
+            f"`{name}` asks for dbt {', '.join(parts)}; it is read as dbt {supported} would read it"
         )
 
 
 def _allows(spec: str) -> bool:
-    found = re.match(r"(>=|<=|>|<|==|=|!=)?\s*v?(\d+)(?:\.(\d+))?", spec)
-    if found is None:
+    match = re.match(r"(>=|<=|>|<|==|=|!=)?\s*v?(\d+)(?:\.(\d+))?", spec)
+    if match is None:
         return True
-    sign, wanted = found[1] or "=", (int(found[2]), int(found[3] or 0))
-    # A whole line of versions is meant: any patch of it will do.
+    sign, wanted = match[1] or "=", (int(match[2]), int(match[3] or 0))
+    # Any patch release of the supported minor version will do.
     if sign == "<":
-        return wanted > SPOKEN or (wanted == SPOKEN and _patch(spec) > 0)
-    return {">=": wanted <= SPOKEN, ">": wanted <= SPOKEN, "<=": wanted >= SPOKEN}.get(
-        sign, sign == "!=" or wanted == SPOKEN
-    )
+        return wanted > SUPPORTED_DBT or (wanted == SUPPORTED_DBT and _patch(spec) > 0)
+    return {
+        ">=": wanted <= SUPPORTED_DBT,
+        ">": wanted <= SUPPORTED_DBT,
+        "<=": wanted >= SUPPORTED_DBT,
+    }.get(sign, sign == "!=" or wanted == SUPPORTED_DBT)
 
 
 def _patch(spec: str) -> int:
-    found = re.search(r"\d+\.\d+\.(\d+)", spec)
-    return int(found[1]) if found else 0
+    match = re.search(r"\d+\.\d+\.(\d+)", spec)
+    return int(match[1]) if match else 0
 
 
-def visible(project: ProjectFile, root: ProjectFile, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables that a package's files see: the command line's, the root's, its own."""
+def visible_vars(
+    project: ProjectFile, root: ProjectFile, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The variables visible in a package: command line over root project over its own."""
     layers = [project] if project.package else []
     merged: dict[str, Any] = {}
-    for each in (*layers, root):
-        merged |= {**each.vars, **mapping(each.vars.get(project.name))}
-    return merged | dict(given)
+    for layer in (*layers, root):
+        merged |= {**layer.vars, **mapping(layer.vars.get(project.name))}
+    return merged | dict(overrides)

@@ -1,4 +1,4 @@
-"""The property files of a package: what they say of nodes, by kind, still as it is written."""
+"""The property files of a package: unrendered entries by kind."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KINDS: Mapping[str, str] = {
     "data_tests": "test",
     "tests": "test",
 }
-_SILENT = ("version", "anchors")
-_FILES = ("model", "seed", "snapshot", "analysis", "test")
+_IGNORED = ("version", "anchors")
+_WITH_FILE = ("model", "seed", "snapshot", "analysis", "test")
 _NAMELESS = ("saved_query", "metric", "semantic_model")
 
 
 class PropertyEntry(Struct, frozen=True):
-    """One entry of a property file: a kind, a name, and what is written below."""
+    """One entry of a property file: a kind, a name, and its content."""
 
     kind: str
     name: str
@@ -44,7 +44,7 @@ class PropertyEntry(Struct, frozen=True):
     file: PackageFile
 
     def get(self, *keys: str) -> YamlItem | None:
-        """What stands under the first of the keys that is there."""
+        """The value of the first of the keys that is present."""
         return child(self.item, *keys)
 
 
@@ -59,14 +59,14 @@ class PackageProperties(Struct):
         return self.entries.get(kind, [])
 
     def by_name(self, kind: str) -> dict[str, PropertyEntry]:
-        """The entries of a kind that belong to files, by name."""
+        """The first entry of each name of a kind."""
         return self.named.get(kind, {})
 
     def take(self, entry: PropertyEntry, notes: ReadingNotes) -> None:
-        """Takes in an entry; a file that is described twice is a mistake."""
+        """Adds an entry; a second entry for the same file is a mistake."""
         self.entries.setdefault(entry.kind, []).append(entry)
         first = self.named.setdefault(entry.kind, {}).setdefault(entry.name, entry)
-        if first is not entry and entry.kind in _FILES:
+        if first is not entry and entry.kind in _WITH_FILE:
             notes.mistake(
                 f"the {entry.kind} `{entry.name}` is described twice",
                 entry.where,
@@ -75,32 +75,32 @@ class PackageProperties(Struct):
 
 
 def read_properties(project: ProjectFile) -> PackageProperties:
-    """Everything in the property files of a project or package."""
-    made = PackageProperties()
+    """All entries in the property files of a project or package."""
+    properties = PackageProperties()
     notes = project.home.notes
     for file in project.home.find(project.every_folder, ".yml", ".yaml"):
         try:
-            tree = parse(project.home.read(file), file.shown, notes.twice)
+            tree = parse(project.home.read(file), file.shown, notes.duplicate_key)
         except TransformError as error:
             notes.mistakes.append(error)
             continue
         for entry in _entries(tree, file, notes):
-            made.take(entry, notes)
-    return made
+            properties.take(entry, notes)
+    return properties
 
 
 def _entries(tree: YamlItem, file: PackageFile, notes: ReadingNotes) -> Iterator[PropertyEntry]:
     if not tree.is_map:
         if tree.value is not None:
-            notes.mistake("a property file is a mapping", tree.where, "begin with `models:`")
+            notes.mistake("a property file must be a mapping", tree.where, "begin with `models:`")
         return
     for key, where, listed in tree.entries():
         if key in KINDS:
             yield from _listed(KINDS[key], key, listed, file, notes)
-        elif key not in _SILENT:
-            near = did_you_mean(key, KINDS, otherwise="")
-            said = f"`{key}:` means nothing in property files ({where})"
-            notes.say(f"{said}; {near}" if near else said, about=key)
+        elif key not in _IGNORED:
+            hint = did_you_mean(key, KINDS, otherwise="")
+            message = f"`{key}:` is not a known key of property files ({where})"
+            notes.say(f"{message}; {hint}" if hint else message, about=key)
 
 
 def _listed(

@@ -1,4 +1,4 @@
-"""Models that have several versions: which file is which, and what is said of each."""
+"""Model versions: their files, and their properties."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from transformer.project.dbt.properties import PropertyEntry
 from transformer.project.dbt.words import child
 from transformer.project.tree import YamlItem
 
-_OWN = ("description", "data_tests", "tests", "constraints", "docs", "access")
+_PER_VERSION = ("description", "data_tests", "tests", "constraints", "docs", "access")
 
 
 class ModelVersion(Struct, frozen=True):
-    """One version of a model: its entry as it holds for this version, and its file's name."""
+    """One version of a model: its merged entry, and the possible names of its file."""
 
     name: str
     version: str
@@ -29,41 +29,47 @@ class ModelVersion(Struct, frozen=True):
 
 
 def versions(entry: PropertyEntry) -> Iterator[ModelVersion]:
-    """The versions that an entry lists; none where it lists none."""
-    listed = entry.get("versions")
-    items = [each for each in (listed.value if listed and listed.is_list else ()) if each.is_map]
-    named = [(str(each.value["v"][1].value), each) for each in items if "v" in each.value]
-    if not named:
+    """The versions listed in an entry, if any."""
+    versions_item = entry.get("versions")
+    items = [
+        item
+        for item in (versions_item.value if versions_item and versions_item.is_list else ())
+        if item.is_map
+    ]
+    by_version = [(str(item.value["v"][1].value), item) for item in items if "v" in item.value]
+    if not by_version:
         return
     written = entry.get("latest_version")
-    latest = str(written.value) if written else max((v for v, _ in named), key=_order)
-    for version, item in named:
+    latest = (
+        str(written.value) if written else max((version for version, _ in by_version), key=_order)
+    )
+    for version, item in by_version:
         yield ModelVersion(
             name=entry.name,
             version=version,
             latest=version == latest,
-            entry=_entry(entry, item, _written(named, latest)),
+            entry=_entry(entry, item, _number_item(by_version, latest)),
             stems=_stems(entry.name, version, item, latest=version == latest),
         )
 
 
 def by_stem(entries: Mapping[str, PropertyEntry], stems: frozenset[str]) -> dict[str, ModelVersion]:
-    """Which of the files, by their names, hold a version of a model."""
-    found: dict[str, ModelVersion] = {}
+    """The model version of each file that holds one, by the file's stem."""
+    versions_by_stem: dict[str, ModelVersion] = {}
     for entry in entries.values():
         for version in versions(entry):
-            stem = next((each for each in version.stems if each in stems), None)
+            stem = next((stem for stem in version.stems if stem in stems), None)
             if stem is not None:
-                found.setdefault(stem, version)
-    return found
+                versions_by_stem.setdefault(stem, version)
+    return versions_by_stem
 
 
 def _stems(name: str, version: str, item: YamlItem, *, latest: bool) -> tuple[str, ...]:
-    written = child(item, "defined_in")
-    defined = str(written.value) if written else ""
-    stems = (defined, defined.removesuffix(".sql").removesuffix(".py"))
-    plain = (f"{name}_v{version}", f"{name}.v{version}")
-    return tuple(filter(None, (*stems, *plain, name if latest else "")))
+    file_item = child(item, "defined_in")
+    file_name = str(file_item.value) if file_item else ""
+    stems = (file_name, file_name.removesuffix(".sql").removesuffix(".py"))
+    default_stems = (f"{name}_v{version}", f"{name}.v{version}")
+    return tuple(filter(None, (*stems, *default_stems, name if latest else "")))
 
 
 def _order(version: str) -> tuple[int, float, str]:
@@ -73,22 +79,22 @@ def _order(version: str) -> tuple[int, float, str]:
         return (0, 0.0, version)
 
 
-def _written(named: Sequence[tuple[str, YamlItem]], version: str) -> YamlItem | None:
-    """A version's number as it is written: a number, or text."""
-    return next((each.value["v"][1] for name, each in named if name == version), None)
+def _number_item(by_version: Sequence[tuple[str, YamlItem]], version: str) -> YamlItem | None:
+    """A version's number as written: a number, or text."""
+    return next((item.value["v"][1] for number, item in by_version if number == version), None)
 
 
 def _entry(entry: PropertyEntry, item: YamlItem, latest: YamlItem | None) -> PropertyEntry:
-    """The entry with what the version says of itself laid over it."""
-    merged = {key: each for key, each in entry.item.value.items() if key != "versions"}
+    """The entry with the version's own keys merged over it."""
+    merged = {key: value for key, value in entry.item.value.items() if key != "versions"}
     merged["version"] = item.value["v"]
     if latest is not None:
         merged["latest_version"] = (latest.where, latest)
     merged.pop("deprecation_date", None)  # each version has its own, or none
-    for key in (*_OWN, "deprecation_date"):
+    for key in (*_PER_VERSION, "deprecation_date"):
         if key in item.value:
-            for same in ("data_tests", "tests") if key.endswith("tests") else (key,):
-                merged.pop(same, None)
+            for synonym in ("data_tests", "tests") if key.endswith("tests") else (key,):
+                merged.pop(synonym, None)
             merged[key] = item.value[key]
     config = _united(child(entry.item, "config"), child(item, "config"))
     if config is not None:
@@ -108,20 +114,22 @@ def _united(lower: YamlItem | None, upper: YamlItem | None) -> YamlItem | None:
 
 
 def _columns(shared: YamlItem | None, own: YamlItem) -> YamlItem:
-    """The version's columns: `include` takes in the model's, without those of `exclude`."""
-    named = [each for each in own.value if each.is_map and "include" not in each.value]
-    rule = next((each for each in own.value if each.is_map and "include" in each.value), None)
+    """The version's columns: `include` adds the model's, except those in `exclude`."""
+    columns = [column for column in own.value if column.is_map and "include" not in column.value]
+    rule = next(
+        (column for column in own.value if column.is_map and "include" in column.value), None
+    )
     if rule is None:
-        return YamlItem(tuple(named), own.where)
+        return YamlItem(tuple(columns), own.where)
     include, exclude = (child(rule, key) for key in ("include", "exclude"))
-    wanted = include.plain() if include else []
-    left = {str(each) for each in (exclude.plain() if exclude else None) or ()}
-    left |= {str(each.value["name"][1].value) for each in named if "name" in each.value}
-    taken = [
-        each
-        for each in (shared.value if shared is not None and shared.is_list else ())
-        if each.is_map and "name" in each.value
-        and (wanted in ("all", "*") or str(each.value["name"][1].value) in wanted)
-        and str(each.value["name"][1].value) not in left
+    included = include.plain() if include else []
+    excluded = {str(column) for column in (exclude.plain() if exclude else None) or ()}
+    excluded |= {str(column.value["name"][1].value) for column in columns if "name" in column.value}
+    inherited = [
+        column
+        for column in (shared.value if shared is not None and shared.is_list else ())
+        if column.is_map and "name" in column.value
+        and (included in ("all", "*") or str(column.value["name"][1].value) in included)
+        and str(column.value["name"][1].value) not in excluded
     ]  # fmt: skip
-    return YamlItem((*taken, *named), own.where)
+    return YamlItem((*inherited, *columns), own.where)

@@ -42,17 +42,17 @@ limit 0
   {{ return(adapter.dispatch('get_empty_schema_sql', 'dbt')(columns)) }}
 {%- endmacro -%}
 {%- macro default__get_empty_schema_sql(columns) -%}
-  {%- set made, untyped = [], [] -%}
+  {%- set typed, untyped = [], [] -%}
   {%- for column in columns.values() -%}
     {%- set name = adapter.quote(column['name']) if column.get('quote') else column['name'] -%}
     {%- if column.get('data_type') -%}
-      {%- do made.append(dbt.cast('null', column['data_type']) ~ ' as ' ~ name) -%}
+      {%- do typed.append(dbt.cast('null', column['data_type']) ~ ' as ' ~ name) -%}
     {%- else -%}
       {%- do untyped.append(column['name']) -%}
     {%- endif -%}
   {%- endfor -%}
   {%- if untyped -%}{%- do exceptions.column_type_missing(column_names=untyped) -%}{%- endif -%}
-  select {{ made | join(', ') }}
+  select {{ typed | join(', ') }}
 {%- endmacro -%}
 
 {%- macro get_column_schema_from_query(select_sql, select_sql_header=none) -%}
@@ -63,8 +63,8 @@ limit 0
   {{ return(adapter.dispatch('get_columns_in_query', 'dbt')(select_sql)) }}
 {%- endmacro -%}
 {%- macro default__get_columns_in_query(select_sql) -%}
-  {%- set found = run_query(get_empty_subquery_sql(select_sql)) -%}
-  {{ return(found.column_names | list if found is not none else []) }}
+  {%- set result = run_query(get_empty_subquery_sql(select_sql)) -%}
+  {{ return(result.column_names | list if result is not none else []) }}
 {%- endmacro -%}
 
 {%- macro get_columns_for_unit_tests(relation) -%}
@@ -172,18 +172,18 @@ limit 0
 {%- endmacro -%}
 {%- macro default__process_schema_changes(on_schema_change, source_relation, target_relation) -%}
   {%- if on_schema_change == 'ignore' -%}{{ return({}) }}{%- endif -%}
-  {%- set found = check_for_schema_changes(source_relation, target_relation) -%}
-  {%- if not found['source_columns'] -%}
+  {%- set changes = check_for_schema_changes(source_relation, target_relation) -%}
+  {%- if not changes['source_columns'] -%}
     {%- do exceptions.raise_compiler_error('the columns of ' ~ source_relation ~ ' cannot be read') -%}
-  {%- elif found['schema_changed'] and on_schema_change == 'fail' -%}
+  {%- elif changes['schema_changed'] and on_schema_change == 'fail' -%}
     {%- do exceptions.raise_compiler_error(
       'the columns of ' ~ target_relation ~ ' are no longer those of its query: new '
-      ~ get_list_of_column_names(found['source_not_in_target']) ~ ', gone '
-      ~ get_list_of_column_names(found['target_not_in_source']) ~ ', other types '
-      ~ found['new_target_types']
+      ~ get_list_of_column_names(changes['source_not_in_target']) ~ ', gone '
+      ~ get_list_of_column_names(changes['target_not_in_source']) ~ ', other types '
+      ~ changes['new_target_types']
     ) -%}
-  {%- elif found['schema_changed'] -%}
-    {%- do sync_column_schemas(on_schema_change, target_relation, found) -%}
+  {%- elif changes['schema_changed'] -%}
+    {%- do sync_column_schemas(on_schema_change, target_relation, changes) -%}
   {%- endif -%}
-  {{ return(found['source_columns']) }}
+  {{ return(changes['source_columns']) }}
 {%- endmacro -%}

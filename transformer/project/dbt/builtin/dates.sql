@@ -88,11 +88,11 @@
   {%- if upper_bound <= 0 -%}
     {{ exceptions.raise_compiler_error('upper bound must be positive') }}
   {%- endif -%}
-  {%- set found = namespace(power=1) -%}
-  {%- for _ in range(99) if found.power < 99 and 2 ** found.power < upper_bound -%}
-    {%- set found.power = found.power + 1 -%}
+  {%- set bits = namespace(power=1) -%}
+  {%- for _ in range(99) if bits.power < 99 and 2 ** bits.power < upper_bound -%}
+    {%- set bits.power = bits.power + 1 -%}
   {%- endfor -%}
-  {{ return(found.power) }}
+  {{ return(bits.power) }}
 {%- endmacro -%}
 
 {%- macro generate_series(upper_bound) -%}

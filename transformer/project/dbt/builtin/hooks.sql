@@ -73,12 +73,12 @@
   {{ return(adapter.dispatch('get_dcl_statement_list', 'dbt')(relation, grant_config, get_dcl_macro)) }}
 {%- endmacro -%}
 {%- macro default__get_dcl_statement_list(relation, grant_config, get_dcl_macro) -%}
-  {%- set made = [] -%}
+  {%- set statements = [] -%}
   {%- for privilege, grantees in grant_config.items() if grantees -%}
     {%- set groups = [grantees] if support_multiple_grantees_per_dcl_statement() else grantees | batch(1) -%}
-    {%- for group in groups -%}{%- do made.append(get_dcl_macro(relation, privilege, group)) -%}{%- endfor -%}
+    {%- for group in groups -%}{%- do statements.append(get_dcl_macro(relation, privilege, group)) -%}{%- endfor -%}
   {%- endfor -%}
-  {{ return(made) }}
+  {{ return(statements) }}
 {%- endmacro -%}
 
 {%- macro call_dcl_statements(dcl_statement_list) -%}

@@ -183,16 +183,16 @@ returning {{ builtin__listed(config.get('merge_returning_columns')) | join(', ')
 {%- endmacro -%}
 
 {%- macro builtin__merge_assignments(expressions, columns) -%}
-  {%- set made = [] -%}
-  {%- for column, expression in expressions.items() -%}{%- do made.append(column ~ ' = ' ~ expression) -%}{%- endfor -%}
-  {%- for column in columns -%}{%- do made.append(column ~ ' = DBT_INTERNAL_SOURCE.' ~ column) -%}{%- endfor -%}
-  {{ return(made | join(', ')) }}
+  {%- set assignments = [] -%}
+  {%- for column, expression in expressions.items() -%}{%- do assignments.append(column ~ ' = ' ~ expression) -%}{%- endfor -%}
+  {%- for column in columns -%}{%- do assignments.append(column ~ ' = DBT_INTERNAL_SOURCE.' ~ column) -%}{%- endfor -%}
+  {{ return(assignments | join(', ')) }}
 {%- endmacro -%}
 
 {%- macro builtin__merge_values(columns) -%}
-  {%- set made = [] -%}
-  {%- for column in columns -%}{%- do made.append('DBT_INTERNAL_SOURCE.' ~ adapter.quote(column.name)) -%}{%- endfor -%}
-  {{ return(made | join(', ')) }}
+  {%- set values = [] -%}
+  {%- for column in columns -%}{%- do values.append('DBT_INTERNAL_SOURCE.' ~ adapter.quote(column.name)) -%}{%- endfor -%}
+  {{ return(values | join(', ')) }}
 {%- endmacro -%}
 
 {%- macro get_merge_update_columns(merge_update_columns, merge_exclude_columns, dest_columns) -%}

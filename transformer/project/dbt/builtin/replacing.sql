@@ -83,14 +83,14 @@
 
 {%- macro create_or_replace_view() -%}
   {%- set old = adapter.get_relation(database=database, schema=schema, identifier=model['alias']) -%}
-  {%- set made = api.Relation.create(database=database, schema=schema, identifier=model['alias'], type='view') -%}
+  {%- set view = api.Relation.create(database=database, schema=schema, identifier=model['alias'], type='view') -%}
   {{ run_hooks(pre_hooks) }}
   {%- if old is not none and not old.is_view -%}
     {%- do handle_existing_table(should_full_refresh(), old) -%}
   {%- elif old is not none -%}
     {%- do adapter.drop_relation(old) -%}
   {%- endif -%}
-  {%- call statement('main') -%}{{ get_create_view_as_sql(made, sql) }}{%- endcall -%}
+  {%- call statement('main') -%}{{ get_create_view_as_sql(view, sql) }}{%- endcall -%}
   {{ run_hooks(post_hooks) }}
-  {{ return({'relations': [made]}) }}
+  {{ return({'relations': [view]}) }}
 {%- endmacro -%}

@@ -42,11 +42,11 @@
 {%- macro duckdb__get_batch_size() -%}{{ return(10000) }}{%- endmacro -%}
 
 {%- macro get_seed_column_quoted_csv(model, column_names) -%}
-  {%- set made = [] -%}
+  {%- set columns = [] -%}
   {%- for name in column_names -%}
-    {%- do made.append(adapter.quote_seed_column(name, model['config'].get('quote_columns'))) -%}
+    {%- do columns.append(adapter.quote_seed_column(name, model['config'].get('quote_columns'))) -%}
   {%- endfor -%}
-  {{ return(made | join(', ')) }}
+  {{ return(columns | join(', ')) }}
 {%- endmacro -%}
 
 {#- Snapshots: what tells their records apart. -#}

@@ -117,11 +117,11 @@ from (
 {%- endmacro -%}
 
 {%- macro format_columns(columns) -%}
-  {%- set made = [] -%}
+  {%- set definitions = [] -%}
   {%- for column in columns -%}
-    {%- do made.append(adapter.dispatch('format_column', 'dbt')(column)) -%}
+    {%- do definitions.append(adapter.dispatch('format_column', 'dbt')(column)) -%}
   {%- endfor -%}
-  {{ return(made) }}
+  {{ return(definitions) }}
 {%- endmacro -%}
 {%- macro default__format_column(column) -%}
   {%- set type = column.dtype -%}
@@ -215,7 +215,7 @@ comment on column {{ relation.render() }}.{{ adapter.quote(name) }} is '{{ (colu
   {%- endif -%}
   {%- if for_columns and wanted.get('columns') and model['columns'] -%}
     {%- set there = get_list_of_column_names(adapter.get_columns_in_relation(relation)) -%}
-    {%- set said = alter_column_comment(relation, validate_doc_columns(relation, model['columns'], there)) -%}
-    {%- if said | trim -%}{%- do run_query(said) -%}{%- endif -%}
+    {%- set comment = alter_column_comment(relation, validate_doc_columns(relation, model['columns'], there)) -%}
+    {%- if comment | trim -%}{%- do run_query(comment) -%}{%- endif -%}
   {%- endif -%}
 {%- endmacro -%}

@@ -79,7 +79,7 @@ from (
 
 {#- A row of a unit test as `{column: expression}`. -#}
 {%- macro format_row(row, column_name_to_data_types) -%}
-  {%- set made = {} -%}
+  {%- set expressions = {} -%}
   {%- for given, value in row.items() -%}
     {%- set column = given | lower -%}
     {%- if column not in column_name_to_data_types -%}
@@ -96,9 +96,9 @@ from (
     {%- else -%}
       {%- set literal = 'null' if value is none else value -%}
     {%- endif -%}
-    {%- do made.update({column: dbt.safe_cast(literal, type)}) -%}
+    {%- do expressions.update({column: dbt.safe_cast(literal, type)}) -%}
   {%- endfor -%}
-  {{ return(made) }}
+  {{ return(expressions) }}
 {%- endmacro -%}
 
 {%- macro validate_fixture_rows(rows, row_number=none) -%}
