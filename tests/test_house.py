@@ -251,7 +251,7 @@ def test_most_functions_are_short() -> None:
 
 
 def test_no_engine_is_named_outside_engines() -> None:
-    """Differences between engines are abilities in `dialects/abilities.py`, not ladders of `if`."""
+    """What differs between engines is in `engines/` and `dialects/`, not in ladders of `if`."""
     named = re.compile(r"['\"](duckdb|postgres|spark)['\"]")
     none(
         f"{place(path)}: {ast.unparse(node)}"

@@ -154,10 +154,6 @@ class Mistakes(TransformError):  # noqa: N818 - a user reads it as a word
         count = len(self.errors)
         super().__init__(f"{count} {'error' if count == 1 else 'errors'}, {state}")
 
-    def with_state(self, state: str) -> Mistakes:
-        """The same errors with another text for the state that the data is left in."""
-        return Mistakes(self.errors, state)
-
 
 class Fault(Exception):  # noqa: N818 - not yet an error a user sees
     """An engine's error about a statement, not yet attributed to a node.

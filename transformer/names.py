@@ -6,8 +6,6 @@ import re
 
 from msgspec import Struct
 
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
-
 
 def quoted(identifier: str) -> str:
     """The identifier as SQL, always quoted: names from outside are untrusted."""
@@ -42,16 +40,6 @@ class RelationName(Struct, frozen=True, order=True):
         return f"{self.schema}.{self.table}"
 
 
-class ColumnName(Struct, frozen=True, order=True):
-    """A column of a relation."""
-
-    relation: RelationName
-    column: str
-
-    def __str__(self) -> str:
-        return f"{self.relation}.{self.column}"
-
-
 _FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -69,8 +57,3 @@ def slug(text: str) -> str:
 def expression(text: str) -> str:
     """A column or an expression, as SQL: a single word is a column, even if it is a keyword."""
     return quoted(text) if re.fullmatch(r"\w+", text) else text
-
-
-def is_plain(identifier: str) -> bool:
-    """Whether the identifier means the same with and without quotes."""
-    return bool(_PLAIN.match(identifier))

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from transformer import engines
-from transformer.dialects.abilities import Dialect
+from transformer.dialects import Dialect
 from transformer.errors import ConfigError, Fault, WarehouseError
 from transformer.names import RelationName
 from transformer.steps import RelationState

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from transformer import plugins
-from transformer.dialects.abilities import Dialect
+from transformer.dialects import Dialect
 from transformer.errors import ConfigError, Where, did_you_mean
 from transformer.names import RelationName
 from transformer.steps import Columns, RelationState, Sample

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from transformer.dialects.abilities import Dialect
+from transformer.dialects import Dialect
 from transformer.engines._connection import (
     PER_CURSOR,
     connection,
