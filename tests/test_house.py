@@ -283,3 +283,12 @@ def test_the_ledgers_sql_is_in_its_room() -> None:
         for number, line in enumerate(text(path).splitlines(), 1)
         if says.search(line)
     )
+
+
+def test_the_environment_is_a_parameter() -> None:
+    """Read by the command line, and by the API where the caller gives none."""
+    none(
+        place(path)
+        for path in FILES
+        if room(path) not in {"cli", "api", "__main__"} and re.search(r"\benviron\b", text(path))
+    )

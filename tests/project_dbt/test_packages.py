@@ -151,7 +151,7 @@ def test_local_packages_are_installed_as_links_and_theirs_with_them(home: Path) 
     write(home.parent / "tools", {"packages.yml": "packages: [{local: ../deep}]"})
     write(home.parent / "deep", {"dbt_project.yml": "name: deep\n"})
     write(home, {"dbt_project.yml": PROJECT, **ASKED})
-    made = install(home, {}, renderers()[1])
+    made = install(home, {}, renderers()[1], os.environ)
     assert [each.name for each in made] == ["tools", "deep"]
     assert (home / "dbt_packages" / "deep").resolve() == home.parent / "deep"
     lock = (home / "package-lock.yml").read_text()
@@ -185,7 +185,7 @@ def test_a_package_from_git_is_taken_at_its_revision_and_folder(
     wanted = revision.replace("COMMIT", commit)
     asked = f"packages: [{{git: ../repo, revision: {wanted}, subdirectory: inner}}]"
     write(home, {"dbt_project.yml": PROJECT, "packages.yml": asked})
-    install(home, {}, renderers()[1])
+    install(home, {}, renderers()[1], os.environ)
     assert (home / "dbt_packages/inner/macros/m.sql").read_text() == "one"
     assert commit in (home / "package-lock.yml").read_text()
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_fetched_is_told_by_name_and_without_passwords(tmp_path: 
     asked = 'packages: [{git: "https://me:hunter2@127.0.0.1:1/x/tools.git"}]'
     write(tmp_path, {"dbt_project.yml": PROJECT, "packages.yml": asked})
     with pytest.raises(TransformError, match="`tools` cannot be fetched") as wrong:
-        install(tmp_path, {}, renderers()[1])
+        install(tmp_path, {}, renderers()[1], os.environ)
     assert not any("hunter2" in line for line in wrong.value.detail)
 
 
@@ -224,11 +224,11 @@ def test_an_archive_writes_nothing_outside_of_its_folder(tmp_path: Path, odd: st
         asked = f"packages: [{{tarball: 'http://{host}/tools.tar.gz', name: tools}}]"
         write(home, {"dbt_project.yml": PROJECT, "packages.yml": asked})
         if odd == ODD[0]:
-            install(home, {}, renderers()[1])
+            install(home, {}, renderers()[1], os.environ)
             assert (home / "dbt_packages" / odd).read_text() == "mine"
         else:  # one with `/` before it is put below the folder, where no package is then
             with pytest.raises(TransformError, match=r"`tools` (cannot be unpacked|has no)"):
-                install(home, {}, renderers()[1])
+                install(home, {}, renderers()[1], os.environ)
             assert not (home / "dbt_packages" / "tools").exists()
     assert sorted(there.iterdir()) == before
     assert not list(tmp_path.rglob("outside"))
@@ -272,8 +272,8 @@ def test_an_archive_that_is_cut_short_installs_nothing(tmp_path: Path, mode: str
             asked = f"packages: [{{tarball: 'http://{host}/tools.tar.gz', name: tools}}]"
             write(home, {"dbt_project.yml": PROJECT, "packages.yml": asked})
             if cut == len(whole):
-                install(home, {}, renderers()[1])
+                install(home, {}, renderers()[1], os.environ)
                 continue
             with pytest.raises(TransformError, match="`tools` cannot be unpacked"):
-                install(home, {}, renderers()[1])
+                install(home, {}, renderers()[1], os.environ)
             assert not (home / "dbt_packages" / "tools").exists(), cut

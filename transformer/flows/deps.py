@@ -20,4 +20,4 @@ def install_packages(
         raise UsageError("there is no `dbt_project.yml` here", hint="`deps` is for dbt projects")
 
     _, connecting = dbt_renderers(environment)
-    return install(root, request.vars, connecting, say)
+    return install(root, request.vars, connecting, environment.env, say)

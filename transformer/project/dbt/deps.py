@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -62,13 +63,19 @@ class _Work(Struct):
     folder: Path
     renderer: YamlRenderer
     say: Say
+    env: Mapping[str, str]
     installed: dict[str, InstalledPackage] = field(default_factory=dict)
 
 
 def install(
-    root: Path, variables: Mapping[str, Any], render: Render, say: Say | None = None
+    root: Path,
+    variables: Mapping[str, Any],
+    render: Render,
+    env: Mapping[str, str],
+    say: Say | None = None,
 ) -> tuple[InstalledPackage, ...]:
-    """Installs all packages with their dependencies, and writes `package-lock.yml`.
+    """Installs all packages with their dependencies, and writes `package-lock.yml`. `env` is the
+    environment in which git runs.
 
     Raises ConfigError or DataError for the first package that cannot be installed, and Mistakes
     if the project file cannot be read.
@@ -82,7 +89,7 @@ def install(
     if notes.mistakes:
         raise notes.mistakes[0]
     folder.mkdir(parents=True, exist_ok=True)
-    work = _Work(folder, renderer, say or (lambda _: None))
+    work = _Work(folder, renderer, say or (lambda _: None), env)
     _install_all(wanted, root, work)
     installed = tuple(work.installed.values())
     if wanted:
@@ -93,7 +100,7 @@ def install(
 def _install_all(wanted: list[PackageEntry], home: Path, work: _Work) -> None:
     for entry in wanted:
         with tempfile.TemporaryDirectory(dir=work.folder, prefix=".new-") as temporary:
-            fetched, source = _fetch(entry, home, Path(temporary))
+            fetched, source = _fetch(entry, home, Path(temporary), work.env)
             name = _package_name(fetched, entry)
             if name in work.installed:
                 continue
@@ -133,13 +140,15 @@ def _clear(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _fetch(entry: PackageEntry, home: Path, temporary: Path) -> tuple[Path, dict[str, Any]]:
+def _fetch(
+    entry: PackageEntry, home: Path, temporary: Path, env: Mapping[str, str]
+) -> tuple[Path, dict[str, Any]]:
     """The package's folder, fetched if necessary, and its entry in the lock file."""
     written = entry.written
     if entry.local:
         return _local(entry, home), {"local": entry.local}
     if written.get("git"):
-        return _git(entry, home, temporary)
+        return _git(entry, home, temporary, env)
     if written.get("tarball"):
         url = str(written["tarball"])
         return _tarball(url, entry, temporary), {"tarball": url, "name": entry.title}
@@ -159,17 +168,20 @@ def _local(entry: PackageEntry, home: Path) -> Path:
     return path
 
 
-def _git(entry: PackageEntry, home: Path, temporary: Path) -> tuple[Path, dict[str, Any]]:
+def _git(
+    entry: PackageEntry, home: Path, temporary: Path, env: Mapping[str, str]
+) -> tuple[Path, dict[str, Any]]:
     url = _address(str(entry.written["git"]), home)
     revision = str(entry.written.get("revision") or "HEAD")
     clone = temporary / "clone"
     clone.mkdir()
     if url.startswith("-") or revision.startswith("-"):
         raise ConfigError("a repository URL or revision cannot begin with `-`", entry.where)
-    _run_git(clone, entry, "init", "--quiet")
-    _run_git(clone, entry, "fetch", "--quiet", "--depth", "1", url, revision)
-    _run_git(clone, entry, "checkout", "--quiet", "FETCH_HEAD")
-    commit = _run_git(clone, entry, "rev-parse", "HEAD").strip()
+    git = partial(_run_git, clone, entry, env)
+    git("init", "--quiet")
+    git("fetch", "--quiet", "--depth", "1", url, revision)
+    git("checkout", "--quiet", "FETCH_HEAD")
+    commit = git("rev-parse", "HEAD").strip()
     shutil.rmtree(clone / ".git")
     below = str(entry.written.get("subdirectory") or "")
     folder = clone / below
@@ -185,15 +197,15 @@ def _address(written: str, home: Path) -> str:
     return str(folder) if "://" not in written and folder.is_dir() else written
 
 
-def _run_git(folder: Path, entry: PackageEntry, *args: str) -> str:
-    git = shutil.which("git")
+def _run_git(folder: Path, entry: PackageEntry, env: Mapping[str, str], *args: str) -> str:
+    git = shutil.which("git", path=env.get("PATH"))
     if git is None:
         raise DataError(f"`git` is not installed; the package `{entry.title}` needs it")
     try:
         process = subprocess.run(  # noqa: S603 - the address is checked, and no shell reads it
             [git, *args],
             cwd=folder,
-            env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+            env={**env, "GIT_TERMINAL_PROMPT": "0"},
             capture_output=True,
             text=True,
             timeout=_SECONDS,
