@@ -35,7 +35,7 @@ GROUP = typer.main.get_command(app)
         ("--version", "--version"),
         ("-h", "--help"),
         ("build -h", "build --help"),
-        ("--debug build", "--debug build"),
+        ("--debug build", "build --debug"),
         ("build -d", "build -d"),
         ("build --no-such", "build --no-such"),
         ("--no-such build", "build --no-such"),

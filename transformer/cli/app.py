@@ -11,7 +11,6 @@ import typer
 from transformer import __version__
 from transformer.cli import building, dbt, looking, quarantine
 from transformer.cli.argv import CommandGroup
-from transformer.cli.guard import GlobalOptions
 
 _COMMANDS = (
     looking.init,
@@ -64,11 +63,7 @@ _GROUPS = {
 
 def _main(
     version: Annotated[bool, typer.Option("--version", help="Show the version")] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", "-d", help="Show the traceback of an error")
-    ] = False,
 ) -> None:
-    GlobalOptions.debug = debug
     if version:
         typer.echo(f"transform {__version__}")
         raise typer.Exit

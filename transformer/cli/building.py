@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transformer.cli.guard import GlobalOptions, guarded, request_of, state_is_target
+from transformer.cli.guard import guarded, request_of, state_is_target
 from transformer.cli.options import (
     DryRun,
     Exclude,
@@ -56,7 +56,7 @@ def build_as(
     from transformer.request import BuildOptions
     from transformer.steps import EVERYTHING
 
-    options = {**GlobalOptions.common, **arguments}
+    options = {**console.options, **arguments}
     wanted = EVERYTHING if actions == "*" else frozenset(actions.split())
     build_options = BuildOptions(
         actions=wanted,  # type: ignore[arg-type]
@@ -282,7 +282,7 @@ def clone(
     from transformer.flows.clone import clone_relations
 
     request, environment = request_of("clone", console, {**locals(), "defer": True})
-    arguments = {**GlobalOptions.common, "project_dir": project_dir}
+    arguments = {**console.options, "project_dir": project_dir}
     if state_is_target(arguments, request.root, environment.env):
         raise UsageError("a run cannot be cloned to itself", hint="use another folder in `--state`")
     cloned_names = clone_relations(request, environment, wait)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from os import environ
 from typing import TYPE_CHECKING, Any, TextIO
@@ -56,6 +56,8 @@ class Console(Struct):
     json: bool = False
     verbose: bool = False
     color: bool | None = None
+    # The options that commands share, as they were given in this call.
+    options: Mapping[str, Any] = {}
     _terminal: Terminal | None = None
     _blank: bool = True
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from transformer.cli.options import COMMON, SELECTING
+from transformer.cli.options import ALWAYS, COMMON, SELECTING
 from transformer.errors import (
     Fault,
     TransformError,
@@ -30,23 +30,14 @@ if TYPE_CHECKING:
     from transformer.request import Environment, Request
 
 
-class GlobalOptions:
-    """Options given before the command."""
-
-    debug = False
-    # Options shared by all commands that work on a project.
-    common: dict[str, Any] = {}  # noqa: RUF012 - those of the current call
-
-
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     """Turns every error into a message and an exit code: 1 for a failure, 2 for usage or a bug."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        shared = {**COMMON, **SELECTING}
-        GlobalOptions.common = {name: kwargs.pop(name) for name in shared if name in kwargs}
-        GlobalOptions.debug = GlobalOptions.debug or bool(GlobalOptions.common.get("trace"))
-        console = _console(as_json=bool(kwargs.get("as_json")))
+        shared = {**ALWAYS, **COMMON, **SELECTING}
+        options = {name: kwargs.pop(name) for name in shared if name in kwargs}
+        console = _console(options, as_json=bool(kwargs.get("as_json")))
         raise typer.Exit(_exit_code(lambda: command(*args, **kwargs, console=console), console))
 
     # typer reads the signature; the console is not an option.
@@ -57,7 +48,7 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     return run
 
 
-def _console(*, as_json: bool) -> Console:
+def _console(options: Mapping[str, Any], *, as_json: bool) -> Console:
     from transformer.cli.console import Console
 
     class Quiet(Console):
@@ -74,10 +65,10 @@ def _console(*, as_json: bool) -> Console:
             if outcome.bad:
                 loud.failure(outcome)
 
-    quiet, color = bool(GlobalOptions.common.get("quiet")), GlobalOptions.common.get("colors")
-    if quiet:
-        return Quiet(sys.stdout, io.StringIO(), json=as_json, color=color)
-    return Console(sys.stdout, sys.stderr, json=as_json, color=color)
+    color = options.get("colors")
+    if options.get("quiet"):
+        return Quiet(sys.stdout, io.StringIO(), json=as_json, color=color, options=options)
+    return Console(sys.stdout, sys.stderr, json=as_json, color=color, options=options)
 
 
 def _exit_code(work: Callable[[], int | None], console: Console) -> int:
@@ -116,14 +107,14 @@ def _stopped(console: Console) -> int:
 
 def _trace(console: Console) -> None:
     """With --debug, prints the traceback, with secrets masked."""
-    if GlobalOptions.debug:
+    if console.options.get("trace"):
         console.say(traceback.format_exc())
 
 
 def _without_console(command: Callable[..., Any]) -> inspect.Signature:
     signature = inspect.signature(command, eval_str=True)
     parameters = [p for p in signature.parameters.values() if p.name != "console"]
-    shared = dict(COMMON) if "project_dir" in signature.parameters else {}
+    shared = ALWAYS | (COMMON if "project_dir" in signature.parameters else {})
     shared |= SELECTING if "select" in signature.parameters else {}
     for name, kind in shared.items():
         flag = str(kind.__origin__) == str(bool)
@@ -145,7 +136,7 @@ def request_of(
     from transformer.project.form import is_dbt_project
     from transformer.request import Environment, Request
 
-    options = {**GlobalOptions.common, **arguments}
+    options = {**console.options, **arguments}
     root = (options.get("project_dir") or Path()).resolve()
     profiles = options.get("profiles_dir")
     env = dict(os.environ)

@@ -126,6 +126,8 @@ StoreFailures = Annotated[
     ),
 ]
 
+# The option of every command.
+ALWAYS: dict[str, Any] = {"trace": Trace}
 # Options of all commands that work on a project: name, type.
 COMMON: dict[str, Any] = {
     "target": Target,
@@ -135,7 +137,6 @@ COMMON: dict[str, Any] = {
     "target_path": TargetPath,
     "quiet": Quiet,
     "colors": Colors,
-    "trace": Trace,
 }
 # Options of all commands that select nodes.
 SELECTING: dict[str, Any] = {
