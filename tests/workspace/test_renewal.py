@@ -121,3 +121,34 @@ def test_a_project_with_an_env_file_is_cached(tmp_path: Path) -> None:
     write(tmp_path, {".env": "DBT_ENV_SECRET_OTHER=of-nobody-else\n"})
     transform(tmp_path, "ls")
     assert trace.stat().st_mtime_ns != before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ config(materialized='table') }} select 2 as id",
+        "{{ config(materialized='table') }} select id from {{ ref('c') }}",
+        "{{ config(materialized='table', tags=['x']) }} select 1 as id",
+        "{{ config(materialized='view', meta={'owner': 'Ada'}) }} select 1 as id",
+    ],
+    ids=["sql", "reference", "tag", "configuration"],
+)
+def test_the_artifacts_after_an_edit_are_those_of_a_whole_build(root: Path, text: str) -> None:
+    write(root, {"models/c.sql": "select 3 as id"})
+    transform(root, "build")
+    write(root, {"models/a.sql": text})
+    transform(root, "build")
+    quick = artifact(root, "manifest")
+    assert quick["nodes"]["model.shop.a"]["raw_code"] == text
+    for path in (root / ".transform").glob("*.msgpack"):
+        path.unlink()
+    transform(root, "parse")
+    whole = artifact(root, "manifest")
+    assert without_compiled(quick) == without_compiled(whole)
+    compiled = (root / "target" / "compiled" / "shop" / "models" / "a.sql").read_text()
+    assert compiled == quick["nodes"]["model.shop.a"]["compiled_code"]
+
+
+def without_compiled(manifest: Any) -> str:
+    """The manifest without what `parse` does not know, and without moments and ids."""
+    return undated(manifest)

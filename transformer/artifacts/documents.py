@@ -222,7 +222,7 @@ def manifest_now(graph: Graph, project: Project, call: Invocation) -> dict[str, 
 
 
 def plain(value: Any) -> Any:
-    """What JSON has no form for, as something that it has one for."""
+    """A value without a JSON form, as one that has one."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, set | frozenset | tuple):

@@ -51,12 +51,12 @@ def whole(graph: Graph, project: Project, moment: float) -> Facts:
     """`nodes`, `sources`, `macros`, `exposures` … `parent_map`, `child_map`, `group_map`."""
     facts, resources = graph_facts(graph, project), things(graph, project)
     nodes = {
-        i: _node(graph[i], facts["nodes"][i], resources, project)
+        i: node_entry(graph[i], facts["nodes"][i], resources, project)
         for i in facts["nodes"]
         if resources.by_id[i].kind not in ("unit_test", "function")
     }
     functions = {
-        resource.id: _node(resource.node, facts["nodes"][resource.id], resources, project)
+        resource.id: node_entry(resource.node, facts["nodes"][resource.id], resources, project)
         | _signature(resource.node)
         for resource in resources
         if resource.kind == "function" and resource.node
@@ -132,7 +132,7 @@ def _groups(nodes: Mapping[str, Facts]) -> dict[str, list[str]]:
     return groups
 
 
-def _node(node: Node, facts: Facts, resources: Resources, project: Project) -> Facts:
+def node_entry(node: Node, facts: Facts, resources: Resources, project: Project) -> Facts:
     """A model, seed, snapshot or test with all that its schema asks for."""
     config = facts.get("config") or {}
     kind = facts["resource_type"]

@@ -61,7 +61,7 @@ def execute(
         execution = _Execution(part, request, options, environment, on_event)
         report = execution.run()
         chosen = execution.planner.narrowed
-        leave(opened, request, environment, RunRecord(report.plan, report.results, chosen))
+        leave(part, request, environment, RunRecord(report.plan, report.results, chosen))
         if report.well and (report.published or not report.plan.steps):
             artifacts = left_artifacts(part, request, environment)
             stands(request, part, begun, Left(execution.identity, report.expires, artifacts))

@@ -20,6 +20,7 @@ from transformer.redaction import redacted_value
 from transformer.request import DeferredRelation, Environment, Request
 from transformer.steps import Results
 from transformer.workspace.open import Opened
+from transformer.workspace.renewal import edited_manifest
 
 
 def leave(
@@ -29,8 +30,9 @@ def leave(
     done: RunRecord | None = None,
     compiled: Mapping[str, str] | None = None,
 ) -> None:
-    """manifest.json, the queries, and run_results.json of what was done. `compiled` are queries
-    by id that are known by now only."""
+    """Writes manifest.json, the queries, and run_results.json of what was done. Where only a part of
+    the project was planned, queries are those of that part. `compiled` are queries by id that only
+    became known during the run."""
     project = opened.project
     if not project.target_path:
         return
@@ -38,12 +40,12 @@ def leave(
     folder.mkdir(parents=True, exist_ok=True)
     call = call_of(ask, outside)
     secrets = outside.secrets
-    found = manifest(opened.graph, project, call)
-    write_artifact(opened, folder / "manifest.json", found, secrets)
+    document = edited_manifest(opened, folder, call) or manifest(opened.everything, project, call)
+    write_artifact(opened, folder / "manifest.json", document, secrets)
     _leave_sql(opened, folder, done.results if done else Results(), compiled or {})
     if done is not None:
-        made = run_results(done, opened.graph, project, call)
-        write_artifact(opened, folder / "run_results.json", made, secrets)
+        results = run_results(done, opened.everything, project, call)
+        write_artifact(opened, folder / "run_results.json", results, secrets)
 
 
 def target_folder(opened: Opened) -> Path:

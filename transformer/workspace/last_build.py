@@ -93,7 +93,15 @@ def narrowed(ask: Request, how: BuildOptions, opened: Opened, now: float) -> Ope
     }
     left = tuple(Skip(i, name, "unchanged") for i, name in found.skips if i not in below)
     part = Graph(nodes)
-    return replace(opened, graph=part, whole=graph, context=frozenset(context), left=left)
+    return replace(
+        opened,
+        graph=part,
+        whole=graph,
+        context=frozenset(context),
+        left=left,
+        changed=tuple(opened.since[found.mark]),
+        artifacts=found.artifacts or {},
+    )
 
 
 def _context(graph: Graph, inside: set[str]) -> set[str]:

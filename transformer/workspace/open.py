@@ -61,6 +61,9 @@ class Opened(Struct, frozen=True):
     whole: Graph | None = None
     context: frozenset[str] = frozenset()
     left: tuple[Skip, ...] = ()
+    # There: the models that changed, and dbt's artifacts as the last build left them.
+    changed: tuple[str, ...] = ()
+    artifacts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def everything(self) -> Graph:

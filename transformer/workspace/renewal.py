@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from transformer.artifacts.documents import Invocation, call_of, moment_of, plain
+from transformer.artifacts.edited import with_new_sql
 from transformer.artifacts.run_results import RunRecord, run_results
 from transformer.permissions import write
 from transformer.project.inputs import digest
@@ -57,6 +58,20 @@ def renew(left: Mapping[str, str], ask: Request, outside: Environment, warehouse
     clean = redacted_value(results, secrets, plain) if secrets else results
     write(folder / "run_results.json", json.dumps(clean, default=plain).encode(), warehouse)
     return True
+
+
+def edited_manifest(opened: Opened, folder: Path, call: Invocation) -> dict[str, Any] | None:
+    """The manifest that the last build left, with the SQL of the models that changed since; None
+    where it is no longer there, or more than SQL changed."""
+    text = _text(folder) if opened.whole and opened.artifacts else ""
+    metadata, tail = _split(text)
+    if metadata is None or digest(tail.encode()) != opened.artifacts["manifest"]:
+        return None
+    graph, moment = opened.everything, call.at.timestamp()
+    document = with_new_sql(json.loads(text), graph, opened.project, opened.changed, moment)
+    if document is None:
+        return None
+    return {**document, "metadata": {**metadata, **call.metadata("manifest/v12")}}
 
 
 def _run_results(left: Mapping[str, str], call: Invocation) -> dict[str, Any]:
