@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+import transformer
 from tests.projects import Bench, contents, environment, transform, write
 from transformer.engines import duckdb as duckdb_engine
 from transformer.errors import Mistakes
@@ -540,3 +543,23 @@ def test_a_build_of_a_changed_model_that_fails_is_gone_on_with(bench: Bench) -> 
     report = bench.build()
     assert report.ok
     assert report.resumed
+
+
+def test_another_form_of_the_tool_compiles_again(tmp_path: Path) -> None:
+    package = Path(transformer.__file__).parent
+    shutil.copytree(package, tmp_path / "tool" / "transformer")
+    root = write(
+        tmp_path / "shop",
+        {
+            "transform.yml": "name: shop\ntargets: {dev: {path: warehouse.duckdb}}\n",
+            "models/a.sql": "select 1 as id",
+        },
+    )
+
+    def traces() -> int:
+        transform(root, "ls", env={"PYTHONPATH": str(tmp_path / "tool")})
+        return len(list((root / ".transform").glob("trace-*")))
+
+    assert [traces(), traces()] == [1, 1]
+    os.utime(tmp_path / "tool" / "transformer" / "compile" / "sql" / "tokens.py", (1, 1))
+    assert traces() == 2

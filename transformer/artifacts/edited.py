@@ -20,7 +20,7 @@ def with_new_sql(
     document: Facts, graph: Graph, project: Project, changed: Collection[str], moment: float
 ) -> Facts | None:
     """A manifest that was read, with the SQL of these models as it is now; None where anything else
-    of theirs changed. A hundred times cheaper than the whole."""
+    of theirs changed."""
     resources, entries = things(graph, project), dict(document["nodes"])
     for node_id in changed:
         node = graph[node_id]

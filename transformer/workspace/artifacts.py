@@ -30,8 +30,8 @@ def leave(
     done: RunRecord | None = None,
     compiled: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes manifest.json, the queries, and run_results.json of what was done. Where only a part of
-    the project was planned, queries are those of that part. `compiled` are queries by id that only
+    """Writes manifest.json, the queries, and run_results.json of what was done. If only a part of
+    the project was planned, the queries are those of that part. `compiled` are queries by id that
     became known during the run."""
     project = opened.project
     if not project.target_path:
