@@ -27,8 +27,10 @@ def reader(table: SourceTable, places: Places, extension: Any) -> Reader:
     load = table.load
     if load is None:
         raise LoadError(f"`{table.source}.{table.name}` has no `load:`", table.where)
-    reader_: Reader = find(load.kind).connect(ReaderRequest(table, places, extension, environ))
-    return reader_
+    source_reader: Reader = find(load.kind).connect(
+        ReaderRequest(table, places, extension, environ)
+    )
+    return source_reader
 
 
 def peek(session: EngineSession, table: SourceTable, way: Reader, *, whole: bool) -> Columns:
