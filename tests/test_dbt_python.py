@@ -55,5 +55,5 @@ def test_a_missing_library_is_named_with_what_to_do(tmp_path: Path) -> None:
     text = "import no_such_library.inner\ndef model(dbt, session):\n" + ROWS
     root = project(tmp_path, **{"models/made.py": text})
     report = run(root, "build", ok=False)
-    assert "install the package that holds `no_such_library`" in said(report)
+    assert "install the package that provides `no_such_library`" in said(report)
     assert "models/made.py:1" in said(report)

@@ -355,8 +355,8 @@ def test_mysql(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "no such kind": ("oracle://u:hunter2@h/x", "`oracle:` is no kind"),
-    "no kind": ("there.db", "does not say which kind"),
+    "no such kind": ("oracle://u:hunter2@h/x", "kind `oracle:` cannot be read"),
+    "no kind": ("there.db", "does not start with the kind"),
     "no file": ("sqlite:nothing.db", "no file `nothing.db`"),
     "outside": ("sqlite:../x.db", "outside the project"),
     "no database": ("duckdb:a.txt", "cannot be read"),

@@ -53,7 +53,7 @@ def _tells(step: Step, folder: Path, *, placed: bool) -> None:
     """What is true of every failure, whatever it says."""
     text = step.printed
     assert "Traceback" not in text
-    assert "tool's own fault" not in text
+    assert "bug in the tool" not in text
     assert str(folder) not in text
     assert re.search(r"^(  hint: .|see all rows: .)", text, re.MULTILINE), text
     assert not placed or re.search(r"^  \S+\.\w+:\d+", text, re.MULTILINE), text

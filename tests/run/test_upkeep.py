@@ -186,7 +186,7 @@ def test_a_column_of_python_objects_is_an_error_with_its_name(tmp_path: Path, va
     root = write(tmp_path, {"models/m.py": OBJECTS.format(values=values)})
     done = transform(root, "build", check=False)
     assert done.returncode == 1
-    assert "the column `odd` holds Python objects" in done.stderr
+    assert "the column `odd` contains Python objects" in done.stderr
     assert "models/m.py:6" in done.stderr
 
 

@@ -234,7 +234,7 @@ def test_excel_without_the_sheet(tmp_path: Path) -> None:
 
 
 def test_formats_that_have_to_be_said(tmp_path: Path) -> None:
-    assert "no ending" in str(refused(tmp_path, "a\n1\n", "a.dat"))
+    assert "does not follow from its extension" in str(refused(tmp_path, "a\n1\n", "a.dat"))
     with lab(tmp_path, path="a.dat", format="csv") as here:
         here.load()
         assert here.rows() == [(1,)]

@@ -62,8 +62,8 @@ def plan(
     from transformer.flows.plan import preview
 
     request, environment = request_of("plan", console, locals())
-    _, plan_ = preview(request, environment)
-    show_plan(plan_, console)
+    _, build_plan = preview(request, environment)
+    show_plan(build_plan, console)
 
 
 @guarded

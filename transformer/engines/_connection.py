@@ -63,13 +63,13 @@ def connection(
 ) -> duckdb.DuckDBPyConnection:
     """A private in-memory connection: errors as JSON, UTC, no automatic download of extensions.
     Raises WarehouseError for an invalid setting."""
-    connection_ = duckdb.connect(":memory:", config=dict(config or {}))
-    connection_.execute(f"{PER_CURSOR}; set autoinstall_known_extensions = false")
+    con = duckdb.connect(":memory:", config=dict(config or {}))
+    con.execute(f"{PER_CURSOR}; set autoinstall_known_extensions = false")
     for name, value in (settings or {}).items():
         if not re.fullmatch(r"\w+", str(name)):
             raise WarehouseError(f"`{name}` is not a DuckDB setting")
         try:
-            connection_.execute(f"set {name} = {literal(str(value))}")
+            con.execute(f"set {name} = {literal(str(value))}")
         except duckdb.Error as error:
             what, _, rest = fault(error).message.partition("\n")
             suggestion = re.search(r'Did you mean: "(\w+)"', rest)
@@ -81,17 +81,17 @@ def connection(
                 if suggestion
                 else "check `settings:` of the target in transform.yml",
             ) from None
-    return connection_
+    return con
 
 
 def open_catalog(
-    connection_: duckdb.DuckDBPyConnection, path: str, catalog: str, options: str = ""
+    con: duckdb.DuckDBPyConnection, path: str, catalog: str, options: str = ""
 ) -> None:
     """Attaches a database under the name `catalog`, and makes it the default."""
     if (base := in_memory(catalog)) != _MEMORY:
-        connection_.execute(f"attach ':memory:' as {base}; use {base}; detach {_MEMORY}")
-    connection_.execute(f"attach {literal(path)} as {quoted(catalog)} {options}")
-    connection_.execute(f"use {quoted(catalog)}")
+        con.execute(f"attach ':memory:' as {base}; use {base}; detach {_MEMORY}")
+    con.execute(f"attach {literal(path)} as {quoted(catalog)} {options}")
+    con.execute(f"use {quoted(catalog)}")
 
 
 def in_memory(catalog: str) -> str:

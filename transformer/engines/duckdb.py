@@ -326,11 +326,11 @@ def loose() -> Iterator[DuckSession]:
     It does not verify the signatures of extension wheels, which takes a tenth of a second each; the
     warehouse's connection does.
     """
-    connection_ = connection(config={"allow_unsigned_extensions": "true"})
+    con = connection(config={"allow_unsigned_extensions": "true"})
     try:
-        yield DuckSession(connection_)
+        yield DuckSession(con)
     finally:
-        connection_.close()
+        con.close()
 
 
 def connect(
@@ -344,22 +344,22 @@ def connect(
     """The open warehouse file, created if missing; `catalog` is its name in queries, `folder` is
     where relative file names in SQL lead to. Raises WarehouseError if it is locked or cannot be
     opened."""
-    connection_ = connection(settings)
-    search(connection_, folder)
+    con = connection(settings)
+    search(con, folder)
     catalog = catalog or CATALOG
     options = "read_only" if read_only else f"storage_version {literal(STORAGE)}"
     if not read_only:
-        connection_.execute(f"set temp_directory = {literal(str(_spill_folder(path)))}")
+        con.execute(f"set temp_directory = {literal(str(_spill_folder(path)))}")
         # One checkpoint at the end, instead of one every few steps.
-        connection_.execute(f"set checkpoint_threshold = '{_CHECKPOINT_SIZE}'")
+        con.execute(f"set checkpoint_threshold = '{_CHECKPOINT_SIZE}'")
     try:
-        open_catalog(connection_, str(path), catalog, f"({options})")
+        open_catalog(con, str(path), catalog, f"({options})")
         if not read_only:
             create_log(path)
     except duckdb.Error as error:
-        connection_.close()
+        con.close()
         raise _cannot_open(path, fault(error).message) from None
-    return DuckEngine(connection_, path, catalog, settings, read_only=read_only)
+    return DuckEngine(con, path, catalog, settings, read_only=read_only)
 
 
 def _spill_folder(path: Path) -> Path:
@@ -373,10 +373,10 @@ def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) ->
     whether it did."""
     if path.stat().st_size < least:
         return False
-    connection_ = connection()
+    con = connection()
     try:
-        connection_.execute(f"attach {literal(str(path))} as held (read_only)")
-        size = connection_.execute(
+        con.execute(f"attach {literal(str(path))} as held (read_only)")
+        size = con.execute(
             "select total_blocks, free_blocks from pragma_database_size()"
             " where database_name = 'held'"
         ).fetchone()
@@ -385,11 +385,11 @@ def compact_if_bloated(path: Path, share: float = 0.5, least: int = 64 << 20) ->
         slim = path.with_name("compact") / path.name
         folder(slim.parent, path)
         recreate(slim, path)
-        connection_.execute(f"attach {literal(str(slim))} as slim (storage_version '{STORAGE}')")
-        connection_.execute("copy from database held to slim")
-        connection_.execute("checkpoint slim")
+        con.execute(f"attach {literal(str(slim))} as slim (storage_version '{STORAGE}')")
+        con.execute("copy from database held to slim")
+        con.execute("checkpoint slim")
     finally:
-        connection_.close()
+        con.close()
     slim.replace(path)
     return True
 

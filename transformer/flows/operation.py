@@ -44,15 +44,15 @@ def run_macro(
 def _macro(opened: Opened, name: str) -> Macro:
     library = opened.scope.library
     package, _, plain = name.rpartition(".")
-    macro_ = library.own(plain, package) if package else library.find(name)
-    if macro_ is None:
+    match = library.own(plain, package) if package else library.find(name)
+    if match is None:
         names = [
             macro if not package else f"{package}.{macro}"
             for package, macros in library.packages.items()
             for macro in macros
         ]
         raise RenderError(f"there is no macro `{name}`", hint=did_you_mean(name, names, ""))
-    return macro_
+    return match
 
 
 def _called(opened: Opened, session: Any, macro: Macro, args: Mapping[str, Any]) -> list[str]:

@@ -143,8 +143,8 @@ def _hint(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition(".")[0]
         return (
-            f"install the package of `{name}` into the environment of `transform`, where Python"
-            " models run"
+            f"install the package that provides `{name}` in the environment of `transform`, where"
+            " Python models run"
         )
     return BUILD_AGAIN
 

@@ -170,8 +170,10 @@ class _Scheduler:
         except TransformError as error:
             outcome = Outcome(step.id, step.action, step.label, "error", error=error)
         except Fault as fault:
-            error_ = BuildError(f"`{step.label}`: {fault.message.splitlines()[0]}", hint=_UNCHANGED)
-            outcome = Outcome(step.id, step.action, step.label, "error", error=error_)
+            build_error = BuildError(
+                f"`{step.label}`: {fault.message.splitlines()[0]}", hint=_UNCHANGED
+            )
+            outcome = Outcome(step.id, step.action, step.label, "error", error=build_error)
         return replace(outcome, seconds=time.monotonic() - started)
 
     def wrapper(self, step: Step) -> AbstractContextManager[None]:
