@@ -375,7 +375,7 @@ def test_a_contract_that_does_not_hold_fails_its_model_alone(tmp_path: Path) -> 
     }
     root = project(tmp_path, **files)
     report = run(root, "build", ok=False)
-    assert "the contract says `id` is VARCHAR" in said(report)
+    assert "the contract has `id` as VARCHAR" in said(report)
     assert results(root)["model.shop.promised"] == "error"
     assert results(root)["model.shop.customers"] == "success"
 
@@ -786,5 +786,5 @@ def test_what_a_materialization_of_the_project_is_given_need_not_be_a_query(
 def test_a_query_is_asked_for_where_the_tool_makes_the_table(tmp_path: Path) -> None:
     root = project(tmp_path, **{"models/done.sql": "-- nothing\n"})
     report = run(root, "build", ok=False)
-    assert "there is no query here" in said(report)
+    assert "there is no query" in said(report)
     assert results(root)["model.shop.customers"] == "success"

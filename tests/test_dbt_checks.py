@@ -173,7 +173,7 @@ def test_a_hook_under_two_spellings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Mistakes) as caught:
         run(root, "run")
     (error,) = caught.value.errors
-    assert error.what == "`pre_hook` and `pre-hook` are both set: they are one option"
+    assert error.what == "`pre_hook` and `pre-hook` are both set: they are the same option"
 
 
 WHERE = """

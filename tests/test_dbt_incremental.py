@@ -47,7 +47,7 @@ def test_sync_all_columns_drops_what_is_gone(tmp_path: Path) -> None:
     ("policy", "words"),
     [
         ("fail", "the columns of `grown` changed: +note, −amount"),
-        ("ignore", "the query of `grown` no longer gives `amount`"),
+        ("ignore", "the query of `grown` no longer returns `amount`"),
     ],
 )
 def test_a_change_of_columns_that_is_not_allowed_fails_its_model_only(
@@ -68,7 +68,9 @@ def test_a_key_that_the_query_does_not_give_is_named(tmp_path: Path, key: str) -
     root = project(tmp_path, **{"models/keyed.sql": model.replace("KEY", key)})
     run(root, "run", "keyed")  # the first time nothing is compared
     report = run(root, "run", "keyed", ok=False)
-    assert "the query of `keyed` gives no `nobody`, which is its `unique_key`" in said(report)
+    assert "the query of `keyed` does not return `nobody`, which is its `unique_key`" in said(
+        report
+    )
 
 
 def test_an_empty_key_is_none(tmp_path: Path) -> None:

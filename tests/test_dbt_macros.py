@@ -170,8 +170,8 @@ def test_the_project_s_macro_stands_in_for_one_that_built_in_macros_call(tmp_pat
         ),
         ("macro load_csv_rows(model, agate_table)", "load_csv_rows"),
         ("macro default__persist_docs(relation, model)", "default__persist_docs"),
-        ("materialization seed, default", "the materialization `seed`"),
-        ("materialization snapshot, adapter='duckdb'", "the materialization `snapshot`"),
+        ("materialization seed, default", "materialization `seed`"),
+        ("materialization snapshot, adapter='duckdb'", "materialization `snapshot`"),
     ],
 )
 def test_a_macro_in_the_place_of_one_that_is_not_called_is_named(
@@ -180,7 +180,7 @@ def test_a_macro_in_the_place_of_one_that_is_not_called_is_named(
     text = f"{{% {macro} %}}x{{% end{macro.split(maxsplit=1)[0]} %}}"
     root = project(tmp_path, **{"macros/own.sql": text})
     done = transform(root, "build")
-    assert f"macros/own.sql:1 puts {told if ' ' in told else f'`{told}`'}" in done.stderr
+    assert f"macros/own.sql:1 overrides dbt's {told if ' ' in told else f'`{told}`'}" in done.stderr
 
 
 def test_a_macro_in_the_place_of_one_that_is_called_is_not_named(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_macro_in_the_place_of_one_that_is_called_is_not_named(tmp_path: Path)
     """
     root = project(tmp_path, **{"macros/own.sql": text})
     done = transform(root, "build")
-    assert "in the place of" not in done.stderr
+    assert "overrides dbt" not in done.stderr
     assert rows(root, "select count(*) from stg_orders_x") == [(3,)]
 
 
@@ -219,5 +219,5 @@ def test_only_macros_of_the_project_are_named_as_standing_in_the_place_of_dbts(
     search = "\ndispatch: [{macro_namespace: dbt, search_order: [shop, dbt]}]\n"
     path.write_text(path.read_text() + search)
     words = transform(root, "build").stderr
-    assert words.count("in the place of dbt's") == 1
-    assert "macros/m.sql:1 puts `get_csv_sql` in the place of dbt's" in words
+    assert words.count("overrides dbt's") == 1
+    assert "macros/m.sql:1 overrides dbt's `get_csv_sql`" in words

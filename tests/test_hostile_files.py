@@ -92,13 +92,11 @@ def test_the_tools_own_schemas_are_not_for_models_seeds_and_loads(
 ) -> None:
     root = write(tmp_path, FILES)
     (root / "transform.yml").write_text(f"targets: {{dev: {{schema: {schema}}}}}\n")
-    assert (
-        f"the schema `{schema}` is the tool's own" in transform(root, "build", check=False).stderr
-    )
+    assert f"the schema `{schema}` is reserved" in transform(root, "build", check=False).stderr
     (root / "transform.yml").unlink()
     text = (root / "models" / "_all.yml").read_text()
     (root / "models" / "_all.yml").write_text(text.replace("crm,", f"crm, schema: {schema},"))
-    assert "the tool's own" in transform(root, "plan", check=False).stderr
+    assert "is reserved" in transform(root, "plan", check=False).stderr
 
 
 def test_the_ledger_may_be_read_as_a_source(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_changed_query_says_that_old_rows_stay_once(tmp_path: Path) -> None:
     assert "--select sums --full-refresh" in transform(tmp_path, "plan").stderr
     bench.build(vars={"upto": 3})
     (said,) = bench.notices
-    assert said.startswith("`sums` was changed: rows that its table holds stay")
+    assert said.startswith("`sums` was changed: existing rows of its table are")
     assert bench.rows("select v from sums order by i") == [(0,), (10,), (22,)]
     bench.build(vars={"upto": 4})
     assert len(bench.notices) == 1

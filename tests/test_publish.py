@@ -258,7 +258,7 @@ def test_a_selector_of_what_is_shown_that_finds_nothing_is_a_mistake_of_the_proj
     root = write(tmp_path, {**PAIR, "transform.yml": settings})
     done = transform(root, "build", check=False)
     assert done.returncode == 1
-    assert "error: `publish.models`: the selector `twoo` finds nothing" in done.stderr
+    assert "error: `publish.models`: the selector `twoo` matches nothing" in done.stderr
     assert "transform.yml:1:26" in done.stderr
     assert "did you mean `two`?" in done.stderr
     assert not live(root).exists()

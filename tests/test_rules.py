@@ -392,7 +392,7 @@ def test_links_and_folders_outside_the_project_are_refused(tmp_path: Path) -> No
     assert "leads outside" in transform(root, "build", check=False).stderr
     (root / "models" / "m.sql").unlink()
     write(root, {"transform.yml": "model-paths: [../outside]\n"})
-    assert "lies outside" in transform(root, "build", check=False).stderr
+    assert "is outside" in transform(root, "build", check=False).stderr
 
 
 def test_settings_of_the_target_hold_in_every_step(bench: Bench) -> None:

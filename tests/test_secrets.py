@@ -92,7 +92,7 @@ def test_a_secret_may_not_stand_in_sql(tmp_path: Path) -> None:
     )
     done = transform(root, "build", env={"TRANSFORM_SECRET_TOKEN": MARK}, check=False)
     assert done.returncode == 1
-    assert "is a secret: it may not stand in SQL" in done.stderr
+    assert "is a secret: it cannot be used in SQL" in done.stderr
     check_no_secret(root, done.stdout, done.stderr)
 
 

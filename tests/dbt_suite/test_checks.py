@@ -52,7 +52,7 @@ class TestStoreTestFailuresAsExceptions(failures.StoreTestFailuresAsExceptions):
         results, log = run_dbt_and_capture(["test"], expect_pass=False)
         assert len(results) == 1
         assert "`error` is not a valid value of `store_failures_as`" in results[0].message
-        assert "there are: ephemeral, table, view" in log
+        assert "available: ephemeral, table, view" in log
 
 
 class TestUnitTestInvalidInput(BaseUnitTestInvalidInput):
@@ -62,7 +62,7 @@ class TestUnitTestInvalidInput(BaseUnitTestInvalidInput):
         assert len(run_dbt(["run"])) == 2
         for name, said in (
             ("input", "`my_upstream_model` has no column `invalid_column_name`"),
-            ("expect", "`my_model` gives no column `invalid_column_name`"),
+            ("expect", "`my_model` has no column `invalid_column_name`"),
         ):
             words = ["test", "--select", f"test_name:test_invalid_{name}_column_name"]
             _, out = run_dbt_and_capture(words, expect_pass=False)
@@ -100,7 +100,7 @@ class OurWords(DuckdbTypes):
     def test__constraints_wrong_column_names(self, project):
         write_file(fixtures.model_schema_yml, "models", "constraints_schema.yml")
         _, log = run_dbt_and_capture(["run", "-s", "my_model_wrong_name"], expect_pass=False)
-        for said in ("declares `id`", "gives `error`, which the contract does not declare"):
+        for said in ("declares `id`", "returns `error`, which the contract does not declare"):
             assert said in log
 
     def test__constraints_wrong_column_data_types(

@@ -244,14 +244,14 @@ def test_resource_types_narrow_what_is_chosen(shop: Opened) -> None:
     ("words", "said"),
     [
         ({"select": ("tga:x",)}, "no selector method `tga:`"),
-        ({"select": ("version:newest",)}, "means nothing"),
+        ({"select": ("version:newest",)}, "unknown selector value"),
         ({"select": ("state:new",)}, "needs the `manifest.json`"),
         ({"select": ("result:error",)}, "needs the `run_results.json`"),
         ({"select": ("source_status:fresher",)}, "needs the `sources.json`"),
         ({"selector": "nightli"}, "no selector `nightli`"),
-        ({"selector": "circle"}, "leads back to itself"),
-        ({"selector": "both", "select": ("a",)}, "stands alone"),
-        ({"indirect": "keen"}, "no way to take in tests"),
+        ({"selector": "circle"}, "refers to itself"),
+        ({"selector": "both", "select": ("a",)}, "cannot be combined"),
+        ({"indirect": "keen"}, "not a mode of indirect selection"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(shop: Opened, words: dict[str, Any], said: str) -> None:

@@ -116,8 +116,8 @@ def test_what_only_its_inputs_make_due_may_turn_out_to_be_the_same() -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda s: replace(s, relations={}), "its relation is gone"),
-        (lambda s: failed(s, "model.p.a"), "it failed the last time"),
+        (lambda s: replace(s, relations={}), "its relation is missing"),
+        (lambda s: failed(s, "model.p.a"), "it failed last time"),
         (lambda s: replace(s, nodes={k: v for k, v in s.nodes.items() if k != "model.p.a"}), "new"),
     ],
 )
@@ -244,7 +244,7 @@ def test_what_is_excluded_is_left_out_with_its_checks() -> None:
 
 
 def test_a_selector_that_finds_nothing_is_told() -> None:
-    with pytest.raises(UsageError, match="finds nothing"):
+    with pytest.raises(UsageError, match="matches nothing"):
         choose(WIDE, ["nothing"], ())
     with pytest.raises(UsageError, match="no selector method"):
         choose(WIDE, ["tga:nightly"], ())

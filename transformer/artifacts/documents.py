@@ -1,7 +1,6 @@
-"""What a run leaves for the tools around dbt, as values: manifest.json, catalog.json,
-sources.json.
+"""dbt's artifacts as values: manifest.json, catalog.json, sources.json.
 
-The forms are dbt's published schemas: manifest v12, catalog v1, sources v3.
+They follow dbt's published schemas: manifest v12, catalog v1, sources v3.
 """
 
 from __future__ import annotations
@@ -20,33 +19,33 @@ from transformer.project.values import Freshness, Project
 from transformer.request import Environment, Request
 
 _SCHEMA = "https://schemas.getdbt.com/dbt/{}.json"
-# What dbt calls the thread of a node.
+# dbt's name for the thread of a node.
 THREAD = "Thread-1 (worker)"
 
 
 def moment_of(at: datetime) -> str:
-    """A moment as dbt writes it."""
+    """A point in time as dbt writes it."""
     return f"{at.replace(tzinfo=None).isoformat()}Z"
 
 
 def timing(moment: str) -> list[dict[str, str]]:
-    """When something was compiled and executed, of which one moment is known."""
+    """The timing of compile and execute, of which only one time is known."""
     names = ("compile", "execute")
     return [{"name": n, "started_at": moment, "completed_at": moment} for n in names]
 
 
 class Invocation(Struct, frozen=True):
-    """One call of the tool: which command, when, with what."""
+    """One call of the tool: command, time and arguments."""
 
     command: str
     at: datetime
     invocation: str
     args: Mapping[str, Any] = field(default_factory=dict)
-    # What `DBT_ENV_CUSTOM_ENV_…` variables say: they are for the tools that read artifacts.
+    # The `DBT_ENV_CUSTOM_ENV_…` variables, for tools that read artifacts.
     env: Mapping[str, str] = field(default_factory=dict)
 
     def metadata(self, schema: str) -> dict[str, Any]:
-        """What stands at the head of every artifact."""
+        """The metadata at the top of every artifact."""
         return {
             "dbt_schema_version": _SCHEMA.format(schema),
             "dbt_version": DBT_VERSION,
@@ -58,7 +57,7 @@ class Invocation(Struct, frozen=True):
 
 
 def manifest(graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
-    """The whole project by ids."""
+    """`manifest.json`: the whole project by ids."""
     return {
         "metadata": {
             **call.metadata("manifest/v12"),
@@ -74,7 +73,7 @@ def manifest(graph: Graph, project: Project, call: Invocation) -> dict[str, Any]
 
 
 class CatalogColumn(Struct, frozen=True):
-    """A column of a relation as the warehouse holds it."""
+    """A column of a relation as stored in the warehouse."""
 
     database: str
     schema: str
@@ -100,7 +99,7 @@ _NO_STATS = {
 def catalog(
     graph: Graph, project: Project, catalog_columns: Sequence[CatalogColumn], call: Invocation
 ) -> dict[str, Any]:
-    """What the warehouse holds of the project's relations: their columns and comments."""
+    """`catalog.json`: the columns and comments of the project's relations in the warehouse."""
     columns_by_table: dict[tuple[str, str, str], list[CatalogColumn]] = {}
     for column in catalog_columns:
         key = (column.database.lower(), column.schema.lower(), column.table.lower())
@@ -145,7 +144,7 @@ def _relation(node_id: str, columns: Sequence[CatalogColumn]) -> dict[str, Any]:
 
 
 class SourceAge(Struct, frozen=True):
-    """How old a source is: `status` is pass, warn, error, or runtime error with its `error`."""
+    """The age of a source: `status` is pass, warn, error, or runtime error with its `error`."""
 
     id: str
     name: str
@@ -158,7 +157,7 @@ class SourceAge(Struct, frozen=True):
 
     @property
     def age(self) -> float:
-        """The age of its newest row in seconds; without any row that is since 1970."""
+        """The age of its newest row in seconds; without rows, since 1970."""
         return max(0.0, self.at.timestamp() - (self.newest or 0.0))
 
 
@@ -194,7 +193,7 @@ _CUSTOM = "DBT_ENV_CUSTOM_ENV_"
 
 
 def call_of(ask: Request, outside: Environment) -> Invocation:
-    """This call of the tool; what it was asked, unless a secret is in it."""
+    """This call of the tool; without arguments if they contain a secret."""
     options = {
         "vars": dict(ask.vars),
         "target": ask.target,
@@ -216,13 +215,13 @@ def call_of(ask: Request, outside: Environment) -> Invocation:
 
 
 def manifest_now(graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
-    """The manifest as plain values, as one that was read is."""
+    """The manifest as plain values, as if read from a file."""
     values: dict[str, Any] = json.loads(json.dumps(manifest(graph, project, call), default=plain))
     return values
 
 
 def plain(value: Any) -> Any:
-    """A value without a JSON form, as one that has one."""
+    """A JSON value for types that JSON does not have."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, set | frozenset | tuple):

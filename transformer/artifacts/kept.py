@@ -1,4 +1,4 @@
-"""What is only kept (exposures, metrics, unit tests, groups …) in the manifest's form."""
+"""Artifact-only entries (exposures, metrics, unit tests, groups …) in the manifest's form."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _metric(content: Facts, config: Facts, thing: Resource) -> Facts:
 
 
 def _named(params: Facts) -> Facts:
-    """Measures and metrics that stand as plain names, as mappings."""
+    """Measures and metrics given as plain names, as mappings."""
     mappings: Facts = {}
     for key, value in params.items():
         if key in ("measure", "numerator", "denominator") and isinstance(value, str):

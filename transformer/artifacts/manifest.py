@@ -1,5 +1,5 @@
-"""The whole project in the form of dbt's manifest: what templates may know of nodes, and all that
-the published schema asks for beside it (macros, docs, checksums, exposures …)."""
+"""The whole project in the form of dbt's manifest: the node facts of templates, and everything else
+that the published schema requires (macros, docs, checksums, exposures …)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COMMON_DEFAULTS: Facts = {
     "docs": {"node_color": None, "show": True},
     "contract": {"enforced": False, "alias_types": True},
 }  # fmt: skip
-# What dbt writes of options that nobody has set.
+# dbt's defaults of options.
 _DEFAULTS: Mapping[str, Facts] = {
     "model": {**_COMMON_DEFAULTS, "materialized": "view", "access": "protected", "freshness": None,
               "on_error": None, "latest_version_pointer": {"enabled": None, "alias": None}},
@@ -43,7 +43,7 @@ _DEFAULTS: Mapping[str, Facts] = {
                  "target_database": None, "invalidate_hard_deletes": False,
                  "dbt_valid_to_current": None},
 }  # fmt: skip
-# What a node of templates has and the schema of a manifest has not.
+# Keys of nodes in templates that are not in the manifest's schema.
 _TEMPLATE_ONLY = ("raw_sql", "rendered")
 
 
@@ -95,7 +95,7 @@ def whole(graph: Graph, project: Project, moment: float) -> Facts:
 
 
 def _signature(node: Node) -> Facts:
-    """What a user-defined function takes and returns."""
+    """The arguments and return type of a user-defined function."""
     config = node.options
     return {
         "arguments": list(config.get("arguments") or ()),
@@ -104,7 +104,7 @@ def _signature(node: Node) -> Facts:
 
 
 def flat(graph: Graph, project: Project, moment: float) -> Facts:
-    """What templates find in `graph`: the same facts, without the maps."""
+    """The value of `graph` in templates: the same facts, without the maps."""
     facts = whole(graph, project, moment)
     return {name: facts[name] for name in GRAPH}
 
@@ -133,7 +133,7 @@ def _groups(nodes: Mapping[str, Facts]) -> dict[str, list[str]]:
 
 
 def node_entry(node: Node, facts: Facts, resources: Resources, project: Project) -> Facts:
-    """A model, seed, snapshot or test with all that its schema asks for."""
+    """A model, seed, snapshot or test with all keys of its schema."""
     config = facts.get("config") or {}
     kind = facts["resource_type"]
     entry = {key: value for key, value in facts.items() if key not in _TEMPLATE_ONLY}
@@ -175,7 +175,7 @@ def node_entry(node: Node, facts: Facts, resources: Resources, project: Project)
 
 
 def _compiled(node: Node, facts: Facts, resources: Resources) -> Facts:
-    """What is known of a query."""
+    """The keys of a node with a query."""
     refs, sources = references(node.needs, node.package or resources.root, resources)
     body = node.body
     query = body.query if isinstance(body, ModelBody | CheckBody) else None
@@ -241,7 +241,7 @@ def _every_check(described: Described) -> Iterator[CheckSpec]:
 
 
 def _primary_key(node: Node) -> list[str]:
-    """The columns that tell rows apart, as dbt infers them: of a constraint, else of tests."""
+    """The primary key as dbt infers it: from a constraint, else from tests."""
     described = node.described
     for constraint in described.constraints:
         if constraint.get("type") == "primary_key":
@@ -272,7 +272,7 @@ def _rules(node: Node) -> Facts | None:
 
 
 def criteria(warn: int | None, error: int | None, narrowed: str | None) -> Facts:
-    """How old is too old, in dbt's form."""
+    """Freshness rules in dbt's form."""
     return {"warn_after": _after(warn), "error_after": _after(error), "filter": narrowed}
 
 
@@ -286,7 +286,7 @@ def _after(seconds: int | None) -> Facts:
 
 
 def _places(node: Node, resource: Resource, project: Project) -> Facts:
-    """Files as dbt names them: from the package's own folder."""
+    """Paths as in dbt, relative to the package's folder."""
     yaml_path = node.described.where.path if node.described.where else ""
     package = node.package or project.name
     places: Facts = {
@@ -305,12 +305,12 @@ def _checksum(facts: Facts, node: Node) -> Facts:
     seed = getattr(node.body, "seed", None)
     if seed is not None:
         return {"name": "sha256", "checksum": seed.digest}
-    code = " ".join(str(facts.get("raw_code") or "").split())  # layout does not count, for dbt
+    code = " ".join(str(facts.get("raw_code") or "").split())  # as in dbt, layout does not count
     return {"name": "sha256", "checksum": hashlib.sha256(code.encode()).hexdigest()}
 
 
 def _plain_config(config: Mapping[str, Any]) -> Facts:
-    """The configuration with its lists as lists, and hooks as mappings."""
+    """The configuration with tuples and sets as lists, and hooks as mappings."""
     options = {key.replace("-", "_"): _as_list(value) for key, value in config.items()}
     for key in ("pre_hook", "post_hook"):
         hooks = options.get(key)
@@ -329,7 +329,7 @@ def _plain_config(config: Mapping[str, Any]) -> Facts:
 
 
 def _with_hooks(config: Facts) -> Facts:
-    """Hooks by both of dbt's spellings: macros read one, the published schema has the other."""
+    """Hooks under both of dbt's spellings: macros read one, the published schema has the other."""
     hooks = {k.replace("_", "-"): config[k] for k in ("pre_hook", "post_hook") if k in config}
     return {**config, **hooks}
 
@@ -359,14 +359,14 @@ def _columns(columns: Mapping[str, Any]) -> Facts:
 
 
 def _written_version(node: Node) -> Any:
-    """A model's version as YAML has it, a number or text; None where it has none."""
+    """A model's version as in YAML, a number or text; None if it has none."""
     return node.described.facts.get("version", node.version) if node.version else None
 
 
 def references(
     needs: Sequence[str], package: str, resources: Resources
 ) -> tuple[list[Facts], list[list[str]]]:
-    """What a node of the package reads, by the words of `ref` and `source`."""
+    """The inputs of a node of the package, as the arguments of `ref` and `source`."""
     refs: list[Facts] = []
     sources: list[list[str]] = []
     for need in needs:
@@ -383,7 +383,7 @@ def references(
 
 
 def macros(project: Project, moment: float = 0.0) -> Facts:
-    """Every macro by its id, as it is written."""
+    """All macros by id, as written."""
     by_id: Facts = {}
     for file in project.macros:
         for name, text in _macros_of(file):

@@ -1,6 +1,6 @@
-"""run_results.json as a value, and what `on-run-end` may ask of it.
+"""run_results.json as a value, and the names for `on-run-end`.
 
-The form is dbt's published schema: run results v6.
+It follows dbt's published schema: run results v6.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _VERDICT = {
 }
 
 
-# What `build` has a result of, and does nothing for.
+# Resource types that are listed in the results of `build`, but not built.
 _NO_OP_KINDS = ("exposure", "saved_query")
 _NOT_BUILT = ("error", "fail", "skipped")
 
 
 class RunRecord(Struct, frozen=True):
-    """What a run did. `chosen` are the ids of what was asked for; None means everything."""
+    """A completed run. `chosen` are the selected ids; None means everything."""
 
     plan: Plan = Plan()
     results: Results = Results()
@@ -44,7 +44,7 @@ class RunRecord(Struct, frozen=True):
 
 
 def run_results(run: RunRecord, graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
-    """How every step ended, checks inside steps included."""
+    """`run_results.json`: the results of all steps, and of the checks inside them."""
     results = run.results
     outcomes = [*_reported_outcomes(run.plan, results)]
     entries = [
@@ -65,7 +65,7 @@ def run_results(run: RunRecord, graph: Graph, project: Project, call: Invocation
 
 
 def _reported_outcomes(plan: Plan, results: Results) -> Iterator[Outcome]:
-    """Every outcome that has a place there; the checks of a step that was not done are skipped."""
+    """The outcomes to report; checks of a step that did not run are reported as skipped."""
     reported: set[str] = set()
     for outcome in results.every():
         if outcome.action in ("build", "seed", "snapshot", "check"):
@@ -93,7 +93,7 @@ def _hook_result(outcome: Outcome, call: Invocation) -> dict[str, Any]:
 def _no_op_entries(
     run: RunRecord, graph: Graph, project: Project, call: Invocation
 ) -> Iterator[dict[str, Any]]:
-    """The exposures and saved queries that `build` comes by: there is nothing to do for them."""
+    """Entries for exposures and saved queries, which `build` lists as no-ops."""
     if call.command != "build" or not any(
         artifact.kind in _NO_OP_KINDS for artifact in project.kept
     ):
@@ -112,7 +112,7 @@ def _stops(outcome: Outcome) -> bool:
 
 
 def _entry(unique_id: str, status: str, call: Invocation) -> dict[str, Any]:
-    """A result of something that is no relation."""
+    """A result entry without a relation."""
     return {
         "status": status,
         "timing": timing(moment_of(call.at)) if status != "skipped" else [],
@@ -136,7 +136,7 @@ def _result(outcome: Outcome, graph: Graph, project: Project, call: Invocation) 
     status = (_VERDICT if check else _STATUS).get(outcome.status, outcome.status)
     failures = outcome.facts.get("failures") if check else None
     if status == "pass":
-        failures = 0  # failures that neither warn nor fail are none, as dbt counts
+        failures = 0  # as in dbt, failures below the thresholds count as none
     return {
         "status": status,
         "timing": timing(moment_of(call.at)) if status != "skipped" else [],
@@ -166,9 +166,9 @@ def _message(outcome: Outcome, failures: int | None) -> str | None:
 
 
 def end_words(run: RunRecord, graph: Graph, project: Project, call: Invocation) -> dict[str, Any]:
-    """What `on-run-end` may ask for: `results`, and the schemas that were built in."""
+    """The names for `on-run-end`: `results`, and the schemas that were built."""
     all_entries = run_results(run, graph, project, call)["results"]
-    # As in dbt: of hooks only those that failed.
+    # As in dbt, hooks are included only if they failed.
     entries = [
         entry for entry in all_entries if entry["thread_id"] != "main" or entry["status"] == "error"
     ]
@@ -201,7 +201,7 @@ def end_words(run: RunRecord, graph: Graph, project: Project, call: Invocation) 
 def _facts_outside_graph(
     graph: Graph, project: Project, call: Invocation, entries: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, Any]:
-    """The facts of what is no node of the graph, by id, where any of it has a result."""
+    """Facts of results that are not nodes of the graph, by id; empty if there are none."""
     if all(entry["unique_id"] in graph.nodes for entry in entries):
         return {}
     artifact_only = artifact_only_facts(project, graph, call.at.timestamp())

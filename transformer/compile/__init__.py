@@ -1,1 +1,1 @@
-"""From what the user wrote to SQL that runs and the graph it stands in; no effects."""
+"""From what the user wrote to executable SQL and the dependency graph; no effects."""

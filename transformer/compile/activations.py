@@ -9,7 +9,7 @@ from transformer.project.values import Activation
 
 
 def activation_node(activation: Activation, index: Namespace) -> Node:
-    """The node of an activation. Raises GraphError where there is nothing to send."""
+    """The node of an activation. Raises GraphError if its model does not exist or is ephemeral."""
     model = index.nodes.get(activation.model)
     if model is None:
         raise GraphError(

@@ -1,8 +1,8 @@
-"""The last step to a query that runs: its ephemeral parents are put in.
+"""The last step to an executable query: its ephemeral parents are inlined.
 
-For most nodes that is done before anything is built. What asks the warehouse (`run_query`,
-`adapter.get_columns_in_relation` …) is made `late`: just before it runs, when what it reads is
-there.
+For most nodes that happens before the build. Templates that query the warehouse (`run_query`,
+`adapter.get_columns_in_relation` …) are `late`: they are rendered just before they run, when
+their inputs exist.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from transformer.errors import TransformError, Where
 from transformer.project.values import Hook
 from transformer.steps import Columns
 
-# Says of a table that it was to be a view, and over which file.
+# Option of a table that was configured as a view, with the file that it reads.
 OVER = "view over"
 
 Queries = tuple[Query, Query | None]
@@ -45,7 +45,7 @@ class AssembledGraph(Struct, frozen=True):
 
 
 def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> AssembledGraph:
-    """Every query with its ephemeral parents put in; parents come first in the graph's order."""
+    """Every query with its ephemeral parents inlined. Parents come first in the graph's order."""
     nodes: dict[str, Node] = {}
     texts: dict[str, str] = {}
     canonical: dict[str, str] = {}
@@ -59,7 +59,7 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
             chain = ephemeral_chain(whole.needs, graph)
             if any(nodes[parent_id].late for parent_id in chain):
                 assembled = _late(node, whole, scope)
-            elif texts.keys() >= set(chain):  # else a parent has a mistake, which is told of
+            elif texts.keys() >= set(chain):  # else a parent has a mistake, which is reported
                 parents = [
                     EphemeralParent(graph[parent_id].name, texts[parent_id], canonical[parent_id])
                     for parent_id in chain
@@ -72,14 +72,14 @@ def with_queries(graph: Graph, queries: Mapping[str, Queries], scope: Scope) -> 
 
 
 def _checks_late_ephemeral(body: CheckBody, nodes: Mapping[str, Node]) -> bool:
-    """Whether a check looks at an ephemeral model whose query is not known yet."""
+    """Whether a check reads an ephemeral model whose query is not known yet."""
     checked = nodes.get(body.on or "")
     return checked is not None and checked.ephemeral and checked.late
 
 
 def assembled_node(node: Node, queries: Queries, graph: Graph, scope: Scope) -> Node | None:
-    """One node of a graph that is complete, with its query; None where ephemeral models belong to
-    it, which is for `with_queries`."""
+    """One node of a complete graph with its query; None if it reads ephemeral models, which is
+    for `with_queries`."""
     whole, increment = queries
     return (
         None
@@ -125,8 +125,8 @@ def _with_query(
 
 
 def as_table_if_relative_file(node: Node, body: ModelBody, query: Compiled) -> Node:
-    """The node; a view over a file with a relative path as a table. DuckDB looks for such a file
-    where the reader's process stands, so the view of a published file would find nothing."""
+    """The node; a view over a file with a relative path becomes a table. DuckDB resolves such a
+    path in the reader's working directory, so a published view would not find the file."""
     files = relative_files(query.text, query.steadiness.files)
     if body.config.materialized != "view" or not files:
         return node.having(body=body)
@@ -151,7 +151,7 @@ def _template(node: Node, query: Query) -> str:
 
 
 def ephemeral_chain(needs: Iterable[str], graph: Graph) -> list[str]:
-    """The ephemeral models a query stands on, also through each other, parents first."""
+    """The ephemeral models that a query depends on, directly or not, parents first."""
     chain: list[str] = []
     for need in needs:
         if need in graph.nodes and graph[need].ephemeral:
@@ -161,7 +161,7 @@ def ephemeral_chain(needs: Iterable[str], graph: Graph) -> list[str]:
 
 
 class LateRendering(Struct, frozen=True):
-    """Makes late nodes, while the build goes on."""
+    """Renders late nodes during the build."""
 
     graph: Graph
     scope: Scope
@@ -169,12 +169,12 @@ class LateRendering(Struct, frozen=True):
     facts: Callable[[], dict[str, Any]]
 
     def of(self, chosen: Iterable[str]) -> LateRendering:
-        """The same for a run of what is chosen, which templates may ask for."""
+        """The same for a run of these nodes (`selected_resources` in templates)."""
         world = dataclasses.replace(self.scope.world, selected=tuple(sorted(chosen)))
         return replace(self, scope=replace(self.scope, world=world))
 
     def asking(self, warehouse: Any) -> Scope:
-        """The scope of a rendering that may ask the warehouse, and for the graph."""
+        """The scope of a rendering that may query the warehouse and the graph."""
         return replace(self.scope, warehouse=warehouse, graph=self.facts)
 
     def made(self, node: Node, warehouse: Any, *, incremental: bool = False) -> Node:
@@ -199,7 +199,7 @@ class LateRendering(Struct, frozen=True):
         return _with_query(current, whole, None, parents, scope)
 
     def around(self, check: Node, warehouse: Any) -> Graph:
-        """The graph in which the ephemeral model that a check looks at has its query. Raises
+        """The graph with the query of the late ephemeral model that a check reads, if any. Raises
         TransformError."""
         checked_id = check.body.on if isinstance(check.body, CheckBody) else None
         if checked_id is None or not (
@@ -218,20 +218,19 @@ class LateRendering(Struct, frozen=True):
         return hook_statements(node, text, self.asking(warehouse))
 
     def materialize(self, node: Node, warehouse: Any) -> None:
-        """Makes the relation of a model by the macro of its materialization. Raises
-        TransformError."""
+        """Runs the macro of a model's custom materialization. Raises TransformError."""
         body = node.body
         if not isinstance(body, ModelBody) or body.query is None:
             raise TypeError(node.id)
         call_materialization(node, body.query.text, body.config, self.asking(warehouse))
 
     def strategy(self, node: Node, rows: str, columns: Columns, warehouse: Any) -> str:
-        """The statements of a project's own incremental strategy: `rows` is the table of the new
-        rows. Raises TransformError."""
+        """The statements of a custom incremental strategy; `rows` is the table of new rows. Raises
+        TransformError."""
         return call_strategy(node, rows, columns, self.asking(warehouse))
 
     def text(self, hook: Hook, warehouse: Any, names: Mapping[str, Any]) -> str:
-        """The SQL of a hook of the whole build, which may ask for more words. Raises
+        """The SQL of an `on-run-…` hook, with additional names in its context. Raises
         TransformError."""
         facts = hook_facts(hook, self.scope.index.project, self.scope.target)
         session = self.asking(warehouse).session(RenderTrace(), hook.package, node=facts)
@@ -242,8 +241,8 @@ class LateRendering(Struct, frozen=True):
             raise error.moved(hook.where) from None
 
     def inline(self, text: str, warehouse: Any) -> str:
-        """A query that was written on the command line, with its ephemeral parents. Without a
-        warehouse it may ask nothing. Raises TransformError."""
+        """A query from the command line with its ephemeral parents. Without a warehouse it cannot
+        query anything. Raises TransformError."""
         scope, trace = (self.asking(warehouse) if warehouse else self.scope), RenderTrace()
         rendered = scope.session(trace).render(text, "--inline")
         query = resolve(rendered, scope, trace, lambda _: Where("--inline", 1, 1, 1, text))

@@ -1,8 +1,8 @@
-"""Binds every query before anything is built: the engine itself says what is wrong with it.
+"""Binds every query before anything is built, so that the engine itself reports the errors.
 
-Each model is described over empty tables that have the types of what it reads. So unknown
-columns, ambiguous names and type errors come with their place, and every model's columns are
-known, for contracts, checks and comments.
+Each model is described over empty tables with the types of its inputs. Unknown columns, ambiguous
+names and type errors get their place, and the columns of all models are known for contracts,
+checks and comments.
 """
 
 from __future__ import annotations
@@ -34,32 +34,36 @@ from transformer.steps import Columns
 
 
 class BindCatalog(Protocol):
-    """Where queries are bound; an engine's `scratch()`."""
+    """The scratch catalog in which queries are bound; an engine's `scratch()`.
+
+    Example: `create(RelationName("main", "a"), (("id", "INTEGER"),))`, then
+    `describe('select id from "main"."a"')` returns `(("id", "INTEGER"),)`.
+    """
 
     def create(self, name: RelationName, columns: Columns) -> None:
-        """An empty table."""
+        """Creates an empty table. Raises Fault."""
 
     def describe(self, sql: str) -> Columns:
         """The columns of a query. Raises Fault."""
 
 
 class BoundColumns(Struct):
-    """Columns by node id, and the mistakes. A node whose columns nobody knows before it runs
-    (a Python model without declared types) is in `late`, and so is all that reads it."""
+    """Columns by node id, and the mistakes. A node whose columns are unknown before it runs
+    (a Python model without declared types) is in `late`, and so is everything downstream."""
 
     columns: dict[str, Columns] = field(default_factory=dict)
-    # What the query of an incremental model gives when it brings only what is new.
+    # Columns of the incremental queries, which return only new rows.
     increments: dict[str, Columns] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
     mistakes: list[TransformError] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
-    # Mistakes that stop only the nodes they are in, when these are built.
+    # Mistakes that only fail their own nodes, during the build.
     notices: list[TransformError] = field(default_factory=list)
 
 
 def forgiven(bound: BoundColumns) -> BoundColumns:
-    """In an open project a query may read what only the engine knows: what cannot be bound is
-    found out when it is built."""
+    """The result for an open project: queries may read relations unknown to the project, so nodes
+    that cannot be bound become late, and fail only when they are built."""
     late = bound.late | bound.failed
     return BoundColumns(bound.columns, bound.increments, late, notices=bound.mistakes)
 
@@ -70,8 +74,8 @@ def bind(
     catalog: BindCatalog,
     context: Container[str] = frozenset(),
 ) -> BoundColumns:
-    """Binds the graph in its order. `known` are the columns of sources, seeds and Python models,
-    and those of the `context`, which is there already and is only read."""
+    """Binds the graph in its order. `columns_of` has the columns of sources, seeds and Python
+    models, and of the `context`: existing nodes that are only read."""
     bound = BoundColumns()
     failed = bound.failed
     for node in graph:
@@ -79,7 +83,7 @@ def bind(
             if node.id in columns_of:
                 _set_columns(_Task(node, graph, columns_of, catalog, bound), columns_of[node.id])
         elif any(need in failed for need in node.needs):
-            failed.add(node.id)  # its own mistakes cannot be told from its parent's
+            failed.add(node.id)  # its own mistakes would be mixed up with its parent's
         elif any(need in bound.late for need in node.needs):
             bound.late.add(node.id)
         elif not _bind(_Task(node, graph, columns_of, catalog, bound)):
@@ -117,7 +121,7 @@ def _bind(task: _Task) -> bool:
 
 
 def _set_columns(task: _Task, columns: Columns | None) -> None:
-    """The node's columns are known, or it is late."""
+    """Records the node's columns and creates its table; without columns the node is late."""
     if columns is None:
         task.bound.late.add(task.node.id)
         return
@@ -132,7 +136,7 @@ def _set_columns(task: _Task, columns: Columns | None) -> None:
 
 def _model(task: _Task, body: ModelBody) -> None:
     if task.node.callable:
-        task.bound.late.add(task.node.id)  # its parameters are no columns
+        task.bound.late.add(task.node.id)  # its parameters are not columns
         return
     if body.query is None:
         declared = tuple(
@@ -184,7 +188,7 @@ def _snapshot(task: _Task, body: SnapshotBody) -> None:
     required = [*body.unique_key, *([body.updated_at] if body.updated_at else [])]
     required += [c for c in body.check_cols if c != "all"]
     if task.node.needs and body.query is None:
-        required = [name for name in required if name.isidentifier()]  # else it is an expression
+        required = [name for name in required if name.isidentifier()]  # skip expressions
         _require_columns(task, required, task.node.needs[0], body.snapshot.where)
     time_type = record_type(body, read)
     kinds = ("VARCHAR", time_type, time_type, time_type, "VARCHAR")
@@ -195,7 +199,7 @@ def _snapshot(task: _Task, body: SnapshotBody) -> None:
 def _require_columns(
     task: _Task, required: Iterable[str], node_id: str, where: Where | None
 ) -> None:
-    """Every wanted column is one of the node's."""
+    """Notes a mistake for each required column that the node does not have."""
     columns = [name for name, _ in task.bound.columns.get(node_id, ())]
     known_names = {name.lower() for name in columns}
     for name in required:

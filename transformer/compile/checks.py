@@ -26,16 +26,16 @@ _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _DEFAULT_FAIL_CALC = CheckConfig().fail_calc
 _STORED_AS = ("ephemeral", "table", "view")
 _AUDIT = "dbt_test__audit"  # the schema of stored failures, as in dbt
-# What dbt's own macros of these names do is measured in one scan with others.
+# dbt's built-in tests, measured natively in one scan with other checks.
 _NATIVE = frozenset({"not_null", "unique", "accepted_values", "relationships"})
-# What these tests of a package do is measured so too, under the kinds of these names.
+# Tests of packages that are measured natively too, under the kinds of the same names.
 _NATIVE_OF_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "dbt_utils": ("unique_combination_of_columns", "accepted_range", "expression_is_true"),
 }
 
 
 class CheckedNode(Struct, frozen=True):
-    """A node that has checks: what they need of it."""
+    """A node with checks, and its relation."""
 
     node: Node
     relation: RelationName
@@ -44,7 +44,7 @@ class CheckedNode(Struct, frozen=True):
 def checks_of(
     checked: CheckedNode, scope: Scope, mistakes: list[TransformError]
 ) -> Iterator[tuple[Node, Query | None]]:
-    """The checks of a node and its columns; what is wrong with one is noted, the rest stand."""
+    """The checks of a node and its columns; a mistake in one does not affect the others."""
     described = checked.node.described
     specs = [*described.checks, *(check for column in described.columns for check in column.checks)]
     names: set[str] = set()
@@ -52,7 +52,7 @@ def checks_of(
         try:
             yield _check(checked, spec, scope, names)
         except DisabledError as error:
-            if not scope.is_open:  # else it goes with what it refers to
+            if not scope.is_open:  # else it is disabled too
                 mistakes.append(error.at(spec.where))
         except TransformError as error:
             if not scope.is_open:
@@ -62,7 +62,7 @@ def checks_of(
 
 
 def _failing_check(node: Node, spec: CheckSpec, error: TransformError, scope: Scope) -> Node:
-    """A check that cannot be made. In an open project it fails by itself when it is asked for."""
+    """A check that cannot be compiled. In an open project it fails alone when it is run."""
     body = CheckBody(
         spec.kind, node.id, spec.column, spec.args, spec.config, spec.where, spec=spec,
         refused=error,
@@ -109,7 +109,7 @@ def _check(
 
 
 def _rendered_arguments(spec: CheckSpec, scope: Scope) -> Mapping[str, Any]:
-    """The arguments of a check that is measured without a macro, their Jinja filled in."""
+    """The rendered arguments of a check that is measured without a macro."""
     session = scope.session(RenderTrace(), spec.package)
     return {
         key: value if key == "to" else _argument(value, session, spec)
@@ -118,7 +118,7 @@ def _rendered_arguments(spec: CheckSpec, scope: Scope) -> Mapping[str, Any]:
 
 
 def _rendered_where(config: CheckConfig, spec: CheckSpec, scope: Scope) -> CheckConfig:
-    """The configuration with the Jinja of its `where` filled in."""
+    """The configuration with its `where` rendered."""
     if not config.where or "{" not in config.where:
         return config
     session = scope.session(RenderTrace(), spec.package)
@@ -126,7 +126,7 @@ def _rendered_where(config: CheckConfig, spec: CheckSpec, scope: Scope) -> Check
 
 
 def _storing(body: CheckBody, name: str, scope: Scope) -> CheckBody:
-    """The check with the place of its failing rows, by dbt's rule in an open project."""
+    """The check with the relation for its failing rows, by dbt's rule in an open project."""
     config = body.config
     if not scope.is_open:
         return body
@@ -134,7 +134,7 @@ def _storing(body: CheckBody, name: str, scope: Scope) -> CheckBody:
         error = ConfigError(
             f"`{config.store_failures_as}` is not a valid value of `store_failures_as`",
             body.where,
-            hint=did_you_mean(config.store_failures_as, _STORED_AS, otherwise="there are: {}"),
+            hint=did_you_mean(config.store_failures_as, _STORED_AS, otherwise="available: {}"),
         )
         return replace(body, refused=error)
     store = config.store_failures or bool(scope.world.flags.get("STORE_FAILURES"))
@@ -185,8 +185,8 @@ def _flat(args: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _macro(spec: CheckSpec, scope: Scope) -> Macro | None:
-    """The macro that makes the check's query; None for what is measured without one. Raises
-    GraphError where there is neither."""
+    """The macro with the check's query; None if it is measured natively. Raises GraphError for an
+    unknown test."""
     package, _, kind = spec.kind.rpartition(".")
     name, library = f"test_{kind}", scope.library
     macro = library.own(name, package) if package else library.find(name, spec.package)
@@ -196,12 +196,12 @@ def _macro(spec: CheckSpec, scope: Scope) -> Macro | None:
             f"there is no test `{spec.kind}`",
             spec.where,
             hint=did_you_mean(kind, known, otherwise="")
-            or "is the package that has it installed? `transform deps` does that",
+            or "install its package with `transform deps`",
         )
     if macro is None:
         return None
     if spec.config.fail_calc != _DEFAULT_FAIL_CALC:
-        return macro  # what it counts is in the macro's own query
+        return macro  # `fail_calc` refers to columns of the macro's query
     native = kind in _NATIVE and macro.package == BUILT_IN
     if kind in _NATIVE_OF_PACKAGES.get(macro.package, ()):
         native = _is_simple(spec)
@@ -221,7 +221,7 @@ def _is_simple(spec: CheckSpec) -> bool:
 
 
 def _is_unchanged(spec: CheckSpec, scope: Scope, package: str) -> bool:
-    """Whether nobody has put a macro of theirs in the package's place, and columns are names."""
+    """Whether the package's macro is not overridden, and the columns are plain names."""
     name = f"test_{spec.kind.rpartition('.')[2]}"
     default = scope.library.dispatched(name, package, "")
     unchanged = default is None or default.package == package
@@ -237,14 +237,14 @@ def _is_unchanged(spec: CheckSpec, scope: Scope, package: str) -> bool:
 
 
 def _overrides_where(scope: Scope) -> bool:
-    """Whether the project has a macro of its own for the rows that a test reads."""
+    """Whether the project overrides dbt's macro for the rows that a test reads."""
     name = "get_where_subquery"
     macros = (scope.library.find(name), scope.library.dispatched(name, BUILT_IN, ""))
     return any(macro is not None and macro.package != BUILT_IN for macro in macros)
 
 
 def _is_relation(spec: CheckSpec, scope: Scope) -> bool:
-    """Whether what a relationship leads to is a table or view of the warehouse."""
+    """Whether the target of a relationship is a table or view of the warehouse."""
     if "to" not in spec.args:
         return True
     related = _argument(spec.args["to"], scope.session(RenderTrace(), spec.package), spec)
@@ -278,7 +278,7 @@ def _relationship(spec: CheckSpec, scope: Scope, trace: RenderTrace) -> Relation
 
 
 class _MacroCall(Struct, frozen=True):
-    """A macro that is called for a check of a node."""
+    """The call of a test macro for a check of a node."""
 
     node: Node
     spec: CheckSpec
@@ -286,8 +286,8 @@ class _MacroCall(Struct, frozen=True):
 
 
 def _macro_query(check_call: _MacroCall, scope: Scope, *, execute: bool = True) -> Query:
-    """A `{% test %}` block, called with relation, column and arguments; late where nothing is
-    executed."""
+    """The query of a `{% test %}` block called with relation, column and arguments; late unless
+    `execute`."""
     node, spec, macro = check_call.node, check_call.spec, check_call.macro
     trace = RenderTrace()
     subject = _subject(node, scope)
@@ -315,7 +315,7 @@ def _macro_query(check_call: _MacroCall, scope: Scope, *, execute: bool = True) 
 
 
 def _options(config: CheckConfig) -> dict[str, Any]:
-    """What `config.get` tells the macro of a test."""
+    """The options that `config.get` returns in a test macro."""
     options = {name: getattr(config, name) for name in config.__struct_fields__}
     severity = "ERROR" if config.severity == "error" else config.severity
     store = config.store_failures or None
@@ -349,7 +349,7 @@ def _argument(value: Any, session: Rendering, spec: CheckSpec) -> Any:
 
 
 def finish_check(query: Query, where: Where) -> Compiled:
-    """The failing-rows query of a custom check, placed at its line in YAML."""
+    """The query for the failing rows of a custom check, placed at its line in YAML."""
     compiled = finish(query, where.path, "", ())
     return Compiled(
         text=compiled.text,
@@ -384,8 +384,8 @@ def _template(check: SqlCheck) -> Template:
 
 
 def late_query(node: Node, graph: Graph, scope: Scope) -> Query | None:
-    """The query of a late check, now that the scope has a warehouse; None for one that is measured
-    without a macro. Raises TransformError."""
+    """The query of a late check, once the scope has a warehouse; None if it is measured natively.
+    Raises TransformError."""
     body = node.body
     if not isinstance(body, CheckBody):
         raise TypeError(node.id)
@@ -400,7 +400,7 @@ def late_query(node: Node, graph: Graph, scope: Scope) -> Query | None:
 def _with_sql_config(
     config: CheckConfig, trace: RenderTrace, pinned: Container[str]
 ) -> CheckConfig:
-    """The configuration with what the SQL says in `config(…)`, where YAML says nothing."""
+    """The configuration with the options in the SQL's `config(…)` that YAML does not set."""
     options = {
         name: value
         for name, value in trace.config.items()

@@ -14,7 +14,7 @@ from transformer.project.settings import merge, plain_option
 from transformer.project.tree import YamlItem
 from transformer.project.values import Model
 
-# What keeps a query, not rows.
+# Materializations that store a query rather than rows.
 _QUERIES = ("view", "ephemeral", "table_function", "function")
 
 
@@ -25,7 +25,7 @@ def _unchanged(text: str, _: Where) -> str:
 def model_config(
     model: Model, written: Mapping[str, Any]
 ) -> tuple[ModelConfig, list[TransformError]]:
-    """The model's configuration and what is wrong with it."""
+    """The model's configuration, and the mistakes in it."""
     reader = YamlReader(_unchanged, _unchanged)
     items = {
         key: (option_place(model, key), item_of(model, key, value))
@@ -40,8 +40,8 @@ def model_config(
 
 
 def open_config(model: Model, written: Mapping[str, Any], files_root: str = ".") -> ModelConfig:
-    """The configuration of a model in an open project: any key may stand there, and what is
-    unknown is for templates and for other engines."""
+    """The configuration of a model in an open project. Unknown keys are allowed: they are for
+    templates and other engines."""
     merged = merge(merge(model.config, normalized_hooks(written)), model.over)
     contract = merged.get("contract") or {}
     enforced = contract.get("enforced") if isinstance(contract, Mapping) else contract
@@ -69,9 +69,9 @@ def duplicate_hooks(model: Model, written: Mapping[str, Any]) -> list[TransformE
     """Hooks that a model sets under both of their spellings."""
     return [
         ConfigError(
-            f"`{name}` and `{other}` are both set: they are one option",
+            f"`{name}` and `{other}` are both set: they are the same option",
             option_place(model, name),
-            hint="keep one of them; a list holds several hooks",
+            hint="keep one of them; use a list for several hooks",
         )
         for name, other in (("pre_hook", "pre-hook"), ("post_hook", "post-hook"))
         if name in written and other in written
@@ -88,7 +88,7 @@ def normalized_hooks(written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_true(value: Any, default: bool) -> bool:
-    """A switch as people write it; the default where it is not set."""
+    """A flag in any spelling; the default if it is not set."""
     if isinstance(value, str):
         return value.strip().lower() not in ("false", "0", "no", "")
     return default if value is None else bool(value)
@@ -106,7 +106,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def not_for_python(model: Model, config: ModelConfig) -> ConfigError | None:
-    """What is wrong with how a Python model is to be made: its rows have to be kept."""
+    """The mistake if a Python model's materialization does not store rows, else None."""
     if model.language != "python" or config.materialized not in _QUERIES:
         return None
     return ConfigError(
@@ -128,7 +128,7 @@ def _contradictions(model: Model, config: ModelConfig) -> list[TransformError]:
             ConfigError(
                 "the strategy `merge` needs a `unique_key`",
                 option_place(model, "incremental_strategy"),
-                hint="name the columns that tell rows apart",
+                hint="name the columns that identify a row",
             )
         )
     if config.contract and not model.described.columns:
@@ -143,7 +143,7 @@ def _contradictions(model: Model, config: ModelConfig) -> list[TransformError]:
 
 
 def item_of(model: Model, key: str, value: Any) -> YamlItem:
-    """A native value as if it had stood in YAML."""
+    """A native value as a YAML item."""
     where = option_place(model, key)
     return _item(value, where)
 
@@ -157,7 +157,7 @@ def _item(value: Any, where: Where) -> YamlItem:
 
 
 def option_place(model: Model, key: str) -> Where:
-    """Where `key = …` stands in the file, or the file."""
+    """The place of `key = …` in the file, or of the model's properties, or the file."""
     for number, line in enumerate(model.text.splitlines(), 1):
         match = re.search(rf"\b{re.escape(key)}\s*=(?!=)", line)
         if match:

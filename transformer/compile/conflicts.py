@@ -1,4 +1,4 @@
-"""What is wrong between nodes: two that want one name or relation, some that read each other."""
+"""Mistakes between nodes: duplicate names or relations, and cycles."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from transformer.compile.namespace import Referable
 from transformer.compile.nodes import ModelBody, Node
 from transformer.errors import GraphError, TransformError, Where
 
-# Schemas in which the ledger, quarantine and failing rows are kept.
+# Prefix of the schemas with the ledger, quarantine and failing rows.
 RESERVED = "_transform"
 
 
 class Conflicts(Struct):
-    """Notes names and relations that are wanted twice; knows where the first one stands."""
+    """Notes duplicate names and relations, and remembers the place of the first."""
 
     mistakes: list[TransformError]
     places: dict[str, Where] = field(default_factory=dict)
 
     def note(self, node: Referable, existing: Referable | None, where: Where) -> None:
-        """Takes in a node; `taken` is the one that has its name or relation already."""
+        """Checks a node; `existing` is another one with its name or relation, if any."""
         first = self.places.setdefault(node.id, where)
         if node.relation.schema.lower().startswith(RESERVED) and node.makes:
-            what = f"the schema `{node.relation.schema}` is the tool's own"
-            self.mistakes.append(GraphError(what, where, hint="give it a `schema` of another name"))
+            what = f"the schema `{node.relation.schema}` is reserved"
+            self.mistakes.append(GraphError(what, where, hint="choose another `schema`"))
         if existing is None:
             return
         other = self.places.get(existing.id, first)
@@ -39,7 +39,7 @@ class Conflicts(Struct):
         else:
             subject = f"the {kind} `{node.name}` and the {theirs} `{existing.name}`"
             what = f"{subject} make one table, `{existing.relation}`"
-            fix = "give one of them a `schema` or an `alias` of its own"
+            fix = "set another `schema` or `alias` for one of them"
         self.mistakes.append(GraphError(what, where, hint=f"{fix}; {place}"))
 
 
@@ -48,19 +48,19 @@ def _kind(node: Referable) -> str:
 
 
 def cycle_error(nodes: Sequence[Node]) -> GraphError:
-    """The error of nodes that read each other, with every place where one reads the next."""
+    """The error for a cycle, with every place where one node reads the next."""
     names = " → ".join(node.name for node in nodes)
     places = [_reference_place(node, reads) for node, reads in pairwise(nodes)]
     return GraphError(
-        f"the models read each other in a circle: {names}",
+        f"the models depend on each other in a cycle: {names}",
         places[0],
-        hint="one of them must not read the next",
+        hint="remove one of these references",
         beside=places[1:],
     )
 
 
 def _reference_place(node: Node, reads: Node) -> Where:
-    """Where the node's file names what it reads, or the node itself."""
+    """Where the node's file names the other, or the node itself."""
     text = node.body.model.text if isinstance(node.body, ModelBody) else ""
     for number, line in enumerate(text.splitlines(), 1):
         match = re.search(rf"(?<!\w){re.escape(reads.name)}(?!\w)", line, re.IGNORECASE)

@@ -1,6 +1,6 @@
-"""The words of a template: `ref`, `source`, `config`, `var`, `env_var`, `this`, `target` …
+"""The names in a template: `ref`, `source`, `config`, `var`, `env_var`, `this`, `target` …
 
-Each rendering gets its own set; what it asks for is noted in a `RenderTrace`.
+Each rendering has its own set; what it reads is recorded in a `RenderTrace`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MISSING = object()
 
 
 class RenderTrace(Struct):
-    """What a rendering consulted: edges, configuration, variables, environment, macros."""
+    """What a rendering used: edges, configuration, variables, environment, macros."""
 
     needs: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
@@ -42,10 +42,10 @@ class RenderTrace(Struct):
 
 
 class TemplateNames(Struct):
-    """The words of one rendering, which is of a file of `package`.
+    """The names in one rendering of a file in `package`.
 
-    Without `execute` it only finds out what is referred to. `node` is what `model` says.
-    `warehouse` is there when the rendering may ask it; `graph` when it is complete.
+    Without `execute` it only collects references. `node` is the value of `model`. `warehouse` is
+    set if the rendering may query it, `graph` once it is complete.
     """
 
     index: Namespace
@@ -62,11 +62,11 @@ class TemplateNames(Struct):
     warehouse: WarehouseConnection | None = None
     graph: Callable[[], dict[str, Any]] | None = None
     spans: Sequence[TimeRange] = ()
-    # Fills in the Jinja of a variable, where variables may hold any.
+    # Renders Jinja in the values of variables, where that is allowed.
     filled: Callable[[str], str] | None = None
 
     def context(self, session: Rendering) -> dict[str, Any]:
-        """The names a template sees."""
+        """The Jinja context of the template."""
         callables = {
             "ref": self.ref,
             "source": self.source,
@@ -106,7 +106,7 @@ class TemplateNames(Struct):
         }
 
     def relation(self, node: Referable) -> Relation:
-        """What `ref`, `source` and `this` give."""
+        """The relation object that `ref`, `source` and `this` return."""
         if node.ephemeral:
             return Relation.ephemeral(node.name)
         name, database = node.relation, node.database or self.target.catalog or None
@@ -115,7 +115,7 @@ class TemplateNames(Struct):
         return Relation(database, name.schema, name.table)
 
     def ref(self, *args: str, v: Any = None, version: Any = None) -> Relation:
-        """The relation of a model, seed or snapshot; makes an edge."""
+        """The relation of a model, seed or snapshot; adds an edge."""
         chosen_version = v if v is not None else version
         return self._edge(
             self.index.ref(
@@ -126,14 +126,14 @@ class TemplateNames(Struct):
         )
 
     def function(self, *args: str) -> Relation:
-        """The name of a user-defined function, to be called; makes an edge."""
+        """The name of a user-defined function, for a call; adds an edge."""
         node = self.index.function(*args)
         if node.id not in self.trace.needs:
             self.trace.needs.append(node.id)
         return self.relation(node)
 
     def source(self, *args: str) -> Relation:
-        """The relation of a source table; makes an edge."""
+        """The relation of a source table; adds an edge."""
         return self._edge(self.index.source(*args, package=self.package))
 
     def _edge(self, node: Referable) -> Relation:
@@ -159,10 +159,10 @@ class TemplateNames(Struct):
         )
 
     def env_var(self, name: str, default: Any = _MISSING) -> str:
-        """The value of an environment variable; secrets are refused here."""
+        """The value of an environment variable. Raises RenderError for secrets."""
         if name.startswith(SECRET_PREFIXES):
             raise RenderError(
-                f"`{name}` is a secret: it may not stand in SQL",
+                f"`{name}` is a secret: it cannot be used in SQL",
                 hint=CONNECTING_ONLY,
             )
         value = read_env(self.world.env, name, default)
@@ -170,16 +170,16 @@ class TemplateNames(Struct):
         return value
 
     def is_incremental(self) -> bool:
-        """Whether only what is new is wanted."""
+        """Whether the model is built incrementally in this run."""
         self.trace.asked_incremental = True
         return self.incremental and self.execute
 
     def log(self, message: Any, info: bool = False) -> str:
-        """Tells the user, where it is `info`; writes nothing into the SQL."""
+        """Prints the message if `info`; returns "", so that nothing is added to the SQL."""
         return self.say(message) if info else ""
 
     def say(self, message: Any, *_: Any, **__: Any) -> str:
-        """Tells the user, once what is rendered is meant; writes nothing into the SQL."""
+        """Prints the message, when executing; returns "", so that nothing is added to the SQL."""
         self.trace.notes.append(str(message))
         if self.execute:
             self.world.hear(str(message))
@@ -187,7 +187,7 @@ class TemplateNames(Struct):
 
 
 class _Var:
-    """`var('name')`: the value of a variable; `var.has_var('name')` asks whether there is one."""
+    """`var('name')`: the value of a variable; `var.has_var('name')`: whether it has one."""
 
     def __init__(self, words: TemplateNames) -> None:
         self._names = words
@@ -206,12 +206,12 @@ class _Var:
         fill = self._names.filled if name in variables else None
         if fill and isinstance(value, str) and "{" in value:
             return self._filled(name, fill, value)
-        return deepcopy(value)  # a template may change its own list, not everyone's
+        return deepcopy(value)  # templates may modify it without affecting others
 
     def _filled(self, name: str, fill: Callable[[str], str], value: str) -> str:
         if name in self._filling:
             raise RenderError(
-                f"the variable `{name}` refers to itself", hint="look at `vars:` and `--vars`"
+                f"the variable `{name}` refers to itself", hint="check `vars:` and `--vars`"
             )
         self._filling.append(name)
         try:
@@ -225,7 +225,7 @@ class _Var:
 
 
 class _Config:
-    """`config(…)` notes configuration and writes nothing; `config.get(…)` reads it."""
+    """`config(…)` records configuration and returns ""; `config.get(…)` reads it."""
 
     def __init__(self, words: TemplateNames) -> None:
         self._names = words
@@ -236,12 +236,12 @@ class _Config:
         return ""
 
     def set(self, name: str, value: Any) -> str:
-        """Notes one option, as `set_sql_header` does."""
+        """Records one option, as `set_sql_header` does."""
         return self(**{name: value})
 
     def get(self, name: str, default: Any = None, **_: Any) -> Any:
-        """The value of an option, or the default; nothing while only references are looked for,
-        as in dbt: templates tell the two phases apart by it."""
+        """The value of an option, or the default; "" while only references are collected, as in
+        dbt: templates distinguish the two phases by it."""
         if not self._names.execute:
             return ""
         merged = merge(self._names.options, self._names.trace.config)
@@ -249,7 +249,7 @@ class _Config:
         return default if value is None else value
 
     def require(self, name: str) -> Any:
-        """The value of an option; an error when it is not set."""
+        """The value of an option. Raises RenderError if it is not set."""
         value = self.get(name, _MISSING)
         if value is _MISSING:
             raise RenderError(f"the option `{name}` is not set", hint="set it in `config(…)`")
@@ -260,16 +260,16 @@ class _Config:
         return (self.get("meta") or {}).get(name, default)
 
     def persist_relation_docs(self) -> bool:
-        """Whether descriptions become comments: they always do here, without a macro's help."""
+        """False: descriptions always become comments here, without a macro."""
         return False
 
     def persist_column_docs(self) -> bool:
-        """The same of columns."""
+        """False, for the same reason."""
         return False
 
 
 def read_env(env: Mapping[str, str], name: str, default: Any = _MISSING) -> str:
-    """The value of an environment variable. Raises RenderError when it has none."""
+    """The value of an environment variable, or the default. Raises RenderError if it has none."""
     value = env.get(name, default)
     if value is _MISSING:
         raise RenderError(
@@ -282,20 +282,20 @@ def read_env(env: Mapping[str, str], name: str, default: Any = _MISSING) -> str:
 def yaml_words(
     variables: Mapping[str, Any], env: Mapping[str, str], secrets: set[str] | None = None
 ) -> dict[str, Callable[..., Any]]:
-    """The words of Jinja in YAML: `var` and `env_var`. Values of secrets are put in `secrets`;
-    without it secrets are refused."""
+    """The names for Jinja in YAML: `var` and `env_var`. Values of secrets are added to `secrets`;
+    without it, secrets raise RenderError."""
 
     def env_var(name: str, default: Any = _MISSING) -> str:
         value = read_env(env, name, default)
         if name.startswith(SECRET_PREFIXES):
             if secrets is None:
                 raise RenderError(
-                    f"`{name}` is a secret: it may not stand here", hint=CONNECTING_ONLY
+                    f"`{name}` is a secret: it cannot be used here", hint=CONNECTING_ONLY
                 )
             if name in env and 0 < len(value) < SHORTEST:
                 raise RenderError(
-                    f"the secret `{name}` has only {len(value)} characters: it cannot be hidden",
-                    hint=f"a secret has at least {SHORTEST}; give another variable another name",
+                    f"the secret `{name}` is too short to be redacted: {len(value)} characters",
+                    hint=f"use {SHORTEST} or more, or rename the variable if it is not a secret",
                 )
             if name in env:
                 secrets.add(value)
@@ -313,7 +313,7 @@ def yaml_words(
 
 
 def target_words(target: Target) -> dict[str, Any]:
-    """What templates may know of the target."""
+    """The value of `target` in templates."""
     return {
         "name": target.name,
         "schema": target.schema,
@@ -326,5 +326,5 @@ def target_words(target: Target) -> dict[str, Any]:
 
 
 def return_value(value: Any = None) -> NoReturn:
-    """`return(value)`: leaves the macro with a native value."""
+    """`return(value)`: returns a native value from the macro."""
     raise MacroReturn(value)

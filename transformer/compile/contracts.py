@@ -1,4 +1,4 @@
-"""Contracts: the declared columns and types are exactly those of the query."""
+"""Contracts: the query returns exactly the declared columns and types."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ Describe = Callable[[str], Columns]
 
 
 def contract(node: Node, columns: Columns, describe: Describe) -> list[TransformError]:
-    """What breaks the contract of a node whose query gives these columns."""
+    """The mistakes where the query's columns break the node's contract."""
     actual = {name.lower(): (name, kind) for name, kind in columns}
     declared = node.described.columns
     mistakes: list[TransformError] = []
     for column in declared:
         if column.name.lower() not in actual:
-            hint = did_you_mean(column.name, [name for name, _ in columns], otherwise="it gives {}")
-            what = f"the contract declares `{column.name}`, but the query does not give it"
+            hint = did_you_mean(
+                column.name, [name for name, _ in columns], otherwise="it returns {}"
+            )
+            what = f"the contract declares `{column.name}`, but the query does not return it"
             mistakes.append(SqlError(what, column.where, hint))
             continue
         try:
@@ -34,7 +36,7 @@ def contract(node: Node, columns: Columns, describe: Describe) -> list[Transform
         if expected and expected != kind:
             mistakes.append(
                 SqlError(
-                    f"the contract says `{column.name}` is {expected}, but the query gives {kind}",
+                    f"the contract has `{column.name}` as {expected}, but the query returns {kind}",
                     column.where,
                     hint=f"cast it in {node.path}, or change `data_type`",
                 )
@@ -42,7 +44,7 @@ def contract(node: Node, columns: Columns, describe: Describe) -> list[Transform
     names = {column.name.lower() for column in declared}
     return mistakes + [
         SqlError(
-            f"the query gives `{name}`, which the contract does not declare",
+            f"the query returns `{name}`, which the contract does not declare",
             node.described.where or node.where,
             hint="declare it under `columns:`, or leave it out of the query",
         )
@@ -52,8 +54,8 @@ def contract(node: Node, columns: Columns, describe: Describe) -> list[Transform
 
 
 def contract_order(described: Described, config: ModelConfig) -> tuple[str, ...]:
-    """The columns of a table in the order that its contract gives them, as in dbt; none where
-    the query's order stands."""
+    """The columns of a table in the order of its contract, as in dbt; empty if the query's order
+    applies."""
     stored = config.materialized in ("table", "incremental")
     if not (config.as_dbt and config.contract and stored):
         return ()
@@ -61,14 +63,14 @@ def contract_order(described: Described, config: ModelConfig) -> tuple[str, ...]
 
 
 def in_order(columns: Columns, order: tuple[str, ...]) -> Columns:
-    """The columns in this order, where it names them all."""
+    """The columns in this order, if it names all of them."""
     by_name = {name.lower(): (name, kind) for name, kind in columns}
     names = [name.lower() for name in order]
     return tuple(by_name[name] for name in names) if set(names) == set(by_name) else columns
 
 
 def _declared_type(column: Column, describe: Describe) -> str | None:
-    """The declared type as the engine spells it; None when there is none. Raises SqlError."""
+    """The declared type in the engine's spelling; None if undeclared. Raises SqlError."""
     if not column.data_type:
         return None
     try:

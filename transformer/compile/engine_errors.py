@@ -1,5 +1,5 @@
-"""What an engine says of a query, in the tool's words: what is wrong, under which word, and what to
-do. `COMPLAINTS` at the foot is the table: a new wording is a pattern and its line there."""
+"""Translates an engine's errors about a query: what is wrong, at which word, and what to do.
+`COMPLAINTS` at the end is the table: a new wording is a pattern and a line there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORDS = (
 
 
 class EngineMessage(Struct, frozen=True):
-    """A complaint in our words. `word` is what the mark goes under, when it is known."""
+    """A translated error. `word` is the word to mark, if known."""
 
     what: str
     hint: str
@@ -32,7 +32,7 @@ Readable = Mapping[str, Sequence[str]]
 
 
 def placed(query: Compiled, fault: Fault, readable: Readable) -> SqlError:
-    """The engine's complaint at the user's line. `readable` are the columns of what is read."""
+    """The engine's error at the user's line. `readable` are the columns of the inputs."""
     message = complaint(fault, _readable_by_alias(query, fault, readable))
     offset = fault.position or 0
     where = query.locate(offset)
@@ -43,7 +43,7 @@ def placed(query: Compiled, fault: Fault, readable: Readable) -> SqlError:
 
 
 def _readable_by_alias(query: Compiled, fault: Fault, readable: Readable) -> Readable:
-    """What is read under the alias that the engine names; everything when it names none."""
+    """The inputs under the alias in the engine's message; all inputs if it names none."""
     alias = re.search(r'Table "(\w+)" does not have', fault.message)
     if alias is None:
         return readable
@@ -58,7 +58,7 @@ def _readable_by_alias(query: Compiled, fault: Fault, readable: Readable) -> Rea
 
 
 def complaint(fault: Fault, readable: Readable) -> EngineMessage:
-    """The engine's complaint in our words."""
+    """The engine's error, translated."""
     if fault.kind == "SYNTAX_ERROR":
         return _syntax(fault)
     text = fault.message.strip()
@@ -73,23 +73,23 @@ def complaint(fault: Fault, readable: Readable) -> EngineMessage:
         "Did you", "did you"
     )
     return EngineMessage(
-        normalized(what), hint or "look at the marked place; DuckDB says no more than this"
+        normalized(what), hint or "check the marked place; DuckDB reports no more than this"
     )
 
 
 def is_about_sql(fault: Fault) -> bool:
-    """Whether the query itself is wrong, and not what it came upon in the rows."""
+    """Whether the query itself is wrong, rather than its data."""
     text = fault.message.strip()
     return fault.kind == "SYNTAX_ERROR" or any(pattern.search(text) for pattern, _ in COMPLAINTS)
 
 
 def normalized(text: str) -> str:
-    """Without exclamation marks, names in backticks."""
+    """The text without final punctuation, with names in backticks."""
     return text.strip().rstrip("!.").replace('"', "`")
 
 
 def _at_word(where: Where, word: str) -> Where:
-    """The place of the word itself: the engine points at the start of `o.custmer_id`."""
+    """The place of the word itself: the engine reports the start of `o.custmer_id`."""
     match = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)").search(where.text, where.column - 1)
     if match is None:
         return where
@@ -101,14 +101,14 @@ def _syntax(fault: Fault) -> EngineMessage:
     word = near.group(1) if near else ""
     close = nearest(word, _WORDS.split())
     hint = f"did you mean `{close}`?" if close and close != word.lower() else ""
-    hint = hint or "look at what stands before it: a comma or a bracket too few or too many"
+    hint = hint or "check for a missing or extra comma or bracket before it"
     return EngineMessage(
         f"this is not SQL: {normalized(fault.message.splitlines()[0])}", hint, word
     )
 
 
 def _column(match: re.Match[str], fault: Fault, readable: Readable) -> EngineMessage:
-    """A column that nothing gives: shown are the columns of what is read, the nearest first."""
+    """An unknown column; the detail lists the columns of the inputs, the closest first."""
     name = match["column"]
     names = {column for columns in readable.values() for column in columns}
     close = nearest(name, (*fault.candidates, *names))
@@ -116,7 +116,7 @@ def _column(match: re.Match[str], fault: Fault, readable: Readable) -> EngineMes
     lines = [
         _columns_line(label, columns, close) for label, columns in (matching or readable).items()
     ]
-    hint = f"did you mean `{close}`?" if close else "name one of the columns that are there"
+    hint = f"did you mean `{close}`?" if close else "use one of the existing columns"
     if not close and not readable:
         bindings = re.findall(r'"([^"]+)"', fault.message.partition("Candidate bindings:")[2])
         hint = f"DuckDB offers {abbreviated(bindings)}" if bindings else hint
@@ -135,21 +135,21 @@ def _ambiguous(match: re.Match[str], _: Fault, __: Readable) -> EngineMessage:
 
 def _ungrouped(match: re.Match[str], _: Fault, __: Readable) -> EngineMessage:
     name = match["column"]
-    what = f"the column `{name}` is neither grouped by nor aggregated"
+    what = f"the column `{name}` is neither grouped nor aggregated"
     return EngineMessage(what, f"add it to `group by`, or write `any_value({name})`", name)
 
 
 def _call(match: re.Match[str], _: Fault, __: Readable) -> EngineMessage:
     name, kinds = match["name"], match["kinds"].replace("_LITERAL", "")
     what = f"`{name}` does not take ({kinds})"
-    return EngineMessage(what, "cast what has another type, as in `amount::integer`")
+    return EngineMessage(what, "cast the arguments, as in `amount::integer`")
 
 
 def _table(match: re.Match[str], fault: Fault, __: Readable) -> EngineMessage:
     name = match["table"]
     tables = re.findall(r'"(\w+)"', fault.message.partition("\n")[2])
-    hint = did_you_mean(name, tables, otherwise="there are: {}")
-    return EngineMessage(f"`{name}` is no table of this query", hint or "join it first", name)
+    hint = did_you_mean(name, tables, otherwise="available: {}")
+    return EngineMessage(f"`{name}` is not a table of this query", hint or "join it first", name)
 
 
 def _type(match: re.Match[str], fault: Fault, __: Readable) -> EngineMessage:
@@ -164,12 +164,12 @@ def _function(match: re.Match[str], fault: Fault, __: Readable) -> EngineMessage
     name = match["name"]
     hint = did_you_mean(name, fault.candidates, otherwise="")
     return EngineMessage(
-        f"unknown function `{name}`", hint or "is it a macro? write `{{ … }}`", name
+        f"unknown function `{name}`", hint or "if it is a macro, write `{{ … }}`", name
     )
 
 
 def abbreviated(columns: Iterable[str], most: int = 8) -> str:
-    """The first of the names, and dots for the rest."""
+    """The first names, with an ellipsis for the rest."""
     names = list(columns)
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 

@@ -1,4 +1,4 @@
-"""Foreign keys of contracts: the tables that they lead to."""
+"""Foreign keys of contracts, and the tables that they reference."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _CALL = re.compile(r"\s*(ref|source)\s*\(")
 
 
 def with_foreign_keys(node: Node, scope: Scope) -> Node:
-    """The node with `to: ref('…')` of its constraints as the relation that is meant, and with an
-    edge to it. Raises TransformError."""
+    """The node with `to: ref('…')` in its constraints resolved to relations, and with edges to
+    them. Raises TransformError."""
     if not any(_is_call(constraint) for constraint in _constraints(node.described)):
         return node
     trace = RenderTrace()
@@ -45,7 +45,7 @@ def with_foreign_keys(node: Node, scope: Scope) -> Node:
 
 
 def referencing_nodes(graph: Graph) -> dict[str, tuple[Node, ...]]:
-    """The nodes whose tables have a foreign key to a node's, by the id of that."""
+    """The nodes whose tables have a foreign key to a node's table, by the id of that node."""
     nodes: dict[str, tuple[Node, ...]] = {}
     for node in graph:
         targets = {str(constraint.get("to")) for constraint in _constraints(node.described)}

@@ -1,4 +1,4 @@
-"""Freshness: the query that gives the newest moment of a source."""
+"""Freshness: the query for the time of a source's newest row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformer.project.values import Freshness, SourceTable
 
 
 def newest(rule: Freshness, rows: str) -> str:
-    """The query of the newest moment in epoch seconds; `rows` is what stands behind FROM."""
+    """The query for the newest time in epoch seconds; `rows` is the FROM clause."""
     if rule.query:
         return f"select epoch(({rule.query}\n)::timestamptz)"
     condition = f" where {rule.filter}" if rule.filter else ""
@@ -20,7 +20,7 @@ def newest(rule: Freshness, rows: str) -> str:
 
 
 def with_query(table: SourceTable, this: Referable, scope: Scope) -> SourceTable:
-    """The table with its `loaded_at_query` rendered: `{{ this }}` is the table. Raises
+    """The table with its `loaded_at_query` rendered, where `{{ this }}` is the table. Raises
     TransformError."""
     rule = table.freshness
     if rule is None or not rule.query:

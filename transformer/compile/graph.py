@@ -1,4 +1,4 @@
-"""The graph of a project: every node compiled, every edge found, every mistake collected."""
+"""The graph of a project: all nodes compiled, all edges resolved, all mistakes collected."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ from transformer.project.values import (
 
 
 class _Draft(Struct):
-    """Nodes before they are in order, with the queries that still miss their ephemeral parents."""
+    """Unordered nodes, with queries that still lack their ephemeral parents."""
 
     scope: Scope
     mistakes: list[TransformError] = field(default_factory=list)
@@ -74,7 +74,7 @@ class _Draft(Struct):
     def add(self, node: Node) -> None:
         if node.id in self.nodes:
             first = self.nodes[node.id]
-            if node.relation is None:  # else it is noted as a clash of names
+            if node.relation is None:  # else already noted as a conflict of relations
                 self.mistakes.append(
                     GraphError(
                         f"two {node.kind}s are named `{node.name}`",
@@ -87,13 +87,13 @@ class _Draft(Struct):
 
 
 class CompiledProject(Struct, frozen=True):
-    """The graph, the scope it was rendered in, and all mistakes: the project's own, and those
-    found on the way. With mistakes the graph holds what could be understood."""
+    """The graph, its scope, and all mistakes in reading and compiling. With mistakes the graph
+    contains what could be compiled."""
 
     graph: Graph
     scope: Scope
     mistakes: tuple[TransformError, ...]
-    # The texts of ephemeral models, without what they stand on themselves.
+    # The texts of ephemeral models, without their own parents.
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -103,8 +103,8 @@ def compile_project(
     grammar: Grammar,
     far: Mapping[str, PlacedRelation] | None = None,
 ) -> CompiledProject:
-    """Compiles everything. Nothing is raised: mistakes are in the value. References to the nodes
-    in `far` lead there."""
+    """Compiles everything; mistakes are in the value, not raised. References to nodes in `far`
+    resolve to the relations given there."""
     packages = frozenset(project.packages)
     disabled = frozenset(project.disabled)
     index = Namespace(project.name, open=project.open, packages=packages, disabled=disabled)
@@ -141,7 +141,7 @@ def compile_project(
 def scope_of(
     project: Project, index: Namespace, world: RenderWorld, grammar: Grammar
 ) -> tuple[Scope, list[TransformError]]:
-    """What every rendering of the project shares, and the mistakes in its macros."""
+    """The scope shared by all renderings, and the mistakes in macros."""
     library, mistakes = read_library(
         project.macros,
         undefined=LenientUndefined if project.open else Strict,
@@ -156,8 +156,8 @@ def scope_of(
 
 
 def remade(node: Node, text: str, known: CompiledProject) -> Node | None:
-    """A model of a compiled project with another text; None where more than the model may change
-    with it, or where it has a mistake: then everything has to be compiled anew."""
+    """A model of a compiled project with a new text; None if more than this model may change, or
+    it has a mistake: then everything must be recompiled."""
     body = node.body
     if not isinstance(body, ModelBody) or body.model.language != "sql" or node.ephemeral:
         return None
@@ -241,7 +241,7 @@ def _fill_index(
             makes=table.load is not None,
         )
         existing = index.add_source(table.source, table.name, referable)
-        # In an open project a source may be what another node of it makes.
+        # In an open project a source may be the relation of another node.
         clashes.note(referable, None if index.open else existing, table.where)
 
 
@@ -278,7 +278,7 @@ def _referable(
 def _source(table: SourceTable, draft: _Draft) -> None:
     project = draft.scope.index.project
     if source_id(project, table) in draft.nodes:
-        return  # noted as a clash of names
+        return  # already noted as a conflict
     this = draft.scope.index.source(table.source, table.name, package=table.package)
     for node in source_nodes(with_query(table, this, draft.scope), project):
         draft.add(node)
@@ -321,15 +321,15 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
         raise GraphError(
             f"there is no materialization `{config.materialized}`",
             option_place(model, "materialized"),
-            hint=did_you_mean(config.materialized, OWN_MATERIALIZATIONS, otherwise="there are: {}"),
+            hint=did_you_mean(config.materialized, OWN_MATERIALIZATIONS, otherwise="available: {}"),
         )
     project_macro = scope.library.materialization_of_project(config.materialized)
     if project_macro and not config.custom:
         raise GraphError(
             f"`{model.name}` is a `{config.materialized}`, which is a macro of the project"
-            f" ({project_macro.path}:{project_macro.line}): it would not be called here",
+            f" ({project_macro.path}:{project_macro.line}): it would not be called",
             option_place(model, "materialized"),
-            hint="give the materialization another name, and name it in the models' configuration",
+            hint="rename the materialization, and use the new name in the models' configuration",
         )
     if model.language == "python":
         needs, mistakes = python_needs(model, scope.index)
@@ -345,13 +345,13 @@ def _model(model: Model, config: ModelConfig, draft: _Draft) -> None:
         hooked = (*hook_needs(node, scope), *node.needs)
     except TransformError as error:
         draft.mistakes.append(error)
-        draft.add(node)  # what reads it has no mistake of its own
+        draft.add(node)  # so that its readers get no follow-up mistakes
         return
     if node_id in whole.needs and not whole.late and not scope.is_open:
         raise GraphError(
             f"`{model.name}` reads itself",
             node.where,
-            hint="in an incremental model write `{{ this }}` behind `is_incremental()`",
+            hint="in an incremental model write `{{ this }}` inside `{% if is_incremental() %}`",
         )
     # `this` in the incremental form is the table itself, not an edge to it.
     all_needs = (*whole.needs, *(increment.needs if increment else ()), *hooked)
@@ -404,7 +404,7 @@ def _sql_check(sql_file: SqlCheck, draft: _Draft) -> None:
         check, query = sql_check(sql_file, draft.scope)
     except DisabledError:
         if draft.scope.is_open:
-            return  # it goes with what it refers to
+            return  # it is disabled together with its reference
         raise
     body = check.body
     if isinstance(body, CheckBody) and body.config.enabled:

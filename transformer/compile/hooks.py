@@ -1,4 +1,4 @@
-"""Hooks: statements that run beside the one that makes a relation."""
+"""Hooks: statements that run before or after the one that creates a relation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformer.compile.scope import Scope
 
 
 def hook_needs(node: Node, scope: Scope) -> tuple[str, ...]:
-    """What the node's hooks refer to. Raises TransformError."""
+    """The ids of the nodes that the node's hooks reference. Raises TransformError."""
     option = node.options.get
     texts = (*hook_texts(option("pre_hook")), *hook_texts(option("post_hook")))
     needs: list[str] = []
@@ -23,7 +23,7 @@ def hook_needs(node: Node, scope: Scope) -> tuple[str, ...]:
 
 
 def hook_statements(node: Node, text: str, scope: Scope) -> list[str]:
-    """The SQL of a hook, rendered; empty where it comes to nothing. Raises TransformError."""
+    """The rendered SQL of a hook, empty if it renders to nothing. Raises TransformError."""
     template = replace(template_of(node, scope), text=text)
     rendered = rendered_text(template, scope, RenderTrace())
     return [rendered] if rendered.strip(" \n;") else []

@@ -1,4 +1,4 @@
-"""Macros of the project that do the tool's work: materializations and incremental strategies."""
+"""Calls of the project's custom materializations and incremental strategies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transformer.steps import Columns
 
 
 def call_materialization(node: Node, text: str, config: ModelConfig, scope: Scope) -> None:
-    """Calls the macro of a project's own materialization: it runs its statements itself."""
+    """Calls the macro of a custom materialization, which runs its statements itself."""
     macro = scope.library.materialization(config.materialized)
     if macro is None:
         raise TypeError(node.id)
@@ -33,8 +33,7 @@ def call_materialization(node: Node, text: str, config: ModelConfig, scope: Scop
 
 
 def call_strategy(node: Node, rows: str, columns: Columns, scope: Scope) -> str:
-    """What the macro of an incremental strategy gives: the statements that bring the table up to
-    date with the table of new rows."""
+    """The SQL of a custom incremental strategy, which updates the table from the new rows."""
     body = node.body
     if not isinstance(body, ModelBody):
         raise TypeError(node.id)
@@ -53,7 +52,7 @@ def call_strategy(node: Node, rows: str, columns: Columns, scope: Scope) -> str:
 
 
 def _session(node: Node, scope: Scope, more: Mapping[str, Any]) -> Rendering:
-    """A rendering with the words of the node's template; `model` knows more besides."""
+    """A rendering with the names of the node's template, and with `more` facts in `model`."""
     template = template_of(node, scope)
     return scope.session(
         RenderTrace(),

@@ -10,14 +10,14 @@ from msgspec import Struct, field
 
 from transformer.project.values import Options
 
-# The materializations that the tool makes itself; others are macros of the project.
+# The materializations that the tool implements; others are macros of the project.
 OWN_MATERIALIZATIONS = (
     *("view", "table", "incremental", "ephemeral", "external", "table_function", "function"),
 )
 
 
 class ModelConfig(Struct, frozen=True):
-    """How a model becomes a relation; the fields are those of `schema.MODEL_CONFIG`."""
+    """How a model is materialized; the fields are those of `schema.MODEL_CONFIG`."""
 
     materialized: str = "view"
     enabled: bool = True
@@ -32,21 +32,21 @@ class ModelConfig(Struct, frozen=True):
     contract: bool = False
     pre_hook: tuple[str, ...] = ()
     post_hook: tuple[str, ...] = ()
-    # Read as dbt reads it: a key may be any SQL, and an enforced contract orders the columns.
+    # dbt's rules apply: a key may be any SQL, and an enforced contract orders the columns.
     as_dbt: bool = False
-    # The folder of files that models write, where they do not say where.
+    # The default folder for files written by models.
     files_root: str = "."
-    # Everything that was written, known or not: templates may ask for any of it.
+    # All written options, known or not: templates may read any of them.
     written: Options = field(default_factory=dict)
 
     @property
     def custom(self) -> bool:
-        """Whether a macro of the project makes the relation."""
+        """Whether a macro of the project creates the relation."""
         return self.materialized not in OWN_MATERIALIZATIONS
 
     @property
     def strategy(self) -> str:
-        """The incremental strategy: with a key rows are replaced, without one they are added."""
+        """The incremental strategy; the default replaces rows by key, or appends without one."""
         if self.incremental_strategy:
             return self.incremental_strategy
         return "delete+insert" if self.unique_key else "append"
@@ -56,7 +56,7 @@ _INNER = ("written", "as_dbt", "files_root")
 
 
 def options_of(config: ModelConfig) -> Mapping[str, Any]:
-    """The options of a model's node: what was written, and what it comes to."""
+    """The options of a model's node: as written, then as interpreted."""
     own_options = {
         name: getattr(config, name) for name in config.__struct_fields__ if name not in _INNER
     }
@@ -64,8 +64,8 @@ def options_of(config: ModelConfig) -> Mapping[str, Any]:
 
 
 def hook_texts(hooks: Any) -> tuple[str, ...]:
-    """The SQL of hooks, which may stand as text, as `{sql: …, transaction: …}`, or as that in
-    JSON, which is what dbt's `after_commit` gives."""
+    """The SQL of hooks, given as text, as `{sql: …, transaction: …}`, or as that in JSON, the
+    result of dbt's `after_commit`."""
     if hooks is None:
         return ()
     items = hooks if isinstance(hooks, list | tuple) else [hooks]
@@ -77,7 +77,7 @@ def hook_texts(hooks: Any) -> tuple[str, ...]:
 
 
 def sql_of(hook: str) -> str:
-    """The SQL of a hook that is text: where it is JSON, what stands there under `sql`."""
+    """The SQL of a hook given as text; the value of `sql` if it is JSON."""
     try:
         parsed = json.loads(hook) if hook.lstrip().startswith("{") else None
     except ValueError:
@@ -86,5 +86,5 @@ def sql_of(hook: str) -> str:
 
 
 def has_hooks(options: Mapping[str, Any]) -> bool:
-    """Whether something runs before or after the node's own statements."""
+    """Whether the node has pre- or post-hooks."""
     return any(hook_texts(options.get(key)) for key in ("pre_hook", "post_hook"))

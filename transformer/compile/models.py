@@ -26,10 +26,10 @@ from transformer.project.values import Model, Seed, Snapshot
 
 
 def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformError]]:
-    """The model's configuration, known before anything is rendered.
+    """The model's configuration, determined before anything is rendered.
 
-    `config()` calls with constant values are read as they stand; where one is computed or
-    stands in a block, the template is rendered once for it, with every reference allowed.
+    `config()` calls with constants are read directly; if one is computed or inside a block, the
+    template is rendered once for its configuration, with any reference allowed.
     """
     if model.language == "python":
         written, mistakes = python_options(model)
@@ -52,7 +52,7 @@ def configures(model: Model, scope: Scope) -> bool:
 
 
 def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[TransformError]]:
-    """What `config(…)` says in the model's file."""
+    """The options set by `config(…)` in the model's file."""
     try:
         calls = constant_calls(scope.library.env, model.text, "config")
     except Exception:
@@ -72,12 +72,12 @@ def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[Tr
         )
         session.render(model.text, model.path)
     except (TransformError, NeedsWarehouse):
-        pass  # rendered again with the true names: a mistake is reported there, once
+        pass  # it is rendered again with real names, where mistakes are reported once
     return trace.config, []
 
 
 def template_of(node: Node, scope: Scope) -> Template:
-    """The template of a model, an analysis, or of the hooks of something else."""
+    """The template of a model or analysis, or for the hooks of other nodes."""
     if node.kind == "analysis" and isinstance(node.body, ModelBody):
         analysis = node.body.model
         facts = model_facts(analysis, node.body.config, scope.index.project)
@@ -100,7 +100,7 @@ def template_of(node: Node, scope: Scope) -> Template:
 
 
 def _template_of_other(node: Node, relation: RelationName, scope: Scope) -> Template:
-    """What the hooks of a seed or a snapshot are rendered with."""
+    """The template for the hooks of a seed or snapshot."""
     body = node.body
     resource: Seed | Snapshot | None = body.seed if isinstance(body, SeedBody) else None
     resource = body.snapshot if isinstance(body, SnapshotBody) else resource
@@ -113,7 +113,7 @@ def _template_of_other(node: Node, relation: RelationName, scope: Scope) -> Temp
 
 
 def queries_of(node: Node, scope: Scope) -> tuple[Query, Query | None]:
-    """The model's query, and the one that brings only what is new. Raises TransformError."""
+    """The model's full query, and its incremental query, if any. Raises TransformError."""
     template = template_of(node, scope)
     whole = rendered_or_late(template, scope)
     config = node.body.config if isinstance(node.body, ModelBody) else None
@@ -131,13 +131,13 @@ def queries_of(node: Node, scope: Scope) -> tuple[Query, Query | None]:
 
 
 def rendered_now(node: Node, scope: Scope, *, incremental: bool = False) -> Query:
-    """The query of a late model, now that the scope has a warehouse. Raises TransformError."""
+    """The query of a late model, once the scope has a warehouse. Raises TransformError."""
     return render(template_of(node, scope), scope, incremental=incremental)
 
 
 def code_of(query: Query, scope: Scope) -> str:
-    """What a late model is made of: its template's text without the warehouse, the macros it
-    calls, the variables and environment it asks for."""
+    """What determines a late model: its text as rendered without the warehouse, the macros it
+    calls, the variables and environment it reads."""
     trace = query.trace
     files = sorted(set(trace.macros.values()))
     texts = [scope.library.texts.get(path, "") for path in files]
@@ -155,7 +155,7 @@ def body_of(model: Model, config: ModelConfig, library: MacroLibrary) -> ModelBo
 
 
 def with_code(node: Node, needs: tuple[str, ...], code: str, *, late: bool = False) -> Node:
-    """A model that has no query, or none yet."""
+    """A model without a query, or without one yet."""
     if not isinstance(node.body, ModelBody):
         raise TypeError(node.id)
     body = replace(node.body, code=f"{node.body.code}{code}", late=late)
@@ -163,7 +163,7 @@ def with_code(node: Node, needs: tuple[str, ...], code: str, *, late: bool = Fal
 
 
 def analysis_node(model: Model, config: ModelConfig, project: str) -> Node:
-    """A query that is compiled, and never run."""
+    """The node of an analysis, which is compiled but never run."""
     return Node(
         id=id_of("analysis", model, project),
         kind="analysis",

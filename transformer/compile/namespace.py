@@ -1,4 +1,4 @@
-"""Which names may be referred to, and what each of them is in the warehouse."""
+"""The names that can be referenced, and their relations in the warehouse."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from msgspec import Struct, field
 from transformer.errors import GraphError, Where, did_you_mean
 from transformer.names import RelationName, quoted
 
-# Schemas that the engine itself answers for: names in them are nobody's model.
+# System schemas, whose tables are never models.
 _SYSTEM = frozenset({"information_schema", "pg_catalog", "_transform", "_transform_failures"})
 
 
 class DisabledError(GraphError):
-    """Something refers to what is switched off."""
+    """A reference to a disabled node."""
 
 
 class Referable(Struct, frozen=True):
-    """A node that others can read. An ephemeral one has no relation of its own: it is a CTE.
+    """A node that others can reference. An ephemeral one is a CTE rather than a relation.
 
-    `database` is set where it lies in another catalog, `reads` where it is no table but a call
-    such as `read_parquet('…')`. One of several versions says which; the `latest` is meant by a
-    plain name.
+    `database` is its catalog if not the warehouse, `reads` a call such as `read_parquet('…')` if
+    it is not a table. A plain name refers to the `latest` of several versions.
     """
 
     id: str
@@ -34,9 +33,9 @@ class Referable(Struct, frozen=True):
     latest: bool = True
     database: str = ""
     reads: str = ""
-    # The column that says when its rows happened: microbatches and samples are cut by it.
+    # The column with the time of each row, by which microbatches and samples are filtered.
     event_time: str = ""
-    # Whether the tool makes it: a source that somebody else loads is only read.
+    # Whether the tool creates it; a source loaded by others is only read.
     makes: bool = True
 
     def sql(self) -> str:
@@ -49,7 +48,7 @@ class Referable(Struct, frozen=True):
 
 
 class NamespaceEntries(Struct, frozen=True):
-    """An index as plain values: each node once, and under which names."""
+    """A namespace as plain values: each node once, and its names."""
 
     nodes: tuple[Referable, ...]
     named: tuple[tuple[str, str, str | None, int], ...]
@@ -66,9 +65,9 @@ def cte_name(name: str) -> str:
 
 
 class Namespace(Struct):
-    """All referable nodes by the names they go by.
+    """All referable nodes by name.
 
-    In an `open` project a name in SQL that nobody knows is left to the engine.
+    In an `open` project unknown names in SQL are left to the engine.
     """
 
     project: str
@@ -79,12 +78,12 @@ class Namespace(Struct):
     disabled: frozenset[str] = frozenset()
     open: bool = False
     packages: frozenset[str] = frozenset()
-    # By package, name and version; the version None is what a plain name means.
+    # By package, name and version; a plain name has the version None.
     _named: dict[tuple[str, str, str | None], Referable] = field(default_factory=dict)
     _sourced: dict[tuple[str, str, str], Referable] = field(default_factory=dict)
 
     def add(self, node: Referable) -> Referable | None:
-        """Takes in a model, seed or snapshot; the one already there when the name is taken."""
+        """Adds a model, seed or snapshot; returns the existing node if the name is taken."""
         existing = self._named.get((node.package, node.name, node.version))
         if existing is not None:
             return existing
@@ -98,7 +97,7 @@ class Namespace(Struct):
         return self._relation(node)
 
     def add_source(self, source: str, table: str, node: Referable) -> Referable | None:
-        """Takes in a source table; the one already there when the name is taken."""
+        """Adds a source table; returns the existing one if the name is taken."""
         if (node.package, source, table) in self._sourced:
             return self._sourced[node.package, source, table]
         self._sourced[node.package, source, table] = node
@@ -107,14 +106,14 @@ class Namespace(Struct):
         return self._relation(node)
 
     def add_function(self, node: Referable) -> Referable | None:
-        """Takes in a user-defined function; the one already there when the name is taken."""
+        """Adds a user-defined function; returns the existing one if the name is taken."""
         if node.name in self.functions and not (node.package and self.functions[node.name]):
             return self.functions[node.name]
         self.functions.setdefault(node.name, node)
         return None
 
     def listed(self) -> NamespaceEntries:
-        """All of it as plain values."""
+        """The content as plain values."""
         mappings = (self._named, self._sourced, self.nodes, self.sources, self.functions)
         nodes = {id(node): node for names in mappings for node in names.values()}
         positions = {node_key: position for position, node_key in enumerate(nodes)}
@@ -129,7 +128,7 @@ class Namespace(Struct):
         )
 
     def filled(self, entries: NamespaceEntries) -> Namespace:
-        """The same index with what was listed."""
+        """The same namespace, filled with the entries."""
         nodes = entries.nodes
         self._named = {(p, n, v): nodes[position] for p, n, v, position in entries.named}
         self.nodes = {name: nodes[position] for name, position in entries.plain}
@@ -143,12 +142,12 @@ class Namespace(Struct):
         return self
 
     def function(self, *args: str) -> Referable:
-        """What `function('name')` or `function('package', 'name')` means. Raises GraphError."""
+        """The node of `function('name')` or `function('package', 'name')`. Raises GraphError."""
         name = args[-1] if args else ""
         if name not in self.functions:
             raise GraphError(
                 f"there is no function `{name}`",
-                hint=did_you_mean(name, self.functions, otherwise="there are: {}"),
+                hint=did_you_mean(name, self.functions, otherwise="available: {}"),
             )
         return self.functions[name]
 
@@ -157,8 +156,8 @@ class Namespace(Struct):
         return None if existing is node else existing
 
     def ref(self, *args: str, version: str | None = None, package: str = "") -> Referable:
-        """What `ref('name')` or `ref('package', 'name')` means in a file of the package: the
-        package's own node, then the project's, then anyone's. Raises GraphError."""
+        """The node of `ref('name')` or `ref('package', 'name')` in a file of the package: the
+        package's, then the project's, then any other's. Raises GraphError."""
         if len(args) not in (1, 2):
             raise GraphError("`ref` takes a name, or a package and a name")
         name = args[-1]
@@ -183,9 +182,9 @@ class Namespace(Struct):
         return next((node for node in candidates if node), None)
 
     def source(self, *args: str, package: str = "") -> Referable:
-        """What `source('silo', 'table')` means. Raises GraphError."""
+        """The node of `source('source', 'table')`. Raises GraphError."""
         if len(args) != 2:
-            raise GraphError("`source` takes the silo's name and the table's")
+            raise GraphError("`source` takes the names of the source and the table")
         node = self._sourced.get((package, *args)) or self.sources.get((args[0], args[1]))
         if node is None:
             names = [f"{s}.{t}" for s, t in self.sources]
@@ -196,9 +195,9 @@ class Namespace(Struct):
         return node
 
     def plain(self, parts: tuple[str, ...], where: Callable[[], Where]) -> Referable | None:
-        """What a table name in SQL means; None for what the engine itself answers for.
+        """The node of a table name in SQL; None for names that the engine resolves.
 
-        Raises GraphError, with the nearest names, when it is nobody's.
+        Raises GraphError, with the closest names, for an unknown name.
         """
         if self.open:
             return self.perhaps(parts)
@@ -218,7 +217,7 @@ class Namespace(Struct):
         raise self._unknown(parts, where())
 
     def perhaps(self, parts: tuple[str, ...]) -> Referable | None:
-        """What the name means, where it may as well mean something that is not the project's."""
+        """The node of the name, or None if it is not one of the project's."""
         if len(parts) == 1:
             return self.nodes.get(parts[0]) or self._folded(parts[0])
         node = self.relations.get((parts[-2].lower(), parts[-1].lower()))
@@ -227,7 +226,7 @@ class Namespace(Struct):
         return node if node and (len(parts) == 2 or not node.database) else None
 
     def calls(self, function: str) -> bool:
-        """Whether the function is one of the project."""
+        """Whether the function is one of the project's."""
         return function in self.functions or self._folded(function) is not None
 
     def _source_folded(self, silo: str, table: str) -> Referable | None:
@@ -245,11 +244,11 @@ class Namespace(Struct):
     def _missing(self, name: str) -> GraphError:
         if name in self.disabled:
             return DisabledError(
-                f"the model `{name}` is disabled", hint="enable it, or stop referring to it"
+                f"the model `{name}` is disabled", hint="enable it, or remove the reference"
             )
         return GraphError(
             f"there is no model, seed or snapshot `{name}`",
-            hint=did_you_mean(name, self.nodes, otherwise="there are: {}"),
+            hint=did_you_mean(name, self.nodes, otherwise="available: {}"),
         )
 
     def _unknown(self, parts: tuple[str, ...], where: Where) -> GraphError:
@@ -260,5 +259,5 @@ class Namespace(Struct):
         return GraphError(
             f"there is no model, seed, source or CTE `{name}`",
             where,
-            hint=did_you_mean(name, names, otherwise="there are: {}"),
+            hint=did_you_mean(name, names, otherwise="available: {}"),
         )

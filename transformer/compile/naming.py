@@ -1,4 +1,4 @@
-"""The relation that a node makes: its schema and its name."""
+"""The relation of a node: its schema and its name."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from transformer.project.values import Target
 
 
 class PlacedRelation(Struct, frozen=True):
-    """Where a node's relation lies; `database` only where that is not the warehouse itself."""
+    """The relation of a node; `database` is set only if it is not in the warehouse itself."""
 
     relation: RelationName
     database: str = ""
 
 
 class RelationRequest(Struct, frozen=True):
-    """What is asked of the rule: the node's name and options, and what macros may know of it."""
+    """The input of the naming rule: the node's name and options, and its facts for macros."""
 
     name: str
     options: Mapping[str, Any]
@@ -27,8 +27,8 @@ class RelationRequest(Struct, frozen=True):
 
 
 def by_macros(request: RelationRequest, target: Target, call: Any) -> PlacedRelation:
-    """dbt's rule: `generate_schema_name` and its like, which a project may override. `call` calls
-    a macro by its name."""
+    """dbt's rule: `generate_schema_name` etc., which a project may override. `call` calls a macro
+    by name."""
     options = request.options
     schema = call("generate_schema_name", options.get("schema"), request.facts)
     table = call("generate_alias_name", options.get("alias"), request.facts)
@@ -40,10 +40,10 @@ def by_macros(request: RelationRequest, target: Target, call: Any) -> PlacedRela
 
 
 def by_rule(request: RelationRequest, target: Target) -> PlacedRelation:
-    """Schema and name of a node's relation: a schema of its own is appended to the target's.
+    """The native rule: a node's own schema is appended to the target's schema.
 
-    dbt's rule, except where the target's schema is DuckDB's default `main`: then the node's
-    schema stands alone, since `main_marts` says nothing that `marts` does not.
+    As in dbt, except if the target's schema is DuckDB's default `main`: then the node's schema is
+    used alone, since `main_marts` adds nothing to `marts`.
     """
     schema_option = request.options.get("schema")
     if not schema_option:

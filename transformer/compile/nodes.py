@@ -1,4 +1,4 @@
-"""The graph as values: nodes, what each is made of, and the order they stand in."""
+"""The graph as values: nodes, their bodies, and their order."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Kind = Literal[
 
 
 class Compiled(Struct, frozen=True):
-    """A query that runs, and the way back from a place in it to the user's line.
+    """An executable query, and the mapping from its places to the user's lines.
 
-    `text` is what runs; `rendered` what Jinja made; `splices` what stands between the two;
-    `canonical` what it says, whatever its layout: it tells whether it changed.
+    `text` is what runs, `rendered` the output of Jinja, `splices` the edits between the two.
+    `canonical` is independent of layout, and shows whether the query changed.
     """
 
     text: str
@@ -51,20 +51,20 @@ class Compiled(Struct, frozen=True):
     canonical: str = ""
     steadiness: Volatility = STEADY
     macros: Mapping[str, str] = {}
-    # The texts of the files whose macros it called, for messages.
+    # The texts of the files with the called macros, for messages.
     called: Mapping[str, str] = {}
-    # Place of the template's first line in its file, for text that is only part of one.
+    # Place of the template in its file, if it is only a part of it.
     where: Where | None = None
 
     def locate(self, offset: int) -> Where:
-        """Where the user wrote what stands at `offset` of `text`."""
+        """The place in the user's file of the text at `offset`."""
         if self.where is not None:
             return self.where
         return in_template(self.path, self.template, self.rendered, unspliced(offset, self.splices))
 
     def beside(self, offset: int) -> tuple[Where, ...]:
-        """What an error at `offset` is better understood with, where a macro or an expression
-        wrote the line: the macro's line, and the line that was compiled."""
+        """Related places of an error at `offset` in generated text: the macro's line, and the
+        compiled line."""
         rendered = in_text(self.path, self.rendered, unspliced(offset, self.splices))
         if self.where is not None or self.locate(offset).text.strip() == rendered.text.strip():
             return ()
@@ -74,33 +74,33 @@ class Compiled(Struct, frozen=True):
 
 
 class ModelBody(Struct, frozen=True):
-    """A model: `query` builds it whole, `increment` brings only what is new.
+    """A model: `query` builds it in full, `increment` returns only new rows.
 
-    A Python model has neither, and neither has a `late` one, whose template asks the warehouse:
-    its query is made just before it runs. An ephemeral model is part of the queries that read it.
+    Python models have neither, nor have `late` ones, whose template queries the warehouse and is
+    rendered just before it runs. An ephemeral model is inlined in the queries that read it.
     """
 
     model: Model
     config: ModelConfig
     query: Compiled | None = None
     increment: Compiled | None = None
-    # What a model is made of besides its queries: a Python model's code without comments, its
-    # variables, the target; a late one's template, and what it rendered to without the warehouse;
-    # the file of its incremental strategy.
+    # What determines a model besides its queries: a Python model's code without comments, its
+    # variables and the target; a late model's text rendered without the warehouse; the file of its
+    # incremental strategy.
     code: str = ""
     late: bool = False
-    # The macro of the project that is its incremental strategy, where that is not the tool's own.
+    # The macro of a custom incremental strategy, if any.
     strategy: str = ""
 
 
 class SeedBody(Struct, frozen=True):
-    """A seed and its types."""
+    """A seed."""
 
     seed: Seed
 
 
-# What a snapshot adds to a row: its id, when it was seen, from when and until when it was true,
-# and whether it records that there was none.
+# Columns that a snapshot adds: record id, time of the change, start and end of validity, and
+# whether the record marks a deletion.
 RECORD = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted")
 
 
@@ -114,35 +114,36 @@ class SnapshotBody(Struct, frozen=True):
     updated_at: str | None
     check_cols: tuple[str, ...]
     hard_deletes: str
-    # The query of a snapshot that is no relation's.
+    # The query of a snapshot without `relation`.
     query: Compiled | None = None
-    # Whether a key that is missing or stands twice is refused.
+    # Whether missing or duplicate keys are an error.
     guarded: bool = True
-    # The query asks the warehouse, and is made just before it runs; what it is made of.
+    # Whether the template queries the warehouse and is rendered just before it runs; and what
+    # determines it.
     late: bool = False
     code: str = ""
 
     @property
     def source(self) -> str:
-        """What stands behind FROM for the rows that are recorded."""
+        """The FROM clause for the recorded rows."""
         return f"({self.query.text}\n)" if self.query else self.reads.sql()
 
     @property
     def own_names(self) -> tuple[str, ...]:
-        """The names of the record's own columns; the last only where absence is recorded."""
+        """The names of the added columns; the last only if deletions are recorded."""
         renamed = self.snapshot.config.get("snapshot_meta_column_names") or {}
         names = RECORD if self.hard_deletes == "new_record" else RECORD[:4]
         return tuple(str(renamed.get(name) or name) for name in names)
 
 
 def is_time(kind: str) -> bool:
-    """Whether values of the type are days or moments."""
+    """Whether the type is a date or timestamp."""
     return kind.upper().startswith(("DATE", "TIMESTAMP"))
 
 
 def record_type(body: SnapshotBody, read: Columns) -> str:
-    """The type of the moments of a record: that of `updated_at` where it has one, as in dbt. A
-    native project takes text for a time."""
+    """The type of a record's times: that of `updated_at` if set, as in dbt. In a native project
+    text counts as a timestamp."""
     if not body.updated_at:
         return "TIMESTAMP"
     column = body.updated_at.strip('"').lower()
@@ -151,13 +152,13 @@ def record_type(body: SnapshotBody, read: Columns) -> str:
 
 
 class SourceBody(Struct, frozen=True):
-    """A source table, loaded by the build where it says how."""
+    """A source table, loaded by the build if it has a `load:`."""
 
     table: SourceTable
 
 
 class FreshnessBody(Struct, frozen=True):
-    """How old the newest row of a source may be."""
+    """The freshness check of a source."""
 
     table: SourceTable
 
@@ -165,8 +166,7 @@ class FreshnessBody(Struct, frozen=True):
 class CheckBody(Struct, frozen=True):
     """A check of one relation, or a SQL file of failing rows (`on` is then None).
 
-    `query` gives the failing rows of checks that are SQL; `to` is the relation that a
-    relationship leads to.
+    `query` returns the failing rows of SQL checks; `to` is the target of a relationship.
     """
 
     kind: str
@@ -179,13 +179,13 @@ class CheckBody(Struct, frozen=True):
     query: Compiled | None = None
     spec: CheckSpec | None = None
     file: SqlCheck | None = None
-    # Its query asks the warehouse, and is made just before it runs.
+    # Whether its template queries the warehouse and is rendered just before it runs.
     late: bool = False
-    # Where its failing rows are kept, where that is not the tool's own schema.
+    # The relation for its failing rows, if not in the tool's own schema.
     stored: RelationName | None = None
-    # The model that is built only when it passes: it is a unit test of that.
+    # The model that is built only if this unit test passes.
     before: str | None = None
-    # Why it cannot be measured: it fails by itself when its turn comes.
+    # Why it cannot be measured: it fails alone when it runs.
     refused: TransformError | None = None
 
 
@@ -200,7 +200,7 @@ Body = ModelBody | SeedBody | SnapshotBody | SourceBody | FreshnessBody | CheckB
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One thing of the graph. `needs` are the ids of what it reads, `relation` what it makes."""
+    """A node of the graph. `needs` are the ids of its inputs, `relation` is what it creates."""
 
     id: str
     kind: Kind
@@ -213,31 +213,31 @@ class Node:
     options: Mapping[str, Any] = field(default_factory=dict)
     described: Described = NOTHING
     where: Where | None = None
-    # The package it comes from, none for the project's own; its folders and name.
+    # Its package, empty for the root project; its folders and name.
     package: str = ""
     fqn: tuple[str, ...] = ()
     version: str | None = None
     database: str = ""
 
     def having(self, **changes: Any) -> Node:
-        """The node with other values in these fields."""
+        """The node with these fields changed."""
         return replace(self, **changes)
 
     @property
     def late(self) -> bool:
-        """Whether what it runs is known only when it runs."""
+        """Whether its query is known only when it runs."""
         return isinstance(self.body, ModelBody | CheckBody | SnapshotBody) and self.body.late
 
     @property
     def code(self) -> str:
-        """The query of a model, a check or a snapshot, where it is known."""
+        """The query of a model, check or snapshot, empty if unknown."""
         body = self.body
         query = body.query if isinstance(body, ModelBody | CheckBody | SnapshotBody) else None
         return query.text if query else ""
 
     @property
     def steadiness(self) -> Volatility:
-        """What its queries depend on beside the content of the tables they read."""
+        """What its queries depend on besides the content of their tables."""
         body = self.body
         if isinstance(body, ModelBody):
             parts = [query.steadiness for query in (body.query, body.increment) if query]
@@ -250,45 +250,45 @@ class Node:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether it is a source that is read where it lies: nobody knows when it changes."""
+        """Whether it is an external source read in place, whose changes are not tracked."""
         outside = isinstance(self.body, SourceBody) and bool(self.body.table.reads or self.database)
         return outside and isinstance(self.body, SourceBody) and self.body.table.load is None
 
     @property
     def ephemeral(self) -> bool:
-        """Whether it is only part of other queries."""
+        """Whether it is inlined in other queries."""
         return isinstance(self.body, ModelBody) and self.body.config.materialized == "ephemeral"
 
     @property
     def callable(self) -> bool:
-        """Whether it is a macro of the warehouse: queries call it."""
+        """Whether it is a macro in the warehouse, which queries call."""
         kinds = ("table_function", "function")
         return isinstance(self.body, ModelBody) and self.body.config.materialized in kinds
 
     @property
     def view(self) -> bool:
-        """Whether it holds nothing itself: a view, or what is called."""
+        """Whether it stores no rows: a view or a macro."""
         is_view = isinstance(self.body, ModelBody) and self.body.config.materialized == "view"
         return is_view or self.callable
 
     @property
     def solid(self) -> bool:
-        """Whether it has a relation of its own."""
+        """Whether it has its own relation."""
         return self.relation is not None and not self.ephemeral
 
 
-# The tokens of a text that is no query, roughly.
+# Approximate tokens of a text that is not a query.
 _WORD = re.compile(r"'[^']*'|\w+|\S")
 
 
 def _unwritten(body: ModelBody) -> Volatility:
-    """What a model depends on whose query is not known yet, or that has none."""
+    """The volatility of a model without a query, or without one yet."""
     volatility = steadiness(_WORD.findall(body.model.text)) if body.late else STEADY
     return volatility | Volatility(order=True)
 
 
 class Graph(Struct, frozen=True):
-    """All nodes in an order in which everything comes after what it needs."""
+    """All nodes in topological order, inputs first."""
 
     nodes: Mapping[str, Node] = {}
 
@@ -299,18 +299,18 @@ class Graph(Struct, frozen=True):
         return self.nodes[node_id]
 
     def edges(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Every node with what it reads."""
+        """Every node id with the ids of its inputs."""
         return ((node.id, node.needs) for node in self)
 
     def schemas(self) -> set[str]:
         """The schemas that a build writes to."""
         names = {node.relation.schema for node in self if node.relation}
         bodies = [node.body for node in self if isinstance(node.body, CheckBody)]
-        # Checks run side by side: none of them may have to make the schema of what is kept.
+        # Checks run in parallel: none of them should have to create the schema for its failures.
         return names | {b.stored.schema for b in bodies if b.stored and b.config.store_failures}
 
     def children(self) -> dict[str, list[str]]:
-        """For every node, who reads it."""
+        """For every node, the nodes that read it."""
         children: dict[str, list[str]] = {node_id: [] for node_id in self.nodes}
         for node_id, needs in self.edges():
             for need in needs:
@@ -318,19 +318,19 @@ class Graph(Struct, frozen=True):
         return children
 
     def above(self, node_id: str, depth: int = -1) -> set[str]:
-        """Everything the node stands on, at most `depth` edges away (-1: any)."""
+        """Everything upstream of the node, at most `depth` edges away (-1: any)."""
         return _reach(lambda at: self.nodes[at].needs, node_id, depth)
 
     def below_all(self, ids: Iterable[str]) -> set[str]:
-        """These, and everything that stands on one of them."""
+        """These nodes and everything downstream."""
         reached = set(ids)
-        for node_id, needs in self.edges():  # in their order what is read comes first
+        for node_id, needs in self.edges():  # inputs come first
             if not reached.isdisjoint(needs):
                 reached.add(node_id)
         return reached & set(self.nodes)
 
     def below(self, node_id: str, depth: int = -1) -> set[str]:
-        """Everything that stands on the node."""
+        """Everything downstream of the node."""
         return _reach(self.children().__getitem__, node_id, depth)
 
 
@@ -345,8 +345,8 @@ def _reach(edges: Callable[[str], Iterable[str]], start: str, depth: int) -> set
 
 
 def from_text(node: Node, graph: Graph) -> str:
-    """What stands behind FROM for the node: its relation, or the query of an ephemeral model.
-    A node without a relation of its own (a freshness check) stands for what it looks at."""
+    """The FROM clause for the node: its relation, or the query of an ephemeral model. For a node
+    without a relation (a freshness check) it is that of its input."""
     if node.ephemeral and isinstance(node.body, ModelBody) and node.body.query:
         return f"({node.body.query.text}\n)"
     if isinstance(node.body, SourceBody) and node.body.table.reads:

@@ -1,4 +1,4 @@
-"""Python models, read without running them: what they refer to, their options, their code."""
+"""Python models, analyzed without running them: references, options, code."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def python_needs(model: Model, index: Namespace) -> tuple[tuple[str, ...], list[
         if args is None:
             mistakes.append(
                 RenderError(
-                    f"`{method}` needs its names written out",
+                    f"`{method}` needs its names as string constants",
                     place,
-                    hint="the graph is made before Python runs: use string constants",
+                    hint="the graph is built before Python runs",
                 )
             )
             continue
@@ -39,8 +39,8 @@ def python_needs(model: Model, index: Namespace) -> tuple[tuple[str, ...], list[
 
 
 def python_code(model: Model, scope: Scope) -> str:
-    """What a Python model is made of: its code without comments, the variables it asks for by
-    name, the target. Files that it imports are not looked at."""
+    """What determines a Python model: its code without comments, the variables it reads by name,
+    the target. Imported files are not considered."""
     arguments = [call.args[0] for call, _ in _python_calls(model, ("var",)) if call.args]
     names = [str(argument.value) for argument in arguments if isinstance(argument, ast.Constant)]
     values = {name: scope.vars.get(name) for name in names}
@@ -52,7 +52,7 @@ def python_code(model: Model, scope: Scope) -> str:
 
 
 def python_options(model: Model) -> tuple[Options, list[TransformError]]:
-    """What the model says in `config(…)`, and what is wrong with it."""
+    """The options set by `config(…)` in the model, and the mistakes."""
     written: dict[str, Any] = (
         {"materialized": "table"} if "materialized" not in model.config else {}
     )
@@ -61,7 +61,7 @@ def python_options(model: Model) -> tuple[Options, list[TransformError]]:
         tree = ast.parse(model.text)
     except SyntaxError as error:
         where = Where.in_text(model.path, model.text, error.lineno or 1, error.offset or 1)
-        hint = "look at this line and the one above"
+        hint = "check this line and the one above"
         return written, [RenderError(f"this is not Python: {error.msg}", where, hint)]
     if not any(isinstance(n, ast.FunctionDef) and n.name == "model" for n in tree.body):
         mistakes.append(
@@ -110,6 +110,6 @@ def _python_place(model: Model, call: ast.Call) -> Where:
 
 
 def _argument_place(call: Where, args: Sequence[str]) -> Where:
-    """Where the last of the call's words stands in it."""
+    """The place of the call's last argument."""
     index = call.text.find(args[-1], call.column) if args else -1
     return replace(call, column=index + 1, width=len(args[-1])) if index >= 0 else call

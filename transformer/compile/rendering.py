@@ -1,4 +1,4 @@
-"""From template to query: rendered, plain names resolved, ephemeral parents put in."""
+"""From template to query: rendered, plain names resolved, ephemeral parents inlined."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from transformer.compile.world import CONNECTING_ONLY
 from transformer.errors import RenderError, SqlError, TransformError
 from transformer.names import literal, quoted
 
-_ONE_QUERY = "write one `select …` or `with … select …`; the tool makes the table or view of it"
+_ONE_QUERY = "write one `select …` or `with … select …`; the tool creates the table or view"
 
 
 def render(template: Template, scope: Scope, *, incremental: bool = False) -> Query:
-    """The template's query. Raises TransformError at the template's line, NeedsWarehouse where it
-    asks the warehouse and there is none."""
+    """The template's query. Raises TransformError at the template's line, NeedsWarehouse if it
+    queries the warehouse and none is open."""
     trace = RenderTrace()
     rendered = rendered_text(template, scope, trace, incremental=incremental)
     if template.free and read(without_end(rendered), scope.grammar).refused:
@@ -45,7 +45,7 @@ def rendered_text(
     incremental: bool = False,
     execute: bool = True,
 ) -> str:
-    """The text that Jinja makes of the template. Raises TransformError, NeedsWarehouse."""
+    """The text rendered by Jinja. Raises TransformError, NeedsWarehouse."""
     session = scope.session(
         trace,
         template.package,
@@ -59,15 +59,15 @@ def rendered_text(
 
 
 def referred(template: Template, scope: Scope) -> Query:
-    """What the template refers to, found out without executing anything: dbt's first phase."""
+    """A late query with the template's references, without executing anything (dbt's parsing)."""
     trace = RenderTrace()
     text = rendered_text(template, scope, trace, execute=False)
     return Query(text, (), tuple(trace.needs), None, trace, parsed=False, late=True)
 
 
 def or_late(now: Callable[[], Query], later: Callable[[], Query], scope: Scope) -> Query:
-    """The query as it is made now; or a late one where that asks the warehouse, or in an open
-    project cannot be done yet. Raises TransformError."""
+    """The result of `now`; that of `later` if `now` needs the warehouse or, in an open project,
+    fails. Raises TransformError."""
     try:
         return now()
     except NeedsWarehouse:
@@ -82,7 +82,7 @@ def rendered_or_late(template: Template, scope: Scope) -> Query:
     """The template's query, or a late one. Raises TransformError."""
     whole = or_late(lambda: render(template, scope), lambda: referred(template, scope), scope)
     if not whole.late and scope.is_open and "execute" in whole.trace.names_read:
-        # What stands in the branch that is not executed is referred to as well.
+        # References in the branch for `not execute` count as well.
         first = referred(template, scope)
         return replace(whole, needs=tuple(dict.fromkeys((*whole.needs, *first.needs))))
     return whole
@@ -93,7 +93,7 @@ def resolve(rendered: str, scope: Scope, trace: RenderTrace, place: Any) -> Quer
     text = without_end(rendered)
     if any(secret in text for secret in scope.world.secrets):
         raise RenderError(
-            "a secret stands in this SQL",
+            "this SQL contains a secret",
             place(0),
             hint=CONNECTING_ONLY,
         )
@@ -125,14 +125,14 @@ def resolve(rendered: str, scope: Scope, trace: RenderTrace, place: Any) -> Quer
 def _refuse_computed_names(
     reading: QueryReading, scope: Scope, trace: RenderTrace, place: Any
 ) -> None:
-    """Refuses a query that reads a computed name, unless it names a relation by `ref()`."""
+    """Raises SqlError for a query that reads a computed name, unless it uses `ref()`."""
     if scope.is_open or trace.needs:
         return
     for unread_table in reading.unread:
         raise SqlError(
             f"`{unread_table.function}(…)` reads a table whose name is computed",
             place(unread_table.at),
-            hint="write the name as it is, or say what is read: `-- {{ ref('name') }}`",
+            hint="write the name literally, or declare the dependency: `-- {{ ref('name') }}`",
         )
 
 
@@ -152,13 +152,13 @@ def _resolved(use: TableUse, index: Namespace, place: Any) -> tuple[Edit | None,
         alias_text = "" if use.aliased else f" as {quoted(node.name)}"
         return Edit(use.start, use.end, node.sql() + alias_text), node.id
     renamed = not use.aliased and node.relation.table.lower() != name.lower()
-    # `select a.x from a` goes on to work where the relation of `a` has another name.
+    # `select a.x from a` still works if the relation of `a` has another name.
     alias_text = f" as {quoted(name)}" if renamed else ""
     return Edit(use.start, use.end, node.relation.sql() + alias_text), node.id
 
 
 def _resolved_optional(use: TableUse, index: Namespace) -> tuple[Edit | None, str | None]:
-    """What a name means that may be none: a file, or any argument of a function."""
+    """Resolves a name that may not be a table: a file, or an argument of a function."""
     node = index.perhaps(use.parts)
     if node is None or (use.within not in ("", *TAKES_TABLES) and not index.calls(use.within)):
         return None, None
@@ -171,7 +171,7 @@ def _resolved_optional(use: TableUse, index: Namespace) -> tuple[Edit | None, st
 
 
 class EphemeralParent(NamedTuple):
-    """An ephemeral model that a query stands on; what it says, whatever its layout."""
+    """An ephemeral model that a query reads: its name, text and canonical form."""
 
     name: str
     text: str
@@ -181,9 +181,9 @@ class EphemeralParent(NamedTuple):
 def finish(
     query: Query, model_path: str, template: str, parents: Sequence[EphemeralParent]
 ) -> Compiled:
-    """The query that runs. `parents` are the ephemeral models it stands on."""
+    """The executable query. `parents` are the ephemeral models it depends on."""
     splices = (*query.splices, *_with_parents(query, parents))
-    # Which of two the query names first says nothing.
+    # Sorted, because the order of parents has no meaning.
     parent_texts = sorted(f"{parent.name}: {parent.canonical or parent.text}" for parent in parents)
     return Compiled(
         text=spliced(query.rendered, splices),
@@ -200,7 +200,7 @@ def finish(
 def _with_parents(query: Query, parents: Sequence[EphemeralParent]) -> list[Edit]:
     if not parents:
         return []
-    # Comments at the end of a parent must not swallow the bracket, hence the new line.
+    # The newline keeps a trailing comment of a parent from hiding the bracket.
     ctes = ", ".join(f"{quoted(cte_name(name))} as ({text}\n)" for name, text, _ in parents)
     if query.with_end is None:
         return [Edit(0, 0, f"with {ctes} ")]

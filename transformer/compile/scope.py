@@ -1,4 +1,4 @@
-"""What every rendering of a project shares, and what a rendering is of."""
+"""The state shared by all renderings of a project, and their templates and queries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from transformer.project.values import Target
 
 
 class Scope(Struct, frozen=True):
-    """What every rendering of a project shares."""
+    """The state shared by all renderings of a project."""
 
     index: Namespace
     library: MacroLibrary
@@ -32,24 +32,24 @@ class Scope(Struct, frozen=True):
     vars: Mapping[str, Any]
     world: RenderWorld
     grammar: Grammar
-    # The variables that the files of a package see.
+    # The variables visible in the files of each package.
     vars_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    # What is there only when the build has begun.
+    # Available only during the build.
     warehouse: WarehouseConnection | None = None
     graph: Callable[[], dict[str, Any]] | None = None
-    # What rows are cut to by their time: the batch of a microbatch model, and `--sample`.
+    # Time filters on rows: the batch of a microbatch model, and `--sample`.
     batch: TimeRange | None = None
     sample: TimeRange | None = None
-    # Macros that give these values instead, by name or `package.name`: for unit tests.
+    # Constant results that replace macros, by name or `package.name`, for unit tests.
     replaced: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
-        """Whether queries may read what the project does not know of."""
+        """Whether queries may read relations unknown to the project."""
         return self.index.open
 
     def session(self, trace: RenderTrace, package: str = "", **node_options: Any) -> Rendering:
-        """A rendering of a file of the package, with the words of one node."""
+        """A rendering of a file of the package, with the names for one node."""
         session = Rendering(
             self.library, {}, trace.macros, package, trace.names_read, self.replaced
         )
@@ -70,10 +70,10 @@ class Scope(Struct, frozen=True):
         return session
 
     def placed(self, request: RelationRequest) -> PlacedRelation:
-        """Where a node's relation lies: by the project's macros where it has them."""
+        """The relation of a node, by the project's macros if it has them."""
         if self.library.find("generate_schema_name") is None:
             return by_rule(request, self.target)
-        if request.options.get("target_schema"):  # a snapshot says where it lies, and that is that
+        if request.options.get("target_schema"):  # a snapshot with an explicit schema
             options = {
                 "schema": request.options["target_schema"],
                 "alias": request.options.get("alias"),
@@ -91,7 +91,7 @@ class Scope(Struct, frozen=True):
 
 
 class Query(Struct, frozen=True):
-    """A query before ephemeral parents are put in: `needs` are ids, `ephemeral` among them."""
+    """A query before ephemeral parents are inlined; `needs` are ids, including ephemeral ones."""
 
     rendered: str
     splices: tuple[Edit, ...]
@@ -99,15 +99,15 @@ class Query(Struct, frozen=True):
     with_end: int | None
     trace: RenderTrace
     parsed: bool = True
-    # Nothing but what is referred to is known: the text is made when it runs.
+    # Only its references are known: the text is rendered when it runs.
     late: bool = False
-    # What it says, whatever its layout.
+    # Its canonical form, independent of layout.
     canonical: str = ""
     steadiness: Volatility = STEADY
 
 
 class Template(Struct, frozen=True):
-    """A template of a node: its text and file, what it is called with, and what it may know."""
+    """A template of a node: its text and file, its options and its facts."""
 
     text: str
     path: str
@@ -115,17 +115,17 @@ class Template(Struct, frozen=True):
     this: Referable | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
-    # Whether a macro of the project makes what it wants of the text, which need not be a query.
+    # Whether a custom materialization uses the text, which then need not be a query.
     free: bool = False
 
 
 class AnyNamespace(Namespace):
-    """An index in which every name means something, for a rendering that only asks for config."""
+    """A namespace in which every name resolves, for renderings that only collect `config()`."""
 
     def ref(self, *args: str, **_: Any) -> Referable:
-        """Whatever is named."""
+        """A placeholder for any name."""
         return Referable("", args[-1], RelationName("", args[-1]))
 
     def source(self, *args: str, **_: Any) -> Referable:
-        """Whatever is named."""
+        """A placeholder for any name."""
         return self.ref(*args)

@@ -29,9 +29,9 @@ def seed_node(seed: Seed, placed: PlacedRelation, project: str) -> Node:
 
 
 def seed_dependency_error(node: Node) -> GraphError:
-    """What is said of a seed whose hooks refer to other nodes."""
+    """The error for a seed whose hooks reference other nodes."""
     return GraphError(
         "Seeds cannot depend on other nodes, and a hook of this one refers to some",
         node.where,
-        hint="put the statement into a hook of a model that reads the seed",
+        hint="move the statement to a hook of a model that reads the seed",
     )

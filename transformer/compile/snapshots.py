@@ -1,4 +1,4 @@
-"""Snapshots as nodes: of a relation, or of the query of a `{% snapshot %}` block."""
+"""Snapshots as nodes: of a relation, or of the query in a `{% snapshot %}` block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transformer.project.values import Model, Snapshot
 
 
 def configured(snapshot: Snapshot, scope: Scope) -> Snapshot:
-    """The snapshot with what its block says in `config(…)`."""
+    """The snapshot with the options set by `config(…)` in its block."""
     block = Model(
         snapshot.name,
         snapshot.where.path,
@@ -41,7 +41,7 @@ _NOTHING = RelationName("", "")
 def snapshot_node(
     snapshot: Snapshot, scope: Scope, placed: PlacedRelation
 ) -> tuple[Node, Query | None]:
-    """The node, and its query where it has one. Raises GraphError for what is missing."""
+    """The node, and its query if it has one. Raises GraphError for missing options."""
     trace = RenderTrace()
     relation = None if snapshot.text else _relation(snapshot, scope, trace)
     if relation is not None and relation.is_cte:  # ephemeral: its query is read
@@ -111,7 +111,7 @@ def _template(snapshot: Snapshot, scope: Scope) -> Template:
 
 
 def snapshot_now(node: Node, scope: Scope) -> Query:
-    """The query of a late snapshot, now that the scope has a warehouse. Raises TransformError."""
+    """The query of a late snapshot, once the scope has a warehouse. Raises TransformError."""
     if not isinstance(node.body, SnapshotBody):
         raise TypeError(node.id)
     return render(_template(node.body.snapshot, scope), scope)
@@ -130,7 +130,7 @@ def _check_required(snapshot: Snapshot, strategy: str) -> None:
 
 
 def _hard_deletes(snapshot: Snapshot) -> str:
-    """What becomes of vanished rows; `invalidate_hard_deletes` is dbt's old spelling."""
+    """How deleted rows are handled; `invalidate_hard_deletes` is dbt's old spelling."""
     default = "invalidate" if snapshot.config.get("invalidate_hard_deletes") else "ignore"
     return str(snapshot.config.get("hard_deletes") or default)
 

@@ -1,4 +1,4 @@
-"""Source tables as nodes, and the looks at how fresh they are."""
+"""Source tables and their freshness checks as nodes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def source_id(project: str, table: SourceTable) -> str:
 
 
 def source_nodes(table: SourceTable, project: str) -> Iterator[Node]:
-    """The node of the table, and that of its freshness where it has a rule."""
+    """The node of the table, and that of its freshness check, if any."""
     node_id = source_id(project, table)
     label = f"{table.source}.{table.name}"
     shared: dict[str, Any] = {

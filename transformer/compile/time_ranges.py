@@ -1,4 +1,4 @@
-"""Spans of time that rows are cut to: of a microbatch, and of `--sample`."""
+"""Time ranges by which rows are filtered: of a microbatch, and of `--sample`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _HINT = "write `--sample '3 days'`, or `--sample \"{start: 2024-07-01, end: 2024
 
 
 class TimeRange(Struct, frozen=True):
-    """A span of time: from `start`, to before `end`, both in UTC."""
+    """A time range from `start` (inclusive) to `end` (exclusive), both in UTC."""
 
     start: datetime
     end: datetime
 
     def condition(self, column: str) -> str:
-        """The condition that a row falls into the span."""
+        """The SQL condition for rows in the range."""
         name = expression(column)
         return f"{name} >= '{_stamp(self.start)}' and {name} < '{_stamp(self.end)}'"
 
@@ -33,7 +33,7 @@ def _stamp(moment: datetime) -> str:
 
 
 def moment(value: Any) -> datetime:
-    """A point in time, in UTC where it says no zone. Raises ValueError."""
+    """A point in time; UTC if it has no time zone. Raises ValueError."""
     if isinstance(value, datetime):
         parsed = value
     elif isinstance(value, date):
@@ -44,15 +44,15 @@ def moment(value: Any) -> datetime:
 
 
 def sample_range(sample: Any, now: datetime) -> TimeRange | None:
-    """What `--sample` cuts rows to: the last hours, days, months or years, as
-    `3 days`, or a mapping of `start` and `end`. Raises UsageError."""
+    """The time range of `--sample`: the last hours, days, months or years, as `3 days`, or a
+    mapping of `start` and `end`; None without a value. Raises UsageError."""
     if not sample:
         return None
     if isinstance(sample, Mapping):
         return _between(sample)
     match = _AGO.match(str(sample))
     if not match:
-        raise UsageError(f"`--sample {sample}` is no span of time", hint=_HINT)
+        raise UsageError(f"`--sample {sample}` is not a time span", hint=_HINT)
     now = now.astimezone(UTC)
     return TimeRange(_before(now, int(match["count"]), match["unit"].lower()), now)
 
@@ -72,9 +72,9 @@ def _before(now: datetime, count: int, unit: str) -> datetime:
         return now - timedelta(**{f"{unit}s": count})
     months = now.year * 12 + now.month - 1 - count * (12 if unit == "year" else 1)
     year, month = divmod(months, 12)
-    for day in range(now.day, 0, -1):  # 31 May and a month is 30 April
+    for day in range(now.day, 0, -1):  # a month before 31 May is 30 April
         try:
             return now.replace(year=year, month=month + 1, day=day)
         except ValueError:
             continue
-    raise UsageError("`--sample` goes back further than time does", hint=_HINT)
+    raise UsageError("`--sample` goes back before the year 1", hint=_HINT)

@@ -1,7 +1,7 @@
-"""Unit tests: a model's query over rows that the test gives, compared with rows it expects.
+"""Unit tests: a model's query over given input rows, compared with expected rows.
 
-The inputs become subqueries under the names that ephemeral models have, with the types of the
-relations they stand for; so the query is made late, when these are there.
+Inputs become CTEs under the names of ephemeral models, with the types of the relations that they
+replace; so the query is rendered late, when these exist.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from transformer.project.values import ArtifactOnly, CheckConfig, Project
 
 KIND = "unit"
 _THIS = "this"
-# However many rows differ, it is one failure, as in dbt.
+# Any number of different rows is one failure, as in dbt.
 _FAILURES = "(count(*) > 0)::int"
 
 
 def unit_nodes(
     project: Project, scope: Scope, nodes: Mapping[str, Node], mistakes: list[TransformError]
 ) -> Iterator[Node]:
-    """The unit tests of a project as checks that come before their models."""
+    """The unit tests of a project, as checks that run before their models."""
     for unit_test in project.kept:
         if unit_test.kind != "unit_test":
             continue
@@ -65,7 +65,7 @@ def _model_name(unit_test: ArtifactOnly) -> tuple[str, ...]:
 
 
 def _config(unit_test: ArtifactOnly) -> Mapping[str, Any]:
-    """What it is configured with. Raises ConfigError where that is no mapping."""
+    """Its configuration. Raises ConfigError if that is not a mapping."""
     config = unit_test.content.get("config") or {}
     if not isinstance(config, Mapping):
         raise ConfigError(f"the `config` of `{unit_test.name}` must be a mapping", unit_test.where)
@@ -107,36 +107,36 @@ def _node(unit_test: ArtifactOnly, model: Node, project: Project) -> Node:
 
 
 class _Fixture(Struct, frozen=True):
-    """Rows given for an input: as mappings, or as a query."""
+    """The rows for an input: as mappings, or as a query."""
 
     rows: Sequence[Mapping[str, Any]] = ()
     query: str = ""
 
 
 class _FixtureNamespace(Namespace):
-    """An index in which the inputs of a unit test stand for what they are given for."""
+    """A namespace in which the inputs of a unit test replace the real nodes."""
 
     real: Namespace = field(default_factory=lambda: Namespace(""))
     fixtures: Mapping[str, _Fixture] = field(default_factory=dict)
 
     def ref(self, *args: str, version: str | None = None, package: str = "") -> Referable:
-        """The input that is given for a node."""
+        """The input that replaces a node."""
         return self._as_fixture(self.real.ref(*args, version=version, package=package))
 
     def source(self, *args: str, package: str = "") -> Referable:
-        """The input that is given for a source table."""
+        """The input that replaces a source table."""
         return self._as_fixture(self.real.source(*args, package=package))
 
     def _as_fixture(self, node: Referable) -> Referable:
         if node.id not in self.fixtures:
             raise RenderError(
-                f"the unit test gives no rows for `{node.name}`",
-                hint="name it under `given:`; `rows: []` stands for none",
+                f"the unit test has no rows for `{node.name}`",
+                hint="add it under `given:`; `rows: []` means no rows",
             )
         return replace(node, name=_label(node), ephemeral=True)
 
     def plain(self, parts: tuple[str, ...], where: Callable[[], Where]) -> Referable | None:
-        """A plain name means an input too, where one is given for it."""
+        """The input for a plain name, if there is one."""
         node = self.real.plain(parts, where)
         return self._as_fixture(node) if node and node.id in self.fixtures else None
 
@@ -146,7 +146,7 @@ def _label(node: Referable) -> str:
 
 
 def unit_query(node: Node, graph: Graph, scope: Scope) -> Compiled:
-    """The query of the rows that differ. Raises TransformError."""
+    """The query for the rows that differ. Raises TransformError."""
     body = node.body
     if not isinstance(body, CheckBody) or body.before is None or scope.warehouse is None:
         raise TypeError(node.id)
@@ -187,7 +187,7 @@ class _Unit(Struct, frozen=True):
         )
 
     def compared_columns(self, expected: _Fixture, types: Mapping[str, str]) -> list[str]:
-        """The columns that are compared: those that are expected, all of the model's otherwise."""
+        """The columns to compare: the expected ones, else all of the model's."""
         if expected.query:
             names = list(self.warehouse.rows(f"select * from ({expected.query}\n) limit 0")[0])
         else:
@@ -196,8 +196,8 @@ class _Unit(Struct, frozen=True):
         for name in names:
             if name.lower() not in by_folded_name:
                 raise GraphError(
-                    f"`{self.model.name}` gives no column `{name}`",
-                    hint=did_you_mean(name, types, otherwise="it gives {}"),
+                    f"`{self.model.name}` has no column `{name}`",
+                    hint=did_you_mean(name, types, otherwise="it returns {}"),
                 )
         return [by_folded_name[column.lower()] for column in names] or list(types)
 
@@ -220,7 +220,7 @@ class _Unit(Struct, frozen=True):
         incremental = str(macros.pop("is_incremental", "false")).lower() == "true"
         world = self.scope.world
         env = {k: str(v) for k, v in (overrides.get("env_vars") or {}).items()}
-        # What is given is few rows, and all of them are meant.
+        # All given rows count, even with `--empty`.
         flags = {name: value for name, value in world.flags.items() if name != "EMPTY"}
         scope = replace(
             self.scope,
@@ -236,7 +236,7 @@ class _Unit(Struct, frozen=True):
         return finish(query, self.model.path, "", parents).text
 
     def inputs(self) -> tuple[dict[str, _Fixture], list[EphemeralParent]]:
-        """What is given, by node id, and the subqueries of it."""
+        """The fixtures by node id, and their CTEs."""
         fixtures: dict[str, _Fixture] = {}
         parents: list[EphemeralParent] = []
         for given_input in self.body.args.get("given") or ():
@@ -249,12 +249,12 @@ class _Unit(Struct, frozen=True):
         return fixtures, parents
 
     def filled(self, fixture: _Fixture) -> str:
-        """The query of a fixture with its Jinja filled in: a file may hold any."""
+        """The rendered query of a fixture: it may contain Jinja."""
         session = self.scope.session(RenderTrace(), self.model.package)
         return session.render(fixture.query, self.body.where.path)
 
     def input(self, written: str) -> Referable:
-        """The node that an input stands for: `ref('x')`, `source('a', 'b')` or `this`."""
+        """The node that an input replaces: `ref('x')`, `source('a', 'b')` or `this`."""
         if written.strip() == _THIS and self.model.relation:
             return Referable(_THIS, _THIS, self.model.relation, database=self.model.database)
         index = self.scope.index
@@ -268,7 +268,7 @@ class _Unit(Struct, frozen=True):
         return index.ref(*positional, version=chosen_version, package=self.model.package)
 
     def types(self, node: Referable) -> dict[str, str]:
-        """The columns of what the input stands for."""
+        """The types of the replaced relation's columns, by name."""
         database = node.database or self.scope.target.catalog or None
         relation: RelationName = node.relation
         columns = self.warehouse.columns(database, relation.schema, relation.table)
@@ -284,19 +284,18 @@ def _fixture(fixture: Mapping[str, Any], where: Where) -> _Fixture:
         csv_rows = csv.DictReader(io.StringIO(str(rows or "").strip()))
         return _Fixture([{k: v or None for k, v in row.items()} for row in csv_rows])
     if rows is not None and not isinstance(rows, list | tuple):
-        raise GraphError("`rows` must be a list of mappings", where, hint="or say `format: csv`")
+        raise GraphError("`rows` must be a list of mappings", where, hint="or set `format: csv`")
     return _Fixture(list(rows or ()))
 
 
 def _rows(input_name: str, rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> str:
-    """The rows that are given of something as a query, each column with its type; what is not
-    given is NULL."""
+    """The given rows as a query, with typed columns; missing values are NULL."""
     known_names = {name.lower(): name for name in types}
     names = list(types) or list(dict.fromkeys(n for row in rows for n in row))
     unknown = next((n for row in rows for n in row if types and n.lower() not in known_names), None)
     if unknown is not None:
         raise GraphError(
-            f"`{input_name}` has no column `{unknown}`, and the unit test gives rows with it",
+            f"`{input_name}` has no column `{unknown}`, but the unit test has rows with it",
             hint=did_you_mean(unknown, types, otherwise="it has {}"),
         )
     selects = []

@@ -1,4 +1,4 @@
-"""What the outside says to a rendering: environment, clock, and how the tool was called."""
+"""The outside world of a rendering: environment, clock, and invocation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from transformer.redaction import SHORTEST
 
 SECRET_PREFIXES = ("TRANSFORM_SECRET_", "DBT_ENV_SECRET_")
-# Where a secret may stand: from there it enters no SQL, no name and no artifact.
+# Where secrets are allowed: they do not enter SQL, names or artifacts from there.
 CONNECTING_ONLY = (
     "secrets are for `url`, `path`, `headers` and `settings` in YAML; with dbt, for `profiles.yml`"
 )
@@ -18,8 +18,8 @@ CONNECTING_ONLY = (
 
 @dataclass(frozen=True, slots=True)
 class RenderWorld:
-    """The world as templates see it. `invocation` tells one call of the tool from another;
-    `flags` are those of the command line, by dbt's names."""
+    """The world as templates see it. `invocation` identifies this call of the tool; `flags` are
+    those of the command line, by dbt's names."""
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     now: datetime.datetime = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -27,20 +27,20 @@ class RenderWorld:
     command: str = "build"
     invocation: str = ""
     flags: Mapping[str, Any] = field(default_factory=dict)
-    # What the call names: `select`, `exclude`, `vars`; and the ids that this comes to.
+    # The arguments of the call: `select`, `exclude`, `vars`; and the selected ids.
     asked: Mapping[str, Any] = field(default_factory=dict)
     selected: tuple[str, ...] = ()
-    # Who hears what templates tell the user: `log(…, info=true)`, `print`, warnings.
+    # Prints the messages of templates: `log(…, info=true)`, `print`, warnings.
     hear: Callable[[str], object] = field(default=str, repr=False, compare=False)
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The values of secret variables: they may stand in no SQL, whichever way they came."""
+        """The values of secret variables, which must not appear in SQL in any way."""
         return secrets_of(self.env)
 
 
 def secrets_of(env: Mapping[str, str]) -> frozenset[str]:
-    """The values of the variables that are secret by their name; very short ones tell nothing."""
+    """The values of variables that are secret by name, except very short ones."""
     return frozenset(
         v for k, v in env.items() if k.startswith(SECRET_PREFIXES) and len(v) >= SHORTEST
     )

@@ -1,1 +1,1 @@
-"""What a build has to do, and why: `Graph + State + choice → Plan`; no effects."""
+"""What a build has to do, and why: `Graph + State + selection → Plan`; no effects."""

@@ -1,7 +1,7 @@
-"""Which nodes depend on which, and which steps wait for which checks.
+"""Dependencies between nodes, and which steps wait for which checks.
 
-Sets of nodes are bits: walking the graph for every pair of a node and a check takes time quadratic
-in their number.
+Sets of nodes are bit masks: walking the graph for every pair of node and check would take
+quadratic time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CHECKS = ("check", "freshness")
 
 
 class Descendants(Struct, frozen=True):
-    """For every node, all that depends on it: one bit for each node, in the order of the graph."""
+    """For every node, its downstream nodes as a bit mask: one bit per node, in graph order."""
 
     ids: tuple[str, ...]
     places: Mapping[str, int]
@@ -26,7 +26,7 @@ class Descendants(Struct, frozen=True):
 
     @staticmethod
     def of(graph: Graph) -> Descendants:
-        """All that depends on each node of the graph."""
+        """The downstream nodes of each node of the graph."""
         ids = tuple(node.id for node in graph)
         needs = dict(graph.edges())
         bits = dict.fromkeys(ids, 0)
@@ -37,7 +37,7 @@ class Descendants(Struct, frozen=True):
         return Descendants(ids, {node_id: 1 << place for place, node_id in enumerate(ids)}, bits)
 
     def among(self, node_id: str, candidates: Iterable[str]) -> set[str]:
-        """Those that the node depends on."""
+        """The candidates that are upstream of the node."""
         place = self.places[node_id]
         return {other for other in candidates if self.bits.get(other, 0) & place}
 
@@ -59,12 +59,12 @@ def waits(
     checks: Mapping[str, Sequence[str]],
     readers: Mapping[str, Sequence[str]],
 ) -> dict[str, list[str]]:
-    """The checks that each step waits for. `checks` are those with a step of their own, and what
-    they read; `readers` says who reads what.
+    """The checks that each step waits for. `checks` are those with their own step, and their
+    inputs; `readers` are the readers of each node.
 
-    A node waits for the checks of what it reads, when all else that the check reads lies above the
-    node too: two nodes that waited for checks of each other would wait for ever. Nothing depends
-    on an activation, so it waits for every check of what it depends on.
+    A node waits for the checks of its inputs if everything else that the check reads is upstream
+    of the node too: otherwise two nodes could wait for each other forever. Nothing depends on an
+    activation, so it waits for every check of anything upstream.
     """
     kinds = {node.id: node.kind for node in steps}
     models = below.mask(i for i, kind in kinds.items() if kind not in (*_CHECKS, "activation"))

@@ -1,7 +1,7 @@
-"""Microbatches: the spans of time that an incremental model is built in, one after the other.
+"""Microbatches: the time ranges in which an incremental model is built, one after the other.
 
-The rules are dbt's: batches begin at whole hours, days, months or years (UTC); a first build
-begins at `begin`, a later one goes `lookback` batches back from the one that is now.
+The rules are dbt's: batches start at full hours, days, months or years (UTC). The first build
+starts at `begin`, later ones `lookback` batches before the current one.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ SIZES = ("hour", "day", "month", "year")
 
 
 class TimeBatch(TimeRange, frozen=True):
-    """The span of time of one batch."""
+    """The time range of one batch."""
 
     def words(self) -> dict[str, Any]:
-        """What `model.batch` says."""
+        """The value of `model.batch`."""
         shown = f"{self.start:%Y%m%dT%H}" if self.start.hour else f"{self.start:%Y%m%d}"
         return {"id": shown, "event_time_start": self.start, "event_time_end": self.end}
 
 
 class BatchRequest(Struct, frozen=True):
-    """What is asked of a microbatch model: when it is, whether its table is there, and from when
-    to when on the command line."""
+    """The request for a microbatch model: the current time, whether its table exists, and the time
+    range from the command line."""
 
     now: datetime
     incremental: bool
@@ -42,7 +42,7 @@ class BatchRequest(Struct, frozen=True):
 def batches(
     options: Mapping[str, Any], request: BatchRequest, where: Where | None
 ) -> list[TimeBatch]:
-    """The batches to build, oldest first. Raises ConfigError for options that are missing."""
+    """The batches to build, oldest first. Raises ConfigError for missing or wrong options."""
     size = str(options.get("batch_size") or "").lower()
     missing = next((k for k in ("event_time", "batch_size") if not options.get(k)), None)
     missing = missing or (None if options.get("begin") or request.start else "begin")
@@ -95,13 +95,13 @@ def _back(start: datetime, size: str, count: int) -> datetime:
 
 
 def first(relation: RelationName, query: str) -> list[Statement]:
-    """The table, made of its first batch."""
+    """Creates the table from its first batch."""
     head = f"create or replace table {relation.sql()} as\n"
     return [Statement(head + query, len(head))]
 
 
 def following(relation: RelationName, query: str, batch: TimeBatch, column: str) -> list[Statement]:
-    """A batch in place of what the table holds of its span."""
+    """Replaces the table's rows in the batch's time range."""
     head = f"create or replace temp table {DELTA} as\n"
     target = relation.sql()
     return [

@@ -1,6 +1,6 @@
-"""What each kind of check measures, as SQL. All that can be aggregated is one scan of a relation.
+"""What each kind of check measures, as SQL. All aggregates share one scan of a relation.
 
-`CHECKS` at the foot is the table of kinds: a new check is one function and its line there.
+`CHECKS` at the end is the table of kinds: a new check is a function and a line there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 60480
 
 
 class CheckSubject(Struct, frozen=True):
-    """What a check looks at: `rows` is what stands behind FROM, `where` narrows it."""
+    """What a check reads: `rows` is the FROM clause, `where` filters it."""
 
     rows: str
     column: str | None = None
@@ -39,23 +39,23 @@ class CheckSubject(Struct, frozen=True):
         return quoted(self.column or str(self.args.get("column_name") or ""))
 
     def narrowed(self, condition: str) -> str:
-        """The condition together with `where`."""
+        """The condition combined with `where`."""
         return f"({condition}) and ({self.where}\n)" if self.where else condition
 
     def source(self) -> str:
-        """FROM with `where`, for queries of their own."""
+        """FROM clause with `where`, for separate queries."""
         return f"{self.rows} where ({self.where}\n)" if self.where else self.rows
 
 
 class KeyColumn(Struct, frozen=True):
-    """The column whose values must differ, quoted, and the condition on the rows that count."""
+    """The quoted column whose values must be unique, and the condition on the rows that count."""
 
     column: str
     condition: str
 
     def by_bits(self, low: int, high: int) -> str:
-        """The figure, with a bit for each whole number from `low` to `high` instead of a hash
-        table of the values: the same number for a column of integers that are all in there."""
+        """The figure from one bit per integer from `low` to `high` instead of a hash table. The
+        result is the same if all values are integers in that range."""
         among = f"filter (where {self.condition})"
         bits = f"bitstring_agg({self.column}, {low}, {high}) {among}"
         return f"count({self.column}) {among} - coalesce(bit_count({bits}), 0)"
@@ -64,11 +64,11 @@ class KeyColumn(Struct, frozen=True):
 class Measure(Struct, frozen=True):
     """How a check is measured.
 
-    `figure` is an expression over one scan of the rows; 0 means that nothing fails. Unless it
-    is `exact`, `count` says how many failures there are once it is not 0. `failing` selects the
-    rows to show. With `limits` (seconds until a warning, until an error) the figure is the
-    newest moment in epoch seconds instead. `kept` is what dbt keeps of the failures, where that
-    is not the rows themselves. `key` is what the figure counts, where that is one column's values.
+    `figure` is an expression over one scan of the rows; 0 means no failures. If it is not `exact`,
+    `count` is the query for the number of failures once it is not 0. `failing` selects the rows to
+    show. With `limits` (seconds until a warning, until an error) the figure is the newest time in
+    epoch seconds instead. `kept` is the query for stored failures in dbt's form, if not the rows
+    themselves. `key` is set if the figure counts the values of a single column.
     """
 
     failing: str
@@ -81,20 +81,20 @@ class Measure(Struct, frozen=True):
 
 
 class CheckKind(Struct, frozen=True):
-    """A kind of check: its arguments, what it measures, and its docs (the docstring)."""
+    """A kind of check: its arguments, its measure, and its docs (the docstring)."""
 
     measure: Callable[[CheckSubject], Measure]
     fields: Fields = ()
 
     @property
     def doc(self) -> str:
-        """What it guards, why, an example."""
+        """What it checks, and an example."""
         return self.measure.__doc__ or ""
 
 
 class ReadyCheck(Struct, frozen=True):
-    """A check that is ready to be measured. `shown` are the columns to show of failing rows:
-    what identifies a row, then what was checked."""
+    """A check ready to be measured. `shown` are the columns to show of failing rows: those that
+    identify a row, then those that were checked."""
 
     id: str
     name: str
@@ -107,14 +107,14 @@ class ReadyCheck(Struct, frozen=True):
     where: Where
     shown: tuple[str, ...] = ()
     stored: RelationName | None = None
-    # The files that its query names, each with what tells whether it changed.
+    # The files in its query, each with a digest of its state.
     files: Mapping[str, str] = field(default_factory=dict)
-    # Nothing but what it reads is a reason to measure it.
+    # Changed inputs are the only reason to measure it.
     only_moved: bool = False
 
 
 def not_null(subject: CheckSubject) -> Measure:
-    """No value is missing.
+    """Values are not null.
 
     Example: `- not_null`. Every NULL in the column is a failure.
     """
@@ -122,16 +122,16 @@ def not_null(subject: CheckSubject) -> Measure:
 
 
 def unique(subject: CheckSubject) -> Measure:
-    """No value stands twice.
+    """Values are unique.
 
-    Example: `- unique`. The number of failures is the number of values that are repeated
-    (as in dbt); the rows shown are all rows that hold one of them. NULLs do not count.
+    Example: `- unique`. The number of failures is the number of repeated values (as in dbt); all
+    rows with such a value are shown. NULLs do not count.
     """
     return _unique(subject, [subject.column or ""], nulls=False)
 
 
 def unique_combination_of_columns(subject: CheckSubject) -> Measure:
-    """No combination of values stands twice.
+    """Combinations of values are unique.
 
     Example: `- unique_combination_of_columns: {combination_of_columns: [day, campaign]}`.
     NULLs are values here, as in `dbt_utils`.
@@ -140,10 +140,10 @@ def unique_combination_of_columns(subject: CheckSubject) -> Measure:
 
 
 def accepted_values(subject: CheckSubject) -> Measure:
-    """Every value is one of a list.
+    """Values are in a list.
 
     Example: `- accepted_values: {values: [placed, shipped]}`; `quote: false` for numbers.
-    The number of failures is the number of different wrong values (as in dbt).
+    The number of failures is the number of distinct wrong values (as in dbt).
     """
     quote = subject.args.get("quote", True)
     values = [literal(str(v)) if quote else str(v) for v in subject.args.get("values") or ()]
@@ -157,7 +157,7 @@ def accepted_values(subject: CheckSubject) -> Measure:
 
 
 def relationships(subject: CheckSubject) -> Measure:
-    """Every value is one of another relation's.
+    """Values exist in another relation.
 
     Example: `- relationships: {to: ref('customers'), field: customer_id}`. NULLs do not count.
     """
@@ -175,18 +175,17 @@ def relationships(subject: CheckSubject) -> Measure:
 
 
 def expression_is_true(subject: CheckSubject) -> Measure:
-    """A SQL condition holds for every row.
+    """A SQL condition is true for every row.
 
     Example: `- expression_is_true: {expression: "net <= gross"}`; under a column the expression
-    begins with it: `{expression: ">= 0"}`. A condition that is NULL is no failure, as in
-    `dbt_utils`.
+    starts after it: `{expression: ">= 0"}`. A NULL condition is not a failure, as in `dbt_utils`.
     """
     column = subject.checked + " " if subject.column else ""
     return _rows(subject, f"not ({column}{subject.args.get('expression')})")
 
 
 def accepted_range(subject: CheckSubject) -> Measure:
-    """Every value lies between two bounds, either of which may be missing.
+    """Values are between two bounds, either of which is optional.
 
     Example: `- accepted_range: {min_value: 0, max_value: 1, inclusive: true}`.
     """
@@ -199,9 +198,9 @@ def accepted_range(subject: CheckSubject) -> Measure:
 
 
 def row_count(subject: CheckSubject) -> Measure:
-    """The relation has so many rows.
+    """The number of rows is within bounds.
 
-    Example: `- row_count: {min: 1, max: 1000000}`. It fails once, showing the number of rows.
+    Example: `- row_count: {min: 1, max: 1000000}`. It fails once, and shows the number of rows.
     """
     bounds = [("<", subject.args.get("min")), (">", subject.args.get("max"))]
     violated = (
@@ -214,10 +213,10 @@ def row_count(subject: CheckSubject) -> Measure:
 
 
 def recency(subject: CheckSubject) -> Measure:
-    """The newest row is young enough.
+    """The newest row is recent enough.
 
-    Example: `- recency: {datepart: day, field: ordered_at, interval: 3}`: it fails when the
-    newest `ordered_at` is more than three days ago, or when there is none.
+    Example: `- recency: {datepart: day, field: ordered_at, interval: 3}`: it fails if the
+    newest `ordered_at` is more than three days ago, or if there is none.
     """
     part = str(subject.args.get("datepart") or "day").removesuffix("s")
     limit = int(subject.args.get("interval") or 1) * _SECONDS.get(part, 86400)
@@ -225,7 +224,7 @@ def recency(subject: CheckSubject) -> Measure:
 
 
 def freshness(subject: CheckSubject) -> Measure:
-    """The newest row is young enough, with a warning before the error.
+    """The newest row is recent enough, with a warning before the error.
 
     Example: `- freshness: {field: ordered_at, warn_after: {count: 1, period: day}}`.
     """
@@ -285,19 +284,19 @@ def _newest(subject: CheckSubject, limits: tuple[int | None, int | None]) -> Mea
 
 
 def verdict(failures: int, config: CheckConfig) -> Status:
-    """What so many failures mean (dbt's rule): an error first, then a warning."""
+    """The status for a number of failures (dbt's rule): an error first, then a warning."""
     if config.severity == "error" and holds(failures, config.error_if):
         return "fail"
     return "warn" if holds(failures, config.warn_if) else "success"
 
 
 def holds(failures: int, condition: str, where: Where | None = None) -> bool:
-    """Whether `> 10`, `!= 0` … is true of the number. Raises ConfigError for other text."""
+    """Whether `> 10`, `!= 0` … is true for the number. Raises ConfigError for other text."""
     try:
         compare, bound = _condition(condition)
     except ValueError:
         raise ConfigError(
-            f"`{condition}` is no condition on a number", where, hint="write `> 10`, `!= 0` …"
+            f"`{condition}` is not a condition on a number", where, hint="write `> 10`, `!= 0` …"
         ) from None
     return bool(compare(failures, bound))
 
@@ -323,7 +322,7 @@ def _condition(text: str) -> tuple[Callable[[int, int], bool], int]:
 
 
 def aged(newest: float | None, now: float, limits: tuple[int | None, int | None]) -> Status:
-    """What the age of the newest row means; no row at all is too old."""
+    """The status for the age of the newest row; no rows count as too old."""
     warn, error = limits
     age = float("inf") if newest is None else now - newest
     if error is not None and age > error:
@@ -334,7 +333,7 @@ def aged(newest: float | None, now: float, limits: tuple[int | None, int | None]
 def expires(
     newest: float | None, now: float, limits: tuple[int | None, int | None]
 ) -> float | None:
-    """The moment at which `aged` would say something else, when it ever will."""
+    """The time at which the result of `aged` changes; None if never."""
     if newest is None:
         return None
     moments = [newest + limit for limit in limits if limit is not None]
@@ -342,19 +341,19 @@ def expires(
 
 
 def measure(kind: str, subject: CheckSubject) -> Measure:
-    """The measure of a check of this kind; a kind that is not built in is a query."""
+    """The measure of a check; kinds that are not built in are queries."""
     check_kind = CHECKS.get(kind)
     return check_kind.measure(subject) if check_kind and not subject.query else sql(subject)
 
 
 def scan(rows: str, checks: tuple[ReadyCheck, ...]) -> str:
-    """One query over the rows: a column for every check, in their order, then the row count."""
+    """One query over the rows: a column per check, in order, then the row count."""
     figures = [f"{check.measure.figure} as f{i}" for i, check in enumerate(checks)]
     return f"select {', '.join([*figures, 'count(*) as n'])} from {rows}"
 
 
-_FIELD = Field("field", "text", "Column or expression that says when", required=True)
-_COLUMN = Field("column_name", "text", "The column, when the check stands at the node")
+_FIELD = Field("field", "text", "Column or expression with the time", required=True)
+_COLUMN = Field("column_name", "text", "The column, if the check is under the node")
 
 CHECKS: dict[str, CheckKind] = {
     "not_null": CheckKind(not_null, (_COLUMN,)),
@@ -362,7 +361,7 @@ CHECKS: dict[str, CheckKind] = {
     "accepted_values": CheckKind(
         accepted_values,
         (
-            Field("values", "texts", "The values that may stand there", required=True),
+            Field("values", "texts", "The allowed values", required=True),
             Field("quote", "flag", "`false`: the values are numbers or SQL", True),
             _COLUMN,
         ),
@@ -381,21 +380,21 @@ CHECKS: dict[str, CheckKind] = {
     "accepted_range": CheckKind(
         accepted_range,
         (
-            Field("min_value", "any", "The least value, or SQL that gives it"),
-            Field("max_value", "any", "The greatest"),
-            Field("inclusive", "flag", "Whether the bounds themselves are accepted", True),
+            Field("min_value", "any", "The smallest allowed value, or SQL for it"),
+            Field("max_value", "any", "The greatest allowed value, or SQL for it"),
+            Field("inclusive", "flag", "Whether the bounds are included", True),
             _COLUMN,
         ),
     ),
     "row_count": CheckKind(
-        row_count, (Field("min", "integer", "At least so many"), Field("max", "integer", "At most"))
+        row_count, (Field("min", "integer", "The minimum"), Field("max", "integer", "The maximum"))
     ),
     "recency": CheckKind(
         recency,
         (
             _FIELD,
             Field("datepart", "choice", "The unit of `interval`", "day", choices=tuple(_SECONDS)),
-            Field("interval", "integer", "How many of them", 1, required=True),
+            Field("interval", "integer", "The maximum age in these units", 1, required=True),
         ),
     ),
     "freshness": CheckKind(

@@ -1,4 +1,4 @@
-"""Checks of the graph, ready to be measured."""
+"""Check nodes of the graph, made ready to be measured."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from transformer.plan.fingerprint import full_fingerprint, solid_needs
 
 
 def check_of(node: Node, graph: Graph, made_of: str = "") -> ReadyCheck:
-    """The check, ready to be measured; `made_of` is its fingerprint, where it is known.
+    """The check, ready to be measured; `made_of` is its fingerprint, if known.
 
-    Raises ConfigError for a condition that is none.
+    Raises ConfigError for an invalid condition.
     """
     body = node.body
     if not isinstance(body, CheckBody):
@@ -33,7 +33,7 @@ def check_of(node: Node, graph: Graph, made_of: str = "") -> ReadyCheck:
 
 
 def _shown(body: CheckBody, graph: Graph) -> tuple[str, ...]:
-    """The columns that identify a row, as far as the project says, then the checked one."""
+    """The columns known to identify a row, then the checked ones."""
     if body.on is None:
         return ()
     node = graph[body.on]
@@ -50,7 +50,7 @@ def _shown(body: CheckBody, graph: Graph) -> tuple[str, ...]:
 
 
 def rows_of(node: Node, graph: Graph) -> str:
-    """The FROM clause that the check is measured on; "" for a check with a query of its own."""
+    """The FROM clause of the check; "" for a check with its own query."""
     checked_id = node.body.on if isinstance(node.body, CheckBody) else None
     return from_text(graph[checked_id], graph) if checked_id else ""
 

@@ -1,4 +1,4 @@
-"""What a node is made of, as one short text: it changes when the node would be made otherwise.
+"""The fingerprint of a node: a short digest that changes if the node would be built differently.
 
 Comments and layout of SQL do not count, nor do descriptions.
 """
@@ -29,12 +29,12 @@ from transformer.compile.sql.volatility import Volatility
 from transformer.names import quoted
 from transformer.steps import State
 
-# What `config()` says of when and where, not of what is made.
+# Options that do not affect the content of the relation.
 _IRRELEVANT = frozenset({"tags", "meta", "enabled", "full_refresh"})
 
 
 def digest(*parts: Any) -> str:
-    """A short digest of JSON-like values; the order of mappings does not count."""
+    """A short digest of JSON-like values, regardless of key order."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
@@ -100,7 +100,7 @@ def _model(node: Node, body: ModelBody) -> Any:
 
 
 def contract_columns(node: Node, body: ModelBody) -> tuple[str, ...]:
-    """The columns of a contract that has constraints, as they stand in `create table`."""
+    """The columns of a contract with constraints, as in `create table`; empty without any."""
     described = node.described
     has_constraints = described.constraints or any(
         column.constraints for column in described.columns
@@ -131,7 +131,7 @@ def _source(node: Node, body: SourceBody) -> Any:
 
 
 def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options without what a URL holds besides its place: a new password changes nothing."""
+    """Options without credentials in URLs, so that a new password changes nothing."""
     public = {}
     for key, value in options.items():
         text = str(value)
@@ -142,7 +142,7 @@ def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def full_fingerprint(node: Node, graph: Graph) -> str:
-    """The node's fingerprint; that of a check holds the query of the ephemeral model it reads."""
+    """The node's fingerprint; for a check, including the ephemeral models that it reads."""
     own_print = fingerprint(node)
     inlined_texts = [
         (need, _inlined_text(graph[need], graph))
@@ -162,7 +162,7 @@ def _inlined_text(node: Node, graph: Graph) -> str:
 
 
 def current_versions(graph: Graph, state: State) -> dict[str, str]:
-    """The version of every node's relation as it is now. A view's is what it is made of."""
+    """The current version of every node's relation. A view's is derived from its fingerprint."""
     return {
         node.id: view_version(recorded.fingerprint) if node.view else recorded.version
         for node in graph
@@ -171,13 +171,13 @@ def current_versions(graph: Graph, state: State) -> dict[str, str]:
 
 
 def view_version(made_of: str) -> str:
-    """The version of a view: it holds nothing, so whoever reads it reads what it reads too."""
+    """The version of a view, which stores nothing: its readers depend on its inputs too."""
     return digest("view", made_of)
 
 
 def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:
-    """What the node really reads: an ephemeral model stands for what it reads itself, and a view
-    for that and for itself."""
+    """The relations that the node really reads: ephemeral models are replaced by their inputs, and
+    the inputs of views are added."""
     read: dict[str, None] = {}
     visited: set[str] = set()
     pending = list(reversed(node.needs))
@@ -195,8 +195,8 @@ def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:
 
 
 def steadiness_of(graph: Graph) -> dict[str, Volatility]:
-    """What every node depends on beside the content of its tables, views that it reads included:
-    they are run with it."""
+    """The volatility of every node, including that of the views and ephemeral models that it
+    reads."""
     by_node: dict[str, Volatility] = {}
     for node in graph:
         volatility = node.steadiness

@@ -1,6 +1,6 @@
-"""How a query becomes a relation, as statements.
+"""How a query is materialized, as statements.
 
-`MATERIALIZATIONS` at the foot is the table: a new one is one function and its line there.
+`MATERIALIZATIONS` at the end is the table: a new one is a function and a line there.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from transformer.names import RelationName, literal, quoted
 from transformer.plan.merging import NEW, OLD, MergeStatement, merged, plain, texts
 from transformer.steps import Columns, RelationState
 
-# Where the rows of this run stand before they reach an incremental table or a snapshot.
+# The temporary table with the new rows for an incremental table or a snapshot.
 DELTA = quoted("__transform_delta")
-# A table that is written and not yet in its place.
+# Prefix of staging tables, which are complete but not yet renamed.
 _STAGING_PREFIX = "__transform_new_"
 _NAME = re.compile(r"\w+\Z")
 
 
 class Statement(Struct, frozen=True):
-    """SQL to run. `own` is where the user's text begins in it, to place the engine's complaints;
-    `when` is a query that says whether it is run at all."""
+    """SQL to run. `own` is the offset of the user's text in it, to locate the engine's errors;
+    `when` is a query that decides whether it runs."""
 
     sql: str
     own: int | None = None
@@ -36,11 +36,11 @@ class Statement(Struct, frozen=True):
 
 
 class ModelInputs(Struct, frozen=True):
-    """What a materialization has to work with.
+    """The inputs of a materialization.
 
-    `columns` are those the query gives, None when nobody can know before it runs. `existing` is
-    what stands under the name now. `query` is None for what Python makes: its rows are then in
-    `DELTA` already.
+    `columns` are those that the query returns, None if unknown before it runs. `existing` is the
+    current relation of that name. `query` is None for Python models, whose rows are already in
+    `DELTA`.
     """
 
     relation: RelationName
@@ -50,35 +50,34 @@ class ModelInputs(Struct, frozen=True):
     columns: Columns | None = None
     existing: RelationState | None = None
     full_refresh: bool = False
-    # Where the model says that it is incremental, for messages.
+    # The place of the incremental option, for messages.
     place: Callable[[], Where | None] = lambda: None
-    # The columns of a contract with their constraints, as they stand in `create table`, and
-    # their names.
+    # The columns of a contract with constraints, as in `create table`, and their names.
     shape: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     # The model's name, for messages.
     name: str = ""
-    # The columns of a contract that says in which order they stand.
+    # The columns in the order of the contract, if it applies.
     order: tuple[str, ...] = ()
-    # The macro of the project that brings an incremental table up to date, where there is one.
+    # The macro of a custom incremental strategy, if any.
     strategy: str = ""
 
     @property
     def where(self) -> Where | None:
-        """The place that messages name."""
+        """The place for messages."""
         return self.place()
 
 
 def statements(material: ModelInputs) -> tuple[Statement, ...]:
-    """The statements that make the relation; none where a macro of the project makes it. Raises
-    SqlError for a change that is not allowed."""
+    """The statements that create the relation; none for a custom materialization. Raises SqlError
+    for a schema change that is not allowed."""
     materialization = MATERIALIZATIONS.get(material.config.materialized)
     header = str(material.config.written.get("sql_header") or "")
     return _with_header(header, materialization(material)) if materialization else ()
 
 
 def _with_header(header: str, parts: Sequence[Statement]) -> tuple[Statement, ...]:
-    """The statements with dbt's `sql_header` before the first that holds the model's query."""
+    """The statements with dbt's `sql_header` before the first one with the model's query."""
     first = next((i for i, statement in enumerate(parts) if statement.own is not None), None)
     if not header.strip() or first is None:
         return tuple(parts)
@@ -101,7 +100,7 @@ def view(material: ModelInputs) -> list[Statement]:
 
 
 def table(material: ModelInputs) -> list[Statement]:
-    """A table, made anew each time."""
+    """A table, rebuilt each time."""
     drops = (
         [Statement(f"drop view {material.relation.sql()}")] if _exists_as(material, "view") else []
     )
@@ -123,8 +122,8 @@ def _table_head(relation: RelationName) -> str:
 def in_two(
     original: Sequence[Statement], relation: RelationName | None
 ) -> tuple[RelationName, Statement, tuple[Statement, ...]] | None:
-    """The making of a table as what writes it under another name, and what puts it in its place;
-    None where more than one statement makes it."""
+    """Splits the creation of a table: the staging name, the statement that writes it, and those
+    that rename it. None if more than one statement creates it."""
     head = _table_head(relation) if relation else ""
     if relation is None or len(original) != 1 or not original[0].sql.startswith(head):
         return None
@@ -142,12 +141,12 @@ def in_two(
 
 
 def is_beside(table: str) -> bool:
-    """Whether a table has the name of one that was not yet put in its place."""
+    """Whether a table has the name of a staging table."""
     return table.startswith(_STAGING_PREFIX)
 
 
 def _constrained_table(material: ModelInputs) -> list[Statement]:
-    """A table with the constraints of its contract: the engine refuses rows that break one."""
+    """A table with the constraints of its contract, which the engine enforces."""
     target = material.relation.sql()
     column_list = ", ".join(quoted(n) for n in material.names)
     head = f"insert into {target} ({column_list}) select {column_list} from (\n"
@@ -181,8 +180,8 @@ _IS_EMPTY = f"select getvariable('{_EMPTY}')"
 
 
 def _with_a_row(material: ModelInputs, file: ExternalFile) -> list[Statement]:
-    """The file of a query that may give no rows, where nothing could then be read: it holds a row
-    of NULLs instead, as with dbt-duckdb."""
+    """Writes a file that could not be read without rows: an empty result becomes one row of NULLs,
+    as with dbt-duckdb."""
     head = f"create or replace temp table {DELTA} as\n"
     staged = [Statement(head + material.query, len(head))] if material.query else []
     nulls = f"insert into {DELTA} select d.* from (select 1) left join {DELTA} d on false"
@@ -195,7 +194,7 @@ def _with_a_row(material: ModelInputs, file: ExternalFile) -> list[Statement]:
 
 
 def table_function(material: ModelInputs) -> list[Statement]:
-    """A macro that gives rows: `parameters` are its arguments."""
+    """A table macro; `parameters` are its arguments."""
     parameters = material.config.written.get("parameters") or ()
     parameter_list = (
         parameters if isinstance(parameters, str) else ", ".join(str(p) for p in parameters)
@@ -205,8 +204,8 @@ def table_function(material: ModelInputs) -> list[Statement]:
 
 
 def function(material: ModelInputs) -> list[Statement]:
-    """A user-defined function as a macro that gives one value: `parameters` are its arguments,
-    each alone or with a default (`rate := 2`), `returns` the type of the value."""
+    """A user-defined function as a scalar macro: `parameters` are its arguments, optionally with a
+    default (`rate := 2`), `returns` is the type of its result."""
     written = material.config.written
     parameter_list = ", ".join(str(p) for p in written.get("parameters") or ())
     head = f"create or replace macro {material.relation.sql()}({parameter_list}) as cast(("
@@ -215,9 +214,9 @@ def function(material: ModelInputs) -> list[Statement]:
 
 
 def incremental(material: ModelInputs) -> list[Statement]:
-    """A table that takes in what is new; made anew the first time and on a full refresh."""
+    """A table to which new rows are added; rebuilt the first time and on a full refresh."""
     if not brings_new(material):
-        return table(material)  # whose strategy nobody asks for yet
+        return table(material)  # the strategy is not checked yet
     strategy = _strategy(material)
     existing = material.existing.columns if material.existing else ()
     columns = material.columns if material.columns is not None else existing
@@ -229,7 +228,7 @@ def incremental(material: ModelInputs) -> list[Statement]:
 
 def _strategy(material: ModelInputs) -> Callable[[ModelInputs, Sequence[str]], list[Statement]]:
     if material.strategy:
-        return lambda *_: []  # the macro is called when the new rows are there
+        return lambda *_: []  # the macro is called once the new rows are staged
     name = material.config.strategy
     if name in _STRATEGIES:
         return _STRATEGIES[name]
@@ -237,7 +236,7 @@ def _strategy(material: ModelInputs) -> Callable[[ModelInputs, Sequence[str]], l
     raise SqlError(
         f"there is no incremental strategy `{name}`, and no macro `{macro}`",
         material.where,
-        hint=did_you_mean(name, _STRATEGIES, otherwise="there are: {}"),
+        hint=did_you_mean(name, _STRATEGIES, otherwise="available: {}"),
     )
 
 
@@ -247,21 +246,21 @@ def _check_keys(material: ModelInputs, columns: Columns) -> None:
         may_be_sql = material.config.as_dbt and not _NAME.match(key)
         if names and not may_be_sql and plain(key).lower() not in names:
             raise SqlError(
-                f"the query of `{material.relation.table}` gives no `{key}`, which is its"
+                f"the query of `{material.relation.table}` does not return `{key}`, which is its"
                 " `unique_key`",
                 material.where,
-                hint=did_you_mean(key, names, otherwise="it gives {}"),
+                hint=did_you_mean(key, names, otherwise="it returns {}"),
             )
 
 
 def brings_new(material: ModelInputs) -> bool:
-    """Whether an incremental model adds to the table that is there."""
+    """Whether an incremental model adds to its existing table."""
     incremental = material.config.materialized == "incremental"
     return incremental and _exists_as(material, "table") and not rebuilds(material)
 
 
 def rebuilds(material: ModelInputs) -> bool:
-    """Whether the table is made anew: `full_refresh: false` guards it against the flag."""
+    """Whether the table is rebuilt: `full_refresh: false` overrides the flag."""
     if material.config.full_refresh is not None:
         return material.config.full_refresh
     return material.full_refresh
@@ -296,7 +295,7 @@ def _schema_changes(material: ModelInputs, old: Columns, new: Columns) -> list[S
         )
     if policy == "ignore" and removed:
         raise SqlError(
-            f"the query of `{material.relation.table}` no longer gives `{removed[0][0]}`",
+            f"the query of `{material.relation.table}` no longer returns `{removed[0][0]}`",
             material.where,
             hint="run with --full-refresh, or set `on_schema_change: sync_all_columns`",
         )
@@ -324,7 +323,7 @@ def _schema_changes(material: ModelInputs, old: Columns, new: Columns) -> list[S
 
 
 def no_longer_given(material: ModelInputs, columns: Columns) -> Iterator[str]:
-    """Columns that stay in an incremental table, though its query gives them no more."""
+    """Notices for columns of an incremental table that its query no longer returns."""
     if material.config.on_schema_change != "append_new_columns" or not columns:
         return
     names = _folded(columns)
@@ -337,7 +336,7 @@ def no_longer_given(material: ModelInputs, columns: Columns) -> Iterator[str]:
 
 
 def fits(new: str, old: str) -> bool:
-    """Whether every value of the new type can stand in a column of the old one unchanged."""
+    """Whether a column of the old type can store every value of the new type unchanged."""
     return old in (new, "VARCHAR") or new == '"NULL"' or widens(new, old)
 
 
@@ -364,7 +363,7 @@ def _delete_insert(material: ModelInputs, names: Sequence[str]) -> list[Statemen
         return _append(material, names)
     if not material.config.as_dbt or all(_is_column(k, names) for k in keys):
         matches = f"exists (select 1 from {DELTA} {NEW} where {_keys_match(keys)})"
-    else:  # as dbt takes it: a key may be any expression
+    else:  # as in dbt, a key may be any expression
         key_list = ", ".join(quoted(plain(k)) if _is_column(k, names) else f"({k})" for k in keys)
         matches = f"({key_list}) in (select {key_list} from {DELTA})"
     narrowed = " and ".join([matches, *_predicates(material)])
@@ -398,12 +397,12 @@ def _column(key: str) -> str:
 
 
 def _is_column(key: str, names: Sequence[str]) -> bool:
-    """Whether a key is a column as it is written: of those that are there, or a lone word."""
+    """Whether a key is a column rather than an expression: an existing one, or a single word."""
     return plain(key).lower() in {n.lower() for n in names} or bool(_NAME.match(key))
 
 
 def _predicates(material: ModelInputs) -> list[str]:
-    """What narrows the rows of the table that are looked at (dbt's `incremental_predicates`)."""
+    """The filters on the existing table's rows (dbt's `incremental_predicates`)."""
     written = material.config.written
     predicates = written.get("incremental_predicates") or written.get("predicates") or ()
     predicate_list = (predicates,) if isinstance(predicates, str) else predicates

@@ -1,7 +1,7 @@
-"""The merge of new rows into a table, with the options that dbt-duckdb has for it.
+"""Merging new rows into a table, with dbt-duckdb's options.
 
-Without `merge_clauses` there are two: what is matched is updated, what is not is inserted. The
-conditions and expressions are the user's text, and name both sides as dbt does.
+Without `merge_clauses`, matched rows are updated and others inserted. Conditions and expressions
+are the user's text, and name both sides as in dbt.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from msgspec import Struct
 from transformer.errors import SqlError, Where, did_you_mean
 from transformer.names import literal, quoted
 
-# What dbt calls the rows that are there and those that come: conditions name them so.
+# dbt's aliases of the existing and the new rows, used in conditions.
 OLD, NEW = "DBT_INTERNAL_DEST", "DBT_INTERNAL_SOURCE"
-# Options that say what `merge_clauses` says.
+# Options that `merge_clauses` replaces.
 _DEFAULT_OPTIONS = (
     *("merge_update_condition", "merge_insert_condition", "merge_update_set_expressions"),
     *("merge_update_columns", "merge_exclude_columns"),
@@ -24,8 +24,8 @@ _DEFAULT_OPTIONS = (
 
 
 class MergeStatement(Struct, frozen=True):
-    """What is merged: `target` and `source` as SQL, the `condition` under which two rows are one,
-    the columns that both have, the keys among them, and the options as they were written."""
+    """A merge: `target` and `source` as SQL, the matching `condition`, the common columns, the
+    keys among them, and the options as written."""
 
     target: str
     source: str
@@ -37,7 +37,7 @@ class MergeStatement(Struct, frozen=True):
 
 
 def merged(merge: MergeStatement) -> str:
-    """The statement. Raises SqlError for options that do not go together."""
+    """The statement. Raises SqlError for conflicting options."""
     clauses = merge.options.get("merge_clauses")
     parts = _explicit_clauses(merge, clauses) if clauses is not None else _default_clauses(merge)
     head = f"merge into {merge.target} {OLD} using {merge.source} {NEW} on ({merge.condition})"
@@ -45,14 +45,14 @@ def merged(merge: MergeStatement) -> str:
 
 
 def texts(value: Any) -> list[str]:
-    """What may be written as a text or as a list of them."""
+    """An option given as a text or a list of texts, as a list."""
     if not value:
         return []
     return [str(v) for v in value] if isinstance(value, list | tuple) else [str(value)]
 
 
 def plain(name: str) -> str:
-    """A column's name, which may be written in quotes."""
+    """A column's name without quotes."""
     quoted_whole = len(name) > 1 and name.startswith('"') and name.endswith('"')
     return name[1:-1].replace('""', '"') if quoted_whole else name
 
@@ -73,15 +73,13 @@ def _default_clauses(merge: MergeStatement) -> Iterator[str]:
 
 
 def _explicit_clauses(merge: MergeStatement, clauses: Any) -> Iterator[str]:
-    """The clauses of `merge_clauses`, in their order."""
+    """The clauses of `merge_clauses`, in order."""
     conflicting = [name for name in _DEFAULT_OPTIONS if merge.options.get(name)]
     if conflicting:
-        raise _mistake(
-            merge, f"`{conflicting[0]}` stands beside `merge_clauses`, which says it all"
-        )
+        raise _mistake(merge, f"`{conflicting[0]}` cannot be combined with `merge_clauses`")
     kinds = ("when_matched", "when_not_matched")
     if not isinstance(clauses, Mapping) or not any(kind in clauses for kind in kinds):
-        raise _mistake(merge, "`merge_clauses` holds `when_matched` or `when_not_matched`")
+        raise _mistake(merge, "`merge_clauses` needs `when_matched` or `when_not_matched`")
     unknown = next((key for key in clauses if key not in kinds), None)
     if unknown:
         raise _mistake(
@@ -103,9 +101,9 @@ def _clauses_of(
 ) -> list[Any]:
     clauses_of_kind = clauses.get(kind, default)
     if not isinstance(clauses_of_kind, list | tuple) or not clauses_of_kind:
-        raise _mistake(merge, f"`{kind}` is a list of clauses")
+        raise _mistake(merge, f"`{kind}` must be a list of clauses")
     if not all(isinstance(clause, Mapping) for clause in clauses_of_kind):
-        raise _mistake(merge, f"each clause of `{kind}` is a mapping with an `action`")
+        raise _mistake(merge, f"each clause of `{kind}` must be a mapping with an `action`")
     return list(clauses_of_kind)
 
 
@@ -121,7 +119,7 @@ def _clause(merge: MergeStatement, clause: Mapping[str, Any], negated: str = "")
 
 def _side(merge: MergeStatement, side: Any) -> str:
     if str(side).lower() not in ("source", "target"):
-        raise _mistake(merge, f"rows are not matched by `{side}`, but by `source` or by `target`")
+        raise _mistake(merge, f"rows cannot be matched by `{side}`, only by `source` or `target`")
     return str(side).lower()
 
 
@@ -168,11 +166,11 @@ def _inserted(merge: MergeStatement) -> str:
 
 
 def _sets(merge: MergeStatement, update: Mapping[str, Any], skipped: Sequence[str] = ()) -> str:
-    """The assignments of an update: expressions, and the columns that are taken as they come."""
+    """The assignments of an update: expressions, and columns copied from the new rows."""
     included = {plain(c).lower() for c in texts(update.get("include"))}
     excluded = {plain(c).lower() for c in texts(update.get("exclude"))}
     if included and excluded:
-        raise _mistake(merge, "columns to update and columns to leave out are both given")
+        raise _mistake(merge, "columns to update and columns to exclude are both set")
     excluded |= {name.lower() for name in skipped}
     expressions = update.get("set_expressions") or {}
     computed = {plain(str(name)).lower() for name in expressions}

@@ -1,4 +1,4 @@
-"""What a user should know of a plan: rows an old query made, models past their deprecation date."""
+"""Notices of a plan: rows built by an old query, models past their deprecation date."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from transformer.steps import LOAD_COLUMNS, Columns, NodeState
 def stale_row_notices(
     material: ModelInputs, recorded: NodeState | None, current_print: str, columns: Columns
 ) -> Iterator[str]:
-    """What holds for the rows that an incremental table keeps, where its model is another."""
+    """Notices about the existing rows of an incremental table whose model changed."""
     name = material.name or material.relation.table
     if not brings_new(material):
         return
     if recorded is not None and recorded.fingerprint and recorded.fingerprint != current_print:
         yield (
-            f"`{name}` was changed: rows that its table holds stay as its old query made"
-            f" them; `--full-refresh` makes them again: --select {name} --full-refresh"
+            f"`{name}` was changed: existing rows of its table are from its old query; to rebuild"
+            f" them, run `transform build --select {name} --full-refresh`"
         )
     yield from no_longer_given(material, columns)
 
 
 def deprecated(node: Node, graph: Graph, now: datetime) -> Iterator[str]:
-    """What is to be said where a model, or one that the node reads, has a `deprecation_date`.
+    """Notices for a `deprecation_date` of the node or of its inputs.
 
-    As dbt: a model is named once its date has passed, and readers of it before that too.
+    As in dbt, a model itself is reported once its date has passed, its readers before that too.
     """
     if (date := _deprecation(node)) and date <= now:
         yield f"`{node.name}` passed its deprecation date, {date:%Y-%m-%d}: disable or remove it"
@@ -48,7 +48,7 @@ def _deprecation(node: Node) -> datetime | None:
 
 
 def loader_columns(node: Node, graph: Graph) -> frozenset[str]:
-    """The loader's own columns, where the node reads something that was loaded."""
+    """The columns added by loading, if the node depends on a loaded source."""
     ancestors = (graph[ancestor].body for ancestor in graph.above(node.id))
     reads_loaded = any(
         isinstance(ancestor, SourceBody) and ancestor.table.load for ancestor in ancestors
@@ -57,7 +57,7 @@ def loader_columns(node: Node, graph: Graph) -> frozenset[str]:
 
 
 def abbreviated(names: list[str]) -> str:
-    """The names as text: the first few, and how many more."""
+    """The first three names as text, and the number of others."""
     unique = list(dict.fromkeys(names))
     first_names = ", ".join(f"`{name}`" for name in unique[:3])
     return first_names + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")

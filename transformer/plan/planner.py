@@ -1,4 +1,4 @@
-"""`Graph + State + choice → Plan`: what has to be done, in which order, and why each thing."""
+"""`Graph + State + selection → Plan`: what has to be done, in which order, and why."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ _ACTIONS: Mapping[str, Action] = {
     "check": "check",
     "activation": "activate",
 }
-# What holds rows of its own that it made at some time.
+# Kinds whose results were computed at some time.
 _MADE = ("model", "snapshot", "check")
 
 
 def plan(
     graph: Graph, state: State, wish: BuildRequest, facts: WorldFacts
 ) -> tuple[Plan, list[TransformError]]:
-    """The plan, and the mistakes that only planning finds (a schema change that is not allowed)."""
+    """The plan, and the mistakes detected while planning (such as a forbidden schema change)."""
     planner = _Planner(graph, state, wish, facts)
-    # Activations last: whether a check is due has to be known by then.
+    # Activations come last, because they depend on which checks are due.
     for node in sorted(graph, key=lambda n: n.kind == "activation"):
         planner.visit(node)
     return planner.result(), planner.mistakes
@@ -70,30 +70,30 @@ class _Planner:
         self.readers = _readers(self.inputs)
         self.volatility = steadiness_of(graph)
         self.due: dict[str, str] = {}
-        # Those that are due for nothing but their inputs: they may turn out to be the same.
+        # Nodes that are due only because of their inputs, which may turn out to be unchanged.
         self.only_moved: set[str] = set()
         self.skips: list[Skip] = []
         self.mistakes: list[TransformError] = []
 
     @cached_property
     def below(self) -> Descendants:
-        """Which nodes depend on which."""
+        """The downstream nodes of every node."""
         return Descendants.of(self.graph)
 
     def visit(self, node: Node) -> None:
-        """Decides whether the node has to be done; its parents have been decided."""
+        """Decides whether the node is due; its parents are already decided."""
         if not self.is_requested(node):
             return
         reason = self.reason(node)
         if reason and node.kind == "activation" and self.failed_above(node):
-            self.skips.append(Skip(node.id, node.name, "a check above it failed"))
+            self.skips.append(Skip(node.id, node.name, "an upstream check failed"))
         elif reason:
             self.due[node.id] = reason
         elif node.kind != "source" or self.loads(node):
             self.skips.append(Skip(node.id, node.name, "unchanged"))
 
     def failed_above(self, node: Node) -> bool:
-        """Whether something it stands on failed the last time, and is not done again now."""
+        """Whether something upstream failed last time, and is not run again now."""
         above = self.graph.above(node.id)
         reading_checks = {n.id for n in self.graph if n.kind == "check" and set(n.needs) & above}
         recorded = self.state.nodes
@@ -110,8 +110,8 @@ class _Planner:
         return self.wish.gates and self.is_gate(node)
 
     def is_gate(self, node: Node) -> bool:
-        """Whether the node is a check of something that is made, and of nothing that is not there:
-        it stands between what is made and those who read the published file."""
+        """Whether the node is a check that gates publishing: it reads something that is built in
+        this run, and nothing that does not exist."""
         body = node.body
         if not isinstance(body, CheckBody):
             return False
@@ -135,7 +135,7 @@ class _Planner:
         return isinstance(node.body, SourceBody) and node.body.table.load is not None
 
     def reason(self, node: Node) -> str:
-        """Why the node has to be done, or nothing: the first of these that is true."""
+        """Why the node is due, or "": the first reason that applies."""
         recorded = self.state.nodes.get(node.id)
         if recorded is None:
             return "new"
@@ -143,13 +143,12 @@ class _Planner:
         is_gone = bool(node.relation) and not exists
         refreshed = self.wish.full_refresh and node.kind in ("source", "model", "seed")
         reasons = {
-            "its relation is gone": is_gone,
-            "it failed the last time": recorded.status in BAD,
+            "its relation is missing": is_gone,
+            "it failed last time": recorded.status in BAD,
             "it was changed": recorded.fingerprint != self.fingerprints[node.id],
             "full refresh": refreshed,
             "time has passed": node.id in self.facts.expired,
-            "it asks for the time or for chance": self.volatility[node.id].time
-            and node.kind in _MADE,
+            "it is non-deterministic": self.volatility[node.id].time and node.kind in _MADE,
         }
         if self.facts.anew and node.kind in ("model", "seed", "check"):
             reasons[self.facts.anew] = True
@@ -161,7 +160,7 @@ class _Planner:
         return cause or inputs_changed or ("asked for" if self.wish.always else "")
 
     def changed_inputs(self, node: Node) -> str:
-        """The inputs that are done in this plan, or are not what they were."""
+        """The reason naming inputs that are due, or whose version changed; "" if none."""
         recorded = self.state.nodes[node.id]
         names = [
             self.graph[need].name
@@ -210,11 +209,11 @@ class _Planner:
             yield from deprecated(node, self.graph, self.wish.now)
 
     def gates(self) -> dict[str, list[str]]:
-        """Which checks are measured in one scan, by the step that measures them.
+        """The checks that are measured in one scan, by the step that measures them.
 
-        A check that reads nothing but its relation and what lies above it is measured inside the
-        relation's own step: a failure rolls the relation back. Where the relation has no step,
-        its checks are one step, named by the first of them.
+        A check that reads only its relation and what is upstream of it is measured inside the
+        relation's step: a failure rolls the relation back. If the relation has no step, its checks
+        share one, named after the first of them.
         """
         checks_by_step: dict[str, list[str]] = {}
         leaders: dict[str, str] = {}
@@ -230,7 +229,7 @@ class _Planner:
         return checks_by_step
 
     def unit_tests(self) -> dict[str, list[str]]:
-        """The unit tests that come before each model."""
+        """The unit tests that run before each model."""
         tests: dict[str, list[str]] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
@@ -239,7 +238,7 @@ class _Planner:
         return tests
 
     def separate_checks(self, inside: Container[str]) -> dict[str, tuple[str, ...]]:
-        """Checks with a step of their own, and what they read."""
+        """Checks with their own step, and their inputs."""
         reads: dict[str, tuple[str, ...]] = {}
         for node_id in self.due:
             body = self.graph[node_id].body
@@ -297,15 +296,16 @@ class _Planner:
         return replace(ready, files=self.facts.files.get(check_id, {}), only_moved=only_inputs)
 
     def certain(self, node: Node) -> bool:
-        """Whether a query that was bound over empty tables gives the same columns over full ones.
-        `pivot` makes columns of values, and what is read past the graph may change."""
+        """Whether a query bound over empty tables returns the same columns over real ones: not with
+        `pivot`, whose columns come from values, nor with inputs outside the graph."""
         if not isinstance(node.body, ModelBody) or node.body.config.materialized != "table":
             return False
         reads_outside = any(self.graph[need].elsewhere for need in node.needs)
         return not reads_outside and bool(node.code) and not self.volatility[node.id].shape
 
     def unaffected_readers(self, node: Node) -> tuple[Node, ...]:
-        """Those who read the node, were made before, and are not made anew for another reason."""
+        """Readers that are up to date with the node and not due for another reason: they can be
+        skipped if the node's content turns out to be unchanged."""
         if node.id not in self.state.nodes or not node.solid or node.view:
             return ()
         return tuple(
@@ -317,8 +317,8 @@ class _Planner:
         )
 
     def views_unchanged(self, reader: str) -> bool:
-        """Whether the reader was made through the views that there are: only then do they tell
-        what it has read. What a late one says is known to nobody before it is made."""
+        """Whether the views that the reader reads are those it was built with: only then do they
+        show what it has read. The query of a late view is unknown until it runs."""
         made_from = self.state.nodes[reader].inputs
         return not any(
             view.late
@@ -329,21 +329,21 @@ class _Planner:
         )
 
     def was_built_from(self, reader: str, node_id: str) -> bool:
-        """Whether the reader, as it is now, was made from the node as it is now: only then does it
-        follow from what the node held that nothing moves for it."""
+        """Whether the reader, in its current definition, was built from the node's current version:
+        only then does unchanged content mean that the reader is unaffected."""
         recorded = self.state.nodes.get(reader)
         if recorded is None or recorded.fingerprint != self.fingerprints[reader]:
             return False
         return recorded.inputs.get(node_id) == self.state.nodes[node_id].version
 
     def may_be_unaffected(self, reader: str, node_id: str) -> bool:
-        """Whether nothing but what it reads can be a reason to do the reader again. A check of the
-        node is measured in its step in any case."""
+        """Whether changed inputs are the only possible reason to run the reader again. A check of
+        the node is measured in the node's step anyway."""
         body = self.graph[reader].body
         if reader in self.due and isinstance(body, CheckBody) and body.on == node_id:
             return False
         if self.volatility[reader].order:
-            return False  # rows in another order may be another result
+            return False  # another order of rows may change the result
         return reader not in self.due or reader in self.only_moved
 
     def rows(self, node: Node) -> str:
@@ -371,7 +371,7 @@ class _Planner:
         return statements(replace(material, columns=columns))
 
     def record(self, node: Node) -> SnapshotInputs | None:
-        """What a snapshot is brought up to date with, but for its columns."""
+        """The inputs of a snapshot's update, except its columns."""
         if not isinstance(node.body, SnapshotBody) or not node.relation:
             return None
         existing = self.state.relation(node.relation)
@@ -380,7 +380,7 @@ class _Planner:
         )
 
     def material(self, node: Node) -> ModelInputs | None:
-        """What a model is made of, but for its columns."""
+        """The inputs of a model's materialization, except its columns."""
         body = node.body
         if not isinstance(body, ModelBody) or not node.relation:
             return None
@@ -414,6 +414,6 @@ def _has_query(node: Node) -> bool:
 
 
 def _columns_place(body: ModelBody) -> Where:
-    """Where the model says what happens when its columns change, or that it is incremental."""
+    """The place of `on_schema_change` in the model, else of `materialized`."""
     written = "on_schema_change" in body.model.text
     return option_place(body.model, "on_schema_change" if written else "materialized")

@@ -1,4 +1,4 @@
-"""Snapshots: a record of how rows changed (SCD2), with dbt's column names."""
+"""Snapshots: the history of rows (SCD2), with dbt's column names."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from transformer.steps import Columns, RelationState
 
 
 class SnapshotInputs(Struct, frozen=True):
-    """What a snapshot is brought up to date with, but for the columns that it reads."""
+    """The inputs of a snapshot's update, except the columns that it reads."""
 
     relation: RelationName
     existing: RelationState | None
     now: datetime
-    # Columns that say when and whence a row came, not what it is: no change of theirs counts.
+    # Columns added by loading, whose changes do not count.
     loaders: frozenset[str] = frozenset()
 
 
 def snapshot(record: SnapshotInputs, body: SnapshotBody, read: Columns) -> tuple[Statement, ...]:
-    """The statements that bring the record up to date.
+    """The statements that update the snapshot. Raises SqlError.
 
     A current record has no `dbt_valid_to`. A record whose row changed ends when its successor
-    begins: at `updated_at`, or now for the strategy `check` without one. Raises SqlError.
+    begins: at `updated_at`, or now for the strategy `check` without one.
     """
     builder = _Snapshot(record, body, read)
     return tuple(builder.first() if record.existing is None else builder.next(record.existing))
@@ -55,8 +55,8 @@ class _Snapshot:
         self._since()
 
     def _keys(self) -> None:
-        """A key or `updated_at` may be an expression: it is a column of the rows then, and of the
-        records."""
+        """Adds computed columns for keys and `updated_at` that are expressions, to the source and
+        to the stored records."""
         names = {name.lower() for name, _ in self.read}
         updated_at = [self.body.updated_at] if self.body.updated_at else []
         columns, computed = [], []
@@ -83,20 +83,20 @@ class _Snapshot:
         if not is_time(self.kind) and self.body.hard_deletes != "ignore":
             raise SqlError(
                 f"`{self.body.updated_at}` of the snapshot `{self.body.snapshot.name}` is"
-                f" {self.kind}: the time at which a row is gone cannot stand beside it",
+                f" {self.kind}: it cannot be mixed with the time of a deletion",
                 self.body.snapshot.where,
-                hint="take a time for `updated_at`, or set `hard_deletes: ignore`",
+                hint="use a timestamp for `updated_at`, or set `hard_deletes: ignore`",
             )
 
     def current(self, alias: str) -> str:
-        """Whether a record is still true."""
+        """The condition for current records."""
         open_end = f"{alias}.{self.end} is null"
         if self.forever.startswith("(null)"):
             return open_end
         return f"({open_end} or {alias}.{self.end} = {self.forever})"
 
     def own(self, since: str) -> str:
-        """The record's own columns, for a row `s` of the source that is true from `since` on."""
+        """The snapshot's own columns, for a row `s` of the source that is valid from `since`."""
         deleted = f", 'False' as {self.gone}" if self.deletes else ""
         id_time = self.row_time if since == self.since else since
         return (
@@ -105,16 +105,16 @@ class _Snapshot:
         )
 
     def scd_id(self, alias: str, since: str) -> str:
-        """What tells records apart: the key and the time (dbt's `snapshot_hash_arguments`)."""
+        """The id of a record, from key and time (dbt's `snapshot_hash_arguments`)."""
         parts = (*(f"{alias}.{key}" for key in self.keys), f"({since})")
         joined = " || '|' || ".join(f"coalesce({p}::varchar, '')" for p in parts)
         return f"md5({joined})"
 
     def guard(self) -> list[Statement]:
-        """Refuses a key that is missing or stands twice: its history could not be told apart."""
+        """Fails for missing or duplicate keys, whose histories could not be distinguished."""
         keys = ", ".join(self.keys)
         missing = " or ".join(f"bool_or({key} is null)" for key in self.keys)
-        what = literal(f"the key `{', '.join(self.body.unique_key)}` is missing or stands twice")
+        what = literal(f"the key `{', '.join(self.body.unique_key)}` is missing or not unique")
         refusal = (
             f"select error({what}) from (select 1 from {self.source}"
             f" group by {keys} having count(*) > 1 or {missing} limit 1)"
@@ -122,13 +122,13 @@ class _Snapshot:
         return [Statement(refusal)] if self.body.guarded else []
 
     def first(self) -> list[Statement]:
-        """Every row of the source, as current records."""
+        """Creates the table with all rows of the source as current records."""
         rows = f"select {self.row}, {self.own(self.since)} from {self.source} s"
         return [*self.guard(), Statement(f"create or replace table {self.relation} as {rows}")]
 
     def next(self, existing: RelationState) -> list[Statement]:
-        """Ends the records that changed or vanished, and begins their successors."""
-        if not self.read:  # what is read is not known before it is there
+        """Ends records that changed or were deleted, and inserts their successors."""
+        if not self.read:  # the columns are unknown before the input exists
             own = {name.lower() for name in self.own_names}
             self.read = [c for c in existing.columns if c[0].lower() not in own]
         names = [name for name, _ in self.read]
@@ -143,8 +143,8 @@ class _Snapshot:
         return [*statements, *self.vanished(names)]
 
     def columns(self, existing: RelationState) -> list[Statement]:
-        """What has to change in the table's columns. Raises SqlError for a type that would lose.
-        A record whose own columns have other names cannot be gone on with."""
+        """The changes to the table's columns. Raises SqlError for a lossy type change. A table
+        whose snapshot columns have other names cannot be continued."""
         before = {name.lower(): kind for name, kind in existing.columns}
         missing = [name for name in self.own_names[:4] if name.lower() not in before]
         if missing:
@@ -169,16 +169,16 @@ class _Snapshot:
         return changes
 
     def same(self, one: str, other: str) -> str:
-        """Whether two rows have one key. A NULL meets a NULL: the row is still there."""
+        """The condition for equal keys. NULL equals NULL: the row still exists."""
         return " and ".join(f"{one}.{key} is not distinct from {other}.{key}" for key in self.keys)
 
     def changed(self) -> str:
-        """The rows that are new or differ from their current record. One that comes back is true
-        from the end of its last record on, whatever its `updated_at` says."""
+        """The rows that are new or differ from their current record. A reappearing row is valid
+        from the end of its last record, regardless of its `updated_at`."""
         deleted = f" or t.{self.gone} = 'True'" if self.deletes else ""
         keys = ", ".join(self.keys)
         since = f"greatest({self.since}, e.__ended, t.{self.begin})"
-        if self.deletes:  # the record of its absence was true until now
+        if self.deletes:  # the deletion record was valid until now
             since = f"case when t.{self.gone} = 'True' then {self.now} else {since} end"
         over = "" if self.forever.startswith("(null)") else (
             f" filter (where {self.end} <> {self.forever})"
@@ -215,7 +215,7 @@ class _Snapshot:
         )
 
     def vanished(self, names: list[str]) -> list[Statement]:
-        """What becomes of records whose row is no longer in the source (`hard_deletes`)."""
+        """Handles records whose row is no longer in the source (`hard_deletes`)."""
         if self.body.hard_deletes == "ignore":
             return []
         missing = (

@@ -1,4 +1,4 @@
-"""What planning is made of: what is asked for, what the world says, and the work of a step."""
+"""The inputs of planning: the request and facts about the world; and its output, the work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transformer.steps import EVERYTHING, Action, Arrivals, Columns
 
 
 class Probe(Struct, frozen=True):
-    """What is known of a node's input from outside: a reason to do it now, or none; of a source,
+    """The result of probing a node's external input: a reason to run it, or none; for a source,
     what arrived."""
 
     reason: str = ""
@@ -26,11 +26,11 @@ class Probe(Struct, frozen=True):
 
 
 class BuildRequest(Struct, frozen=True):
-    """What is asked for: which nodes, which actions, and how.
+    """The request: which nodes, which actions, and how.
 
-    `always` does what is chosen even where nothing changed, as `transform run` does. With `gates`
-    every check of severity error that reads what is made is measured, whatever is asked for: what
-    is made will be published. With `strict` those that only warn are measured too.
+    `always` runs the chosen nodes even if nothing changed, as `transform run` does. With `gates`
+    every check of severity error that reads something built is measured, chosen or not, because
+    the result will be published. With `strict` checks that only warn are measured too.
     """
 
     chosen: frozenset[str]
@@ -43,35 +43,34 @@ class BuildRequest(Struct, frozen=True):
 
 
 class WorldFacts(Struct, frozen=True):
-    """What the world says: columns as bound, sources as probed, what time has undone, and what
-    has `failed` already in this run. Of a `late` node nobody knows the columns before it runs."""
+    """Facts about the world: bound columns, probed sources, expired results, and what has already
+    `failed` in this run. The columns of a `late` node are unknown before it runs."""
 
     columns: Mapping[str, Columns] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     expired: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
-    # What was made already in this run.
+    # Nodes already built in this run.
     made: frozenset[str] = frozenset()
     late: frozenset[str] = frozenset()
     increments: Mapping[str, Columns] = field(default_factory=dict)
-    # The files that a node's query names, each with what tells whether it changed.
+    # The files in each node's query, each with a digest of its state.
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    # Why everything has to be built again: another version of the engine.
+    # Why everything has to be rebuilt: another version of the engine.
     anew: str = ""
 
     @classmethod
     def of(cls, bound: BoundColumns) -> WorldFacts:
-        """What binding has found out."""
+        """The facts from binding."""
         return cls(bound.columns, late=frozenset(bound.late), increments=bound.increments)
 
 
 class Work(Struct, frozen=True):
-    """What a step needs to be done.
+    """Everything a step needs to run.
 
-    `inputs` are the ids whose versions it is made from. `checks` are measured inside the step,
-    over `rows` (what stands behind FROM). `reads` are the relations by the names that Python
-    calls them by. With `only_if_changed` nothing is done when the
-    inputs turn out to have the versions they had before.
+    `inputs` are the ids whose versions it is built from. `checks` are measured inside the step,
+    over `rows` (a FROM clause). `reads` are the relations by their names in Python. With
+    `only_if_changed` the step is skipped if its inputs turn out to have their previous versions.
     """
 
     node: Node
@@ -82,22 +81,22 @@ class Work(Struct, frozen=True):
     rows: str = ""
     reads: Mapping[str, RelationName] = field(default_factory=dict)
     columns: Columns | None = None
-    # Whether these are the columns that the query gives whatever its inputs hold.
+    # Whether the query returns these columns whatever its inputs contain.
     certain: bool = False
     full_refresh: bool = False
     only_if_changed: bool = False
-    # What the statements are made of, where that has to wait until the step is done.
+    # The inputs of statements that can only be created when the step runs.
     material: ModelInputs | None = None
     record: SnapshotInputs | None = None
-    # The nodes whose tables have a foreign key to this one, and whether they are built as well.
+    # The nodes whose tables have a foreign key to this one, and whether they are built too.
     keyed: tuple[tuple[Node, bool], ...] = ()
-    # Why there are no statements: the step fails with it when its turn comes.
+    # Why there are no statements: the step fails with it when it runs.
     refused: TransformError | None = None
-    # Whether the views that it is read through are those that it was made with.
+    # Whether the views that it reads are those that it was built with.
     as_made: bool = False
-    # Who reads what the step makes, and has nothing else to be done for.
+    # Readers of the result that are not due for any other reason.
     readers: tuple[Node, ...] = ()
-    # The files that its query names, each with what tells whether it changed.
+    # The files in its query, each with a digest of its state.
     files: Mapping[str, str] = field(default_factory=dict)
     # What a load has to land.
     arrivals: Arrivals | None = None

@@ -115,7 +115,7 @@ def test_columns_are_those_of_the_engine(adapter: Adapter) -> None:
     assert adapter.get_columns_in_relation(Relation.ephemeral("x")) == []
     file = Relation.expression("memory", "raw", "r", "(select 1 as i)")
     assert [c.name for c in adapter.get_columns_in_relation(file)] == ["i"]
-    with pytest.raises(RenderError, match="no relation"):
+    with pytest.raises(RenderError, match="not a relation"):
         adapter.get_columns_in_relation("s.t")
 
 

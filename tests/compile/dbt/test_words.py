@@ -90,7 +90,7 @@ def test_a_failure_becomes_the_message_that_was_given() -> None:
         ("raise_database_error", ("no",), "no"),
         ("raise_fail_fast_error", ("no",), "no"),
         ("raise_not_implemented", ("no",), "no"),
-        ("raise_contract_error", ([], []), "no columns are given"),
+        ("raise_contract_error", ([], []), "no columns are declared"),
         ("missing_config", ({}, "x"), "`x` is not set"),
         ("missing_materialization", ({}, "duckdb"), "materialization"),
         ("missing_relation", ("t",), "t does not exist"),

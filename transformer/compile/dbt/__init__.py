@@ -1,1 +1,1 @@
-"""What templates of dbt projects handle: relations, columns, query results, the adapter, words."""
+"""The objects in dbt templates: relations, columns, query results, the adapter, functions."""

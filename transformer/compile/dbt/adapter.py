@@ -1,4 +1,4 @@
-"""The adapter: what templates may ask of the warehouse, and do in it."""
+"""The adapter: how templates query and change the warehouse."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from transformer.compile.dbt.results import (
 from transformer.errors import RenderError
 from transformer.names import literal, quoted
 
-# What gives rows; comments and brackets may stand before it.
+# Statements that return rows, after optional comments and brackets.
 _QUERY = re.compile(
     r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
     r"(?:select|with|from|values|table|pivot|unpivot|describe|desc|show|summarize|pragma|call|explain)\b",
@@ -45,11 +45,14 @@ _TYPES: Mapping[ColumnKind, str] = {
 
 
 class NeedsWarehouse(Exception):  # noqa: N818 - a reason to render later, not an error
-    """There is no warehouse now: the rendering is to be repeated when there is one."""
+    """The template needs an open warehouse: it is rendered again once there is one."""
 
 
 class WarehouseConnection(Protocol):
-    """What the adapter asks of a warehouse that is open."""
+    """An open warehouse, as the adapter uses it.
+
+    Example: `rows("select 1 as a")` returns `(["a"], ["INTEGER"], [(1,)])`.
+    """
 
     def rows(self, sql: str) -> tuple[Sequence[str], Sequence[str], list[tuple[Any, ...]]]:
         """Names and types of a query's columns, and its rows."""
@@ -60,20 +63,19 @@ class WarehouseConnection(Protocol):
         ...
 
     def relations(self, schema: str | None) -> Iterable[tuple[str, str, str, str]]:
-        """(database, schema, identifier, "table" or "view") of one schema, or of every one."""
+        """(database, schema, identifier, "table" or "view") of one schema, or of all (None)."""
         ...
 
     def columns(
         self, database: str | None, schema: str | None, identifier: str
     ) -> list[tuple[str, str]] | None:
-        """(name, type) of a relation's columns; None when it does not exist."""
+        """(name, type) of a relation's columns; None if it does not exist."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterSettings:
-    """What the adapter knows of the place it works in. `tell` is given what is shown to the
-    user, `warn` what he is warned of."""
+    """The adapter's environment. `tell` prints a message, `warn` a warning."""
 
     kind: str = "duckdb"
     version: str = ""
@@ -84,7 +86,7 @@ class AdapterSettings:
 
 
 class AdapterResponse(Struct, frozen=True):
-    """What came of a statement."""
+    """The result of a statement, without rows."""
 
     message: str = "OK"
     code: str = "OK"
@@ -95,9 +97,9 @@ class AdapterResponse(Struct, frozen=True):
 
 
 class Adapter(Inert):
-    """`adapter`. Without a warehouse, whatever asks for one raises NeedsWarehouse.
+    """`adapter`. Without a warehouse, methods that need one raise NeedsWarehouse.
 
-    What only has an effect gives "", so that it writes nothing where it is called in `{{ … }}`.
+    Methods with effects only return "", so that `{{ … }}` adds nothing to the SQL.
     """
 
     def __init__(
@@ -110,10 +112,12 @@ class Adapter(Inert):
         self._warned: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
-        """Refuses what no adapter has: nothing would be written for it otherwise."""
+        """Raises RenderError for unknown methods, which would otherwise render as empty text."""
         if name.startswith("_"):
             raise AttributeError(name)
-        raise RenderError(f"the adapter has no `{name}`", hint="see the adapter's methods in dbt")
+        raise RenderError(
+            f"the adapter has no `{name}`", hint="see dbt's documentation of the adapter methods"
+        )
 
     def _open(self) -> WarehouseConnection:
         if self._warehouse is None:
@@ -121,11 +125,11 @@ class Adapter(Inert):
         return self._warehouse
 
     def dispatch(self, macro_name: str, macro_namespace: str | None = None, **rest: Any) -> Any:
-        """The macro that stands for this name here: the user's, the engine's or the default."""
+        """The macro for this name: the user's, the engine's or the default."""
         return self._dispatch(macro_name, macro_namespace, **rest)
 
     def type(self) -> str:
-        """The kind of the warehouse."""
+        """The type of the warehouse."""
         return self._here.kind
 
     @property
@@ -139,13 +143,13 @@ class Adapter(Inert):
         return quoted(str(identifier))
 
     def quote_as_configured(self, identifier: str, quote_key: str = "identifier") -> str:
-        """The name in quotes: they are never left out."""
+        """The name in quotes, which are never omitted."""
         return self.quote(identifier) if quote_key else str(identifier)
 
     def quote_seed_column(self, column: str, quote_config: bool | None = None) -> str:
-        """The name of a seed's column, in quotes unless the project says no."""
+        """The name of a seed's column, in quotes unless `quote_config` is False."""
         if quote_config not in (None, True, False):
-            raise RenderError(f"`quote_columns` is true or false, not `{quote_config}`")
+            raise RenderError(f"`quote_columns` must be true or false, not `{quote_config}`")
         return str(column) if quote_config is False else self.quote(column)
 
     def convert_type(self, agate_table: ResultTable, col_idx: int) -> str:
@@ -164,18 +168,18 @@ class Adapter(Inert):
         """Whether the engine is of this version."""
         return _version(self._here.version) == _version(version)
 
-    # ------------------------------------------------------------ what is there
+    # ------------------------------------------------------------ existing relations
     def get_relation(
         self, database: str | None = None, schema: str | None = None, identifier: str | None = None
     ) -> Relation | None:
-        """The relation of this name, when it exists."""
+        """The relation of this name, or None."""
         for relation in self.list_relations(database, schema):
             if folded(relation.identifier) == folded(identifier):
                 return relation
         return None
 
     def load_relation(self, relation: Relation) -> Relation | None:
-        """The relation with its type, when it exists."""
+        """The relation with its type, or None if it does not exist."""
         return self.get_relation(relation.database, relation.schema, relation.identifier)
 
     def list_relations(
@@ -211,9 +215,12 @@ class Adapter(Inert):
         return self.get_relation(None, schema, name) is not None
 
     def get_columns_in_relation(self, relation: Any) -> list[AdapterColumn]:
-        """The columns of a relation; none when it does not exist."""
+        """The columns of a relation; empty if it does not exist."""
         if not isinstance(relation, Relation):
-            raise RenderError(f"`{relation}` is no relation", hint="give what `ref` or `this` is")
+            raise RenderError(
+                f"`{relation}` is not a relation",
+                hint="pass the result of `ref` or `source`, or `this`",
+            )
         if relation.text is not None:
             return self.get_column_schema_from_query(f"select * from {relation.text}", flat=False)
         if relation.identifier is None or relation.is_cte:
@@ -222,7 +229,7 @@ class Adapter(Inert):
         return [AdapterColumn(name, kind) for name, kind in columns or ()]
 
     def get_column_schema_from_query(self, sql: str, *, flat: bool = True) -> list[AdapterColumn]:
-        """The columns a query gives, structs taken apart."""
+        """The columns that a query returns, structs flattened."""
         names, kinds, _ = self._open().rows(f"select * from (\n{sql}\n) limit 0")
         columns = [AdapterColumn(name, kind) for name, kind in zip(names, kinds, strict=True)]
         return [inner for column in columns for inner in column.flatten()] if flat else columns
@@ -230,12 +237,12 @@ class Adapter(Inert):
     def get_missing_columns(
         self, from_relation: Relation, to_relation: Relation
     ) -> list[AdapterColumn]:
-        """The columns of the first relation that the second has not."""
+        """The columns of the first relation that are missing in the second."""
         existing = {column.name for column in self.get_columns_in_relation(to_relation)}
         return [c for c in self.get_columns_in_relation(from_relation) if c.name not in existing]
 
     def location_exists(self, location: str) -> bool:
-        """Whether a file can be read at this place."""
+        """Whether a file can be read at this location."""
         try:
             self._open().rows(f"select 1 from {literal(location)} where 1 = 0")
         except NeedsWarehouse:
@@ -252,7 +259,7 @@ class Adapter(Inert):
         fetch: bool = False,
         limit: int | None = None,
     ) -> tuple[AdapterResponse, ResultTable]:
-        """Runs SQL: what came of it, and its rows when they are wanted."""
+        """Runs SQL; returns the response, and the rows if `fetch`."""
         warehouse = self._open()
         if not fetch:
             warehouse.run(sql)
@@ -269,37 +276,37 @@ class Adapter(Inert):
         return self.execute(sql)
 
     def create_schema(self, relation: Relation) -> str:
-        """Makes the schema the relation stands in."""
+        """Creates the relation's schema."""
         return self._run(f"create schema if not exists {relation.without_identifier()}")
 
     def drop_schema(self, relation: Relation) -> str:
-        """Drops the schema the relation stands in, with all that is in it."""
+        """Drops the relation's schema with all its contents."""
         return self._run(f"drop schema if exists {relation.without_identifier()} cascade")
 
     def drop_relation(self, relation: Relation | None) -> str:
-        """Drops the relation, when it exists."""
+        """Drops the relation if it exists."""
         kind = self._kind(relation)
         return self._run(f"drop {kind} if exists {relation} cascade") if kind else ""
 
     def truncate_relation(self, relation: Relation) -> str:
-        """Deletes every row of the table."""
+        """Deletes all rows of the table."""
         return self._run(f"truncate {relation}")
 
     def rename_relation(self, from_relation: Relation, to_relation: Relation) -> str:
-        """Gives the relation another name in its schema."""
+        """Renames the relation within its schema."""
         kind = self._kind(from_relation) or "table"
         name = self.quote(to_relation.identifier or "")
         return self._run(f"alter {kind} {from_relation} rename to {name}")
 
     def clean_up_table(self, relation: Relation) -> str:
-        """Drops the relation, when it exists."""
+        """Drops the relation if it exists."""
         return self.drop_relation(relation)
 
     def _kind(self, relation: Relation | None) -> str:
-        """`table` or `view`: what the relation really is; "" when it does not exist."""
+        """`table` or `view`: the actual kind of the relation; "" if it does not exist."""
         if relation is None:
             return ""
-        if relation.schema is None and relation.type:  # temporary: it stands in no schema
+        if relation.schema is None and relation.type:  # temporary, without a schema
             return relation.type
         existing = self.load_relation(relation)
         return existing.type or "table" if existing else ""
@@ -308,47 +315,47 @@ class Adapter(Inert):
         self._open().run(sql)
         return ""
 
-    # ------------------------------------------------------------ rules and other places
+    # ------------------------------------------------------------ rules and locations
     def valid_incremental_strategies(self) -> list[str]:
-        """The ways to bring a table up to date."""
+        """The incremental strategies."""
         return list(STRATEGIES)
 
     def standardize_grants_dict(self, grants_table: ResultTable) -> dict[str, list[str]]:
-        """Who may do what, of a result with the columns `grantee` and `privilege_type`."""
+        """Grantees by privilege, from a result with `grantee` and `privilege_type`."""
         grants: dict[str, list[str]] = {}
         for row in grants_table:
             grants.setdefault(row["privilege_type"], []).append(row["grantee"])
         return grants
 
     def render_raw_columns_constraints(self, raw_columns: Mapping[str, Any]) -> list[str]:
-        """The columns of a contract as they stand in `create table`."""
+        """The columns of a contract as in `create table`."""
         return constraints.columns(raw_columns)
 
     def render_raw_model_constraints(self, raw_constraints: Iterable[Any]) -> list[str]:
-        """The constraints of a contract that are the whole table's."""
+        """The table-level constraints of a contract."""
         return constraints.table(raw_constraints)
 
     def external_root(self) -> str:
-        """The folder for files that models write."""
+        """The folder for files written by models."""
         return self._here.external_root
 
     def external_read_location(self, location: str, options: Mapping[str, Any]) -> str:
-        """What to read where a model wrote to this place."""
+        """The file or pattern to read what a model wrote to this location."""
         return external.read_location(location, options)
 
     def external_write_options(self, location: str, options: Mapping[str, Any]) -> str:
-        """The options of `copy … to` for this place."""
+        """The options of `copy … to` for this location."""
         return external.write_options(location, options)
 
     def store_relation(self, plugin: str, relation: Relation, *_: Any) -> str:
-        """Refuses: there are no plug-ins of dbt-duckdb."""
+        """Raises RenderError: plug-ins of dbt-duckdb are not supported."""
         raise RenderError(
-            f"`{relation.identifier}` is to be stored with the plug-in `{plugin}` of dbt-duckdb",
-            hint="activate it with a target instead",
+            f"`{relation.identifier}` uses the plug-in `{plugin}` of dbt-duckdb",
+            hint="plug-ins are not supported; use an activation instead",
         )
 
     def warn_once(self, message: str) -> str:
-        """Warns, when it was not said before."""
+        """Warns, once per message."""
         if message not in self._warned:
             self._warned.add(message)
             self._here.warn(message)

@@ -1,4 +1,4 @@
-"""Columns as templates see them, with types as DuckDB names them."""
+"""Columns in templates, with DuckDB's type names."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _UNSIGNED = {"utinyint", "usmallint", "uinteger", "ubigint"}
 _INTEGERS = frozenset(
     {*_SIGNED, *_UNSIGNED, "int1", "int2", "int4", "int8", "short", "int", "signed", "long"}
 )
-_STRING_SIZE = 256  # of a string that has no size of its own
+_STRING_SIZE = 256  # of a string without an explicit size
 _FIELD = re.compile(r'\s*(?:"((?:[^"]|"")*)"|(\S+))\s+(.+)\Z', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterColumn:
-    """A column: `dtype` is the type as the engine says it, `data_type` as `cast` takes it.
+    """A column: `dtype` is the type as the engine reports it, `data_type` the form for `cast`.
 
-    Which words are numbers and strings is what dbt-duckdb says, `DECIMAL(18,3)` included, which
-    it takes for neither: macros decide by these answers what SQL they write.
+    Types are classified as in dbt-duckdb, where `DECIMAL(18,3)` is neither a number nor a string:
+    macros generate SQL by these answers.
     """
 
     column: str
@@ -40,23 +40,23 @@ class AdapterColumn:
     # ------------------------------------------------------------ of the class
     @classmethod
     def translate_type(cls, dtype: str) -> str:
-        """The engine's word for a type: `string` is `TEXT`, every other one is itself."""
+        """The engine's name of a type: `string` is `TEXT`, others are unchanged."""
         return cls.TYPE_LABELS.get(dtype.upper(), dtype)
 
     @classmethod
     def create(cls, name: str, label_or_dtype: str) -> AdapterColumn:
-        """A column of a type that may be `string`."""
+        """A column whose type may be given as `string`."""
         return cls(name, cls.translate_type(label_or_dtype))
 
     @classmethod
     def from_description(cls, name: str, raw_data_type: str) -> AdapterColumn:
-        """A column of a type with its size taken apart: `varchar(3)`, `decimal(18,3)`."""
+        """A column from a type with a size: `varchar(3)`, `decimal(18,3)`."""
         match = re.match(r"([^(]+)(?:\(([^)]*)\))?", raw_data_type)
         if not match:
-            raise RenderError(f"`{raw_data_type}` is no data type")
+            raise RenderError(f"`{raw_data_type}` is not a data type")
         sizes = [part.strip() for part in (match[2] or "").split(",") if part.strip()]
         if not all(size.isdigit() for size in sizes):
-            raise RenderError(f"the size of the data type `{raw_data_type}` is no number")
+            raise RenderError(f"the size of the data type `{raw_data_type}` is not a number")
         numbers = [int(size) for size in sizes]
         if len(numbers) == 2:
             return cls(name, match[1], None, *numbers)
@@ -64,12 +64,12 @@ class AdapterColumn:
 
     @staticmethod
     def string_type(size: int) -> str:
-        """A string that is so long."""
+        """A string type of this length."""
         return f"character varying({size})"
 
     @staticmethod
     def numeric_type(dtype: str, precision: Any, scale: Any) -> str:
-        """A decimal number with its digits, when both are known."""
+        """A decimal type, with precision and scale if both are known."""
         has_digits = precision is not None and scale is not None
         return f"{dtype}({precision},{scale})" if has_digits else dtype
 
@@ -86,7 +86,7 @@ class AdapterColumn:
 
     @property
     def data_type(self) -> str:
-        """The type as SQL: a string has a size."""
+        """The type as SQL; strings have a size."""
         if self.is_string():
             return self.string_type(self.string_size())
         if self.is_numeric():
@@ -95,41 +95,41 @@ class AdapterColumn:
 
     @property
     def expanded_data_type(self) -> str:
-        """The type as it is compared when a table's columns changed."""
+        """The type used to compare a table's columns."""
         return self.data_type
 
     def is_string(self) -> bool:
-        """Whether it holds text."""
+        """Whether it is a string type."""
         return self.dtype.lower() in _STRINGS
 
     def is_number(self) -> bool:
-        """Whether it holds whole numbers, decimals without digits, or floats."""
+        """Whether it is an integer, a decimal without precision, or a float."""
         return self.is_integer() or self.is_numeric() or self.is_float()
 
     def is_integer(self) -> bool:
-        """Whether it holds whole numbers."""
+        """Whether it is an integer type."""
         return self.dtype.lower() in _INTEGERS
 
     def is_float(self) -> bool:
-        """Whether it holds floats."""
+        """Whether it is a float type."""
         return self.dtype.lower() in _FLOATS
 
     def is_numeric(self) -> bool:
-        """Whether it is a decimal whose digits are not part of `dtype`."""
+        """Whether it is a decimal without precision in `dtype`."""
         return self.dtype.lower() in _NUMERICS
 
     def is_struct(self) -> bool:
-        """Whether it holds fields."""
+        """Whether it is a struct."""
         return self.dtype.lower().startswith("struct")
 
     def string_size(self) -> int:
-        """How long its text may be. Raises RenderError when it holds no text."""
+        """Its maximum length. Raises RenderError if it is not a string."""
         if not self.is_string():
             raise RenderError(f"`string_size` of `{self.column}`, which is {self.dtype}")
         return _STRING_SIZE if self.char_size is None else int(self.char_size)
 
     def can_expand_to(self, other_column: AdapterColumn) -> bool:
-        """Whether both hold text, and the other one longer text."""
+        """Whether both are strings, and the other one is longer."""
         are_strings = self.is_string() and other_column.is_string()
         return are_strings and other_column.string_size() > self.string_size()
 
@@ -143,7 +143,7 @@ class AdapterColumn:
         return list(_fields(self.dtype)) if self.is_struct() else []
 
     def flatten(self) -> list[AdapterColumn]:
-        """Its innermost fields, each named by its way: `a.b`; itself when it has none."""
+        """Its innermost fields named by their path (`a.b`); itself if it has none."""
         if not self.is_struct() or not self.fields:
             return [self]
         return [
@@ -163,7 +163,7 @@ def _fields(dtype: str) -> Iterator[AdapterColumn]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """The text cut at commas that stand in no bracket and no quotes."""
+    """The text split at top-level commas, outside brackets and quotes."""
     depth, in_quotes, start = 0, False, 0
     for index, char in enumerate(text):
         if char == '"':

@@ -1,4 +1,4 @@
-"""The columns and constraints of a contract, as they stand in `create table`."""
+"""The columns and constraints of a contract, as in `create table`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def columns(raw_columns: Mapping[str, Any]) -> list[str]:
 
 
 def table(raw_constraints: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The constraints that stand behind the columns."""
+    """The table-level constraints."""
     return [text for constraint in raw_constraints or () if (text := _of_table(constraint))]
 
 
@@ -54,13 +54,13 @@ def _of_table(constraint: Mapping[str, Any]) -> str:
     if kind == "foreign_key":
         return f"{named}foreign key ({column_list}) {_references(constraint)}"
     if kind == "not_null":
-        return ""  # of a column only
+        return ""  # column level only
     return f"{named}{_WORDS[kind]} {expression}({column_list})".replace("  ", " ")
 
 
 def _references(constraint: Mapping[str, Any]) -> str:
     if constraint.get("to") and constraint.get("to_columns"):
-        # A key that refers to another table of the same file may not name the file.
+        # A foreign key within the same file must not name the catalog.
         place = ".".join(str(constraint["to"]).split(".")[-2:])
         return f"references {place} ({', '.join(constraint['to_columns'])})"
     return f"references {constraint.get('expression') or ''}".strip()

@@ -1,4 +1,4 @@
-"""Files that models write: where they stand, the options of `copy … to`, and how they are read."""
+"""Files written by models: their location, the options of `copy … to`, and how they are read."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from transformer.names import literal, quoted
 
 _FORMATS = ("csv", "json", "parquet")
 _LITERAL = re.compile(r"\(.*\)|'.*'|\d+(\.\d+)?|true|false", re.IGNORECASE | re.DOTALL)
-# Options whose value is a name or a list of names, not a text.
+# Options whose value is a name or a list of names.
 _NAMES = {"format", "codec", "compression", "partition_by", "header"}
-# Options whose value is a text, whatever it looks like.
+# Options whose value is always a text.
 _TEXTS = {"delimiter", "quote", "escape", "null"}
 _COMPRESSED = {"gz": "gzip", "zst": "zstd"}
 
 
 class ExternalFile(Struct, frozen=True):
-    """What an external model writes: the place, the options of `copy`, and what reads it back."""
+    """The file of an external model: location, options of `copy`, and SQL that reads it back."""
 
     place: str
     options: str
     reading: str
-    # Whether nothing of it could be read if it had no rows.
+    # Whether it could not be read back without rows.
     needs_a_row: bool = False
 
 
 def file_of(written: Mapping[str, Any], name: str, root: str) -> ExternalFile:
-    """The file of a model with this configuration. Raises RenderError for a format that cannot
-    be read back."""
+    """The file of a model with this configuration. Raises RenderError for an unsupported
+    format."""
     options = _copy_options(written)
     place = str(written.get("location") or _default_place(written, name, root))
     full = _complete(place, options)
@@ -57,7 +57,7 @@ def file_of(written: Mapping[str, Any], name: str, root: str) -> ExternalFile:
 
 
 def _copy_options(written: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of `copy`, with those that may stand beside them."""
+    """The options of `copy`, including those set at the top level."""
     options = written.get("options") or {}
     if not isinstance(options, Mapping):
         raise RenderError("`options` is not a mapping")
@@ -72,7 +72,7 @@ def _default_place(written: Mapping[str, Any], name: str, root: str) -> str:
 
 
 def read_location(location: str, options: Mapping[str, Any]) -> str:
-    """The file, or a pattern of the files, that was written there."""
+    """The file, or a pattern for the files, written to the location."""
     partitions = options.get("partition_by")
     if not partitions and not options.get("per_thread_output"):
         return location
@@ -86,8 +86,8 @@ def read_location(location: str, options: Mapping[str, Any]) -> str:
 
 
 def write_options(location: str, options: Mapping[str, Any]) -> str:
-    """The options as `copy` takes them; the format is the file's ending where none is given, and
-    Parquet where it has none."""
+    """The options as `copy` takes them; the format defaults to the file's extension, else
+    Parquet."""
     return _options_sql(_complete(location, {str(key).lower(): v for key, v in options.items()}))
 
 
@@ -107,7 +107,7 @@ def _complete(location: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _by_extension(location: str) -> tuple[str, str]:
-    """The format that a file's name tells, and its compression; each "" where it tells none."""
+    """Format and compression by a file's extension; "" if it has none."""
     _, *extensions = location.rpartition("/")[2].lower().split(".")
     compression = _COMPRESSED.get(extensions[-1], "") if extensions else ""
     rest = extensions[:-1] if compression else extensions
@@ -137,7 +137,7 @@ def _value_sql(key: str, value: Any) -> str:
 
 
 def _constant_sql(value: Any) -> str:
-    """The value of an option of a reader as SQL."""
+    """The value of a reader's option as SQL."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""What templates and other tools may know of a node, in dbt's own form: a mapping."""
+"""Nodes in dbt's form for templates and artifacts: a mapping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def id_of(kind: str, resource: Model | Seed | Snapshot, project: str) -> str:
 
 
 def model_facts(model: Model, config: ModelConfig, project: str) -> dict[str, Any]:
-    """What is known of a model before it is rendered."""
+    """A model's facts before it is rendered."""
     options = {
         **config.written,
         "materialized": config.materialized,
@@ -44,7 +44,7 @@ def _time_spine(written: Any) -> Any:
 
 
 def plain_facts(kind: str, resource: Seed | Snapshot, project: str) -> dict[str, Any]:
-    """What is known of a seed or a snapshot before it is rendered."""
+    """A seed's or snapshot's facts before it is rendered."""
     path = resource.path if isinstance(resource, Seed) else resource.where.path
     written = {"materialized": kind, **resource.config}
     return {
@@ -72,7 +72,7 @@ def _common(
 
 
 def described(described: Described) -> dict[str, Any]:
-    """Description, meta and columns, by the names of artifacts."""
+    """Description, meta and columns, by dbt's names."""
     return {
         "description": described.description,
         "meta": dict(described.meta),
@@ -99,17 +99,17 @@ _CONSTRAINT: Mapping[str, Any] = {
 
 
 def constraint_facts(written: Mapping[str, Any]) -> dict[str, Any]:
-    """A constraint with all that its form has."""
+    """A constraint with all keys of dbt's form."""
     return {**_CONSTRAINT, **written}
 
 
 def within(path: str, package: str, project: Project) -> str:
-    """The path from the package's own folder, as dbt names files."""
+    """The path relative to the package's folder, as in dbt."""
     folder = project.packages[package].folder if package in project.packages else ""
     return path.removeprefix(f"{folder}/") if folder else path
 
 
 def files(path: str, package: str, project: Project) -> dict[str, str]:
-    """A node's file as dbt names it: from the package's own folder, and from where it looks."""
+    """A node's file as in dbt: relative to the package, and to the resource folder."""
     local = within(path, package, project)
     return {"original_file_path": local, "path": local.partition("/")[2] or local}

@@ -1,4 +1,4 @@
-"""The whole project as dbt's templates and artifacts see it: nodes by id, in dbt's own form."""
+"""The whole project for templates and artifacts: nodes by id, in dbt's form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transformer.compile.nodes import (
 from transformer.names import RelationName
 from transformer.project.values import Project
 
-# A name longer than this has a shorter form.
+# Longer names have a short form.
 _LONGEST = 63
 
 
@@ -47,7 +47,7 @@ def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
     catalog = node.database or project.target.catalog
     relation = node.relation
     if isinstance(body, CheckBody) and body.config.store_failures and body.stored:
-        relation = body.stored  # where its failing rows are kept
+        relation = body.stored  # the relation for its failing rows
     return {
         **facts,
         "unique_id": node.id,
@@ -67,7 +67,7 @@ def node_facts(node: Node, graph: Graph, project: Project) -> dict[str, Any]:
 
 
 def _schema(node: Node, relation: RelationName | None, project: Project) -> str:
-    """The schema of a node; of a check that of the rows it would keep."""
+    """The schema of a node; for a check, that of its stored failures."""
     body = node.body
     if relation is None and isinstance(body, CheckBody) and body.stored:
         return body.stored.schema
@@ -92,7 +92,7 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
     config["store_failures"] = config["store_failures"] or None
     config["schema"] = config["schema"] or "dbt_test__audit"
     if config["severity"] == "error":
-        config["severity"] = "ERROR"  # dbt's default, and how it writes it
+        config["severity"] = "ERROR"  # dbt's spelling of its default
     namespace, _, kind = (body.spec.kind if body.spec else body.kind).rpartition(".")
     arguments = {**body.args, **({"column_name": body.column} if body.column else {})}
     on = body.on or ""
@@ -131,19 +131,19 @@ def _check_facts(node: Node, project: Project) -> dict[str, Any]:
 
 
 def _file_key(node_id: str) -> str:
-    """Under which key of which list a check stands in YAML."""
+    """The list and name under which a check is written in YAML."""
     kind, _, name, *_ = node_id.split(".")
     return f"{kind}s.{name}"
 
 
 def short_name(node: Node) -> str:
-    """What the file of a node's query is called: a check's long name is shortened."""
+    """The file name of a node's query: long names of checks are shortened."""
     spec = node.body.spec if isinstance(node.body, CheckBody) else None
     return spec.alias if spec and spec.alias and len(node.name) > _LONGEST else node.name
 
 
 def _called(node_id: str) -> str:
-    """How a template names the node."""
+    """The Jinja call that refers to the node."""
     kind, _, *names = node_id.split(".")
     return f"source('{names[0]}', '{names[1]}')" if kind == "source" else f"ref('{names[0]}')"
 
@@ -176,5 +176,5 @@ def source_facts(node: Node, project: Project) -> dict[str, Any]:
 
 
 def full_name(node: Node, relation: RelationName, project: Project) -> str:
-    """A relation of the node with its catalog, in quotes."""
+    """A relation of the node with its catalog, quoted."""
     return f'"{node.database or project.target.catalog}".{relation.sql()}'

@@ -1,4 +1,4 @@
-"""What of the adapter means nothing, or always the same, in a warehouse that is one file."""
+"""Adapter methods that have no effect, or a constant result, in a single-file warehouse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OFF = _Off()
 
 
 class _Behavior:
-    """Switches of the adapter's behaviour: every one is off."""
+    """Behaviour flags of the adapter: all are off."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -29,49 +29,49 @@ class _Behavior:
 
 
 def _nothing(*_: Any, **__: Any) -> str:
-    """Writes nothing, and does nothing."""
+    """Does nothing, and renders as empty text."""
     return ""
 
 
 class Inert:
-    """The adapter's methods without an effect. What templates print of them is empty."""
+    """The adapter's methods without effect. They render as empty text."""
 
     Relation = Relation
     AdapterColumn = AdapterColumn
     behavior = _Behavior()
 
-    # A build commits what it did, and has no cache and no hooks of the adapter's own.
+    # A build commits by itself, and has neither a cache nor adapter hooks.
     commit = commit_if_has_connection = release_connection = staticmethod(_nothing)
     cache_added = cache_dropped = cache_renamed = staticmethod(_nothing)
     set_relations_cache = clear_cache = staticmethod(_nothing)
     pre_model_hook = post_model_hook = staticmethod(_nothing)
-    # Strings have no size that could be too small.
+    # Strings have no maximum size.
     expand_target_column_types = expand_column_types = staticmethod(_nothing)
-    # There is one database, and its settings are the target's.
+    # There is a single database, with the target's settings.
     use_database = get_model_query_settings = build_catalog_relation = staticmethod(_nothing)
 
     def disable_transactions(self) -> bool:
-        """Whether statements run outside transactions: no."""
+        """False: statements run in transactions."""
         return False
 
     def is_motherduck(self) -> bool:
-        """Whether the warehouse is in that cloud: no."""
+        """False: MotherDuck is not supported."""
         return False
 
     def is_ducklake(self, *_: Any) -> bool:
-        """Whether a relation stands in a lake: no."""
+        """False: DuckLake is not supported."""
         return False
 
     use_ducklake_table_workarounds = is_ducklake
 
     def get_pseudocolumns_for_relation(self, *_: Any) -> list[Any]:
-        """Columns that can be asked for and are not listed: there are none."""
+        """Hidden columns: there are none."""
         return []
 
     def get_binding_char(self) -> str:
-        """What stands for a value in a statement."""
+        """The placeholder for a value in a statement."""
         return "?"
 
     def convert_datetimes_to_strs(self, table: Any) -> Any:
-        """The same table: the engine takes timestamps as they are."""
+        """The table unchanged: the engine accepts timestamps."""
         return table

@@ -1,8 +1,7 @@
-"""Macros by which dbt makes relations, and which nothing here calls: here no macro makes them.
+"""Macros with which dbt creates relations, and which the tool itself does not call.
 
-A project may put macros of its own in their place. Templates and the project's own
-materializations that call them get these; what the tool makes itself does not change, which the
-user has to know.
+A project may override them. Templates and custom materializations use the overrides, but relations
+created by the tool are not affected, which the user is told.
 """
 
 from __future__ import annotations
@@ -36,25 +35,27 @@ store_relation sync_column_schemas table_columns_and_constraints truncate_relati
 write_to_file
 """
 DBT_MACROS = frozenset(f"{form}{name}" for form in _PREFIXES for name in _MACRO_NAMES.split())
-# Materializations that are no model's: the tool performs them itself.
+# Materializations of other resources than models: the tool implements them itself.
 _STEPS = ("seed", "snapshot", "test", "unit", "clone")
 
 
 def ineffective_macros(library: MacroLibrary) -> Iterator[str]:
-    """What is to be said of the project's macros that stand in the place of such ones."""
+    """Notices for the project's macros that override such macros without effect."""
     search_order = ("", *library.dispatch.get(BUILT_IN, ()))
     packages = dict.fromkeys(package for package in search_order if package != BUILT_IN)
     for package in packages:
         macros = library.packages.get("" if package == library.root else package, {})
         for name in sorted(DBT_MACROS & macros.keys()):
             yield _notice(
-                macros[name], f"`{name}`", "it is not called for what the tool makes itself"
+                macros[name],
+                f"`{name}`",
+                "the tool does not call it when it creates relations itself",
             )
     for name, macro in sorted(library.macros.items()):
         kind = next((k for k in _STEPS if name.startswith(f"materialization_{k}_")), "")
         if kind:
-            yield _notice(macro, f"the materialization `{kind}`", "it has no effect")
+            yield _notice(macro, f"materialization `{kind}`", "it has no effect")
 
 
 def _notice(macro: Macro, what: str, consequence: str) -> str:
-    return f"{macro.path}:{macro.line} puts {what} in the place of dbt's: {consequence}"
+    return f"{macro.path}:{macro.line} overrides dbt's {what}: {consequence}"

@@ -14,12 +14,12 @@ def hook_id(hook: Hook, project: str) -> str:
 
 
 def hook_name(hook: Hook, project: str) -> str:
-    """What dbt calls a hook."""
+    """The name of a hook, as in dbt."""
     return f"{hook.package or project}-{hook.moment}-{hook.place}"
 
 
 def hook_facts(hook: Hook, project: str, target: Target) -> dict[str, Any]:
-    """What is known of a hook before it is rendered."""
+    """A hook's facts before it is rendered."""
     name = hook_name(hook, project)
     return {
         "name": name,

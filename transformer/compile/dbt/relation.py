@@ -1,4 +1,4 @@
-"""Relations as templates see them: the text of a table's name, with its parts as attributes."""
+"""Relations in templates: they render as a table's name, with its parts as attributes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EPHEMERAL = "__dbt__cte__"
 
 @dataclass(frozen=True, slots=True)
 class RelationPolicy(Mapping[str, bool]):
-    """Which of a relation's parts something is done with."""
+    """A flag for each part of a relation's name."""
 
     database: bool = True
     schema: bool = True
@@ -31,7 +31,7 @@ class RelationPolicy(Mapping[str, bool]):
         return len(_PARTS)
 
     def changed(self, **parts: bool | None) -> RelationPolicy:
-        """The same with these parts set; None leaves a part as it is."""
+        """The same with these parts set; None leaves a part unchanged."""
         return replace(self, **{k: v for k, v in parts.items() if v is not None})
 
 
@@ -64,8 +64,8 @@ def _part(parts: Any, name: str) -> Any:
 class Relation(Mapping[str, Any]):
     """A table, view or subquery. In SQL it is `"database"."schema"."identifier"`.
 
-    Parts that are None or not included are left out. `text` stands for the whole name: an
-    expression that reads a file. It is a mapping, because macros of packages ask for that.
+    Parts that are None or not included are omitted. `text` replaces the whole name: an expression
+    that reads a file. It is a mapping because macros of packages test for that.
     """
 
     database: str | None = None
@@ -76,14 +76,14 @@ class Relation(Mapping[str, Any]):
     quote_policy: RelationPolicy = field(default_factory=RelationPolicy)
     include_policy: RelationPolicy = field(default_factory=RelationPolicy)
 
-    # What templates write for a type: `api.Relation.View`.
+    # Types as templates write them: `api.Relation.View`.
     Table = "table"
     View = "view"
     CTE = "cte"
     External = "external"
     MaterializedView = "materialized_view"
 
-    # ------------------------------------------------------------ making
+    # ------------------------------------------------------------ constructors
     @classmethod
     def create(  # noqa: PLR0913, PLR0917 - the signature is dbt's
         cls,
@@ -95,7 +95,7 @@ class Relation(Mapping[str, Any]):
         include_policy: Mapping[str, bool] | None = None,
         **_: Any,
     ) -> Relation:
-        """A relation of these parts; options of other adapters are taken and mean nothing."""
+        """A relation of these parts; options of other adapters are ignored."""
         return cls(
             _text(database),
             _text(schema),
@@ -108,7 +108,7 @@ class Relation(Mapping[str, Any]):
 
     @classmethod
     def ephemeral(cls, name: str) -> Relation:
-        """What stands for an ephemeral model: the name of its subquery."""
+        """The reference to an ephemeral model: the name of its CTE."""
         return cls(
             identifier=cls.add_ephemeral_prefix(name),
             type=cls.CTE,
@@ -117,21 +117,21 @@ class Relation(Mapping[str, Any]):
 
     @classmethod
     def expression(cls, database: str | None, schema: str, identifier: str, text: str) -> Relation:
-        """A relation that is read through an expression, as a source that is a file."""
+        """A relation that is read through an expression, such as a file source."""
         return cls(database, schema, identifier, cls.External, text)
 
     @staticmethod
     def add_ephemeral_prefix(name: str) -> str:
-        """The name of an ephemeral model's subquery."""
+        """The name of an ephemeral model's CTE."""
         return _EPHEMERAL + name
 
     @staticmethod
     def scd_args(primary_key: str | list[str], updated_at: str) -> list[str]:
-        """The columns that tell a snapshot's records apart."""
+        """The columns that identify a snapshot's records."""
         keys = primary_key if isinstance(primary_key, list) else [primary_key]
         return [*keys, updated_at]
 
-    # ------------------------------------------------------------ what it is
+    # ------------------------------------------------------------ properties
     @property
     def name(self) -> str | None:
         """The last part."""
@@ -159,7 +159,7 @@ class Relation(Mapping[str, Any]):
 
     @property
     def is_cte(self) -> bool:
-        """Whether it stands for an ephemeral model."""
+        """Whether it refers to an ephemeral model."""
         return self.type == self.CTE
 
     @property
@@ -169,25 +169,25 @@ class Relation(Mapping[str, Any]):
 
     @property
     def is_pointer(self) -> bool:
-        """Whether it only points to another relation: none does."""
+        """Whether it only points to another relation: never."""
         return False
 
     @property
     def can_be_renamed(self) -> bool:
-        """Whether it is replaced by renaming: none is, as with dbt-duckdb."""
+        """Whether it is replaced by renaming: never, as with dbt-duckdb."""
         return False
 
     @property
     def can_be_replaced(self) -> bool:
-        """Whether `create or replace` is used for it: for none, as with dbt-duckdb."""
+        """Whether `create or replace` is used for it: never, as with dbt-duckdb."""
         return False
 
     @property
     def quote_character(self) -> str:
-        """What stands around a name."""
+        """The quote character."""
         return '"'
 
-    # ------------------------------------------------------------ made of it
+    # ------------------------------------------------------------ variants
     def include(
         self,
         database: bool | None = None,
@@ -211,11 +211,11 @@ class Relation(Mapping[str, Any]):
         return replace(self, quote_policy=policy)
 
     def without_identifier(self) -> Relation:
-        """The schema it stands in."""
+        """Its schema."""
         return replace(self.include(identifier=False), identifier=None, text=None)
 
     def replace_path(self, **parts: str | None) -> Relation:
-        """The same with other parts; None takes a part away."""
+        """The same with other parts; None removes a part."""
         new_parts = {**self.path, **{k: _text(v) for k, v in _name_parts(parts).items()}}
         return replace(
             self,
@@ -233,7 +233,7 @@ class Relation(Mapping[str, Any]):
         include_policy: Mapping[str, bool] | None = None,
         **_: Any,
     ) -> Relation:
-        """The same with some things changed; what is not given stays."""
+        """The same with the given changes."""
         relation = self.replace_path(**path) if path else self
         return replace(
             relation,
@@ -243,7 +243,7 @@ class Relation(Mapping[str, Any]):
         )
 
     def information_schema(self, view_name: str | None = None) -> InformationSchema:
-        """The views of its database that tell of tables and columns."""
+        """The `INFORMATION_SCHEMA` views of its database."""
         view = view_name if isinstance(view_name, str) else None
         return InformationSchema(
             self.database,
@@ -252,17 +252,17 @@ class Relation(Mapping[str, Any]):
         )
 
     def information_schema_only(self) -> InformationSchema:
-        """The schema of those views."""
+        """The schema `INFORMATION_SCHEMA`."""
         return self.information_schema()
 
-    # ------------------------------------------------------------ questions
+    # ------------------------------------------------------------ queries
     def matches(
         self,
         database: str | None = None,
         schema: str | None = None,
         identifier: str | None = None,
     ) -> bool:
-        """Whether it has these parts; case does not count. What is not given is not asked."""
+        """Whether it has the given parts, ignoring case."""
         wanted = {"database": database, "schema": schema, "identifier": identifier}
         given = {k: v for k, v in wanted.items() if v is not None}
         if not given:
@@ -270,11 +270,11 @@ class Relation(Mapping[str, Any]):
         return all(folded(self[part]) == folded(value) for part, value in given.items())
 
     def get(self, key: str, default: Any = None) -> Any:
-        """An attribute; `metadata` says, as macros of packages ask for, that it is a relation."""
+        """An attribute; `metadata` identifies it as a relation, for macros of packages."""
         return {"type": "DuckDBRelation"} if key == "metadata" else getattr(self, key, default)
 
     def render(self) -> str:
-        """The text that stands in SQL."""
+        """The text in SQL."""
         if self.text is not None:
             return self.text
         parts = ((part, getattr(self, part)) for part in _PARTS if self.include_policy[part])
@@ -311,9 +311,9 @@ class Relation(Mapping[str, Any]):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InformationSchema(Relation):
-    """The views that tell of tables and columns: `system.INFORMATION_SCHEMA.view`.
+    """The views on tables and columns: `system.INFORMATION_SCHEMA.view`.
 
-    `database` is the one that is asked about; the views stand in a database of the engine's own.
+    `database` is the database in question; the views themselves are in the engine's `system`.
     """
 
     @property
@@ -326,13 +326,13 @@ class InformationSchema(Relation):
         return replace(self, identifier=information_schema_view)
 
     def render(self) -> str:
-        """The text that stands in SQL."""
+        """The text in SQL."""
         view = self.identifier if self.include_policy.identifier else None
         return ".".join(filter(None, ("system", self.schema, view)))
 
 
 def folded(name: object) -> str:
-    """A name as DuckDB compares it: without case, without quotes around it."""
+    """A name as DuckDB compares it: lower case, without quotes."""
     return str(name or "").strip('"').lower()
 
 

@@ -1,8 +1,8 @@
-"""Results of queries as templates handle them: rows and columns, by number and by name.
+"""Query results in templates: rows and columns, by number and by name.
 
-Values are Python's: whole numbers are `int` (so `{{ value }}` prints `1`), floats and decimals are
-`Decimal` (`0.1` prints `0.1`), booleans, dates and timestamps are what they are. Lists and structs
-are JSON text, and everything else is text: times, intervals, UUIDs.
+Values are Python's: integers are `int` (`{{ value }}` prints `1`), floats and decimals are
+`Decimal` (`0.1` prints `0.1`), booleans, dates and timestamps keep their types. Lists and structs
+become JSON text, everything else (times, intervals, UUIDs) text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transformer.errors import RenderError, did_you_mean
 
 
 class ColumnKind(Struct, frozen=True):
-    """What a column's values are: Integer, Number, Boolean, Date, DateTime or Text."""
+    """The type of a column's values: Integer, Number, Boolean, Date, DateTime or Text."""
 
     name: str
 
@@ -33,7 +33,7 @@ DATE, DATETIME, TEXT = ColumnKind("Date"), ColumnKind("DateTime"), ColumnKind("T
 
 
 class Series:
-    """Values in order; some have keys. `series[0]` and `series['key']` give a value."""
+    """Ordered values, optionally with keys. `series[0]` and `series['key']` return a value."""
 
     def __init__(self, values: Iterable[Any], keys: Sequence[str] | None = None) -> None:
         self._values, self._keys = tuple(values), None if keys is None else tuple(keys)
@@ -67,7 +67,7 @@ class Series:
         return self._values
 
     def keys(self) -> tuple[str, ...] | None:
-        """The keys, when there are any."""
+        """The keys, or None."""
         return self._keys
 
     def items(self) -> list[tuple[str, Any]]:
@@ -102,18 +102,18 @@ class ResultColumn(Series):
         return tuple(value for value in self if value is not None)
 
     def values_distinct(self) -> tuple[Any, ...]:
-        """Every value once, in order of appearance."""
+        """The distinct values, in order of appearance."""
         return tuple(dict.fromkeys(self))
 
     def values_sorted(self) -> tuple[Any, ...]:
-        """The values in order, nulls last."""
+        """The sorted values, nulls last."""
         present = sorted(self.values_without_nulls())
         return (*present, *(None for _ in range(len(self) - len(present))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultTable:
-    """The result of a query. `tell` is given what `print_table` shows."""
+    """The result of a query. `tell` prints the output of `print_table`."""
 
     column_names: tuple[str, ...]
     column_types: tuple[ColumnKind, ...]
@@ -126,7 +126,7 @@ class ResultTable:
         rows: Iterable[Sequence[Any]],
         tell: Callable[[str], object] = str,
     ) -> ResultTable:
-        """The table of what an engine gives."""
+        """The table for an engine's result."""
         unique = _unique(names)
         tuples = [tuple(row) for row in rows]
         columns = [_column([row[index] for row in tuples]) for index in range(len(unique))]
@@ -154,10 +154,10 @@ class ResultTable:
         return row
 
     def matrix(self) -> list[tuple[Any, ...]]:
-        """The rows as plain tuples: what `load_result(…)['data']` is."""
+        """The rows as plain tuples, as in `load_result(…)['data']`."""
         return [row.values() for row in self.rows]
 
-    # ------------------------------------------------------------ made of it
+    # ------------------------------------------------------------ variants
     def select(self, key: str | Sequence[str]) -> ResultTable:
         """Only these columns."""
         names = [key] if isinstance(key, str) else list(key)
@@ -165,7 +165,7 @@ class ResultTable:
         return self._of_columns(indexes)
 
     def exclude(self, key: str | Sequence[str]) -> ResultTable:
-        """Every column but these."""
+        """All columns except these."""
         excluded = {key} if isinstance(key, str) else set(key)
         return self._of_columns(
             [i for i, name in enumerate(self.column_names) if name not in excluded]
@@ -174,7 +174,7 @@ class ResultTable:
     def rename(
         self, column_names: Mapping[str, str] | Sequence[str] | None = None, **_: Any
     ) -> ResultTable:
-        """The same with other names, as a mapping or as a list."""
+        """The same with other names, given as a mapping or a list."""
         if isinstance(column_names, Mapping):
             names = tuple(column_names.get(name, name) for name in self.column_names)
         else:
@@ -183,19 +183,19 @@ class ResultTable:
         return ResultTable(names, self.column_types, rows, self.tell)
 
     def where(self, test: Callable[[ResultRow], Any]) -> ResultTable:
-        """Only the rows for which the test says yes."""
+        """Only the rows for which the test is true."""
         return self._of_rows([row for row in self.rows if test(row)])
 
     def limit(
         self, start_or_stop: int | None = None, stop: int | None = None, step: int | None = None
     ) -> ResultTable:
-        """Some of the rows, as a slice takes them."""
+        """A slice of the rows."""
         if stop is None and step is None:
             return self._of_rows(self.rows[:start_or_stop])
         return self._of_rows(self.rows[slice(start_or_stop, stop, step)])
 
     def order_by(self, key: str, reverse: bool = False) -> ResultTable:
-        """The rows in order of a column, nulls last."""
+        """The rows sorted by a column, nulls last."""
         index = self._index(key)
         with_value = sorted(
             (row for row in self.rows if row[index] is not None),
@@ -205,7 +205,7 @@ class ResultTable:
         return self._of_rows([*with_value, *(row for row in self.rows if row[index] is None)])
 
     def distinct(self, key: str | None = None) -> ResultTable:
-        """The first row of each value of a column, or every different row once."""
+        """The first row of each value of a column, or all distinct rows."""
         index = None if key is None else self._index(key)
         first_rows = {
             (row.values() if index is None else row[index]): row for row in reversed(self.rows)
@@ -229,9 +229,9 @@ class ResultTable:
     def _of_rows(self, rows: Iterable[ResultRow]) -> ResultTable:
         return ResultTable(self.column_names, self.column_types, Series(rows), self.tell)
 
-    # ------------------------------------------------------------ shown
+    # ------------------------------------------------------------ output
     def print_table(self, max_rows: int | None = 20, max_columns: int | None = 6, **_: Any) -> str:
-        """Shows the first rows and columns; writes nothing into the SQL."""
+        """Prints the first rows and columns; returns "", which adds nothing to the SQL."""
         names = list(self.column_names[:max_columns])
         cells = [["" if v is None else str(v) for v in row[:max_columns]] for row in self.rows]
         lines = [names, *cells[:max_rows]]
@@ -245,13 +245,13 @@ class ResultTable:
         return ""
 
     def print_csv(self, **_: Any) -> str:
-        """Shows every row, its values parted by commas; writes nothing into the SQL."""
+        """Prints all rows as CSV; returns "", which adds nothing to the SQL."""
         lines = [self.column_names, *self.matrix()]
         self.tell("\n".join(",".join("" if v is None else str(v) for v in line) for line in lines))
         return ""
 
     def print_json(self, **_: Any) -> str:
-        """Shows every row as JSON; writes nothing into the SQL."""
+        """Prints all rows as JSON; returns "", which adds nothing to the SQL."""
         self.tell(self.to_json())
         return ""
 
@@ -261,12 +261,12 @@ class ResultTable:
 
 
 def empty_table() -> ResultTable:
-    """A table of nothing: what a query gives before anything can be asked."""
+    """A table without columns and rows: the result when there is none."""
     return ResultTable.of((), ())
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, the second `x` being `x_2`."""
+    """The names made unique: a second `x` becomes `x_2`."""
     unique: list[str] = []
     for name in names:
         count, candidate = 1, name
@@ -304,7 +304,7 @@ def _decimal(value: Any) -> Decimal:
 def _moment(value: Any) -> datetime.datetime:
     if isinstance(value, datetime.datetime):
         return value
-    return datetime.datetime(value.year, value.month, value.day)  # noqa: DTZ001 - a date has none
+    return datetime.datetime(value.year, value.month, value.day)  # noqa: DTZ001 - a date has no time zone
 
 
 def _same(value: Any) -> Any:
@@ -327,7 +327,7 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for."""
+    """A JSON value for types that JSON does not have."""
     if isinstance(value, Decimal):
         return float(value)
     return value.isoformat() if isinstance(value, datetime.date | datetime.time) else str(value)

@@ -1,4 +1,4 @@
-"""What templates find out about the run that they are part of."""
+"""What templates can read about the current run."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from transformer.errors import RenderError, did_you_mean
 
 
 class AttributeRecord(dict[str, Any]):
-    """A mapping that has `to_dict`, as dbt's objects have: a result, its node."""
+    """A mapping with `to_dict`, like dbt's objects: a result, its node."""
 
     def to_dict(self, omit_none: bool = False) -> dict[str, Any]:
-        """The mapping itself; without what is None, where that is asked for."""
+        """The mapping as a dict, without None values if `omit_none`."""
         return {k: v for k, v in self.items() if not (omit_none and v is None)}
 
 
 class Builtin:
-    """A word behind `builtins`: `builtins.ref(…)`, and `builtins.ref.config`, where packages look
-    for the configuration of the run."""
+    """A function in `builtins`: `builtins.ref(…)`, and `builtins.ref.config`, where packages read
+    the configuration of the run."""
 
     def __init__(self, call: Callable[..., Any], config: Callable[[], AttributeRecord]) -> None:
         self._call, self._config = call, config
 
     @property
     def config(self) -> AttributeRecord:
-        """Put together when it is asked for: few templates do."""
+        """Built on access, since few templates use it."""
         return self._config()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the word itself gives."""
+        """Calls the function itself."""
         return self._call(*args, **kwargs)
 
 
 class AttributeSettings:
-    """Settings as attributes. What is not there fails by name, for nothing would be written."""
+    """Settings as attributes. Unknown names raise RenderError rather than render as empty text."""
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:
         self._name, self._values = name, values
@@ -44,7 +44,7 @@ class AttributeSettings:
         if name.startswith("_"):
             raise AttributeError(name)
         if name not in self._values:
-            hint = did_you_mean(name, self._values, otherwise="there are: {}")
+            hint = did_you_mean(name, self._values, otherwise="available: {}")
             raise RenderError(f"`{self._name}` has no `{name}`", hint=hint)
         return self._values[name]
 
@@ -52,7 +52,7 @@ class AttributeSettings:
 def run_settings(
     target: Mapping[str, Any], config: Callable[[], AttributeRecord]
 ) -> AttributeSettings:
-    """`adapter.config`: what dbt's settings of a run say that is known here, without secrets."""
+    """`adapter.config`: dbt's settings of a run, as far as known, without secrets."""
     quoting = {"database": True, "schema": True, "identifier": True, "column": None}
     project = config()
     credentials = {key: value for key, value in target.items() if key not in _OF_PROFILE}
@@ -72,12 +72,12 @@ def run_settings(
     )
 
 
-# What the words of a target have from the profile around it.
+# Keys of a target that come from the surrounding profile.
 _OF_PROFILE = ("name", "target_name", "profile_name", "threads")
 
 
 def invocation(world: RenderWorld) -> dict[str, Any]:
-    """`invocation_args_dict`: what this call of the tool was asked, in lower case."""
+    """`invocation_args_dict`: the arguments of this invocation, in lower case."""
     flags = {name.lower(): value for name, value in world.flags.items()}
     return {
         "which": world.command,
@@ -94,7 +94,7 @@ def invocation(world: RenderWorld) -> dict[str, Any]:
 def config(
     world: RenderWorld, project: str, variables: Mapping[str, Any], packages: Any
 ) -> AttributeRecord:
-    """What stands behind `builtins.ref.config`."""
+    """The value of `builtins.ref.config`."""
     return AttributeRecord(
         project_name=project,
         args=AttributeRecord(invocation(world)),

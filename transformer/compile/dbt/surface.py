@@ -1,7 +1,7 @@
-"""The words of dbt's templates beyond the tool's own: `adapter`, `api`, `graph`, `run_query` …
+"""dbt's names in templates beyond the tool's own: `adapter`, `api`, `graph`, `run_query` …
 
-One table of names. What needs the warehouse raises NeedsWarehouse where there is none: the
-rendering is then done again when the warehouse is open, just before its result is used.
+One table of names. Functions that need the warehouse raise NeedsWarehouse if it is not open: the
+template is then rendered again with an open warehouse, just before its result is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from transformer.compile.dbt.results import ResultTable
 from transformer.compile.dbt.runtime import AttributeRecord, Builtin, invocation, run_settings
 from transformer.compile.world import RenderWorld
 
-# What `graph` holds, by dbt's names.
+# The keys of `graph`, as in dbt.
 GRAPH = (
     *("nodes", "sources", "exposures", "groups", "metrics", "semantic_models"),
     *("saved_queries", "functions"),
@@ -33,8 +33,8 @@ GRAPH = (
 
 
 class SurfaceInputs(Struct, frozen=True):
-    """What the surface of one rendering is made of. `own` are the words that stand behind
-    `builtins`; `node` is what `model` says."""
+    """The inputs of `surface` for one rendering. `own` are the functions in `builtins`; `node` is
+    the value of `model`."""
 
     target: Mapping[str, Any]
     world: RenderWorld
@@ -49,7 +49,7 @@ class SurfaceInputs(Struct, frozen=True):
 
 
 def surface(inputs: SurfaceInputs) -> dict[str, Any]:
-    """The names, with what they mean in this rendering."""
+    """The names with their values in this rendering."""
     root = str(inputs.target.get("external_root") or ".")
     settings = AdapterSettings(
         external_root=root,
@@ -107,8 +107,7 @@ class _Api:
 
 
 class _Idle:
-    """The adapter of a rendering that only finds out what is referred to: every question about
-    the warehouse is answered with nothing."""
+    """The adapter while only references are collected: queries to the warehouse return nothing."""
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
@@ -126,14 +125,14 @@ class _Idle:
 
 
 class _Queries:
-    """`run_query`, `statement` and what they leave for `load_result`."""
+    """`run_query`, `statement`, and their results for `load_result`."""
 
     def __init__(self, adapter: Adapter, execute: bool) -> None:
         self._adapter, self._execute = adapter, execute
         self._results: dict[str, Any] = {}
 
     def run_query(self, sql: str) -> ResultTable | None:
-        """The rows of a query; None where nothing is executed."""
+        """The rows of a query; None if not executing."""
         if not self._execute:
             return None
         table: ResultTable = self._adapter.execute(str(sql), fetch=True)[1]
@@ -157,18 +156,18 @@ class _Queries:
     def store_result(
         self, name: str, response: Any = None, agate_table: Any = None, **_: Any
     ) -> str:
-        """Keeps a result under a name."""
+        """Stores a result under a name."""
         rows = [list(row.values()) for row in agate_table.rows] if agate_table is not None else []
         self._results[name] = {"response": response, "data": rows, "table": agate_table}
         return ""
 
     def load_result(self, name: str) -> Any:
-        """The result that was kept under the name: `table`, `data`, `response`."""
+        """The result stored under the name: `table`, `data`, `response`."""
         return self._results.get(name)
 
 
 class _Context(Mapping[str, Any]):
-    """`context`: every word and macro by its name."""
+    """`context`: all names and macros."""
 
     def __init__(self, dispatch: Callable[..., Any], own: Mapping[str, Any]) -> None:
         self._session, self._own = getattr(dispatch, "__self__", None), own
@@ -188,7 +187,7 @@ class _Context(Mapping[str, Any]):
         return self.get(str(name), self) is not self
 
     def __iter__(self) -> Iterator[str]:
-        """The names of all words, and of all macros that may be called by their own."""
+        """All names, and the names of all macros."""
         session = self._session
         macros = session.library.packages.values() if session is not None else ()
         names = session.context if session is not None else self._own
@@ -200,7 +199,7 @@ class _Context(Mapping[str, Any]):
         return sum(1 for _ in self)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The word or macro of that name, or the default."""
+        """The value or macro of that name, or the default."""
         session = self._session
         macro = session.library.find(name, session.package) if session is not None else None
         if macro is not None and session is not None:
@@ -210,9 +209,8 @@ class _Context(Mapping[str, Any]):
 
 
 class _Graph(Mapping[str, Any]):
-    """`graph`: what the whole project is made of. It is complete only when all is compiled, and
-    put together when it is asked for. One dictionary serves a whole run: packages keep things of
-    their own in it."""
+    """`graph`: the whole project. It is complete only once everything is compiled, and built on
+    access. A run uses a single dictionary, since packages store their own data in it."""
 
     def __init__(self, graph: Callable[[], dict[str, Any]] | None, execute: bool) -> None:
         self._graph, self._execute = graph, execute

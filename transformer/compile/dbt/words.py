@@ -1,4 +1,4 @@
-"""Words of templates that are the same in every rendering: `modules`, `exceptions`, `fromyaml` …"""
+"""Names in templates that are the same everywhere: `modules`, `exceptions`, `fromyaml` …"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytz  # type: ignore[import-untyped]
 from transformer.compile.dbt.adapter import NeedsWarehouse
 from transformer.errors import RenderError
 
-# The version of dbt whose behaviour this is: packages ask for it.
+# The emulated dbt version, which packages test for.
 DBT_VERSION = "1.11.0"
 
 _DATETIME = ("date", "datetime", "time", "timedelta", "tzinfo")
@@ -24,12 +24,12 @@ _ITERTOOLS = (
     *("count", "cycle", "repeat", "accumulate", "chain", "compress", "islice", "starmap", "tee"),
     *("zip_longest", "product", "permutations", "combinations", "combinations_with_replacement"),
 )
-_REFUSED_HINT = "a macro of the project refuses this"
+_REFUSED_HINT = "a macro of the project raised this error"
 
 
 # ---------------------------------------------------------------- texts of data
 def from_yaml(value: Any, default: Any = None) -> Any:
-    """The value of a YAML text, or the default when it is none."""
+    """The value of a YAML text, or the default if it is invalid."""
     import yaml
 
     try:
@@ -39,7 +39,7 @@ def from_yaml(value: Any, default: Any = None) -> Any:
 
 
 def to_yaml(value: Any, default: Any = None, sort_keys: bool = False) -> Any:
-    """The value as YAML text, or the default when it cannot be."""
+    """The value as YAML text, or the default if that fails."""
     import yaml
 
     try:
@@ -49,7 +49,7 @@ def to_yaml(value: Any, default: Any = None, sort_keys: bool = False) -> Any:
 
 
 def from_json(string: Any, default: Any = None) -> Any:
-    """The value of a JSON text, or the default when it is none."""
+    """The value of a JSON text, or the default if it is invalid."""
     try:
         return json.loads(string)
     except (TypeError, ValueError):
@@ -57,7 +57,7 @@ def from_json(string: Any, default: Any = None) -> Any:
 
 
 def to_json(value: Any, default: Any = None, sort_keys: bool = False) -> Any:
-    """The value as JSON text, or the default when it cannot be."""
+    """The value as JSON text, or the default if that fails."""
     try:
         return json.dumps(value, sort_keys=sort_keys)
     except (TypeError, ValueError):
@@ -71,7 +71,7 @@ def local_md5(value: Any) -> str:
 
 # ---------------------------------------------------------------- collections
 def make_set(value: Iterable[Any], default: Any = None) -> Any:
-    """The different values, or the default when they cannot be told apart."""
+    """The distinct values, or the default if they are not hashable."""
     try:
         return set(value)
     except TypeError:
@@ -79,7 +79,7 @@ def make_set(value: Iterable[Any], default: Any = None) -> Any:
 
 
 def set_strict(value: Iterable[Any]) -> set[Any]:
-    """The different values. Raises RenderError when they cannot be told apart."""
+    """The distinct values. Raises RenderError if they are not hashable."""
     try:
         return set(value)
     except TypeError as error:
@@ -87,7 +87,7 @@ def set_strict(value: Iterable[Any]) -> set[Any]:
 
 
 def make_zip(*values: Iterable[Any], default: Any = None) -> Any:
-    """The first values together, the second ones, …; the default for what is no list."""
+    """The values as tuples, as in Python's `zip`; the default if one is not iterable."""
     try:
         return list(zip(*values, strict=False))
     except TypeError:
@@ -95,7 +95,7 @@ def make_zip(*values: Iterable[Any], default: Any = None) -> Any:
 
 
 def zip_strict(*values: Iterable[Any]) -> list[tuple[Any, ...]]:
-    """The first values together, the second ones, … Raises RenderError for what is no list."""
+    """The values as tuples, as in Python's `zip`. Raises RenderError if one is not iterable."""
     try:
         return list(zip(*values, strict=False))
     except TypeError as error:
@@ -105,7 +105,7 @@ def zip_strict(*values: Iterable[Any]) -> list[tuple[Any, ...]]:
 def diff_of_two_dicts(
     dict_a: Mapping[str, Iterable[str]], dict_b: Mapping[str, Iterable[str]]
 ) -> dict[str, list[str]]:
-    """What the lists of the first have that those of the second have not; case does not count."""
+    """The elements in the first's lists that the second's lack, by key, ignoring case."""
     in_b = {key.casefold(): {v.casefold() for v in values} for key, values in dict_b.items()}
     missing = {
         key: [v for v in values if v.casefold() not in in_b.get(key.casefold(), set())]
@@ -117,7 +117,7 @@ def diff_of_two_dicts(
 def try_or_compiler_error(
     message_if_exception: str, func: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
-    """What the function gives. Raises RenderError with the message when it fails."""
+    """The function's result. Raises RenderError with the message if it fails."""
     try:
         return func(*args, **kwargs)
     except NeedsWarehouse:
@@ -140,37 +140,37 @@ MODULES = SimpleNamespace(
 
 
 # ---------------------------------------------------------------- exceptions
-# ruff: noqa: ARG002 - the model a macro speaks of is known from the rendering
+# ruff: noqa: ARG002 - the model is known from the rendering
 class Exceptions:
-    """`exceptions`: how a macro refuses, and how it warns."""
+    """`exceptions`: errors and warnings of macros. Every `raise_…` raises RenderError."""
 
     def __init__(self, warn: Callable[[str], object]) -> None:
         self._warn = warn
 
     def warn(self, msg: Any, *_: Any, **__: Any) -> str:
-        """Warns; writes nothing into the SQL."""
+        """Warns; returns "", which adds nothing to the SQL."""
         self._warn(str(msg).strip())
         return ""
 
     def raise_compiler_error(self, msg: Any, *_: Any, **__: Any) -> NoReturn:
-        """Refuses."""
+        """Fails with the message."""
         raise RenderError(str(msg).strip(), hint=_REFUSED_HINT)
 
     raise_database_error = raise_parsing_error = raise_dependency_error = raise_compiler_error
     raise_fail_fast_error = raise_dep_not_found = raise_invalid_value = raise_compiler_error
 
     def raise_not_implemented(self, msg: Any, *_: Any) -> NoReturn:
-        """Refuses what nobody wrote."""
+        """Fails for a macro without an implementation."""
         raise RenderError(str(msg).strip(), hint="write the macro in the project's `macros/`")
 
     def raise_contract_error(
         self, yaml_columns: Iterable[Mapping[str, Any]], sql_columns: Iterable[Mapping[str, Any]]
     ) -> NoReturn:
-        """Refuses a query whose columns are not those of its contract."""
+        """Fails for a query whose columns do not match its contract."""
         expected, actual = _types(yaml_columns), _types(sql_columns)
         if not expected and not actual:
             raise RenderError(
-                "a contract is enforced, and no columns are given",
+                "a contract is enforced, but no columns are declared",
                 hint="list the columns with their `data_type`",
             )
         differences = [
@@ -179,32 +179,30 @@ class Exceptions:
             if actual.get(name) != expected.get(name)
         ]
         hint = "change the query, or the contract"
-        raise RenderError(
-            "the query's columns are not those of its contract", None, hint, differences
-        )
+        raise RenderError("the query's columns do not match its contract", None, hint, differences)
 
     def missing_config(self, model: Any, name: str) -> NoReturn:
-        """Refuses a model that lacks an option."""
+        """Fails for a missing option."""
         raise RenderError(f"the option `{name}` is not set", hint="set it in `config(…)`")
 
     def missing_materialization(self, model: Any, adapter_type: str) -> NoReturn:
-        """Refuses a materialization nobody wrote."""
+        """Fails for an unknown materialization."""
         raise RenderError(f"there is no such materialization for {adapter_type}")
 
     def missing_relation(self, relation: Any, model: Any = None) -> NoReturn:
-        """Refuses a relation that does not exist."""
+        """Fails for a relation that does not exist."""
         raise RenderError(f"the relation {relation} does not exist")
 
     def relation_wrong_type(self, relation: Any, expected_type: str, model: Any = None) -> NoReturn:
-        """Refuses a relation that is something else."""
+        """Fails for a relation of another kind."""
         kind = getattr(relation, "type", None) or "something else"
         raise RenderError(
-            f"{relation} is a {kind}, and should be a {expected_type}",
+            f"{relation} is a {kind}, but should be a {expected_type}",
             hint="drop it, or give the model another name",
         )
 
     def column_type_missing(self, column_names: Iterable[str]) -> NoReturn:
-        """Refuses a contract with columns that have no type."""
+        """Fails for contract columns without a type."""
         names = ", ".join(f"`{name}`" for name in column_names)
         raise RenderError(
             f"columns without `data_type`: {names}",
@@ -217,7 +215,7 @@ def _types(columns: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def exceptions(warn: Callable[[str], object]) -> Exceptions:
-    """The namespace; `warn` is given what a macro warns of."""
+    """The namespace `exceptions`; `warn` receives the warnings of macros."""
     return Exceptions(warn)
 
 

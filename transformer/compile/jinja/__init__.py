@@ -1,1 +1,1 @@
-"""Jinja's only home: the sandbox, macros by package, one rendering."""
+"""The only code that uses Jinja: the sandbox, macros by package, rendering."""

@@ -1,4 +1,4 @@
-"""Jinja as the tool speaks it: a sandbox, tags, what is undefined, places of errors."""
+"""The tool's Jinja environment: sandbox, tags, undefined names, places of errors."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from transformer.errors import RenderError, Where, did_you_mean
 if TYPE_CHECKING:
     from transformer.compile.jinja.rendering import Rendering
 
-# The rendering that is going on. It is no variable of a template: templates could reach through it.
+# The current rendering. Not a template variable, since templates could reach Python through it.
 CURRENT: ContextVar[Rendering | None] = ContextVar("rendering", default=None)
 _UNCLOSED = re.compile(r"innermost block that needs to be closed is `(?P<block>\w+)`")
 Strict = StrictUndefined
 
 
 class _LookupContext(Context):
-    """Names are a template's own first, then macros (a project may put one in place of a word,
-    as dbt lets it), then the words of the rendering."""
+    """Resolves names in this order: the template's own, macros (a project may override built-in
+    names, as in dbt), the context of the rendering."""
 
     def resolve_or_missing(self, key: str) -> Any:
         if key in self.vars:
@@ -81,12 +81,12 @@ class _MaterializationBlock(Extension):
         return node
 
 
-# Macros of dbt that are words here.
+# dbt's macros that are context functions here.
 _DBT_MACROS = frozenset({"is_incremental", "run_query", "statement"})
 
 
 class PackageNamespace:
-    """A package as templates see it: `dbt_utils.star`."""
+    """A package in templates: `dbt_utils.star`."""
 
     __slots__ = ("__name", "__session")
 
@@ -103,16 +103,14 @@ class PackageNamespace:
 
 
 def no_macro(package: PackageNamespace, name: str) -> RenderError:
-    """The error of a macro that a package does not have."""
+    """The error for a missing macro of a package."""
     session, package_name = package._PackageNamespace__session, package._PackageNamespace__name
     macros = session.library.packages.get(
         "" if package_name == session.library.root else package_name, {}
     )
     return RenderError(
         f"the package `{package_name}` has no macro `{name}`",
-        hint=did_you_mean(
-            name, macros, otherwise="look for a typo, or for a package that is missing"
-        ),
+        hint=did_you_mean(name, macros, otherwise="check for a typo or a missing package"),
     )
 
 
@@ -128,10 +126,10 @@ class _Sandbox(LimitedSandbox):
 
 
 class LenientUndefined(Undefined):
-    """What an open project's templates meet where there is nothing: empty in text, as in dbt.
+    """Undefined values in an open project: they render as empty text, as in dbt.
 
-    Where nothing is executed yet, whatever is asked of a missing part is missing too, and may be
-    called; else both fail by name, and so does a call of a name that nobody knows.
+    While only references are collected, their attributes are undefined too, and may be called.
+    When executing, both fail by name. Calling an unknown name always fails.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -143,7 +141,7 @@ class LenientUndefined(Undefined):
         return self._fail() if _executes() else self
 
     def __call__(self, *_: Any, **__: Any) -> Any:
-        """An attempt to call it."""
+        """Raises UndefinedError, unless only references are collected."""
         return self._fail() if self._undefined_obj is missing or _executes() else self
 
     def _fail(self) -> Any:
@@ -157,13 +155,13 @@ class LenientUndefined(Undefined):
 
 
 def _executes() -> bool:
-    """Whether this is more than the rendering that finds out what is referred to."""
+    """Whether the current rendering executes, rather than only collects references."""
     session = CURRENT.get()
     return session is not None and bool(session.context.get("execute"))
 
 
 def environment(undefined: type[Undefined] = StrictUndefined) -> SandboxedEnvironment:
-    """A fresh sandboxed environment with the tags and filters of dbt's SQL."""
+    """A new sandboxed environment with dbt's tags and filters."""
     sandbox = _Sandbox(
         undefined=undefined,
         extensions=[
@@ -173,7 +171,7 @@ def environment(undefined: type[Undefined] = StrictUndefined) -> SandboxedEnviro
             _MaterializationBlock,
         ],
     )
-    # In YAML every Jinja value is text; these say what the text is meant to be.
+    # In YAML every Jinja value is text; these filters convert it.
     sandbox.filters |= {
         "as_bool": _as_bool,
         "as_number": float,
@@ -192,7 +190,7 @@ def _unchanged(value: Any) -> Any:
 
 
 def syntax_error(error: TemplateSyntaxError, path: str, text: str) -> RenderError:
-    """Jinja's complaint about a template, at its line."""
+    """Jinja's syntax error in a template, at its line."""
     what = (error.message or "this is not Jinja").replace("'", "`")
     open_block = _UNCLOSED.search(what)
     if open_block:
@@ -209,17 +207,17 @@ def _unclosed(block: str, path: str, text: str, line: int) -> RenderError:
     opening_line = next((n for n in range(len(lines), 0, -1) if opening.search(lines[n - 1])), line)
     where = marked(Where.in_text(path, text, opening_line), f"`{block}`")
     return RenderError(
-        f"this `{block}` is never closed", where, hint=f"write `{{% end{block} %}}` behind it"
+        f"this `{block}` is never closed", where, hint=f"write `{{% end{block} %}}` after it"
     )
 
 
 def word_of(what: str) -> str:
-    """The first name of a message."""
+    """The first name in a message, or ""."""
     return what.split("`")[1] if what.count("`") >= 2 else ""
 
 
 def marked(where: Where, what: str) -> Where:
-    """The place with its mark under the word that the message names, else under the `{{`."""
+    """The place, marking the name in the message if it is on the line, else the `{{ … }}`."""
     word = word_of(what)
     for part in filter(None, (word, word.rpartition(".")[2])):
         match = re.search(rf"(?<!\w){re.escape(part)}(?!\w)", where.text)
@@ -233,10 +231,10 @@ def marked(where: Where, what: str) -> Where:
 
 
 def constant_calls(env: Environment, text: str, name: str) -> list[dict[str, Any]] | None:
-    """The keyword arguments of calls of `name` that stand by themselves, when all are constants.
+    """The keyword arguments of top-level calls of `name`, if all are constants.
 
-    None when a call cannot be read without rendering: inside a block, or with computed values;
-    and when the name is handed to something else, or has an option set.
+    None if a call needs rendering (inside a block, or with computed values), or if the name is
+    passed on or has an option set.
     """
     pieces = parts(text)
     if pieces is not None:

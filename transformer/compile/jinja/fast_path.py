@@ -1,7 +1,6 @@
-"""Templates that hold nothing but text and calls with constants, which is what most models are.
+"""A fast path for templates with only text and calls with constants, as in most models.
 
-They are read here at a fraction of what it costs to compile a template. Whatever is more than
-that, and whatever goes wrong, is Jinja's.
+It costs a fraction of compiling a template. Everything else, and every error, is left to Jinja.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _CALL = re.compile(
     rf"{{{{\s*(?P<name>[A-Za-z_]\w*)\s*(?:(?P<call>\()\s*"
     rf"(?P<arguments>{_LIST_ITEM}(?:\s*,\s*{_LIST_ITEM})*)?\s*,?\s*\))?\s*}}}}"
 )
-# What is told is told once: a second attempt by Jinja would tell it again.
+# Not handled here: output would be repeated if Jinja renders the template again.
 _EXCLUDED = frozenset(
     {"print", "log", "return", "caller", "self", "super", "varargs", "kwargs", "loop"}
 )
@@ -29,7 +28,7 @@ _WORDS = {"true": True, "false": False, "none": None}
 
 
 class ConstantCall(Struct, frozen=True):
-    """`name(…)` with its constants, or `name` alone."""
+    """`name(…)` with its constants, or just `name`."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -38,7 +37,7 @@ class ConstantCall(Struct, frozen=True):
 
 
 def parts(text: str) -> list[str | ConstantCall] | None:
-    """The template's text and calls in turn; None where it is more than that."""
+    """The template's texts and calls in order; None if it contains anything else."""
     if "{%" in text or "{#" in text or "\r" in text or "{{-" in text:
         return None
     pieces: list[str | ConstantCall] = []
@@ -66,7 +65,7 @@ def _call(match: re.Match[str]) -> ConstantCall | None:
         if argument["key"]:
             keywords[argument["key"]] = value
         elif keywords:
-            return None  # a mistake, which Jinja tells of
+            return None  # a mistake, which Jinja reports
         else:
             arguments.append(value)
     return ConstantCall(match["name"], tuple(arguments), keywords)

@@ -1,5 +1,5 @@
-"""What a rendering may take: so many rounds of its loops and macros, so long a text, so large a
-number. A template that asks for more is refused at its line, where it would not end."""
+"""Limits of a rendering: iterations of loops and macros, length of texts, size of numbers. A
+template that exceeds them fails at its line instead of running forever."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from transformer.errors import RenderError
 
-# Seconds of loops that do nothing else.
+# Takes seconds in otherwise empty loops.
 ROUNDS = 1_000_000
-# Characters of a text, items of a list.
+# Maximum characters of a text, or items of a list.
 LARGEST = 64 * 2**20
 BITS = 1_000_000
 _WIDTH = re.compile(r"\d+")
@@ -31,24 +31,24 @@ _ROUNDS_LEFT: ContextVar[_Rounds | None] = ContextVar("rounds", default=None)
 
 
 def begin() -> Token[_Rounds | None] | None:
-    """Begins to count the rounds of a rendering; what is rendered inside another counts as its."""
+    """Starts counting the iterations of a rendering; nested renderings share the count."""
     return _ROUNDS_LEFT.set(_Rounds(ROUNDS)) if _ROUNDS_LEFT.get() is None else None
 
 
 def end(token: Token[_Rounds | None] | None) -> None:
-    """Ends what `begin` began."""
+    """Stops the count started by `begin`."""
     if token is not None:
         _ROUNDS_LEFT.reset(token)
 
 
 class LimitedSandbox(SandboxedEnvironment):
-    """A sandbox whose templates come to an end."""
+    """A sandbox whose templates always terminate."""
 
     intercepted_binops = frozenset(("+", "*", "**", "%"))
 
     @staticmethod
     def concat(pieces: Iterable[str]) -> str:
-        """The pieces as one text. Raises RenderError when it is too long."""
+        """The pieces as one text. Raises RenderError if it is too long."""
         parts, length = [], 0
         for piece in pieces:
             length += len(piece)
@@ -58,14 +58,14 @@ class LimitedSandbox(SandboxedEnvironment):
         return "".join(parts)
 
     def round(self) -> None:
-        """One more round of a loop, or call of a macro. Raises RenderError after too many."""
+        """Counts one iteration of a loop, or call of a macro. Raises RenderError after too many."""
         rounds = _ROUNDS_LEFT.get()
         if rounds is not None:
             rounds.left -= 1
             if rounds.left < 0:
                 raise RenderError(
-                    f"this template does not end: its loops went round {ROUNDS:,} times",
-                    hint="look for a loop inside a loop, and for a macro that calls itself",
+                    f"this template does not end: its loops ran {ROUNDS:,} times",
+                    hint="check for nested loops and for a macro that calls itself",
                 )
 
     def joined(self, *parts: Any) -> str:
@@ -73,7 +73,7 @@ class LimitedSandbox(SandboxedEnvironment):
         return self.concat(map(str, parts))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """An operator, where what it makes is not too large. Raises RenderError."""
+        """The result of an operator. Raises RenderError if it would be too large."""
         _check_operands(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
@@ -82,7 +82,7 @@ class LimitedSandbox(SandboxedEnvironment):
 
 
 class _Counting(NodeTransformer):
-    """Has every loop and macro count, and every `~` look at what it makes."""
+    """Adds counting to every loop and macro, and the size check to every `~`."""
 
     def visit_For(self, node: nodes.For) -> Any:  # noqa: N802 - Jinja looks for this name
         return self._counted(node)
@@ -132,6 +132,6 @@ def _check_size(size: int, most: int, what: str = "text or list") -> None:
 
 def _too_large(what: str) -> RenderError:
     return RenderError(
-        f"this makes a {what} that is too large",
+        f"this produces a {what} that is too large",
         hint=f"at most {LARGEST:,} characters or items, or {BITS:,} bits",
     )

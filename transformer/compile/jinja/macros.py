@@ -1,4 +1,4 @@
-"""Macros by package: read from files, compiled by themselves, found by dbt's rules."""
+"""Macros by package: read from files, compiled individually, looked up by dbt's rules."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from transformer.errors import RenderError, TransformError, Where
 from transformer.project.dbt.blocks import macros_that
 from transformer.project.values import MacroFile
 
-# The package of the macros that dbt projects find without naming it.
+# The package of dbt's built-in macros, which are found without a prefix.
 BUILT_IN = "dbt"
 _CONFIGURES = re.compile(r"\bconfig\s*\(")
 _HEAD = re.compile(r"{%[-+]?\s*(macro|test)\s+(?P<name>\w+)")
 _BLOCKS = frozenset(("macro", "test", "data_test", "materialization"))
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
-# Tags, and what may hide them: comments, raw text and expressions.
+# Tags, and the contexts that may hide them: comments, raw text and expressions.
 _TOKEN = re.compile(
     r"{#.*?#}"
     r"|{%[-+]?\s*raw\s*[-+]?%}.*?{%[-+]?\s*endraw\s*[-+]?%}"
@@ -40,8 +40,8 @@ _TOKEN = re.compile(
 
 @dataclass(slots=True)
 class Macro:
-    """One macro, compiled by itself when it is first used, and where it stands. Of a built-in one
-    there is only the text until then: there are hundreds of them, and few are used."""
+    """One macro and its place, compiled individually on first use. Built-in macros are kept as
+    text until then: there are hundreds, and few are used."""
 
     name: str
     path: str
@@ -53,12 +53,12 @@ class Macro:
 
     @property
     def qualified(self) -> str:
-        """Its name with the package it is of; the project's own have none."""
+        """Its name prefixed by its package; the project's own macros have no prefix."""
         return f"{self.package}.{self.name}" if self.package else self.name
 
     @property
     def template(self) -> Template:
-        """The macro as a template of its own."""
+        """The macro as a separate template."""
         if self._template is None:
             node = self.source
             if isinstance(node, str):
@@ -71,25 +71,24 @@ class Macro:
 class MacroLibrary:
     """The macros by package and name, and the texts of their files for messages.
 
-    The project itself is the package without a name. Unqualified names are looked for in the
-    package of the node that is rendered, then in the project, then in `BUILT_IN`, and at last in
-    the package of the macro that asks.
+    The project itself is the package "". Unqualified names are looked up in the package of the
+    rendered node, the project, `BUILT_IN`, and finally the package of the calling macro.
     """
 
     env: SandboxedEnvironment
     packages: Mapping[str, Mapping[str, Macro]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
-    # Macros in files that could not be read: that they are missing is no mistake of its own.
+    # Macros in files that could not be parsed: their absence is not another mistake.
     broken: frozenset[str] = frozenset()
     root: str = ""
-    # The names that templates asked for, of all renderings together.
+    # The names used in templates, over all renderings.
     asked: set[str] = field(default_factory=set)
     homes: Mapping[str, str] = field(default_factory=dict)
     dispatch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def configuring(self) -> frozenset[str]:
-        """The names of macros that may call `config(…)`, or call others that do."""
+        """The names of macros that may call `config(…)`, directly or indirectly."""
         texts = {path: text for path, text in self.texts.items() if self.homes[path] != BUILT_IN}
         return macros_that(texts, _CONFIGURES.search)
 
@@ -99,11 +98,11 @@ class MacroLibrary:
         return self.packages.get("", {})
 
     def package_of(self, path: str | None) -> str | None:
-        """Whose file it is; None for a template that is no macro file."""
+        """The package of a macro file; None for other templates."""
         return self.homes.get(path or "")
 
     def find(self, name: str, package: str = "", home: str = "") -> Macro | None:
-        """What an unqualified name means to a node of the package, in a file of the `home`."""
+        """The macro for an unqualified name, for a node of `package`, in a file of `home`."""
         for package_name in (package, "", BUILT_IN, home):
             macro = self.packages.get(package_name, {}).get(name)
             if macro is not None:
@@ -111,12 +110,12 @@ class MacroLibrary:
         return None
 
     def own(self, name: str, package: str) -> Macro | None:
-        """The macro of just that package; the project goes by its name too."""
+        """The macro of exactly that package; the project's name works too."""
         return self.packages.get("" if package == self.root else package, {}).get(name)
 
     def searched(self, namespace: str | None) -> tuple[str, ...]:
-        """The packages in which `adapter.dispatch` looks, in order. None are named where it looks
-        as for an unqualified name: without a namespace, or with one that is no package."""
+        """The packages that `adapter.dispatch` searches, in order. Empty if names are looked up as
+        unqualified: without a namespace, or with one that is not a package."""
         if namespace is None:
             return ()
         is_package = namespace == self.root or namespace in self.packages
@@ -126,8 +125,8 @@ class MacroLibrary:
         return tuple(order)
 
     def dispatched(self, name: str, namespace: str | None, package: str) -> Macro | None:
-        """The implementation that `adapter.dispatch` finds: by package in the order of search,
-        then the engine's own before the default."""
+        """The implementation for `adapter.dispatch`: packages in search order, in each the
+        engine's before the default."""
         forms = (f"duckdb__{name}", f"default__{name}")
         order = self.searched(namespace)
         if not order:
@@ -143,7 +142,7 @@ class MacroLibrary:
         )
 
     def strategy(self, name: str) -> Macro | None:
-        """The macro of an incremental strategy, where the project or a package has its own."""
+        """The macro of a custom incremental strategy in the project or a package, or None."""
         macro_name = strategy_macro(name)
         packages = (
             "",
@@ -159,12 +158,12 @@ class MacroLibrary:
         )
 
     def materialization_of_project(self, name: str) -> Macro | None:
-        """The macro of a materialization of that name in the project's own files."""
+        """The macro of a materialization in the project's own files, or None."""
         forms = (f"materialization_{name}_duckdb", f"materialization_{name}_default")
         return next((self.macros[form] for form in forms if form in self.macros), None)
 
     def materialization(self, name: str) -> Macro | None:
-        """The macro of a materialization of that name: the project's, then anyone's."""
+        """The macro of a materialization: the project's, then any package's, or None."""
         forms = (f"materialization_{name}_duckdb", f"materialization_{name}_default")
         packages = ("", *(p for p in self.packages if p not in ("", BUILT_IN)), BUILT_IN)
         macros = (self.packages.get(p, {}).get(form) for p in packages for form in forms)
@@ -172,7 +171,7 @@ class MacroLibrary:
 
 
 def strategy_macro(name: str) -> str:
-    """What dbt calls the macro of an incremental strategy."""
+    """dbt's macro name for an incremental strategy."""
     return f"get_incremental_{name.replace('+', '_')}_sql"
 
 
@@ -183,7 +182,7 @@ def read_library(
     root: str = "",
     dispatch: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[MacroLibrary, list[TransformError]]:
-    """The macros of the files and the mistakes found in them."""
+    """The macros of the files, and the mistakes in them."""
     files = tuple(files)
     env = environment(undefined)
     packages: dict[str, dict[str, Macro]] = {}
@@ -208,7 +207,7 @@ def read_library(
 
 
 def _unparsed_macros(env: Environment, file: MacroFile) -> Iterator[tuple[str, Macro]]:
-    """The macros of a built-in file by name, not parsed yet."""
+    """The unparsed macros of a built-in file, by name."""
     for text in _blocks(file.text):
         head = _HEAD.search(text)
         if head:
@@ -220,8 +219,8 @@ def _unparsed_macros(env: Environment, file: MacroFile) -> Iterator[tuple[str, M
 def _parsed(
     env: Environment, file: MacroFile, *, open_: bool
 ) -> tuple[list[nodes.Template], list[tuple[str, TransformError]]]:
-    """What the file holds, and the texts that could not be read. Where a file of an open project
-    cannot be read as one, its blocks are read one by one: what stands outside does not matter."""
+    """The parsed file, and the texts with syntax errors. In an open project a file with errors is
+    parsed block by block: text between the blocks does not matter."""
     try:
         return [env.parse(file.text, file.path, file.path)], []
     except TemplateSyntaxError as error:
@@ -238,8 +237,8 @@ def _parsed(
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """The blocks that define macros, each below as many empty lines as stand above it. One that
-    is never closed reaches to the end; so does a comment, and raw text."""
+    """The blocks that define macros, padded with empty lines to keep line numbers. Unclosed
+    blocks, comments and raw text extend to the end."""
     start, opened = 0, ""
     for token in _TOKEN.finditer(text):
         word = token["word"] or ""

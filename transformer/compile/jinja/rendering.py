@@ -1,8 +1,7 @@
-"""Renderings: macros that see each other, `return`, errors at the line of the template.
+"""Rendering: macros that call each other, `return`, errors at the template's line.
 
-Every macro is compiled by itself. A name that a template does not define is looked up, when it
-is used, in the session of the rendering: so macros call each other across files, and the
-rendering knows which ones it used.
+Every macro is compiled separately. Names that a template does not define are looked up on use in
+the rendering's session, so macros can call each other across files, and their use is recorded.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from transformer.errors import RenderError, TransformError, Where, did_you_mean
 
 
 class MacroReturn(Exception):  # noqa: N818 - a way out of a macro, not an error
-    """Carries a macro's native result through Jinja, which only knows text."""
+    """Carries a macro's native result through Jinja, which only returns text."""
 
     def __init__(self, value: Any) -> None:
         super().__init__("return() outside a macro")
@@ -40,19 +39,19 @@ class MacroReturn(Exception):  # noqa: N818 - a way out of a macro, not an error
 
 
 class Rendering(Struct):
-    """One rendering: its context, and the macros it used (name -> path)."""
+    """One rendering: its context, and the used macros (name -> path)."""
 
     library: MacroLibrary
     context: dict[str, Any]
     used: dict[str, str] = field(default_factory=dict)
     package: str = ""
-    # The names that templates asked for, `execute` among them.
+    # The names that templates read, including `execute`.
     names_read: set[str] = field(default_factory=set)
     replaced: Mapping[str, Any] = field(default_factory=dict)
     _bound: dict[tuple[str, str], Callable[..., Any]] = field(default_factory=dict)
 
     def macro(self, name: str, home: str = "") -> Any:
-        """What a name means in this rendering, in a file of the package `home`: a macro as a
+        """The value of a name in this rendering, in a file of the package `home`: a macro as a
         callable, a package's namespace, or Jinja's `missing`."""
         if name in self.replaced:
             return lambda *_, **__: self.replaced[name]
@@ -64,7 +63,7 @@ class Rendering(Struct):
         return missing
 
     def bound(self, macro: Macro) -> Callable[..., Any]:
-        """The macro as a callable of this rendering."""
+        """The macro as a callable in this rendering."""
         key = (macro.package, macro.name)
         if macro.package and macro.qualified in self.replaced:
             return lambda *_, **__: self.replaced[macro.qualified]
@@ -73,20 +72,20 @@ class Rendering(Struct):
         return self._bound[key]
 
     def dispatch(self, name: str, namespace: str | None = None) -> Callable[..., Any]:
-        """What `adapter.dispatch` gives. Raises RenderError where there is no implementation."""
+        """The macro for `adapter.dispatch`. Raises RenderError if there is no implementation."""
         macro = self.library.dispatched(name, namespace, self.package)
         if macro is None:
             searched = ", ".join(self.library.searched(namespace))
             raise RenderError(
                 f"no macro `duckdb__{name}` or `default__{name}` was found",
-                hint=f"looked in {searched}"
+                hint=f"searched in {searched}"
                 if searched
-                else "look at the second argument of `adapter.dispatch`, and at the packages",
+                else "check the second argument of `adapter.dispatch`, and the packages",
             )
         return self.bound(macro)
 
     def render(self, text: str, path: str) -> str:
-        """The text rendered. Raises RenderError at the line of the template."""
+        """The rendered text. Raises RenderError at the template's line."""
         if "{" not in text and "\r" not in text:
             return text.removesuffix("\n")
         pieces = parts(text)
@@ -100,11 +99,11 @@ class Rendering(Struct):
         return str(self._guarded(lambda: template.render(self.context), text, path))
 
     def rendered(self, string: str) -> str:
-        """A text that a template came upon, rendered in its place."""
+        """A text rendered from within a template."""
         return self.render(str(string), "")
 
     def _fast_rendering(self, pieces: Sequence[str | ConstantCall]) -> str | None:
-        """The rendering of text and plain calls; None where Jinja has to look at it."""
+        """The rendering of texts and plain calls; None if Jinja has to do it."""
         token, limit_token = CURRENT.set(self), begin()
         try:
             return "".join(
@@ -113,7 +112,7 @@ class Rendering(Struct):
         except NeedsWarehouse:
             raise
         except Exception:
-            return None  # Jinja says what is wrong, and where
+            return None  # Jinja reports the error and its place
         finally:
             CURRENT.reset(token)
             end(limit_token)
@@ -131,7 +130,7 @@ class Rendering(Struct):
         return str(value(*call.arguments, **(call.named or {})))
 
     def evaluate(self, expression: str, where: Where) -> Any:
-        """The native value of an expression. Raises RenderError at its place."""
+        """The native value of a Jinja expression. Raises RenderError at its place."""
         try:
             compiled = self.library.env.compile_expression(expression, undefined_to_none=False)
         except TemplateSyntaxError as error:
@@ -148,8 +147,8 @@ class Rendering(Struct):
         path: str,
         positional: Sequence[Any] = (),
     ) -> Any:
-        """What the macro returns: one of this rendering's by a plain name, or `package.name`.
-        Raises RenderError; the macro must exist."""
+        """The result of a macro, given by its plain name or as `package.name`; it must exist.
+        Raises RenderError."""
         package, _, plain = name.rpartition(".")
         package_macro = self.library.own(plain, package) if package else None
         macro = self.bound(package_macro) if package_macro else self.macro(name)
@@ -170,7 +169,7 @@ class Rendering(Struct):
             raise error.moved(where, self._stack(error, error.what)) from None
         except RecursionError:
             raise RenderError(
-                "the macros call each other without end",
+                "the macros call each other endlessly",
                 Where.in_text(path, text, 1),
                 "look for a macro that calls itself",
             ) from None
@@ -182,7 +181,7 @@ class Rendering(Struct):
 
     def _error(self, error: Exception, text: str, path: str) -> RenderError:
         what = str(error).replace("'", "`").rstrip(".")
-        hint = "look at the line, and at the macros that it calls"
+        hint = "check this line, and the macros that it calls"
         if isinstance(error, UndefinedError):
             hint = self._undefined(what)
         elif isinstance(error, SecurityError):
@@ -200,7 +199,7 @@ class Rendering(Struct):
         return did_you_mean(word, names, otherwise="") or otherwise
 
     def _signature(self, what: str) -> str:
-        """How a macro that was called with wrong arguments wants to be called."""
+        """The hint with the signature of a macro that was called with wrong arguments."""
         macro = self.library.macros.get(word_of(what)) if what.startswith("macro `") else None
         if macro is None:
             return ""
@@ -209,7 +208,7 @@ class Rendering(Struct):
         return f"it is `{head.group(0) if head else macro.name}`, at {macro.path}:{macro.line}"
 
     def _stack(self, error: BaseException, what: str) -> tuple[Where, ...]:
-        """The lines of macros on the error's way, outermost first."""
+        """The macro lines in the traceback, outermost first."""
         texts = self.library.texts
         places = [(p, n) for p, n in _frames(error) if p in texts]
         lines = [Where.in_text(p, texts[p], n) for p, n in places]
@@ -234,23 +233,23 @@ def _bound(macro: Macro, session: Rendering) -> Callable[..., Any]:
 
 
 def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
-    """Template lines on the error's way, outermost first: (path, line)."""
+    """Template lines in the traceback, outermost first: (path, line)."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         template = frame.f_globals.get("__jinja_template__")
         name = frame.f_code.co_filename
         if template is None and name.endswith((".sql", ".yml", ".yaml", "<template>")):
-            # Jinja rewrites tracebacks so that they already speak of template lines.
+            # Jinja has already rewritten the traceback to template lines.
             yield name, frame.f_lineno
 
 
 def _place(error: BaseException, text: str, path: str, what: str) -> Where:
-    """The template's own line on the error's way, the word of the message marked."""
+    """The template's own line in the traceback, with the message's name marked."""
     template_lines = [line for name, line in _frames(error) if name == "<template>"]
     return marked(Where.in_text(path, text, template_lines[-1] if template_lines else 1), what)
 
 
 def render_text(text: str, where: Where, names: Mapping[str, Any]) -> str:
-    """A string of YAML with its Jinja filled in. Raises RenderError at its place."""
+    """A rendered string of YAML. Raises RenderError at its place."""
     limit_token = begin()
     try:
         return str(_YAML.from_string(text).render(names))

@@ -1,1 +1,1 @@
-"""SQL that the user wrote, read and never regenerated."""
+"""Reading the user's SQL, which is never regenerated."""

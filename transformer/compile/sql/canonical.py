@@ -1,9 +1,9 @@
-"""The canonical form of a query: two that differ in comments, layout, the case of keywords or the
-order of their CTEs have the same.
+"""The canonical form of a query, which ignores comments, layout, the case of keywords and the
+order of CTEs.
 
-It is made of tokens and never runs. Identifiers keep their case, for a column is called as it is
-written. CTEs are put in the order of their names; which of those before it each one mentions is
-noted, since a name means a table where its CTE comes later.
+It is built from tokens and never runs. Identifiers keep their case, since columns are named as
+written. CTEs are sorted by name; each records the earlier CTEs that it mentions, since a name
+refers to a table if its CTE comes later.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 
 from transformer.compile.sql.tokens import Tokens, word_set
 
-# Keywords that cannot be names, but behind `as` and a dot, or before `:=`: their case says
-# nothing.
+# Keywords that cannot be names except after `as` or a dot, or before `:=`: their case is
+# irrelevant.
 _KEYWORDS = word_set(
     "all and any as asc case cast cross desc distinct else end except false from full group"
     " having in inner intersect into is join lateral left like limit natural not null offset on or"
@@ -24,8 +24,8 @@ _KEYWORDS = word_set(
 
 
 def canonical_digest(tokens: Tokens, replaced: Sequence[tuple[int, int, str]] = ()) -> str:
-    """The canonical form, as a short digest. In the text of the words `[start, end)` of each of
-    `replaced` is other text."""
+    """The canonical form as a short digest. `replaced` are edits (start, end, text) to the text of
+    the tokens."""
     texts = _normalized(tokens, replaced)
     parts = _sorted_ctes(texts)
     text = "\n".join(parts) if parts is not None else " ".join(texts)
@@ -33,7 +33,7 @@ def canonical_digest(tokens: Tokens, replaced: Sequence[tuple[int, int, str]] = 
 
 
 def _normalized(tokens: Tokens, replaced: Sequence[tuple[int, int, str]]) -> list[str]:
-    """The tokens with what stands in their place, and keywords in lower case."""
+    """The tokens after the edits, with keywords in lower case."""
     texts, lowered = list(tokens.texts), list(map(str.lower, tokens.texts))
     for index in [index for index, token in enumerate(texts) if token != lowered[index]]:
         before = lowered[index - 1] if index else ""
@@ -47,8 +47,8 @@ def _normalized(tokens: Tokens, replaced: Sequence[tuple[int, int, str]]) -> lis
 
 
 def _sorted_ctes(tokens: list[str]) -> list[str] | None:
-    """The query's CTEs in the order of their names, and the rest; None where it has none, or
-    where their order may mean something."""
+    """The query's CTEs sorted by name, and the rest; None if there are none, or their order may
+    matter."""
     cte_list = ctes(tokens)
     if not cte_list:
         return None
@@ -64,8 +64,8 @@ def _sorted_ctes(tokens: list[str]) -> list[str] | None:
 
 
 def ctes(tokens: Sequence[str]) -> list[tuple[str, int, int]] | None:
-    """The CTEs that the query begins with: name, and the places of its first token and behind its
-    last. Keywords are in lower case. None where this is more than a plain `with`."""
+    """The leading CTEs of the query as (name, index of the first token, index after the last).
+    Keywords must be in lower case. None if it is not a plain `with`."""
     if tokens[:1] != ["with"]:
         return []
     if tokens[1:2] and tokens[1].lower() == "recursive":
@@ -84,7 +84,7 @@ def ctes(tokens: Sequence[str]) -> list[tuple[str, int, int]] | None:
 
 
 def brackets(tokens: Sequence[str]) -> Mapping[int, int]:
-    """Where each round bracket is closed; one that never is, at the end."""
+    """The index of the closing bracket by that of the opening one; the last token if unclosed."""
     opened: list[int] = []
     closing: dict[int, int] = {}
     for index in [index for index, token in enumerate(tokens) if token in ("(", ")")]:
@@ -96,7 +96,7 @@ def brackets(tokens: Sequence[str]) -> Mapping[int, int]:
 
 
 def _end_of_cte(tokens: Sequence[str], index: int, closing: Mapping[int, int]) -> int | None:
-    """Where `name [(columns)] as [not materialized] ( … )` ends; None where it is not that."""
+    """The end of `name [(columns)] as [not materialized] ( … )`; None if it is something else."""
     index += 1
     if index < len(tokens) and tokens[index] == "(":
         index = closing[index] + 1

@@ -1,4 +1,4 @@
-"""Pieces of a text replaced at their places, and the way back."""
+"""Edits of a text, and the mapping of positions back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Edit(Struct, frozen=True):
-    """`text` stands in place of `[start, end)` of the text before."""
+    """`text` replaces `[start, end)` of the original."""
 
     start: int
     end: int
@@ -16,7 +16,7 @@ class Edit(Struct, frozen=True):
 
 
 def spliced(text: str, splices: Sequence[Edit]) -> str:
-    """The text with every splice made; they do not overlap."""
+    """The text with all edits applied; they must not overlap."""
     pieces, position = [], 0
     for splice in sorted(splices, key=lambda s: s.start):
         pieces += [text[position : splice.start], splice.text]
@@ -25,7 +25,7 @@ def spliced(text: str, splices: Sequence[Edit]) -> str:
 
 
 def unspliced(offset: int, splices: Sequence[Edit]) -> int:
-    """The place in the text before the splices that the place `offset` after them came from."""
+    """The position in the original text for `offset` in the edited text."""
     shift = 0
     for splice in sorted(splices, key=lambda s: s.start):
         begin = splice.start + shift

@@ -1,6 +1,6 @@
-"""The gate to sqlglot: it reads SQL and never writes what is executed.
+"""The only code that uses sqlglot: it reads SQL, and never writes what is executed.
 
-It is loaded for queries whose words or tables are not told without it.
+It is imported only for queries whose tokens or tables cannot be determined without it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MIN_COMPOUND = 4  # letters: a keyword of several words has more
 
 
 def tokens(text: str, dialect: str) -> Tokens | None:
-    """The words of a text; None where it has none that could be told apart."""
+    """The tokens of a text; None if it cannot be tokenized."""
     try:
         return _tokens(Dialect.get_or_raise(dialect).tokenize(text), text)
     except TokenError:
@@ -29,8 +29,7 @@ def tokens(text: str, dialect: str) -> Tokens | None:
 
 
 def parsed(text: str, dialect: str) -> list[TableUse] | None:
-    """The tables that a query names, as the parser finds them; None where it does not understand
-    the query."""
+    """The tables in a query, according to the parser; None if it cannot parse the query."""
     sql_dialect = Dialect.get_or_raise(dialect)
     try:
         trees = [
@@ -44,7 +43,7 @@ def parsed(text: str, dialect: str) -> list[TableUse] | None:
 
 
 def _tokens(tokens: Sequence[Any], text: str) -> Tokens:
-    """The tokens. A keyword of several words (`group by`) is as many."""
+    """The tokens; a keyword of several words (`group by`) is split."""
     starts = [token.start for token in tokens]
     texts = [text[token.start : token.end + 1] for token in tokens]
     compound = [
@@ -75,7 +74,7 @@ def _use(table: exp.Table, text: str) -> TableUse | None:
 
 
 def _is_cte(table: exp.Table, name: str) -> bool:
-    """Whether a WITH around the table defines the name before the table's place."""
+    """Whether an enclosing WITH defines the name before the table."""
     folded = name.lower()
     node, inside = table.parent, None
     while node is not None:

@@ -1,7 +1,7 @@
-"""What a query says: its words, the tables it names, or why it is no query.
+"""Reads a query: its tokens, the tables it names, or why it is not a query.
 
-The user's text runs. Where a plain name must become a relation, the identifier is replaced at its
-place (`Splice`) and everything else stays as it was written.
+The user's text runs. Where a plain name must become a relation, only the identifier is replaced
+(`Edit`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transformer.compile.sql.serialized import UnreadTable, named_tables, pivot_
 from transformer.compile.sql.table_refs import TableUse, tables
 from transformer.compile.sql.tokens import NO_TOKENS, TOKENIZERS, Tokens
 
-# Statements that do something; a model, a check or `--inline` is a query.
+# Statements with effects; a model, a check or `--inline` must be a query.
 _STATEMENTS = (
     "ALTER ANALYZE ATTACH BEGIN CALL CHECKPOINT COMMIT COPY CREATE DELETE DETACH DROP EXECUTE"
     " EXPORT GRANT IMPORT INSERT INSTALL LOAD MERGE PRAGMA ROLLBACK SET TRUNCATE UPDATE USE"
@@ -25,23 +25,23 @@ _STATEMENTS = (
 
 
 class QueryRefusal(Struct, frozen=True):
-    """Why a text is not one query, and at which character."""
+    """Why a text is not a single query, and at which character."""
 
     why: str
     at: int
 
 
 class Grammar(Struct, frozen=True):
-    """An engine's SQL: sqlglot's name for it, and the engine's own parser, which gives the tree of
-    a query as JSON, where the engine has one."""
+    """An engine's SQL: sqlglot's dialect, and the engine's own parser, if any, which returns the
+    syntax tree of a query as JSON."""
 
     dialect: str
     serialized: Callable[[str], str] | None = None
 
 
 class QueryReading(Struct, frozen=True):
-    """What is seen in a query. `parsed` is False where it could not be read: then there are no
-    uses, and only `ref()` and `source()` make edges. `unread` are tables whose names are computed.
+    """The result of reading a query. If not `parsed`, there are no uses, and only `ref()` and
+    `source()` add edges. `unread` are tables whose names are computed.
     """
 
     uses: tuple[TableUse, ...] = ()
@@ -53,9 +53,9 @@ class QueryReading(Struct, frozen=True):
 
 
 def read(text: str, grammar: Grammar) -> QueryReading:
-    """The tables a query names, in the order of the text; or why it is no query.
+    """The tables in a query, in text order; or why it is not a query.
 
-    The tokens tell most; else the engine's own parser is asked, and last sqlglot.
+    Tokens suffice for most queries; the engine's parser is next, then sqlglot.
     """
     tokens = tokens_of(text, grammar.dialect)
     if tokens is None:
@@ -75,7 +75,7 @@ def read(text: str, grammar: Grammar) -> QueryReading:
 
 
 def _by_engine(text: str, tokens: Tokens, grammar: Grammar) -> QueryReading | None:
-    """What the engine's own parser tells; None where it does not take the text for a query."""
+    """The reading by the engine's own parser; None if it does not accept the query."""
     if grammar.serialized is None:
         return None
     tree = named_tables(grammar.serialized(text), text)
@@ -85,7 +85,7 @@ def _by_engine(text: str, tokens: Tokens, grammar: Grammar) -> QueryReading | No
     if tree is None:
         return None
     uses, unread = list(tree.uses), list(tree.unread)
-    for query, place in tree.queries:  # a query that is written as a text
+    for query, place in tree.queries:  # a query in a string literal
         inner = read(query, grammar)
         uses += [
             TableUse(use.parts, place, place, True, optional=True, within="query")
@@ -98,8 +98,8 @@ def _by_engine(text: str, tokens: Tokens, grammar: Grammar) -> QueryReading | No
 
 
 def tokens_of(text: str, dialect: str) -> Tokens | None:
-    """The words of a text; None where it has none that could be told apart. The parser's own
-    tokenizer is much to load, and few texts need it."""
+    """The tokens of a text; None if it cannot be tokenized. The parser's tokenizer is imported
+    only if needed, since that is slow."""
     tokens = TOKENIZERS[dialect](text) if dialect in TOKENIZERS else None
     if tokens is not None:
         return tokens
@@ -118,13 +118,13 @@ def parsed(text: str, dialect: str) -> list[TableUse] | None:
 
 def _refused(tokens: Tokens) -> QueryRefusal | None:
     if not tokens.texts:
-        return QueryRefusal("there is no query here", 0)
+        return QueryRefusal("there is no query", 0)
     first = tokens.texts[0]
     if first.upper() in _STATEMENTS.split():
-        return QueryRefusal(f"`{first.lower()} …` is no query", tokens.starts[0])
+        return QueryRefusal(f"`{first.lower()} …` is not a query", tokens.starts[0])
     if ";" in tokens.texts[:-1]:
         place = tokens.starts[tokens.texts.index(";")]
-        return QueryRefusal("there is more than one statement here", place)
+        return QueryRefusal("there is more than one statement", place)
     return None
 
 
@@ -139,11 +139,11 @@ def _with_end(tokens: Tokens) -> int | None:
 
 
 def canonical(text: str, dialect: str) -> str:
-    """What a query says, whatever its comments, layout and order of CTEs."""
+    """The canonical form of a query, which ignores comments, layout and the order of CTEs."""
     tokens = tokens_of(text, dialect)
     return text if tokens is None else canonical_digest(tokens)
 
 
 def without_end(text: str) -> str:
-    """The query without the semicolons and blanks at its end."""
+    """The query without trailing semicolons and whitespace."""
     return text.rstrip().rstrip(";").rstrip()

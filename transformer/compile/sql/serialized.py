@@ -1,8 +1,8 @@
-"""The tables that a query names, read from what the engine's own parser makes of it.
+"""The tables in a query, from the syntax tree of the engine's own parser.
 
-DuckDB gives the tree of a query as JSON, with the place of every table in bytes. So the engine
-itself tells what it will read, in whatever form that is written. Tables that are named in a text
-(`query_table('t')`) are found too; one whose name is computed is not, and is reported.
+DuckDB serializes a query's tree as JSON, with the byte offset of every table, so the engine itself
+determines what it reads. Tables named in string literals (`query_table('t')`) are included; those
+with computed names are reported.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from transformer.compile.sql.edits import Edit, spliced, unspliced
 from transformer.compile.sql.table_refs import TAKES_TABLES, TableUse
 from transformer.compile.sql.tokens import Tokens
 
-# The parts of a name, with blanks and comments around its dots.
+# The parts of a name, with whitespace and comments around its dots.
 _IDENTIFIER = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
 _QUALIFIED = re.compile(rf"(?:{_IDENTIFIER.pattern})(?:\.(?:{_IDENTIFIER.pattern})){{0,2}}")
 _PARTS = 3  # catalog, schema, table
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _DOT = re.compile(r"(?:\s|--[^\n]*|/\*.*?\*/)*\.(?:\s|--[^\n]*|/\*.*?\*/)*", re.DOTALL)
-# Behind these words a table takes no alias.
+# After these words a table takes no alias.
 _NO_ALIAS = re.compile(r"\b(table|summarize|describe|desc|show)\s+\Z", re.IGNORECASE)
 _PIVOTS = ("pivot", "pivot_wider")
 _AFTER_PIVOT = ("using", "group", "order", "limit", ")", ";")
-# A pivot whose columns come from the rows is two statements, which the engine does not serialize.
+# A pivot with columns from the rows is two statements, which the engine does not serialize.
 _PIVOT_LIST = " __on in (1) "
 
 
 class UnreadTable(Struct, frozen=True):
-    """A table whose name is known only when the query runs, and where it is asked for."""
+    """A table whose name is computed when the query runs, and its place."""
 
     function: str
     at: int
 
 
 class NamedTables(Struct, frozen=True):
-    """The tables in the order of the text, those that cannot be told, and the queries that are
-    written as texts (`query('from t')`), each with its place."""
+    """The tables in text order, those with computed names, and the queries in string literals
+    (`query('from t')`), each with its place."""
 
     uses: tuple[TableUse, ...] = ()
     unread: tuple[UnreadTable, ...] = ()
@@ -49,7 +49,7 @@ class NamedTables(Struct, frozen=True):
 
 
 def pivot_edits(tokens: Tokens) -> list[Edit]:
-    """What makes every pivot without a list of values one statement: a list in its place."""
+    """Edits that add a list of values to pivots without one, so that they are one statement."""
     lowered = list(map(str.lower, tokens.texts))
     edits = []
     for index, word in enumerate(lowered):
@@ -66,7 +66,7 @@ def pivot_edits(tokens: Tokens) -> list[Edit]:
 
 
 def _next(lowered: Sequence[str], index: int, words: Sequence[str]) -> int:
-    """The place of the next of these words that stands in no bracket of its own."""
+    """The index of the next of these words outside nested brackets."""
     depth = 0
     while index < len(lowered):
         if not depth and lowered[index] in words:
@@ -77,8 +77,8 @@ def _next(lowered: Sequence[str], index: int, words: Sequence[str]) -> int:
 
 
 def named_tables(tree: str, text: str, edits: Sequence[Edit] = ()) -> NamedTables | None:
-    """The tables of a serialized query; None where the engine could not serialize it. `listed`
-    are the pieces that were put into the text before."""
+    """The tables of a serialized query; None if the engine could not serialize it. `edits` were
+    applied to the text before."""
     parsed = json.loads(tree)
     if parsed.get("error"):
         return None
@@ -100,7 +100,7 @@ class _Reader(Struct):
         self.encoded = spliced(self.text, self.edits).encode()
 
     def walk(self, tree: Any, ctes: frozenset[str]) -> None:
-        """Notes every table beneath; `ctes` are names that mean no table here."""
+        """Records all tables in the tree; `ctes` are names that are not tables here."""
         if isinstance(tree, list):
             for element in tree:
                 self.walk(element, ctes)
@@ -139,7 +139,7 @@ class _Reader(Struct):
             self.uses.append(TableUse(parts, start, end, no_alias))
 
     def function_call(self, function: Mapping[str, Any]) -> None:
-        """A table function may be given the names of tables."""
+        """Records tables passed by name to a table function."""
         name, children = str(function["function_name"]).lower(), function["children"]
         for constant in _constants(children):
             text = constant["value"].get("value")
@@ -156,7 +156,7 @@ class _Reader(Struct):
             self.unread.append(UnreadTable(name, self.place(function["query_location"])))
 
     def text_argument(self, function: str, text: str, place: int) -> None:
-        """A text as an argument, which may be a table's name, or a query."""
+        """Records a string argument that may be a table's name, or a query."""
         quoted = _TEXT.match(self.text, place)
         if function == "query":
             self.queries.append((text, place))
@@ -167,13 +167,13 @@ class _Reader(Struct):
             )
 
     def place(self, location: int) -> int:
-        """The character at a place that is counted in bytes."""
+        """The character position of a byte offset."""
         character = len(self.encoded[:location].decode(errors="ignore"))
         return unspliced(character, self.edits)
 
 
 def _constants(children: Any) -> Iterator[Mapping[str, Any]]:
-    """Constants as arguments, and within lists that are arguments."""
+    """The constants among the arguments, including those in lists."""
     for child in children:
         if child.get("class") == "CONSTANT":
             yield child
@@ -192,7 +192,7 @@ def _unquoted(part: str) -> str:
 
 
 def _end(text: str, start: int, parts: int) -> int | None:
-    """Where a name of so many parts ends; None where there is no such name."""
+    """The end of a name with this number of parts; None if there is no such name."""
     position = start
     for part in range(parts):
         if part:

@@ -1,4 +1,4 @@
-"""From a place in compiled SQL back to the line of the template that the user wrote."""
+"""Maps places in compiled SQL back to the lines of the user's template."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
 
 
 def word_at(text: str, offset: int) -> str:
-    """The identifier that begins at the place, with its dots; or one character."""
+    """The dotted identifier at the offset, or a single character."""
     match = re.match(r'[\w$]+(?:\.[\w$]+)*|"[^"]+"', text[offset:])
     return match.group(0) if match else text[offset : offset + 1].strip()
 
 
 def in_template(path: str, template: str, rendered: str, offset: int) -> Where:
-    """Where the template says what stands at `offset` of its rendering.
+    """The place in the template for `offset` in its rendering.
 
-    Lines that rendering left alone are matched with difflib, so the answer is exact for
-    them. What an expression or a macro wrote is placed at the word itself where the
-    template has it nearby, else at the expression.
+    Lines that rendering did not change are matched with difflib, and exact. Generated text is
+    placed at the same word if it is nearby in the template, else at the expression.
     """
     line, column = line_and_column(rendered, offset)
     word = word_at(rendered, offset)
@@ -50,13 +49,13 @@ def in_template(path: str, template: str, rendered: str, offset: int) -> Where:
 
 
 def in_text(path: str, text: str, offset: int) -> Where:
-    """The place of a character, as wide as the word that begins there."""
+    """The place of a character, as wide as the word at it."""
     line, column = line_and_column(text, offset)
     return Where.in_text(path, text, line, column, len(word_at(text, offset)))
 
 
 def in_macro(path: str, text: str, compiled: Where) -> Where | None:
-    """Where a file of macros says the word that `made` marks, when it does."""
+    """The place in a macro file of the word marked by `compiled`, or None."""
     word = compiled.text[compiled.column - 1 : compiled.column - 1 + compiled.width]
     for number, line in enumerate(text.splitlines(), 1):
         match = re.search(rf"(?<![\w'\"]){re.escape(word)}(?![\w'\"])", line) if word else None

@@ -1,8 +1,7 @@
-"""The tables that a query names, read from its tokens: at a fraction of what it costs to parse it.
+"""The tables in a query, determined from its tokens at a fraction of the cost of parsing.
 
-Most queries name their tables behind `from` and `join` and nowhere else. Where a query holds a word
-that may mean more than that, or anything stands where it is not expected, nothing is read here:
-the parser does it.
+Most queries name tables only after `from` and `join`. A query with words that may name tables
+elsewhere, or with an unexpected structure, is left to the parser.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from transformer.compile.sql.volatility import reads_files
 
 
 class TableUse(Struct, frozen=True):
-    """A table name in a query that is no CTE: its parts, its place, and whether it has an alias.
+    """A table name in a query, not a CTE: its parts, its place, and whether it has an alias.
 
-    An `optional` one may mean something else: a file (`'t'`), or what a function is given. `within`
-    is that function, where the name stands in a text.
+    An `optional` one may not be a table: a file (`'t'`), or an argument of a function. `within` is
+    that function, if the name is in a string literal.
     """
 
     parts: tuple[str, ...]
@@ -31,11 +30,11 @@ class TableUse(Struct, frozen=True):
     within: str = ""
 
 
-# Functions whose first argument is a table, or several, or a query.
+# Functions whose first argument is one or several tables, or a query.
 TAKES_TABLES = word_set("query query_table histogram histogram_values pragma_table_info")
 
 
-# Words that bring tables in other ways.
+# Words that name tables in other ways.
 _OTHER_TABLE_WORDS = word_set(
     "recursive pivot unpivot pivot_wider pivot_longer summarize describe show table"
     " insert update delete into merge explain call"
@@ -46,7 +45,7 @@ _FOLLOWING = word_set(
     " right full outer cross natural semi anti asof positional qualify window fetch select"
 )
 _AFTER_TABLE = _FOLLOWING | {"", ","}
-# What is no name where it is not quoted.
+# Words that are not names unless quoted.
 _RESERVED = (
     _FOLLOWING
     | _OTHER_TABLE_WORDS
@@ -58,7 +57,7 @@ _RESERVED = (
         " symmetric tablesample then to trailing true unique values variadic when with"
     )
 )
-# What ends the tables of a query.
+# Words that end the list of tables.
 _ENDS = word_set(
     "where group order having limit offset union except intersect window qualify select ;"
 )
@@ -66,11 +65,11 @@ _PARTS = 3  # catalog, schema, table
 
 
 class _UnsureError(Exception):
-    """The query may say more than its words show."""
+    """The tokens are not conclusive."""
 
 
 def tables(tokens: Tokens) -> list[TableUse] | None:
-    """The tables in the order of the text; None where the tokens do not tell them."""
+    """The tables in text order; None if the tokens are not conclusive."""
     lowered = list(map(str.lower, tokens.texts))
     withs = lowered.count("with")
     if (
@@ -104,12 +103,12 @@ class _Reader:
                 self.ends_well(index + 1)
 
     def is_of_query(self, index: int) -> bool:
-        """Whether the innermost bracket around the place holds a query."""
+        """Whether the innermost enclosing bracket contains a query."""
         bracket = max((i for i, end in self.closing.items() if i < index < end), default=-1)
         return bracket < 0 or self.at(bracket + 1) in ("select", "from", "with")
 
     def listed(self, index: int) -> Iterator[TableUse]:
-        """The table behind `join`, the tables behind `from`."""
+        """The table after `join`, or the tables after `from`."""
         place, has_more = index, True
         while has_more:
             use, place = self.table(place + 1)
@@ -120,7 +119,7 @@ class _Reader:
                 raise _UnsureError
 
     def table(self, place: int) -> tuple[TableUse | None, int]:
-        """What stands at the place, and the place behind it and its alias."""
+        """The table at the place, and the place after it and its alias."""
         if self.at(place) == "(":
             if self.at(place + 1) not in ("select", "from"):
                 raise _UnsureError
@@ -139,13 +138,13 @@ class _Reader:
         return TableUse(tuple(parts), start, end, aliased), after
 
     def called(self, place: int) -> int:
-        """The place behind a function that gives rows and its alias, which may name columns."""
+        """The place after a table function and its alias, which may name columns."""
         after = self.closing[place + 1] + 1
         arguments = self.lowered[place + 2 : after - 1]
         if self.at(place).strip('"') in TAKES_TABLES or (
             any("'" in word for word in arguments) and not reads_files(self.at(place).strip('"'))
         ):
-            raise _UnsureError  # a text may be the name of a table
+            raise _UnsureError  # a string may be the name of a table
         alias_place = after + (self.at(after) == "as")
         if not (self.is_name(alias_place) and self.at(alias_place + 1) == "("):
             return self.alias(after)[1]
@@ -155,7 +154,7 @@ class _Reader:
         return after
 
     def alias(self, place: int) -> tuple[bool, int]:
-        """Whether an alias stands at the place, and the place behind it."""
+        """Whether there is an alias at the place, and the place after it."""
         explicit = self.at(place) == "as"
         aliased = explicit or self.is_name(place)
         if explicit:
@@ -166,7 +165,7 @@ class _Reader:
         return aliased, place
 
     def ends_well(self, place: int) -> None:
-        """A comma behind the condition of a join would bring another table."""
+        """Raises _UnsureError for a comma after a join condition, which adds another table."""
         while (word := self.at(place)) and word != ")" and word not in _ENDS:
             if word == ",":
                 raise _UnsureError

@@ -1,8 +1,8 @@
-"""The words of a query: its tokens, without comments and blanks.
+"""The tokens of a query, without comments and whitespace.
 
-Those of DuckDB's SQL are read here by one expression, where nothing in the text could be meant in
-another way than it looks. All else, and other dialects, is left to the parser's own tokenizer,
-which is much to load and gives the same.
+DuckDB's SQL is tokenized here by one regular expression, if the text is unambiguous. Everything
+else, and other dialects, is left to the parser's tokenizer, which is slow to import and returns
+the same.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ def word_set(text: str) -> frozenset[str]:
 
 
 class Tokens(Struct, frozen=True):
-    """The tokens of a text in their order: where each begins, and its text."""
+    """The tokens of a text in order: the start and the text of each."""
 
     starts: Sequence[int] = ()
     texts: Sequence[str] = ()
 
 
 NO_TOKENS = Tokens()
-# Of these operators are made. A run of them is one that is known, or nothing is read.
+# Characters of operators. A run of them must be a known operator, or the text is rejected.
 _SIGN = r"[-+*/%=<>!|&^~:@#?\\]"
 _PIECE = re.compile(
     rf"""
@@ -47,7 +47,7 @@ _PIECE = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _BLANK = (" ", "\t", "\r", "\n", "--", "/*")
-# What the parser's tokenizer takes for one keyword, in whatever case.
+# Pairs that the parser's tokenizer treats as one keyword, in any case.
 _PAIRS = {
     "by": word_set("cluster connect distribute group order partition partitioned"),
     "varying": word_set("char character"),
@@ -57,12 +57,12 @@ _PAIRS = {
     "to": word_set("similar"),
     "security": word_set("sql"),
 }
-# Where one of these begins a statement, it takes all the rest for one token.
+# After one of these at the start, the parser's tokenizer takes the rest as one token.
 _COMMANDS = word_set("call execute explain fetch optimize prepare rename reset vacuum")
 
 
 def duckdb_tokens(text: str) -> Tokens | None:
-    """The words of a text in DuckDB's SQL; None where this is not the place to tell them."""
+    """The tokens of a text in DuckDB's SQL; None if it needs the parser's tokenizer."""
     pieces = _PIECE.findall(text)
     ends = list(accumulate(map(len, pieces)))
     if not ends or ends[-1] != len(text):
@@ -80,11 +80,11 @@ def duckdb_tokens(text: str) -> Tokens | None:
 
 
 def _fold(texts: list[str], lowered: list[str], before: list[str]) -> None:
-    """Keywords of two words are in lower case. `before` is what stands before each token."""
+    """Lower-cases keywords of two words. `before` is the text before each token."""
     for index in [index for index, word in enumerate(lowered) if word in _PAIRS]:
         if index and lowered[index - 1] in _PAIRS[lowered[index]] and before[index].isspace():
             texts[index - 1 : index + 1] = lowered[index - 1 : index + 1]
 
 
-# The dialects whose words are told here.
+# The dialects that are tokenized here.
 TOKENIZERS: Mapping[str, Callable[[str], Tokens | None]] = {"duckdb": duckdb_tokens}

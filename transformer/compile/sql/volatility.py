@@ -1,13 +1,12 @@
-"""Whether a query gives the same rows whenever it runs over the same tables.
+"""Whether a query is deterministic: returns the same rows over the same tables.
 
-Two things keep it from that. One that asks for the time or for chance gives other rows each time:
-it is built in every build. One whose rows may depend on the order in which others stand
-(`any_value`, `limit`, `row_number` …) is built whenever a table that it reads was made anew, be
-the content the same. The rule is on the safe side: it looks at words, not at types, and an
-`order by` helps nothing, for nobody knows whether it leaves ties.
+There are two exceptions. A query that depends on the time or on random values is rebuilt in every
+build. A query whose rows may depend on the order of its inputs (`any_value`, `limit`,
+`row_number` …) is rebuilt whenever an input table was rebuilt, even with the same content. The
+rule is conservative: it looks at words, not types, and ignores `order by`, which may leave ties.
 
-What is named by its place in the file system is found here too: `read_csv('…')`, `from 'x.csv'`.
-Where the name of a file is computed, nobody knows which it is: that is built in every build.
+Files named in the query are detected too: `read_csv('…')`, `from 'x.csv'`. A query with a computed
+file name is rebuilt in every build.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from msgspec import Struct
 
 from transformer.compile.sql.tokens import word_set
 
-# DuckDB's own list of functions that are not CONSISTENT, without those that ask for settings.
+# DuckDB's list of functions that are not CONSISTENT, except those that read settings.
 _VOLATILE_FUNCTIONS = word_set(
     "now today get_current_time get_current_timestamp transaction_timestamp current_localtime"
     " current_localtimestamp random gen_random_uuid uuid uuidv4 uuidv7 nextval currval setseed"
     " txid_current current_query age statement_timestamp clock_timestamp current_connection_id"
     " current_query_id current_transaction_id query query_table"
 )
-# What tells of the warehouse itself, whoever changed that.
+# Functions about the warehouse itself, which anything may change.
 _ABOUT = ("duckdb_", "pragma_")
 _VOLATILE_WORDS = word_set(
     "current_date current_time current_timestamp localtime localtimestamp sample tablesample"
@@ -40,8 +39,8 @@ _ORDER_DEPENDENT_FUNCTIONS = word_set(
     " approx_quantile approx_count_distinct reservoir_quantile approx_top_k row_number ntile lag"
     " lead first_value last_value nth_value fill"
 )
-# `summarize` is about: half of its figures are estimates.
-# Under a collation values are equal that differ: which of them is given depends on the order.
+# Half of the figures of `summarize` are estimates. Under a collation, different values are equal,
+# and which one is returned depends on the order.
 _ORDER_DEPENDENT_WORDS = word_set("limit offset fetch rowid positional asof rows summarize collate")
 _PAIRS = frozenset((("distinct", "on"), ("using", "key")))
 _QUERIES = word_set("query query_table")
@@ -51,9 +50,9 @@ _FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet|xlsx?)(\.\w+)?\Z", re.
 
 
 class Volatility(Struct, frozen=True):
-    """What a query depends on beside the content of its tables: `time`, or chance; the `order` of
-    their rows; `files` by the names the query gives them. With `shape` its columns are made of
-    what it reads (`pivot`, files): over other rows they may be others."""
+    """What a query depends on besides the content of its tables: `time` (or random values), the
+    `order` of rows, and `files`, by their names in the query. With `shape` its columns depend on
+    the rows it reads (`pivot`, files)."""
 
     time: bool = False
     order: bool = False
@@ -70,7 +69,7 @@ class Volatility(Struct, frozen=True):
 
 
 STEADY = Volatility()
-# Of what cannot be read nothing is known.
+# For a query that cannot be tokenized.
 UNKNOWN = Volatility(time=True, order=True, shape=True)
 
 
@@ -102,8 +101,8 @@ def steadiness(tokens: Sequence[str]) -> Volatility:
 
 
 def _files(tokens: Sequence[str], lowered: Sequence[str]) -> list[str]:
-    """The texts in quotes behind `from` and `join`, inside `read_…(…)`, and those that end like
-    the name of a file wherever they stand: rather one too many."""
+    """The strings after `from` and `join`, inside `read_…(…)`, and those with a file extension
+    anywhere: rather one too many."""
     files: list[str] = []
     depth, inside = 0, 0
     for index, word in enumerate(lowered):
@@ -125,14 +124,14 @@ def _files(tokens: Sequence[str], lowered: Sequence[str]) -> list[str]:
 
 
 def _calls(lowered: Sequence[str], functions: set[str]) -> list[int]:
-    """Where the arguments of these functions begin."""
+    """The indexes at which the arguments of these functions begin."""
     pairs = enumerate(pairwise(lowered))
     return [index + 2 for index, (word, after) in pairs if after == "(" and word in functions]
 
 
 def _is_computed(lowered: Sequence[str], index: int) -> bool:
-    """Whether the argument at the place, which names files, is more than a text or a list of
-    texts: then nobody knows which files are read, and when they change."""
+    """Whether the file argument at the index is not a string or a list of strings: then the files
+    are unknown, and so are their changes."""
     depth, argument = 0, []
     while index < len(lowered) and (depth or lowered[index] not in (",", ")")):
         depth += (lowered[index] in ("(", "[")) - (lowered[index] in (")", "]"))
@@ -148,12 +147,12 @@ def _is_text(word: str) -> bool:
 
 
 def _is_plain(word: str) -> bool:
-    """Whether a word is a text that says what it means: one with escapes may say anything."""
+    """Whether a token is a string without escapes, so that its value is known."""
     return _is_text(word) and not (word[:1] in ("e", "E") and "\\" in word)
 
 
 def _unquoted(word: str) -> str:
-    """What a text or a name in quotes holds."""
+    """The content of a string or a quoted name."""
     dollars = _DOLLARS.fullmatch(word)
     if dollars:
         return dollars[2]
@@ -161,7 +160,7 @@ def _unquoted(word: str) -> str:
 
 
 def reads_files(function: str) -> bool:
-    """Whether the function reads files that it is given the names of."""
+    """Whether the function reads files given by name."""
     by_prefix = function.startswith(("read_", "parquet_", "st_read")) or function.endswith("_scan")
     return by_prefix or function in ("glob", "sniff_csv")
 
@@ -170,8 +169,8 @@ _READS = r"(?:\b(?:from|join)\s+|\b(?:read_|parquet_)\w*\s*\([^)]*|\w+_scan\s*\(
 
 
 def relative_files(query: str, files: Sequence[str]) -> tuple[str, ...]:
-    """Those of the files that the query reads by a path that means something else elsewhere. A
-    text that only looks like a file's name is none of them."""
+    """The files that the query reads by a relative path. A string that only looks like a file name
+    does not count."""
     return tuple(
         name
         for name in files

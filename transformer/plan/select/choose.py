@@ -1,7 +1,7 @@
-"""Which nodes are meant: `--select`, `--exclude`, `--selector`, resource types, `--state`.
+"""Resolves a selection: `--select`, `--exclude`, `--selector`, resource types, `--state`.
 
-Tests come along with what they stand on: with any of it (`eager`), only when all of it is chosen
-(`cautious`), when all of it is chosen or stands above (`buildable`), or not at all (`empty`).
+Tests are selected indirectly with their inputs: with any of them (`eager`), only if all are
+selected (`cautious`), if all are selected or upstream (`buildable`), or never (`empty`).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Say = Callable[[str], object]
 
 
 def choose(graph: Graph, select: Iterable[str], exclude: Iterable[str]) -> frozenset[str]:
-    """The ids of the chosen nodes. Raises UsageError when a word means nothing.
+    """The ids of the selected nodes. Raises UsageError for a selector that matches nothing.
 
-    Nothing selected means everything. A check is chosen with any node that it reads.
+    An empty selection means everything. A check is selected with any node that it reads.
     """
     return _Choosing(things(graph)).chosen(Selection(tuple(select), tuple(exclude)))
 
@@ -45,10 +45,10 @@ def chosen(
     now: Callable[[], Facts] | None = None,
     say: Say = str,
 ) -> frozenset[str]:
-    """The ids of what is chosen, exposures and their like among them.
+    """The ids of everything selected, including exposures etc.
 
-    `now` gives the manifest of the project, for `state:`. In a dbt project a word that finds
-    nothing is said and passed over; else it is an error.
+    `now` returns the manifest of the project, for `state:`. A selector that matches nothing is a
+    warning in a dbt project, else an error (UsageError).
     """
     resources = things(graph, project)
     definitions = Definitions(project.selectors, selection.indirect)
@@ -67,7 +67,8 @@ class _Choosing:
     def chosen(self, selection: Selection) -> frozenset[str]:
         if selection.indirect not in INDIRECT:
             raise UsageError(
-                f"`{selection.indirect}` is no way to take in tests", hint=", ".join(INDIRECT)
+                f"`{selection.indirect}` is not a mode of indirect selection",
+                hint=", ".join(INDIRECT),
             )
         changes = self.changes(selection.earlier)
         latest = latest_versions(self.things)
@@ -81,11 +82,13 @@ class _Choosing:
         return frozenset(ids & self.of_kinds(selection))
 
     def spec(self, selection: Selection) -> Spec | None:
-        """What is selected; none means everything."""
+        """The combined selectors; None means everything."""
         if selection.selector:
             if selection.select or selection.exclude:
-                hint = "leave out --select and --exclude"
-                raise UsageError("`--selector` stands alone", hint=hint)
+                hint = "remove --select and --exclude"
+                raise UsageError(
+                    "`--selector` cannot be combined with other selection options", hint=hint
+                )
             return self.definitions.spec(selection.selector)
         if selection.select:
             return from_words(selection.select, selection.indirect)
@@ -101,7 +104,7 @@ class _Choosing:
         return cache(lambda: ManifestChanges(manifest, now()))
 
     def of_kinds(self, selection: Selection) -> set[str]:
-        """The ids of the resource types that are asked for."""
+        """The ids with the requested resource types."""
         included, excluded = (_kinds(kinds) for kinds in (selection.kinds, selection.not_kinds))
         return {
             resource.id
@@ -110,7 +113,7 @@ class _Choosing:
         }
 
     def ids_of(self, spec: Spec, *, report_missing: bool) -> tuple[set[str], set[str]]:
-        """What is chosen, and the tests that come along if all they stand on is chosen too."""
+        """The selected ids, and the tests that are added if all their inputs are selected."""
         if isinstance(spec, Criterion):
             return self.ids_of_criterion(spec, report_missing=report_missing)
         pairs = [self.ids_of(part, report_missing=report_missing) for part in spec.parts]
@@ -139,7 +142,7 @@ class _Choosing:
         return ids | allowed, tests - allowed
 
     def relatives(self, criterion: Criterion, ids: set[str]) -> set[str]:
-        """What comes along from above and below."""
+        """The requested upstream and downstream nodes."""
         relatives: set[str] = set()
         if criterion.around:
             below = self.things.below(ids)
@@ -151,7 +154,7 @@ class _Choosing:
         return relatives
 
     def allowed(self, tests: set[str], ids: set[str], indirect: str) -> set[str]:
-        """The tests of which all that they stand on is there."""
+        """The tests whose inputs are all available."""
         if not tests or indirect not in ("cautious", "buildable"):
             return set()
         available = set(ids)
@@ -168,11 +171,11 @@ class _Choosing:
             self.say(message)
             return
         if criterion.method in ("state", "result", "source_status"):
-            return  # that nothing changed is no mistake
+            return  # no changes are not a mistake
         names = [t.name for t in self.things if not t.is_test]
         what = criterion.value if criterion.method in ("fqn", "path", "file") else criterion.written
         raise UsageError(
-            f"the selector `{what.strip('+@')}` finds nothing",
+            f"the selector `{what.strip('+@')}` matches nothing",
             hint=did_you_mean(criterion.value, names, otherwise=""),
         )
 
@@ -187,7 +190,7 @@ def _together(spec: Group, sets: list[set[str]]) -> set[str]:
 
 
 def _kinds(names_given: Iterable[str]) -> set[str]:
-    """Resource types by every name they have; `all` and `default` mean every one of them."""
+    """Resource types under any of their names; `all` and `default` are empty: no restriction."""
     names = {"check": "test", "saved-query": "saved_query", "semantic-model": "semantic_model"}
     words = {names.get(word, word) for text in names_given for word in text.split()}
     return set() if words & {"all", "default"} else words

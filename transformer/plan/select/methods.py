@@ -1,6 +1,6 @@
 """The methods of selectors: `tag:`, `path:`, `source:`, `config.…:`, `state:` and the rest.
 
-A method is called with what stands behind the colon, and answers whether a thing matches.
+A method is called with the text after the colon, and returns a predicate on resources.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from transformer.plan.select.state import ManifestChanges
 
 Matches = Callable[[Resource], bool]
 _GLOB = re.compile(r"[*?\[\]]")
-# What goes by another name elsewhere.
+# Alternative names of resource types.
 _KINDS = {"check": "test", "tests": "test", "models": "model", "seeds": "seed"}
-# What a plain name can mean in a dbt project: sources and exposures have methods of their own.
+# Resource types that plain names match in a dbt project; sources and exposures have their methods.
 _PLAIN_KINDS = ("model", "seed", "snapshot", "test", "unit_test", "analysis")
 
 
 class SelectionContext(Struct, frozen=True):
-    """What methods look at. In an `open` project they mean what dbt means by them."""
+    """The input of methods. In an `open` project they follow dbt exactly."""
 
     things: Resources
     earlier: EarlierRun = field(default_factory=EarlierRun)
@@ -38,7 +38,7 @@ class SelectionContext(Struct, frozen=True):
 
 
 def matcher(method: str, value: str, context: SelectionContext) -> Matches:
-    """What the method means. Raises UsageError when there is no such method."""
+    """The predicate of a method. Raises UsageError for an unknown method."""
     if method.startswith("config."):
         keys = method.removeprefix("config.").split(".")
         return lambda resource: _configured(resource.config, keys, value)
@@ -51,7 +51,7 @@ def matcher(method: str, value: str, context: SelectionContext) -> Matches:
 
 
 def latest_versions(things: Resources) -> dict[tuple[str, str], str]:
-    """The latest version of every model that has versions, by package and name."""
+    """The latest version of every versioned model, by package and name."""
     return {
         (t.package, t.name): t.version
         for t in things
@@ -72,7 +72,7 @@ def _fqn(value: str, context: SelectionContext) -> Matches:
 
 
 def _is_at(fqn: tuple[str, ...], value: str, versioned: bool) -> bool:
-    """Whether the words lead to it: its name alone, or the folders above it from the first on."""
+    """Whether the value is its name, or a path of folders from the top, optionally with its name."""
     words = value.split(".")
     if versioned and len(fqn) > 1:
         if fqn[-2] == value or "_".join(fqn[-2:]) in (value, "_".join(words[-2:])):
@@ -105,7 +105,7 @@ def _path(value: str, _: SelectionContext) -> Matches:
 
 
 def _path_pattern(glob: str) -> str:
-    """A glob in which `*` stays in one folder and `**` does not."""
+    """The regex of a glob in which `*` stays within a folder and `**` does not."""
     pattern, position = "", 0
     for match in re.finditer(r"\*\*/?|\*|\?|\[[^\]]*\]", glob):
         pattern += re.escape(glob[position : match.start()])
@@ -213,7 +213,9 @@ def _access(value: str, _: SelectionContext) -> Matches:
 
 def _version(value: str, context: SelectionContext) -> Matches:
     if value not in ("latest", "old", "prerelease", "none"):
-        raise UsageError(f"`version:{value}` means nothing", hint="latest, old, prerelease or none")
+        raise UsageError(
+            f"unknown selector value `version:{value}`", hint="latest, old, prerelease or none"
+        )
 
     def matches(resource: Resource) -> bool:
         if resource.kind != "model":
@@ -262,10 +264,10 @@ def _source_status(value: str, context: SelectionContext) -> Matches:
         raise _missing("sources.json", f"source_status:{value}")
     if now is None:
         raise UsageError(
-            "there is no `sources.json` of now", hint="run `transform source freshness` first"
+            "there is no current `sources.json`", hint="run `transform source freshness` first"
         )
     if value != "fresher":
-        raise UsageError(f"`source_status:{value}` means nothing", hint="write `fresher`")
+        raise UsageError(f"unknown selector value `source_status:{value}`", hint="write `fresher`")
     loaded_before = {
         r["unique_id"]: str(r.get("max_loaded_at") or "") for r in before.get("results", ())
     }
@@ -288,7 +290,7 @@ def _state(value: str, context: SelectionContext) -> Matches:
 def _missing(name: str, word: str) -> UsageError:
     return UsageError(
         f"`{word}` needs the `{name}` of an earlier run",
-        hint="say where it lies with `--state FOLDER`",
+        hint="pass its folder with `--state FOLDER`",
     )
 
 

@@ -1,7 +1,7 @@
-"""What can be selected: the nodes of the graph, and what a project only keeps (exposures …).
+"""The selectable resources: nodes of the graph, and artifact-only entries (exposures …).
 
-Each in dbt's own terms: its resource type, its folders and name behind its package, what it
-stands on. A unit test stands on its model here, not on the inputs that it replaces.
+Each has dbt's resource type, its fqn (package, folders, name) and its inputs. A unit test depends
+on its model here, not on the inputs that it replaces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transformer.compile.nodes import CheckBody, Graph, ModelBody, Node
 from transformer.errors import GraphError
 from transformer.project.values import ArtifactOnly, Project
 
-# Resource types that are taken in with what they stand on.
+# Resource types that are selected with their inputs.
 TESTS = ("test", "unit_test", "freshness")
 _ARTIFACT_ONLY = ("exposure", "metric", "semantic_model", "saved_query")
 _CALL = re.compile(r"\b(ref|source)\s*\(([^)]*)\)")
@@ -27,7 +27,7 @@ _VERSION = re.compile(r"\b(?:v|version)\s*=\s*['\"]?([\w.]+)")
 
 
 class Resource(Struct, frozen=True):
-    """One thing that can be selected. `fqn` begins with its package; `needs` are ids."""
+    """A selectable resource. `fqn` begins with its package; `needs` are ids."""
 
     id: str
     kind: str
@@ -48,12 +48,12 @@ class Resource(Struct, frozen=True):
 
     @property
     def is_test(self) -> bool:
-        """Whether it comes along with what it stands on."""
+        """Whether it is selected with its inputs."""
         return self.kind in TESTS
 
 
 class Resources(Struct, frozen=True):
-    """All of them by id, with their edges both ways."""
+    """All resources by id, with edges in both directions."""
 
     by_id: Mapping[str, Resource]
     children: Mapping[str, Sequence[str]]
@@ -63,11 +63,11 @@ class Resources(Struct, frozen=True):
         return iter(self.by_id.values())
 
     def above(self, ids: Iterable[str], depth: int = -1) -> set[str]:
-        """Everything that these stand on, at most `depth` edges away (-1: any)."""
+        """Everything upstream of these, at most `depth` edges away (-1: any)."""
         return self._reach({i: t.needs for i, t in self.by_id.items()}, ids, depth)
 
     def below(self, ids: Iterable[str], depth: int = -1) -> set[str]:
-        """Everything that stands on these."""
+        """Everything downstream of these, at most `depth` edges away (-1: any)."""
         return self._reach(self.children, ids, depth)
 
     def _reach(
@@ -85,7 +85,7 @@ class Resources(Struct, frozen=True):
 
 
 def listed_by_dbt(resources: Iterable[Resource], project: Project) -> list[Resource]:
-    """The same as dbt lists them: by id, their files named from their package's own folder."""
+    """The resources as dbt lists them: by id, with paths relative to their package."""
     sorted_resources = sorted(
         (resource for resource in resources if resource.kind != "freshness"),
         key=lambda resource: resource.id,
@@ -97,7 +97,7 @@ def listed_by_dbt(resources: Iterable[Resource], project: Project) -> list[Resou
 
 
 def things(graph: Graph, project: Project | None = None) -> Resources:
-    """What can be selected of a graph, and of what its project keeps."""
+    """The selectable resources of a graph and its project."""
     root = project.name if project else ""
     by_id = {node.id: _of_node(node, root) for node in graph}
     if project:
@@ -145,23 +145,23 @@ def _config(node: Node, kind: str) -> Mapping[str, Any]:
 
 
 def _artifact_only(project: Project, graph: Graph) -> Iterator[Resource]:
-    """Exposures, metrics, semantic models and saved queries, with what they stand on."""
+    """Exposures, metrics, semantic models and saved queries, with their inputs."""
     entries = [entry for entry in project.kept if entry.kind in _ARTIFACT_ONLY]
     if not entries:
-        return  # which names there are is known only from what all nodes say
+        return  # building the names reads all nodes, which is slow
     names = _Names(project, graph)
     for entry in entries:
         yield artifact_only_resource(entry, project.name, names.needs(entry))
 
 
 def artifact_only_id(entry: ArtifactOnly, root: str) -> str:
-    """The id of something that is kept."""
+    """The id of an artifact-only entry."""
     name = f"{entry.content.get('model')}.{entry.name}" if entry.kind == "unit_test" else entry.name
     return f"{entry.kind}.{entry.package or root}.{name}"
 
 
 def artifact_only_resource(entry: ArtifactOnly, root: str, needs: tuple[str, ...]) -> Resource:
-    """Something that is kept, as it can be selected."""
+    """An artifact-only entry as a selectable resource."""
     config = entry.content.get("config") or {}
     tags = config.get("tags") or entry.content.get("tags") or ()
     package = entry.package or root
@@ -180,13 +180,13 @@ def artifact_only_resource(entry: ArtifactOnly, root: str, needs: tuple[str, ...
 
 
 def artifact_only_needs(project: Project, graph: Graph) -> dict[str, tuple[str, ...]]:
-    """What everything that is kept stands on, by id."""
+    """The inputs of all artifact-only entries, by id."""
     names = _Names(project, graph)
     return {artifact_only_id(entry, project.name): names.needs(entry) for entry in project.kept}
 
 
 def dangling(project: Project, graph: Graph) -> tuple[GraphError, ...]:
-    """A mistake for every `ref` and `source` of an exposure that leads to nothing."""
+    """A mistake for every `ref` and `source` of an exposure that does not resolve."""
     exposures = [exposure for exposure in project.kept if exposure.kind == "exposure"]
     if not exposures:
         return ()
@@ -204,7 +204,7 @@ def dangling(project: Project, graph: Graph) -> tuple[GraphError, ...]:
 
 
 class _Names:
-    """From the names that kept things use to ids."""
+    """Resolves the names in artifact-only entries to ids."""
 
     def __init__(self, project: Project, graph: Graph) -> None:
         self.project = project
@@ -233,7 +233,7 @@ class _Names:
         }
 
     def needs(self, entry: ArtifactOnly) -> tuple[str, ...]:
-        """The ids of what it says that it stands on."""
+        """The ids of the entry's inputs."""
         content = entry.content
         if entry.kind == "exposure":
             ids = [self.called(str(reference)) for reference in content.get("depends_on") or ()]
@@ -248,7 +248,7 @@ class _Names:
         return tuple(dict.fromkeys(reference for reference in ids if reference))
 
     def called(self, text: str) -> str:
-        """What `ref('x')` or `source('a', 'b')` means; nothing where it means nothing."""
+        """The id of `ref('x')` or `source('a', 'b')`; "" if it does not resolve."""
         match = _CALL.search(text)
         if not match:
             return ""
@@ -266,7 +266,7 @@ class _Names:
         return next((node_id for node_id in ids if node_id), "")
 
     def metric(self, params: Mapping[str, Any]) -> Iterator[str]:
-        """What a metric stands on: semantic models by their measures, other metrics."""
+        """The inputs of a metric: semantic models by their measures, other metrics."""
         for key in ("measure", "numerator", "denominator", "base_measure", "conversion_measure"):
             for name in _names(params.get(key)):
                 yield self.measures.get(name) or self.kept.get(("metric", name), "")

@@ -1,4 +1,4 @@
-"""What is selected, as it was asked for."""
+"""The selection as requested by the user."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from msgspec import Struct, field
 
 
 class EarlierRun(Struct, frozen=True):
-    """Artifacts of an earlier run (`--state`), and the present `sources.json`; None where there
-    is none."""
+    """Artifacts of an earlier run (`--state`), and the current `sources.json`; None if missing."""
 
     manifest: Mapping[str, Any] | None = None
     results: Mapping[str, Any] | None = None
@@ -19,7 +18,7 @@ class EarlierRun(Struct, frozen=True):
 
 
 class Selection(Struct, frozen=True):
-    """What is asked for. `only` narrows it to these ids, as when a run is tried again."""
+    """The requested selection. `only` restricts it to these ids, as for a retry."""
 
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -32,6 +31,6 @@ class Selection(Struct, frozen=True):
 
     @property
     def everything(self) -> bool:
-        """Whether nothing is left out."""
+        """Whether everything is selected."""
         is_narrowed = self.select or self.exclude or self.selector or self.kinds or self.not_kinds
         return not is_narrowed and self.only is None

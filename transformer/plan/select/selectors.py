@@ -1,7 +1,7 @@
-"""Selectors as values: the words of the command line, and the definitions of `selectors.yml`.
+"""Selectors as values: those on the command line, and the definitions in `selectors.yml`.
 
-`orders+`, `2+orders`, `@orders`, `tag:nightly,path:models/marts`: words apart by blanks add up,
-words joined by commas must all be true.
+`orders+`, `2+orders`, `@orders`, `tag:nightly,path:models/marts`: spaces mean union, commas
+intersection.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _KEYS = (
 
 
 class Criterion(Struct, frozen=True):
-    """One word: what it matches, and what comes along from above and below (-1: everything).
+    """One criterion: what it matches, and how many levels upstream and downstream (-1: all).
 
-    `written` is the word itself, for messages. `around` is `@`: what stands below, with all that
-    that stands on.
+    `written` is its text, for messages. `around` is `@`: everything downstream, with everything
+    upstream of that.
     """
 
     method: str
@@ -45,8 +45,7 @@ class Criterion(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True):
-    """Several together: all of them added up, only what is in each, or the first without the
-    rest."""
+    """Several selectors combined: union, intersection, or the first minus the rest."""
 
     how: Literal["union", "intersection", "difference"]
     parts: tuple[Spec, ...]
@@ -57,7 +56,7 @@ Spec = Criterion | Group
 
 
 def from_words(words: Iterable[str], indirect: str = "eager") -> Group:
-    """The words of `--select` or `--exclude`. Raises UsageError for one that is no selector."""
+    """The selectors of `--select` or `--exclude`. Raises UsageError for an invalid one."""
     parts: list[Spec] = []
     for word in " ".join(words).split():
         criteria = [from_word(part, indirect) for part in word.split(",") if part]
@@ -71,11 +70,11 @@ def from_words(words: Iterable[str], indirect: str = "eager") -> Group:
 
 
 def from_word(word: str, indirect: str = "eager") -> Criterion:
-    """One word."""
+    """The criterion of a single word. Raises UsageError for an invalid one."""
     match = _WORD.match(word)
     if not match or not match["value"] or (match["around"] and match["below"]):
         raise UsageError(
-            f"`{word}` is no selector", hint="write `name`, `+name`, `name+`, `tag:x`, `path:x`"
+            f"`{word}` is not a selector", hint="write `name`, `+name`, `name+`, `tag:x`, `path:x`"
         )
     value = match["value"]
     return Criterion(
@@ -90,40 +89,40 @@ def from_word(word: str, indirect: str = "eager") -> Criterion:
 
 
 def _default_method(value: str) -> str:
-    """The method of a word that names none."""
+    """The method of a word without an explicit one."""
     if "/" in value or "\\" in value:
         return "path"
     return "file" if value.lower().endswith(_FILES) else "fqn"
 
 
 class Definitions(Struct, frozen=True):
-    """The selectors of `selectors.yml`, by name, as they are written there."""
+    """The selectors of `selectors.yml`, by name, as written."""
 
     written: Mapping[str, Any]
     indirect: str = "eager"
 
     @property
     def default(self) -> str | None:
-        """The name of the one that stands for no selection at all."""
+        """The name of the default selector, if any."""
         return next((n for n, e in self.written.items() if e.get("default") is True), None)
 
     def spec(self, name: str, seen: tuple[str, ...] = ()) -> Spec:
-        """The selector of that name. Raises UsageError when there is none, or it is wrong."""
+        """The selector of that name. Raises UsageError if it is missing or invalid."""
         if name not in self.written:
-            hint = did_you_mean(name, self.written) or "they stand in `selectors.yml`"
+            hint = did_you_mean(name, self.written) or "define it in `selectors.yml`"
             raise UsageError(f"there is no selector `{name}`", hint=hint)
         if name in seen:
-            raise UsageError(f"the selector `{name}` leads back to itself")
+            raise UsageError(f"the selector `{name}` refers to itself")
         return self.read(self.written[name].get("definition"), (*seen, name))
 
     def read(self, written: Any, seen: tuple[str, ...]) -> Spec:
-        """A definition: a word, a group, or a method and a value."""
+        """A definition: a text, a group, or a method and a value."""
         if isinstance(written, str):
             return from_words([written], self.indirect)
         if not isinstance(written, Mapping) or not written:
             raise UsageError(
                 f"the selector `{seen[-1]}` cannot be read",
-                hint="a definition is a word, `union:`, `intersection:`, or `method:` and `value:`",
+                hint="a definition is a text, `union:`, `intersection:`, or `method:` and `value:`",
             )
         for how in ("union", "intersection"):
             if how in written:
@@ -133,7 +132,7 @@ class Definitions(Struct, frozen=True):
     def group(
         self, how: Literal["union", "intersection"], written: Any, seen: tuple[str, ...]
     ) -> Spec:
-        """A list of definitions; one of them may say what is left out of the rest."""
+        """A list of definitions, optionally with an `exclude`."""
         entries = written if isinstance(written, list) else [written]
         excluded = [
             entry["exclude"]

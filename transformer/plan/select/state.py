@@ -1,7 +1,7 @@
-"""What has changed since an earlier manifest: the method `state:`.
+"""Changes since an earlier manifest: the method `state:`.
 
-Both sides are manifests, so one that dbt itself wrote can be compared with as well: what one
-side does not say, and dbt takes for granted, is no difference.
+Both sides are manifests, so the earlier one may be written by dbt itself: options that are absent
+on one side and dbt's default on the other are equal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _KINDS = (
     *("nodes", "sources", "exposures", "metrics"),
     *("semantic_models", "saved_queries", "unit_tests"),
 )
-# What a node's configuration says when nobody says anything.
+# dbt's defaults of a node's configuration.
 _CONFIG_DEFAULTS: Facts = {
     "access": "protected",
     "batch_size": None,
@@ -40,19 +40,19 @@ _CONFIG_DEFAULTS: Facts = {
     "submission_method": None,
     "warn_if": "!= 0",
 }
-# What stands elsewhere in a node too, or says where it lies.
+# Options that are compared elsewhere, or only determine the relation.
 _IGNORED_OPTIONS = ("database", "schema", "alias", "enabled")
 
 
 class ManifestChanges(Struct, frozen=True):
-    """Two manifests, before and now. A thing is modified when it is new, or any of its parts is:
+    """Two manifests, before and now. A resource is modified if it is new, or any part changed:
     `body`, `configs`, `relation`, `persisted_descriptions`, `macros`, `contract`."""
 
     before: Facts
     now: Facts
 
     def are(self, node_id: str, word: str) -> bool:
-        """Whether `state:word` is true of the thing. Raises UsageError for another word."""
+        """Whether the resource matches `state:word`. Raises UsageError for an unknown word."""
         old, new = _facts_of(self.before, node_id), _facts_of(self.now, node_id)
         if new is None:
             return False
@@ -61,14 +61,14 @@ class ManifestChanges(Struct, frozen=True):
         what, _, part = word.partition(".")
         if what not in ("modified", "unmodified") or (part and part not in _PARTS):
             known = ("new", "old", "modified", "unmodified", *(f"modified.{p}" for p in _PARTS))
-            raise UsageError(f"`state:{word}` means nothing", hint=", ".join(known))
+            raise UsageError(f"unknown selector value `state:{word}`", hint=", ".join(known))
         changed = old is None or any(
             check(self, old, new) for name, check in _PARTS.items() if part in ("", name)
         )
         return changed == (what == "modified")
 
     def macro(self, side: Facts, macro_id: str, seen: tuple[str, ...] = ()) -> Iterator[Any]:
-        """The text of a macro, and of those that it calls."""
+        """The texts of a macro and of those that it calls."""
         facts = side.get("macros", {}).get(macro_id)
         if facts is None or macro_id in seen:
             return
@@ -96,7 +96,7 @@ def _configs(_: ManifestChanges, old: Facts, new: Facts) -> bool:
 
 
 def _explicit_config(node: Facts) -> dict[str, Any]:
-    """What a node's configuration says, without what goes without saying."""
+    """A node's configuration without defaults."""
     written = {str(k).replace("-", "_"): _plain(v) for k, v in (node.get("config") or {}).items()}
     return {
         key: value
@@ -115,7 +115,7 @@ def _plain(value: Any) -> Any:
 
 
 def _relation(_: ManifestChanges, old: Facts, new: Facts) -> bool:
-    """Whether its configuration leads elsewhere; the target's own schema is no difference."""
+    """Whether its configured relation changed; the target's schema does not count."""
     for key in ("database", "schema", "alias"):
         before, after = ((side.get("config") or {}).get(key) for side in (old, new))
         if (before or None) != (after or None):

@@ -1,6 +1,6 @@
 {#- Aggregates and lists. -#}
 
-{#- DuckDB's own `any_value` leaves nulls out; this takes the first value, whatever it is. -#}
+{#- DuckDB's `any_value` skips nulls; this returns the first value, null or not. -#}
 {%- macro any_value(expression) -%}
   {{ return(adapter.dispatch('any_value', 'dbt')(expression)) }}
 {%- endmacro -%}
@@ -11,7 +11,7 @@
 {%- endmacro -%}
 {%- macro default__bool_or(expression) -%}bool_or({{ expression }}){%- endmacro -%}
 
-{#- The values as one text. `order_by_clause` begins with `order by`. -#}
+{#- The values concatenated. `order_by_clause` starts with `order by`. -#}
 {%- macro listagg(measure, delimiter_text="','", order_by_clause=none, limit_num=none) -%}
   {{ return(adapter.dispatch('listagg', 'dbt')(measure, delimiter_text, order_by_clause, limit_num)) }}
 {%- endmacro -%}

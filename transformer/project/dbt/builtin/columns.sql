@@ -1,4 +1,4 @@
-{#- Columns of relations and queries, and how a table's columns are changed. -#}
+{#- Columns of relations and queries, and changes to a table's columns. -#}
 
 {%- macro get_columns_in_relation(relation) -%}
   {{ return(adapter.dispatch('get_columns_in_relation', 'dbt')(relation)) }}
@@ -7,7 +7,7 @@
   {{ return(adapter.get_columns_in_relation(relation)) }}
 {%- endmacro -%}
 
-{#- Columns of a result with the rows (name, type, size, precision, scale). -#}
+{#- Columns from a result with the columns (name, type, size, precision, scale). -#}
 {%- macro sql_convert_columns_in_relation(table) -%}
   {%- set columns = [] -%}
   {%- for row in table -%}{%- do columns.append(api.Column(*row)) -%}{%- endfor -%}
@@ -37,7 +37,7 @@ where false
 limit 0
 {%- endmacro -%}
 
-{#- A query without rows that has the columns of a contract. -#}
+{#- A query without rows with the columns of a contract. -#}
 {%- macro get_empty_schema_sql(columns) -%}
   {{ return(adapter.dispatch('get_empty_schema_sql', 'dbt')(columns)) }}
 {%- endmacro -%}
@@ -102,7 +102,7 @@ limit 0
   {%- do adapter.expand_target_column_types(from_relation, to_relation) -%}
 {%- endmacro -%}
 
-{#- What differs between the columns of a query and those of its table. -#}
+{#- The differences between the columns of a query and of its table. -#}
 
 {%- macro diff_columns(source_columns, target_columns) -%}
   {%- set known = get_list_of_column_names(target_columns) -%}
@@ -166,7 +166,7 @@ limit 0
   {%- endif -%}
 {%- endmacro -%}
 
-{#- Brings the table's columns into line, as the model wants it; gives the query's columns. -#}
+{#- Applies the model's `on_schema_change` to the table; returns the query's columns. -#}
 {%- macro process_schema_changes(on_schema_change, source_relation, target_relation) -%}
   {{ return(adapter.dispatch('process_schema_changes', 'dbt')(on_schema_change, source_relation, target_relation)) }}
 {%- endmacro -%}

@@ -49,8 +49,8 @@
   ({{ from_date_or_timestamp }} + cast({{ interval }} as bigint) * interval {{ step }})
 {%- endmacro -%}
 
-{#- How many borders between two parts lie between the dates. DuckDB's own count of weeks begins
-    them on Monday; here they begin on Sunday, and back by whole weeks it is one too many, as with
+{#- The number of part boundaries between the dates. DuckDB's weeks start on Monday; here they
+    start on Sunday, and backwards over whole weeks the result is one too many, as with
     dbt-duckdb. -#}
 {%- macro datediff(first_date, second_date, datepart) -%}
   {{ return(adapter.dispatch('datediff', 'dbt')(first_date, second_date, datepart)) }}
@@ -110,8 +110,8 @@
   {{ return(asked.columns[0].values()[0] if asked else 1) }}
 {%- endmacro -%}
 
-{#- Every part from the start to the end, the end left out. The count is part of the query, so
-    nothing has to be asked of the warehouse to write it. -#}
+{#- Every part from the start to the end (exclusive). The count is part of the query, so that
+    rendering does not query the warehouse. -#}
 {%- macro date_spine(datepart, start_date, end_date) -%}
   {{ return(adapter.dispatch('date_spine', 'dbt')(datepart, start_date, end_date)) }}
 {%- endmacro -%}
@@ -126,7 +126,7 @@
   where date_{{ datepart }} <= {{ end_date }}
 {%- endmacro -%}
 
-{#- Dates of the command line, worked out in templates. -#}
+{#- Dates from the command line, computed in templates. -#}
 
 {%- macro convert_datetime(date_str, date_fmt) -%}
   {%- set wrong = "The date '" ~ date_str ~ "' does not have the format '" ~ date_fmt ~ "'" -%}

@@ -1,4 +1,4 @@
-{#- What dbt's macros are where no engine has its own form: projects and packages call these by name. -#}
+{#- The default implementations of dbt's macros, which projects and packages call by name. -#}
 
 {%- macro default__any_value(expression) -%}any_value({{ expression }}){%- endmacro -%}
 
@@ -29,7 +29,7 @@
   split_part({{ string_text }}, {{ delimiter_text }}, {{ part_number }})
 {%- endmacro -%}
 
-{#- The numbers from 1 on, from the bits of which they are made. -#}
+{#- The numbers from 1, generated from their bits. -#}
 {%- macro default__generate_series(upper_bound) -%}
   {%- set bits = range(dbt.get_powers_of_two(upper_bound)) | list -%}
   with p as (select 0 as generated_number union all select 1),
@@ -51,7 +51,7 @@
   select * from filtered
 {%- endmacro -%}
 
-{#- Statements of the default form. -#}
+{#- Default statements. -#}
 
 {%- macro default__create_table_as(temporary, relation, sql) -%}
   {{ config.get('sql_header') or '' }}
@@ -93,12 +93,12 @@
 {%- macro default__get_binding_char() -%}{{ return('%s') }}{%- endmacro -%}
 {%- macro default__get_create_index_sql(relation, index_dict) -%}{{ return(none) }}{%- endmacro -%}
 
-{#- An engine's own form of what is a default here. -#}
+{#- Aliases of defaults under the engine's prefix. -#}
 {%- macro duckdb__get_incremental_merge_sql(arg_dict) -%}
   {{ return(default__get_incremental_merge_sql(arg_dict)) }}
 {%- endmacro -%}
 
-{#- Options that are a text or a list of texts, as a list. -#}
+{#- Options given as a text or a list of texts, as a list. -#}
 {%- macro normalize_string_or_list(raw, field_name) -%}
   {%- set wrong = field_name ~ ' is not a text or a list of texts' -%}
   {%- set listed = [] if raw is none else [raw] if raw is string else raw -%}

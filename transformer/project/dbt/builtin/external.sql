@@ -1,4 +1,4 @@
-{#- Files that models write. -#}
+{#- Files written by models. -#}
 
 {%- macro location_exists(location) -%}{{ return(adapter.location_exists(location)) }}{%- endmacro -%}
 
@@ -12,7 +12,7 @@
   {%- do adapter.store_relation(plugin, relation, [], location, format, config) -%}
 {%- endmacro -%}
 
-{#- The options of a model's file; `format` and `delimiter` may stand beside them. -#}
+{#- The options of a model's file, including top-level `format` and `delimiter`. -#}
 {%- macro render_write_options(config) -%}
   {%- set given = config.get('options') or {} -%}
   {%- if given is not mapping -%}
@@ -26,14 +26,14 @@
   {{ return(options) }}
 {%- endmacro -%}
 
-{#- Where a model is written that names no place: a file, or a folder when it is cut into parts. -#}
+{#- The default location of a model: a file, or a folder if it is partitioned. -#}
 {%- macro external_location(relation, config) -%}
   {%- set cut = (config.get('options') or {}).get('partition_by') -%}
   {%- set ending = '' if cut else '.' ~ (config.get('format') or 'parquet') -%}
   {{ adapter.external_root() }}/{{ relation.identifier }}{{ ending }}
 {%- endmacro -%}
 
-{#- Makes views of the files that models outside this run wrote, so that they can be read. -#}
+{#- Creates views of files written by models outside this run, so that they can be read. -#}
 {%- macro register_upstream_external_models() -%}
   {%- set seen = [] -%}
   {%- for id in selected_resources if execute and id in graph['nodes'] -%}

@@ -1,6 +1,6 @@
-{#- Hooks, statements that run nothing, grants. -#}
+{#- Hooks, no-op statements, grants. -#}
 
-{#- A hook says whether it belongs to the transaction of its model. -#}
+{#- A hook declares whether it belongs to its model's transaction. -#}
 {%- macro run_hooks(hooks, inside_transaction=True) -%}
   {%- for hook in hooks if hook.transaction == inside_transaction -%}
     {%- set sql = render(hook.sql) | trim -%}
@@ -17,7 +17,7 @@
 {%- macro in_transaction(sql) -%}{{ make_hook_config(sql, inside_transaction=True) }}{%- endmacro -%}
 {%- macro after_commit(sql) -%}{{ make_hook_config(sql, inside_transaction=False) }}{%- endmacro -%}
 
-{#- Keeps a result under a name as if its text had been run. -#}
+{#- Stores a result under a name as if a statement had run. -#}
 {%- macro noop_statement(name=None, message=None, code=None, rows_affected=None, res=None) -%}
   {%- set _ = caller() if caller is defined else '' -%}
   {%- if name is not none -%}
@@ -25,7 +25,7 @@
   {%- endif -%}
 {%- endmacro -%}
 
-{#- Grants: a file has no users, so nothing is granted; the texts are there for who wants them. -#}
+{#- Grants: a file has no users, so nothing is granted; the statements exist for macros that use them. -#}
 
 {%- macro apply_grants(relation, grant_config, should_revoke=True) -%}
   {{ return(adapter.dispatch('apply_grants', 'dbt')(relation, grant_config, should_revoke)) }}
@@ -45,7 +45,7 @@
 {%- endmacro -%}
 {%- macro default__support_multiple_grantees_per_dcl_statement() -%}{{ return(True) }}{%- endmacro -%}
 
-{#- Whether grants on what was there before stand, and may have to go. -#}
+{#- Whether existing grants are kept and may have to be revoked. -#}
 {%- macro should_revoke(existing_relation, full_refresh_mode=True) -%}
   {{ return(false if not existing_relation else copy_grants() if full_refresh_mode else true) }}
 {%- endmacro -%}

@@ -1,4 +1,4 @@
-{#- How a table is brought up to date with the rows of another. -#}
+{#- Updating a table with the rows of another. -#}
 
 {%- macro should_full_refresh() -%}
   {%- set own = config.get('full_refresh') -%}
@@ -6,7 +6,7 @@
 {%- endmacro -%}
 
 {#- The strategies: each takes target_relation, temp_relation, unique_key, dest_columns and
-    incremental_predicates in one dictionary, and gives the statements. -#}
+    incremental_predicates in one dictionary, and returns the statements. -#}
 
 {%- macro get_incremental_append_sql(arg_dict) -%}
   {{ return(adapter.dispatch('get_incremental_append_sql', 'dbt')(arg_dict)) }}
@@ -63,7 +63,7 @@
   {{ return(get_incremental_delete_insert_sql(arg_dict)) }}
 {%- endmacro -%}
 
-{#- The rows of one span of time are replaced. -#}
+{#- Replaces the rows of one time range. -#}
 {%- macro get_incremental_microbatch_sql(arg_dict) -%}
   {{ return(adapter.dispatch('get_incremental_microbatch_sql', 'dbt')(arg_dict)) }}
 {%- endmacro -%}
@@ -95,7 +95,7 @@ insert into {{ target_relation }} ({{ columns }}) (select {{ columns }} from {{ 
   {{ return([] if not value else [value] if value is string else value | list) }}
 {%- endmacro -%}
 
-{#- Delete and insert. A list of keys is a list of columns; a text may be any expression. -#}
+{#- Delete and insert. A list of keys contains columns; a text may be any expression. -#}
 
 {%- macro get_delete_insert_merge_sql(target, source, unique_key, dest_columns, incremental_predicates) -%}
   {{ return(adapter.dispatch('get_delete_insert_merge_sql', 'dbt')(target, source, unique_key, dest_columns, incremental_predicates)) }}

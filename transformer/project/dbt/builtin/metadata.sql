@@ -1,4 +1,4 @@
-{#- What the warehouse says of itself. Every database of DuckDB answers in one schema. -#}
+{#- Metadata of the warehouse. One schema covers all DuckDB databases. -#}
 
 {%- macro information_schema_name(database) -%}
   {{ return(adapter.dispatch('information_schema_name', 'dbt')(database)) }}
@@ -45,7 +45,7 @@
   {{ return(run_query(sql)) }}
 {%- endmacro -%}
 
-{#- The tables of which schema and name fit patterns of `like`. -#}
+{#- The tables whose schema and name match `like` patterns. -#}
 {%- macro get_tables_by_pattern_sql(schema_pattern, table_pattern, exclude='', database=target.database) -%}
   {{ return(adapter.dispatch('get_tables_by_pattern_sql', 'dbt')(schema_pattern, table_pattern, exclude, database)) }}
 {%- endmacro -%}
@@ -63,7 +63,7 @@ where table_schema ilike '{{ schema_pattern }}'
   {%- endif %}
 {%- endmacro -%}
 
-{#- Every column of every relation, with the comments. -#}
+{#- All columns of all relations, with comments. -#}
 
 {%- macro get_catalog(information_schema, schemas) -%}
   {{ return(adapter.dispatch('get_catalog', 'dbt')(information_schema, schemas)) }}
@@ -110,7 +110,7 @@ where not columns.internal and {{ within }}
 order by table_schema, table_name, column_index
 {%- endmacro -%}
 
-{#- How fresh a source is. -#}
+{#- Freshness of a source. -#}
 
 {%- macro collect_freshness(source, loaded_at_field, filter) -%}
   {{ return(adapter.dispatch('collect_freshness', 'dbt')(source, loaded_at_field, filter)) }}
@@ -134,7 +134,7 @@ order by table_schema, table_name, column_index
   {{ return(load_result('collect_freshness_custom_sql')) }}
 {%- endmacro -%}
 
-{#- Looking at a query. -#}
+{#- Previewing a query. -#}
 
 {%- macro get_show_sql(compiled_code, sql_header, limit) -%}
   {{ sql_header or '' }}

@@ -1,4 +1,4 @@
-{#- Where a node stands, and what it is called: macros that projects write anew. -#}
+{#- Schema, name and database of a node: macros that projects often override. -#}
 
 {%- macro generate_schema_name(custom_schema_name=none, node=none) -%}
   {{ return(adapter.dispatch('generate_schema_name', 'dbt')(custom_schema_name, node)) }}
@@ -7,7 +7,7 @@
   {{ target.schema }}{% if custom_schema_name is not none %}_{{ custom_schema_name | trim }}{% endif %}
 {%- endmacro -%}
 
-{#- The schema as it is written, in production only. -#}
+{#- The custom schema as written, in production only. -#}
 {%- macro generate_schema_name_for_env(custom_schema_name, node) -%}
   {%- set own = target.name == 'prod' and custom_schema_name is not none -%}
   {{ custom_schema_name | trim if own else target.schema }}

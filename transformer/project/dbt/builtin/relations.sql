@@ -1,4 +1,4 @@
-{#- Making, renaming and dropping relations. -#}
+{#- Creating, renaming and dropping relations. -#}
 
 {%- macro create_schema(relation) -%}
   {{ return(adapter.dispatch('create_schema', 'dbt')(relation)) }}
@@ -55,7 +55,7 @@
   {%- if relation is not none -%}{%- do adapter.drop_relation(relation) -%}{%- endif -%}
 {%- endmacro -%}
 
-{#- Renaming and emptying. -#}
+{#- Renaming and truncating. -#}
 
 {%- macro get_rename_sql(relation, new_name) -%}
   {{ return(adapter.dispatch('get_rename_sql', 'dbt')(relation, new_name)) }}
@@ -95,7 +95,7 @@
   {%- call statement('truncate_relation') -%}truncate table {{ relation.render() }}{%- endcall -%}
 {%- endmacro -%}
 
-{#- Names beside a relation. A temporary one stands in no schema. -#}
+{#- Names derived from a relation. A temporary relation has no schema. -#}
 
 {%- macro make_intermediate_relation(base_relation, suffix='__dbt_tmp') -%}
   {{ return(adapter.dispatch('make_intermediate_relation', 'dbt')(base_relation, suffix)) }}
@@ -123,7 +123,7 @@
   {{ return(base_relation.incorporate(path={'identifier': name}, type=backup_relation_type)) }}
 {%- endmacro -%}
 
-{#- Looking one up. -#}
+{#- Lookup. -#}
 
 {%- macro load_cached_relation(relation) -%}
   {{ return(adapter.get_relation(relation.database, relation.schema, relation.identifier)) }}

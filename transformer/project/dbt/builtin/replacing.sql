@@ -1,4 +1,4 @@
-{#- Putting one relation in the place of another: beside it first, then by renaming. -#}
+{#- Replacing a relation: the new one is created under another name, then renamed. -#}
 
 {%- macro get_create_backup_sql(relation) -%}
   {{ return(adapter.dispatch('get_create_backup_sql', 'dbt')(relation)) }}
@@ -32,7 +32,7 @@
   {{ get_rename_sql(make_intermediate_relation(relation), relation.identifier) }}
 {%- endmacro -%}
 
-{#- No relation of DuckDB can be renamed or replaced as far as dbt knows: the old one is dropped. -#}
+{#- For dbt no DuckDB relation can be renamed or replaced: the old one is dropped. -#}
 {%- macro get_replace_sql(existing_relation, target_relation, sql) -%}
   {{ return(adapter.dispatch('get_replace_sql', 'dbt')(existing_relation, target_relation, sql)) }}
 {%- endmacro -%}
@@ -73,7 +73,7 @@
   {%- do exceptions.raise_not_implemented('there is no `get_replace_table_sql` for duckdb') -%}
 {%- endmacro -%}
 
-{#- A relation of another kind under the name of a view makes way for it. -#}
+{#- Drops a relation of another kind under the name of a view. -#}
 {%- macro handle_existing_table(full_refresh, old_relation) -%}
   {{ adapter.dispatch('handle_existing_table', 'dbt')(full_refresh, old_relation) }}
 {%- endmacro -%}

@@ -49,7 +49,7 @@
   {{ return(columns | join(', ')) }}
 {%- endmacro -%}
 
-{#- Snapshots: what tells their records apart. -#}
+{#- Snapshots: the identity of their records. -#}
 
 {%- macro snapshot_hash_arguments(args) -%}
   {{ return(adapter.dispatch('snapshot_hash_arguments', 'dbt')(args)) }}
@@ -74,7 +74,7 @@
 {%- macro get_true_sql() -%}{{ return(adapter.dispatch('get_true_sql', 'dbt')()) }}{%- endmacro -%}
 {%- macro default__get_true_sql() -%}{{ return('TRUE') }}{%- endmacro -%}
 
-{#- Keys as columns of their own: one is `dbt_unique_key`, several are numbered. -#}
+{#- Keys as separate columns: a single one is `dbt_unique_key`, several are numbered. -#}
 {%- macro builtin__unique_key_names(unique_key) -%}
   {%- if unique_key is string -%}{{ return(['dbt_unique_key']) }}{%- endif -%}
   {%- set names = [] -%}

@@ -48,7 +48,7 @@
   right({{ string_text }}, {{ length_expression }})
 {%- endmacro -%}
 
-{#- Counted from 1; a negative number counts from the end. A part that is not there is null. -#}
+{#- Counted from 1, or from the end if negative. A missing part is null. -#}
 {%- macro split_part(string_text, delimiter_text, part_number) -%}
   {{ return(adapter.dispatch('split_part', 'dbt')(string_text, delimiter_text, part_number)) }}
 {%- endmacro -%}

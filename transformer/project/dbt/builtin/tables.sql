@@ -1,4 +1,4 @@
-{#- Tables and views of queries, contracts, indexes, comments. -#}
+{#- Tables and views from queries, contracts, indexes, comments. -#}
 
 {%- macro get_create_table_as_sql(temporary, relation, sql) -%}
   {{ return(adapter.dispatch('get_create_table_as_sql', 'dbt')(temporary, relation, sql)) }}
@@ -53,14 +53,14 @@ create view {{ relation.render() }} as (
   {{ return(get_create_view_as_sql(relation, sql) if relation.is_view else get_create_table_as_sql(False, relation, sql)) }}
 {%- endmacro -%}
 
-{#- Contracts: the columns that a model's query must give. -#}
+{#- Contracts: the columns that a model's query must return. -#}
 
 {%- macro builtin__has_contract() -%}
   {%- set contract = config.get('contract') -%}
   {{ return(contract.enforced | default(false) if contract else false) }}
 {%- endmacro -%}
 
-{#- Checks the contract, and gives what the model wants to stand before its statement. -#}
+{#- Checks the contract, and returns the model's `sql_header`. -#}
 {%- macro builtin__get_contract_header(sql) -%}
   {%- if builtin__has_contract() -%}{%- do get_assert_columns_equivalent(sql) -%}{%- endif -%}
   {{ return(config.get('sql_header') or '') }}
@@ -170,7 +170,7 @@ from (
   {%- endfor -%}
 {%- endmacro -%}
 
-{#- Comments: descriptions that stand in the warehouse. -#}
+{#- Comments: descriptions stored in the warehouse. -#}
 
 {%- macro alter_relation_comment(relation, relation_comment) -%}
   {{ return(adapter.dispatch('alter_relation_comment', 'dbt')(relation, relation_comment)) }}
@@ -188,7 +188,7 @@ comment on column {{ relation.render() }}.{{ adapter.quote(name) }} is '{{ (colu
   {%- endfor -%}
 {%- endmacro -%}
 
-{#- The described columns that exist; it warns of those that do not. -#}
+{#- The described columns that exist; warns about others. -#}
 {%- macro validate_doc_columns(relation, column_dict, existing_column_names) -%}
   {%- set there = existing_column_names | map('lower') | list -%}
   {%- set known, missing = {}, [] -%}

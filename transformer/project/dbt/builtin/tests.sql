@@ -1,4 +1,4 @@
-{#- The four tests of columns, and what is made of a test's query. -#}
+{#- The four column tests, and the query around a test. -#}
 
 {%- macro test_unique(model, column_name) -%}
   {{ return(adapter.dispatch('test_unique', 'dbt')(model, column_name)) }}
@@ -63,7 +63,7 @@ from (
 ) as dbt_internal_test
 {%- endmacro -%}
 
-{#- What a test reads: the relation, or those of its rows that `where` of the test leaves. -#}
+{#- What a test reads: the relation, filtered by the test's `where`. -#}
 {%- macro get_where_subquery(relation) -%}
   {{ return(adapter.dispatch('get_where_subquery', 'dbt')(relation)) }}
 {%- endmacro -%}
@@ -89,7 +89,7 @@ from (
       ) }}
     {%- endif -%}
     {%- set type = column_name_to_data_types[column] -%}
-    {#- A text of a unit test is longer than its column at times: nothing is cut off. -#}
+    {#- A text in a unit test may be longer than its column: it is not truncated. -#}
     {%- set type = type.split('(')[0] if value is string and 'varying' in type else type -%}
     {%- if value is string -%}
       {%- set literal = dbt.string_literal(dbt.escape_single_quotes(value)) -%}

@@ -1,4 +1,4 @@
-{#- The names of types. -#}
+{#- Type names. -#}
 
 {%- macro type_string() -%}
   {{ return(adapter.dispatch('type_string', 'dbt')()) }}
