@@ -72,7 +72,7 @@ def _fqn(value: str, context: SelectionContext) -> Matches:
 
 
 def _is_at(fqn: tuple[str, ...], value: str, versioned: bool) -> bool:
-    """Whether the value is its name, or a path of folders from the top, optionally with its name."""
+    """Whether the value is its name, or a path of folders from the top, perhaps with its name."""
     words = value.split(".")
     if versioned and len(fqn) > 1:
         if fqn[-2] == value or "_".join(fqn[-2:]) in (value, "_".join(words[-2:])):
