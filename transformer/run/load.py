@@ -39,7 +39,7 @@ class _Attempt(Struct):
     """What one attempt at a load has come to. `notes` belong into the summary."""
 
     landed: LandingResult | None = None
-    made: StepProduct | None = None
+    product: StepProduct | None = None
     measured: MeasuredChecks = NOTHING
     notes: list[str] = field(default_factory=list)
     # The readers of the table, for whom nothing moved.
@@ -72,8 +72,8 @@ def load(tools: RunContext, step: Step) -> Outcome:
                 body.table.load.where,
                 hint="nothing of it was landed; the table is as it was",
             ) from None
-        if attempt.made:
-            tell(tools, session, work.node.id, attempt.made.version, attempt.unmoved)
+        if attempt.product:
+            tell(tools, session, work.node.id, attempt.product.version, attempt.unmoved)
         if attempt.measured.failed:
             with session.transaction():
                 ledger.mark(session, work.node.id, "fail")
@@ -263,7 +263,7 @@ def _settle(
     if attempt.measured.failed and not tools.keep_failed:
         tools.settle(node.id, before or "")
         raise _Kept
-    attempt.made = StepProduct(
+    attempt.product = StepProduct(
         version,
         "fail" if attempt.measured.failed else "success",
         columns=landed.columns,
@@ -277,7 +277,7 @@ def _settle(
     batch = (tools.run_id, tools.clock())
     landed_parts = [replace(part, cursor=cursor) for part in parts]
     ledger.record_loads(session, node.id, landed_parts, counts, batch)
-    ledger.record(session, [tools.entry(work, attempt.made), *attempt.measured.entries])
+    ledger.record(session, [tools.entry(work, attempt.product), *attempt.measured.entries])
 
 
 def _cursor(session: EngineSession, node: Node, rules: Load | None) -> str | None:
@@ -307,7 +307,9 @@ def _outcome(step: Step, attempt: _Attempt) -> Outcome:
         step.label,
         "fail" if attempt.measured.failed else "success",
         rows=landed.landed if landed else None,
-        message="; ".join((*landed.changes, *attempt.notes)) if landed and attempt.made else "kept",
+        message="; ".join((*landed.changes, *attempt.notes))
+        if landed and attempt.product
+        else "kept",
         facts=facts,
         parts=attempt.measured.outcomes,
     )

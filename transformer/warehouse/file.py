@@ -106,11 +106,11 @@ def base_is_current(warehouse: WarehouseFiles) -> bool:
     if not warehouse.private.exists() or not warehouse.base.exists() or logs(warehouse.live):
         return False
     try:
-        said = json.loads(warehouse.base.read_text())
+        base = json.loads(warehouse.base.read_text())
     except ValueError:
         return False
     live = FileIdentity.of(warehouse.live)
-    return bool(said == {"live": asdict(live) if live else None})
+    return bool(base == {"live": asdict(live) if live else None})
 
 
 def copy(warehouse: WarehouseFiles, opener: Opener) -> bool:
@@ -133,8 +133,8 @@ def copy(warehouse: WarehouseFiles, opener: Opener) -> bool:
                     f"`{warehouse.live.name}` cannot be copied: {error.strerror}",
                     hint="a build works on a copy beside the file: it needs that much room",
                 ) from None
-    said = json.dumps({"live": asdict(live) if live else None})
-    write(warehouse.base, said.encode(), warehouse.live)
+    base = json.dumps({"live": asdict(live) if live else None})
+    write(warehouse.base, base.encode(), warehouse.live)
     return False
 
 
@@ -180,7 +180,7 @@ class Extract(Struct, frozen=True):
     """A file of some models that is shown in place of the whole warehouse: where it is made, where
     it is shown, and where it is noted which file there is ours."""
 
-    made: Path
+    built: Path
     shown: Path
     room: Path
 
@@ -193,10 +193,10 @@ class Extract(Struct, frozen=True):
     def known(self) -> list[str]:
         """What tells the files that are ours; none where nothing is known."""
         try:
-            found = json.loads((self.room / _OURS).read_text())
+            heads = json.loads((self.room / _OURS).read_text())
         except (OSError, ValueError):
             return []
-        return [str(each) for each in found]
+        return [str(each) for each in heads]
 
     @property
     def is_noted(self) -> bool:
@@ -205,8 +205,8 @@ class Extract(Struct, frozen=True):
 
     def note(self, *paths: Path) -> None:
         """Notes that these files are ours."""
-        said = json.dumps([_head(path) for path in paths if path.exists()])
-        write(self.room / _OURS, said.encode(), self.shown)
+        heads = json.dumps([_head(path) for path in paths if path.exists()])
+        write(self.room / _OURS, heads.encode(), self.shown)
         _fsync(self.room)
 
 
@@ -229,51 +229,51 @@ def publish(
     Raises WarehouseError when someone else wrote to the live file meanwhile: their rows would be
     lost. It is then left as they left it.
     """
-    made = warehouse.private
-    if logs(made):
+    private = warehouse.private
+    if logs(private):
         raise WarehouseError("the private copy was not closed cleanly; run the build again")
-    _thin(made)
-    _read_through(made, opener)
+    _thin(private)
+    _read_through(private, opener)
     if extract:
-        _read_through(extract.made, opener)
-    _fsync(made)
+        _read_through(extract.built, opener)
+    _fsync(private)
     with _published(warehouse.live, opener), _showing(extract, opener):
         if not base_is_current(warehouse):
             discard(warehouse)
             raise changed_meanwhile(warehouse.live)
-        like(made, warehouse.live)
+        like(private, warehouse.live)
         if extract:  # the whole is nothing for whom the extract is not for
-            narrow(made, extract.shown)
-        ours = FileIdentity.of(made)
-        made.replace(warehouse.live)
+            narrow(private, extract.shown)
+        ours = FileIdentity.of(private)
+        private.replace(warehouse.live)
         if extract:
-            extract.made.replace(extract.shown)
+            extract.built.replace(extract.shown)
     _fsync(warehouse.live.parent)
     discard(warehouse)
     return ours
 
 
-def _read_through(made: Path, opener: Opener) -> None:
+def _read_through(path: Path, opener: Opener) -> None:
     """Opens what is about to be published as its readers will, and has every table counted. The
     engine that made it would not do: it answers from memory, not from the file that it has written
     and closed. Raises WarehouseError, and removes the file, of which nothing can be kept."""
     try:
-        with contextlib.closing(opener.connect(made, read_only=True)) as engine:
+        with contextlib.closing(opener.connect(path, read_only=True)) as engine:
             engine.read_through()
     except (TransformError, Fault) as error:
-        made.unlink(missing_ok=True)
-        said = error.what if isinstance(error, TransformError) else error.message
+        path.unlink(missing_ok=True)
+        message = error.what if isinstance(error, TransformError) else error.message
         raise WarehouseError(
-            f"not published: what was built cannot be read: {said.splitlines()[0]}",
+            f"not published: what was built cannot be read: {message.splitlines()[0]}",
             hint="the published file is as it was; run the build again",
         ) from None
 
 
 def show(extract: Extract, opener: Opener) -> None:
     """Puts an extract in its place. Raises WarehouseError as `publish` does."""
-    _read_through(extract.made, opener)
+    _read_through(extract.built, opener)
     with _showing(extract, opener):
-        extract.made.replace(extract.shown)
+        extract.built.replace(extract.shown)
     _fsync(extract.shown.parent)
 
 
@@ -283,12 +283,12 @@ def _showing(extract: Extract | None, opener: Opener) -> Iterator[None]:
     if extract is None:
         yield
         return
-    _fsync(extract.made)
+    _fsync(extract.built)
     with _published(extract.shown, opener):
         if not extract.is_ours():
             raise changed_meanwhile(extract.shown)
-        like(extract.made, extract.shown)
-        extract.note(extract.made, extract.shown)
+        like(extract.built, extract.shown)
+        extract.note(extract.built, extract.shown)
         yield
 
 
@@ -300,11 +300,11 @@ def changed_meanwhile(live: Path) -> WarehouseError:
     )
 
 
-def _thin(made: Path) -> None:
+def _thin(path: Path) -> None:
     """Gives back the room that zeros take, before it is written to the disk."""
-    if is_hollow(made):
+    if is_hollow(path):
         with contextlib.suppress(OSError):  # it is as good as it was
-            _put_copy(made, made)
+            _put_copy(path, path)
 
 
 @contextlib.contextmanager
@@ -350,8 +350,8 @@ def _fsync(path: Path) -> None:
         os.close(handle)
 
 
-def replace_file(made: Path, live: Path) -> None:
+def replace_file(finished: Path, live: Path) -> None:
     """Puts a finished file in place of another, in one instant."""
-    _fsync(made)
-    made.replace(live)
+    _fsync(finished)
+    finished.replace(live)
     _fsync(live.parent)

@@ -161,10 +161,10 @@ def prepare(session: LedgerSession) -> None:
     for table in TABLES:
         columns = ", ".join(f'"{name}" {kind}' for name, kind in table.columns)
         session.run(f"create table if not exists _transform.{table.name} ({columns})")
-    found = session.rows("select value from _transform.meta where key = 'ledger'")
-    if not found:
+    versions = session.rows("select value from _transform.meta where key = 'ledger'")
+    if not versions:
         session.run("insert into _transform.meta values ('ledger', ?)", [str(VERSION)])
-    elif int(found[0][0]) > VERSION:
+    elif int(versions[0][0]) > VERSION:
         raise WarehouseError(
             "this warehouse was written by a newer version of the tool", hint="update the tool"
         )
@@ -185,7 +185,7 @@ def nodes(session: LedgerSession, ids: Collection[str] | None = None) -> dict[st
         return {}
     listed = None if ids is None else ", ".join(map(literal, sorted(ids))) or "null"
     narrowed = f" where id in ({listed})" if listed else ""
-    found = session.rows(
+    rows = session.rows(
         "select id, fingerprint, version, inputs, status, columns, row_count"
         f" from _transform.nodes{narrowed}"
     )
@@ -198,7 +198,7 @@ def nodes(session: LedgerSession, ids: Collection[str] | None = None) -> dict[st
             columns=_columns(row[5]),
             rows=row[6],
         )
-        for row in found
+        for row in rows
     }
 
 
@@ -209,8 +209,8 @@ def _columns(text: str | None) -> Columns:
 def ended(session: LedgerSession, statuses: Iterable[str]) -> list[str]:
     """The ids of nodes whose last attempt ended in one of these ways."""
     listed = ", ".join(map(literal, statuses))
-    found = session.rows(f"select id from _transform.nodes where status in ({listed})")
-    return [row[0] for row in found]
+    rows = session.rows(f"select id from _transform.nodes where status in ({listed})")
+    return [row[0] for row in rows]
 
 
 def sizes(session: LedgerSession) -> dict[str, int | None]:
@@ -225,11 +225,11 @@ def sizes(session: LedgerSession) -> dict[str, int | None]:
 
 def relations(session: LedgerSession) -> dict[str, RelationName]:
     """What was made of models, seeds and snapshots, by id, whether they are still there or not."""
-    found = session.rows(
+    rows = session.rows(
         "select id, relation_schema, relation_name from _transform.nodes"
         " where kind in ('model', 'seed', 'snapshot') and relation_name is not null"
     )
-    return {row[0]: RelationName(row[1], row[2]) for row in found}
+    return {row[0]: RelationName(row[1], row[2]) for row in rows}
 
 
 def expired(session: LedgerSession, now: float) -> set[str]:
@@ -237,15 +237,15 @@ def expired(session: LedgerSession, now: float) -> set[str]:
     if not exists(session):
         return set()
     # Not as a parameter: with one DuckDB imports pandas, where it is installed.
-    found = session.rows(f"select id from _transform.nodes where expires < {float(now)!r}")
-    return {row[0] for row in found}
+    rows = session.rows(f"select id from _transform.nodes where expires < {float(now)!r}")
+    return {row[0] for row in rows}
 
 
 def engine(session: LedgerSession) -> str:
     """The engine's version when all was last built; nothing where that was never noted."""
     query = "select value from _transform.meta where key = 'engine'"
-    found = session.rows(query) if exists(session) else []
-    return str(found[0][0]) if found else ""
+    rows = session.rows(query) if exists(session) else []
+    return str(rows[0][0]) if rows else ""
 
 
 def note_engine(session: LedgerSession, version: str) -> None:
@@ -305,19 +305,19 @@ def _row(entry: NodeEntry) -> dict[str, Any]:
 
 def mark(session: LedgerSession, node_id: str, status: str) -> None:
     """Writes how the last attempt at a node ended, and leaves what it made before."""
-    own, said = literal(node_id), literal(status)
-    session.run(f"update _transform.nodes set status = {said} where id = {own}")
-    if not session.rows(f"select 1 from _transform.nodes where id = {own}"):
+    node, new_status = literal(node_id), literal(status)
+    session.run(f"update _transform.nodes set status = {new_status} where id = {node}")
+    if not session.rows(f"select 1 from _transform.nodes where id = {node}"):
         session.run(
             "insert into _transform.nodes (id, fingerprint, version, status)"
-            f" values ({own}, '', '', {said})"
+            f" values ({node}, '', '', {new_status})"
         )
 
 
 def restate(session: LedgerSession, node_id: str, inputs: Mapping[str, str]) -> None:
     """Writes anew from which versions a node is made: nothing in them moved for it."""
-    said = literal(json.dumps(dict(inputs)))
-    session.run(f"update _transform.nodes set inputs = {said} where id = {literal(node_id)}")
+    versions = literal(json.dumps(dict(inputs)))
+    session.run(f"update _transform.nodes set inputs = {versions} where id = {literal(node_id)}")
 
 
 def forget(session: LedgerSession, node_ids: Iterable[str]) -> None:
@@ -328,30 +328,30 @@ def forget(session: LedgerSession, node_ids: Iterable[str]) -> None:
 
 def contents(session: LedgerSession, node_id: str) -> dict[str, Contents]:
     """What is known of the columns of someone else's table, by version."""
-    own = literal(node_id)
-    found = session.rows(f"select version, columns from _transform.contents where node = {own}")
-    return {row[0]: {n: (k, d) for n, (k, d) in json.loads(row[1]).items()} for row in found}
+    node = literal(node_id)
+    rows = session.rows(f"select version, columns from _transform.contents where node = {node}")
+    return {row[0]: {n: (k, d) for n, (k, d) in json.loads(row[1]).items()} for row in rows}
 
 
-def note_contents(session: LedgerSession, node_id: str, version: str, held: Contents) -> None:
+def note_contents(session: LedgerSession, node_id: str, version: str, content: Contents) -> None:
     """Notes what someone else's table holds; of what it held before, what something stands on."""
-    own, said = literal(node_id), literal(version)
+    node, noted = literal(node_id), literal(version)
     session.run(
-        f"delete from _transform.contents where node = {own} and (version = {said} or not exists"
+        f"delete from _transform.contents where node = {node} and (version = {noted} or not exists"
         " (from _transform.nodes n where contains(n.inputs, contents.version)))"
     )
-    told = literal(json.dumps(dict(held)))
-    session.run(f"insert into _transform.contents values ({own}, {said}, {told})")
+    columns = literal(json.dumps(dict(content)))
+    session.run(f"insert into _transform.contents values ({node}, {noted}, {columns})")
 
 
 def landed(session: LedgerSession, node_id: str) -> dict[str, SourcePart]:
     """The parts of a source that were landed, by name."""
     if not exists(session):
         return {}
-    found = session.rows(
+    rows = session.rows(
         "select part, identity, digest, cursor from _transform.loads where node = ?", [node_id]
     )
-    return {row[0]: SourcePart(row[0], row[1], row[2], row[3]) for row in found}
+    return {row[0]: SourcePart(row[0], row[1], row[2], row[3]) for row in rows}
 
 
 def record_loads(
@@ -411,8 +411,8 @@ def last_run(session: LedgerSession) -> tuple[datetime, str] | None:
     if not exists(session):
         return None
     last = "select ended_at, status from _transform.runs order by ended_at desc limit 1"
-    found = session.rows(last)
-    return (found[0][0], found[0][1]) if found else None
+    rows = session.rows(last)
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def last_end(session: LedgerSession) -> Any:

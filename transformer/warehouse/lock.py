@@ -64,11 +64,11 @@ def _take(file: Any, warehouse: WarehouseFiles, until: float) -> None:
 def _busy(file: Any, warehouse: WarehouseFiles) -> WarehouseError:
     file.seek(0)
     try:
-        said = json.loads(file.read() or "{}")
+        holder = json.loads(file.read() or "{}")
     except ValueError:
-        said = {}
-    since = str(said.get("since", ""))[:19].replace("T", " ")
-    who = f"`{said.get('command', 'transform')}` (process {said.get('pid', '?')}"
+        holder = {}
+    since = str(holder.get("since", ""))[:19].replace("T", " ")
+    who = f"`{holder.get('command', 'transform')}` (process {holder.get('pid', '?')}"
     return WarehouseError(
         f"`{warehouse.live.name}` is being built by {who}, since {since} UTC)",
         hint="wait for it to end, or give `--wait SECONDS`; nothing was changed",
@@ -79,10 +79,10 @@ def refuse_removed(warehouse: WarehouseFiles) -> None:
     """Refuses what is no longer this build's: where its folder was removed, the next builder takes
     a lock of its own, and works beside."""
     try:
-        said = json.loads((warehouse.room / "lock").read_text() or "{}")
+        holder = json.loads((warehouse.room / "lock").read_text() or "{}")
     except (OSError, ValueError):
-        said = {}
-    if not warehouse.private.exists() or said.get("pid", os.getpid()) != os.getpid():
+        holder = {}
+    if not warehouse.private.exists() or holder.get("pid", os.getpid()) != os.getpid():
         raise WarehouseError(
             "not published: the folder `.transform` was removed during the build",
             hint="run the build again; the published file is as it was",

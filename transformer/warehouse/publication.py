@@ -143,22 +143,22 @@ class Publication(Struct, frozen=True):
         ):
             if extract is None:
                 return False
-            held = {k for k in extract.relations() if k[0] != ledger.SCHEMA}
-            return held == {n.key() for n in shown} and _last(extract) == _last(whole)
+            extracted = {k for k in extract.relations() if k[0] != ledger.SCHEMA}
+            return extracted == {n.key() for n in shown} and _last(extract) == _last(whole)
 
     @contextmanager
     def looking(self, path: Path | None = None) -> Iterator[Any]:
         """The engine over the file that tells the state, or over another of the two, for reading;
         None when there is none."""
-        found, connect = path or self.reading, partial(self._connected, read_only=True)
-        with opened(found, connect) as engine:
+        file_path, connect = path or self.reading, partial(self._connected, read_only=True)
+        with opened(file_path, connect) as engine:
             if not self._former(engine):
                 yield engine
                 return
         with TemporaryDirectory() as room:  # read as it will be when it is next built
-            copied = Path(room) / found.name
-            for each in (found, *logs(found)):
-                copy_file(each, Path(room) / each.name)
+            copied = Path(room) / file_path.name
+            for part in (file_path, *logs(file_path)):
+                copy_file(part, Path(room) / part.name)
             with opened(copied, self._connected) as engine:
                 self.note_name(engine)
                 yield engine
@@ -234,8 +234,8 @@ class Publication(Struct, frozen=True):
     def extract(self, engine: Any, names: list[RelationName]) -> None:
         """Writes the extract, where the target asks for one, beside the private copy."""
         if extract := self._extract:
-            folder(extract.made.parent, self.shown)
-            engine.export(extract.made, [*names, ledger.RUNS])
+            folder(extract.built.parent, self.shown)
+            engine.export(extract.built, [*names, ledger.RUNS])
 
     @property
     def _extract(self) -> Extract | None:
@@ -269,8 +269,8 @@ class Publication(Struct, frozen=True):
             if engine is None:
                 return None
             with engine.session() as session:
-                found = ledger.last_run(session)
-        return found[0] if found else None
+                last = ledger.last_run(session)
+        return last[0] if last else None
 
 
 @contextmanager
@@ -279,11 +279,11 @@ def opened(path: Path, connect: Callable[[Path], Any]) -> Iterator[Any]:
     if not path.exists():
         yield None
         return
-    made = connect(path)
+    engine = connect(path)
     try:
-        yield made
+        yield engine
     finally:
-        made.close()
+        engine.close()
 
 
 def _last(engine: Any) -> Any:

@@ -87,22 +87,22 @@ def _blocks(file: int) -> Iterator[tuple[int, int]]:
 def _written(file: int) -> Iterator[tuple[int, int]]:
     """The stretches that take room on the disk, as Linux tells; elsewhere, and where the file takes
     all its room, all of it: macOS means another thing by the same call."""
-    found = os.fstat(file)
-    if sys.platform != "linux" or found.st_blocks * 512 >= found.st_size:
-        yield 0, found.st_size
+    stat = os.fstat(file)
+    if sys.platform != "linux" or stat.st_blocks * 512 >= stat.st_size:
+        yield 0, stat.st_size
         return
     at = 0
-    while at < found.st_size:
+    while at < stat.st_size:
         try:
             start = os.lseek(file, at, os.SEEK_DATA)
         except OSError as error:
             if error.errno != errno.ENXIO:  # which says: nothing but a gap
-                yield at, found.st_size
+                yield at, stat.st_size
             return
         try:
             end = os.lseek(file, start, os.SEEK_HOLE)
         except OSError:
-            end = found.st_size
+            end = stat.st_size
         yield start, end
         at = end
 

@@ -91,12 +91,12 @@ def read_artifact(folder: Path, name: str) -> dict[str, Any] | None:
     """An artifact that an earlier run left; None when there is none. Raises UsageError when it
     cannot be read."""
     try:
-        found = json.loads((folder / name).read_text(encoding="utf-8"))
+        document = json.loads((folder / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise UsageError(f"`{folder / name}` cannot be read: {error}") from None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 def earlier(folder: Path, here: Path) -> EarlierRun:
@@ -111,8 +111,8 @@ def earlier(folder: Path, here: Path) -> EarlierRun:
 
 def deferred(folder: Path) -> dict[str, DeferredRelation]:
     """Where the nodes of an earlier manifest lie, by id. Raises UsageError when there is none."""
-    made = read_artifact(folder, "manifest.json")
-    if made is None:
+    document = read_artifact(folder, "manifest.json")
+    if document is None:
         raise UsageError(f"there is no `manifest.json` in `{folder}`", hint="look at `--state`")
     return {
         node_id: DeferredRelation(
@@ -121,7 +121,7 @@ def deferred(folder: Path) -> dict[str, DeferredRelation]:
             str(node.get("alias") or node.get("name") or ""),
             str(node["resource_type"]),
         )
-        for node_id, node in made.get("nodes", {}).items()
+        for node_id, node in document.get("nodes", {}).items()
         if node.get("resource_type") in ("model", "seed", "snapshot") and node.get("relation_name")
     }
 

@@ -36,14 +36,16 @@ def bound(
     before anyone is blamed.
     """
     wide = _Wide(sources, arriving, whole=False)
-    made = _bound(opened, state, wide)
+    columns = _bound(opened, state, wide)
     looked = any(
         isinstance(n.body, SourceBody)
         and n.body.table.load
         and (n.id in arriving or not state.relation(n.relation))
         for n in opened.graph
     )
-    return _bound(opened, state, replace(wide, whole=True)) if made.mistakes and looked else made
+    return (
+        _bound(opened, state, replace(wide, whole=True)) if columns.mistakes and looked else columns
+    )
 
 
 def sources_of(opened: Opened, env: Mapping[str, str]) -> Sources:
@@ -64,10 +66,10 @@ def bound_after(
 ) -> BoundColumns:
     """The same after loads: bound anew only where a source has other columns than foreseen."""
     nodes = [n for n in opened.graph if isinstance(n.body, SourceBody)]
-    held = {n.id: state.relation(n.relation) for n in nodes}
+    relations = {n.id: state.relation(n.relation) for n in nodes}
     as_foreseen = all(
-        there is not None and there.columns == before.columns.get(node_id)
-        for node_id, there in held.items()
+        relation is not None and relation.columns == before.columns.get(node_id)
+        for node_id, relation in relations.items()
     )
     return before if as_foreseen else bound(opened, state, sources)
 
@@ -87,9 +89,9 @@ def _bound(opened: Opened, state: State, wide: _Wide) -> BoundColumns:
                 continue
             if columns is not None:
                 known[node.id] = columns
-    made = bind(opened.graph, known, catalog, opened.context)
-    made = replace(made, mistakes=[*mistakes, *made.mistakes])
-    return forgiven(made) if opened.project.open else made
+    columns_bound = bind(opened.graph, known, catalog, opened.context)
+    columns_bound = replace(columns_bound, mistakes=[*mistakes, *columns_bound.mistakes])
+    return forgiven(columns_bound) if opened.project.open else columns_bound
 
 
 def _looks(opened: Opened) -> bool:
@@ -101,9 +103,9 @@ def _looks(opened: Opened) -> bool:
 def _others(opened: Opened, state: State, catalog: Any) -> None:
     """What other tools keep in the warehouse can be read too."""
     own = {node.relation.key() for node in opened.graph if node.relation}
-    for (schema, table), held in state.relations.items():
+    for (schema, table), relation in state.relations.items():
         if (schema, table) not in own and not schema.startswith("_transform"):
-            catalog.create(RelationName(schema, table), held.columns)
+            catalog.create(RelationName(schema, table), relation.columns)
 
 
 class _Look(Struct, frozen=True):
@@ -114,21 +116,25 @@ class _Look(Struct, frozen=True):
 
 
 def _known(opened: Opened, node: Node, state: State, look: _Look) -> Columns | None:
-    held = state.relation(node.relation)
+    existing = state.relation(node.relation)
     if node.id in opened.context:
-        return held.columns if held else None
+        return existing.columns if existing else None
     body = node.body
     if isinstance(body, SourceBody):
-        if held and node.id not in look.wide.arriving:
-            return held.columns
+        if existing and node.id not in look.wide.arriving:
+            return existing.columns
         offered = _offered(node, body, look)
-        return after_landing(body.table, held.columns, offered) if held and offered else offered
+        return (
+            after_landing(body.table, existing.columns, offered)
+            if existing and offered
+            else offered
+        )
     if isinstance(body, SeedBody):
         return _seed(opened, node, body, look.session)
-    known = state.nodes.get(node.id)
+    recorded = state.nodes.get(node.id)
     is_python = isinstance(body, ModelBody) and body.model.language == "python"
-    if is_python and known and known.fingerprint == fingerprint(node) and known.columns:
-        return known.columns
+    if is_python and recorded and recorded.fingerprint == fingerprint(node) and recorded.columns:
+        return recorded.columns
     return None
 
 
@@ -168,11 +174,11 @@ def no_mistakes(opened: Opened, env: Mapping[str, str]) -> None:
     """Refuses a project with mistakes; what binding finds comes with them."""
     if not opened.mistakes:
         return
-    found: list[TransformError] = []
+    from_binding: list[TransformError] = []
     if opened.graph.nodes:
         with suppress(TransformError):
             sources = sources_of(opened, env)
-            found = bound(opened, opened.workplace.state(), sources).mistakes
-    known = {(str(e.where), e.what) for e in opened.mistakes}
-    extra = [e for e in found if (str(e.where), e.what) not in known]
+            from_binding = bound(opened, opened.workplace.state(), sources).mistakes
+    told_already = {(str(e.where), e.what) for e in opened.mistakes}
+    extra = [e for e in from_binding if (str(e.where), e.what) not in told_already]
     raise Mistakes([*opened.mistakes, *extra])

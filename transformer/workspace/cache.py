@@ -138,34 +138,34 @@ def remember(
     ask: Request,
     env: Mapping[str, str],
     seen: InputsSeen,
-    made: CachedProject,
-    asked: frozenset[str],
+    cached: CachedProject,
+    names_asked: frozenset[str],
 ) -> CachedProject | None:
     """Writes a project down, where that can be done exactly and tells no secret; as it is then
     remembered. `asked` are the names that templates asked for. What cannot be written is compiled
     each time."""
-    if asked & _PASSING or any(name.startswith(SECRET_PREFIXES) for name in seen.env):
+    if names_asked & _PASSING or any(name.startswith(SECRET_PREFIXES) for name in seen.env):
         return None
-    if _has_secrets(made.project):
+    if _has_secrets(cached.project):
         return None
-    called = made.called or (_called(ask) if asked & _CALLED else "")
-    kept = replace(made, mark=token_hex(8), since=_since(made), called=called)
+    called = cached.called or (_called(ask) if names_asked & _CALLED else "")
+    kept = replace(cached, mark=token_hex(8), since=_since(cached), called=called)
     head = _Head(kept.mark, seen.files, seen.folders, seen.env, _secret_names(env), called)
     try:
-        project = encode(_slim(made.project))
+        project = encode(_slim(cached.project))
         if _PASSWORD.search(project):
             return None
         body = _Body(
             msgspec.Raw(project),
-            _stored(made.graph),
-            dict(made.texts),
-            msgspec.Raw(made.index),
+            _stored(cached.graph),
+            dict(cached.texts),
+            msgspec.Raw(cached.index),
             {mark: list(ids) for mark, ids in kept.since.items()},
         )
     except UnstorableError:
         return None
     with contextlib.suppress(OSError):  # a folder that cannot be written to is no mistake
-        warehouse = Path(made.project.root) / made.project.target.path
+        warehouse = Path(cached.project.root) / cached.project.target.path
         _write(place(ask), (_PACK.encode(head), _PACK.encode(body)), warehouse)
         return kept
     return None
@@ -173,9 +173,9 @@ def remember(
 
 def forget(root: Path) -> bool:
     """Removes all that is remembered of the project in the folder; whether there was something."""
-    found = _all(root.resolve() / FOLDER)
-    _remove(found)
-    return bool(found)
+    paths = _all(root.resolve() / FOLDER)
+    _remove(paths)
+    return bool(paths)
 
 
 def _slim(project: Project) -> Project:
@@ -191,16 +191,17 @@ def _stored(graph: Graph) -> list[NodeHead]:
     nodes = graph.nodes
     if isinstance(nodes, CachedNodes):
         return [
-            stored(nodes.made[i]) if i in nodes.made else head for i, head in nodes.heads.items()
+            stored(nodes.remade[i]) if i in nodes.remade else head
+            for i, head in nodes.heads.items()
         ]
     return [stored(node) for node in graph]
 
 
-def _since(made: CachedProject) -> dict[str, list[str]]:
+def _since(cached: CachedProject) -> dict[str, list[str]]:
     """What was made anew since the project had the marks before."""
-    anew = list(made.graph.nodes.made) if isinstance(made.graph.nodes, CachedNodes) else []
-    before = [*made.since.items(), (made.mark, ())] if made.mark else []
-    return {mark: sorted({*ids, *anew}) for mark, ids in before[-_MOST:]}
+    remade = list(cached.graph.nodes.remade) if isinstance(cached.graph.nodes, CachedNodes) else []
+    before = [*cached.since.items(), (cached.mark, ())] if cached.mark else []
+    return {mark: sorted({*ids, *remade}) for mark, ids in before[-_MOST:]}
 
 
 def _has_secrets(project: Project) -> bool:
@@ -236,13 +237,13 @@ def _key(ask: Request) -> str:
 def _tool() -> str:
     """The tool's own files: what an earlier form of it has written is nothing to this one."""
     home = Path(__file__).parents[1]
-    found = []
+    lines = []
     for folder, _, names in os.walk(home):
         for name in names:
             if name.endswith((".py", ".sql")):
                 stat = os.stat(f"{folder}/{name}")  # noqa: PTH116 - there are hundreds of them
-                found.append(f"{folder}/{name} {stat.st_size} {stat.st_mtime_ns}")
-    return inputs.digest("\n".join(sorted(found)).encode())
+                lines.append(f"{folder}/{name} {stat.st_size} {stat.st_mtime_ns}")
+    return inputs.digest("\n".join(sorted(lines)).encode())
 
 
 @cache
@@ -312,8 +313,8 @@ def _write(path: Path, sections: tuple[bytes, bytes], warehouse: Path) -> None:
 
 def _all(folder: Path) -> list[Path]:
     """The files, the newest first."""
-    found = folder.glob("trace-*.msgpack*") if folder.is_dir() else ()
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = folder.glob("trace-*.msgpack*") if folder.is_dir() else ()
+    return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def _remove(traces: Sequence[Path]) -> None:

@@ -213,16 +213,16 @@ def loosened(value: Any) -> Any:
     is_struct = isinstance(value, msgspec.Struct)
     if is_struct or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
         changed = {
-            name: made
+            name: items
             for name, exact in _loose(value.__class__)
-            if (made := exact(old := getattr(value, name))) is not old
+            if (items := exact(old := getattr(value, name))) is not old
         }
         if not changed:
             return value
         return replace(value, **changed) if is_struct else dataclasses.replace(value, **changed)
     if isinstance(value, tuple):
-        made = tuple(map(loosened, value))
-        return value if all(a is b for a, b in zip(made, value, strict=True)) else made
+        items = tuple(map(loosened, value))
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
     return value
 
 
@@ -240,8 +240,8 @@ def _loose(kind: type) -> list[tuple[str, Callable[[Any], Any]]]:
 
 
 def _exact_each(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    made = tuple(map(_exact, value))
-    return value if all(a is b for a, b in zip(made, value, strict=True)) else made
+    items = tuple(map(_exact, value))
+    return value if all(a is b for a, b in zip(items, value, strict=True)) else items
 
 
 def _exact(value: Any) -> Any:
@@ -249,10 +249,10 @@ def _exact(value: Any) -> Any:
     if kind in _PLAIN:
         return value
     if kind is list or kind is tuple:
-        made = [_exact(each) for each in value]
+        items = [_exact(each) for each in value]
         if kind is tuple:
-            return msgspec.msgpack.Ext(_TUPLE, _pack(made))
-        return value if all(a is b for a, b in zip(made, value, strict=True)) else made
+            return msgspec.msgpack.Ext(_TUPLE, _pack(items))
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
     if isinstance(value, dict):
         exact = {_key(key): _exact(each) for key, each in value.items()}
         return value if all(exact[k] is v for k, v in value.items()) else exact
@@ -273,14 +273,14 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 class CachedNodes(Mapping[str, Node]):
-    """Nodes by id, each read when it is first asked for; `made` are those that were made anew,
+    """Nodes by id, each read when it is first asked for; `remade` are those compiled since,
     `read` those that there are by now."""
 
     def __init__(
-        self, heads: Iterable[NodeHead], texts: Mapping[str, str], made: Mapping[str, Node]
+        self, heads: Iterable[NodeHead], texts: Mapping[str, str], remade: Mapping[str, Node]
     ) -> None:
         self.heads = {head.id: head for head in heads}
-        self.texts, self.made, self.read = texts, made, dict(made)
+        self.texts, self.remade, self.read = texts, remade, dict(remade)
 
     def __getitem__(self, node_id: str) -> Node:
         if node_id not in self.read:
@@ -304,7 +304,8 @@ class CachedGraph(Graph, frozen=True):
 
     def edges(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """As ever; no node is read for it."""
-        made = self.nodes.made
+        remade = self.nodes.remade
         return (
-            (i, made[i].needs if i in made else head.needs) for i, head in self.nodes.heads.items()
+            (i, remade[i].needs if i in remade else head.needs)
+            for i, head in self.nodes.heads.items()
         )

@@ -49,10 +49,10 @@ def compiled(ask: Request, outside: Environment) -> tuple[Project, CompiledProje
     outside.secrets.update(plain_secrets(project))
     grammar = grammar_of(project)
     world = world_of(ask, outside)
-    made = compile_project(project, world, grammar)
+    compiled_project = compile_project(project, world, grammar)
     if not ask.deferred:
-        return project, made
-    far = _far(project, made.graph, ask)
+        return project, compiled_project
+    far = _far(project, compiled_project.graph, ask)
     return project, compile_project(project, world, grammar, far)
 
 
@@ -121,11 +121,11 @@ def _connecting(
 ) -> str:
     """The rendered text; where it used a secret, all that came of it is secret from now on."""
     used: set[str] = set()
-    made = render_text(text, where, words(used))
+    rendered = render_text(text, where, words(used))
     if used:
-        derived = {word for word in made.split() if len(word) >= SHORTEST and word not in text}
-        outside.secrets.update(used, derived, of_url(made))
-    return made
+        derived = {word for word in rendered.split() if len(word) >= SHORTEST and word not in text}
+        outside.secrets.update(used, derived, of_url(rendered))
+    return rendered
 
 
 def world_of(ask: Request, outside: Environment) -> RenderWorld:

@@ -53,45 +53,45 @@ def unchanged(ask: Request, how: BuildOptions, outside: Environment) -> Report |
     The notices of its plan are those of the project."""
     if not _is_plain(ask, how):
         return None
-    found = _read(ask)
-    if found is None or not _stands(found, ask.root.resolve(), outside.clock().timestamp()):
+    record = _read(ask)
+    if record is None or not _stands(record, ask.root.resolve(), outside.clock().timestamp()):
         return None
     root = ask.root.resolve()
     env = with_dotenv(root, outside.env) if is_dbt_project(root) else outside.env
-    live = Path(found.live)
-    if found.mark != mark_of(ask, env):
+    live = Path(record.live)
+    if record.mark != mark_of(ask, env):
         return None
-    if found.artifacts:
+    if record.artifacts:
         from transformer.workspace.renewal import renew  # noqa: PLC0415 - where there are artifacts
 
-        if not renew(found.artifacts, ask, dataclasses.replace(outside, env=env), live):
+        if not renew(record.artifacts, ask, dataclasses.replace(outside, env=env), live):
             return None
     for path in (place(ask), _file(ask)):
         narrow(path, live)
-    skips = tuple(Skip(node_id, name, "unchanged") for node_id, name in found.skips)
-    return Report(Plan((), skips, tuple(found.notices)), Results(), path=found.path)
+    skips = tuple(Skip(node_id, name, "unchanged") for node_id, name in record.skips)
+    return Report(Plan((), skips, tuple(record.notices)), Results(), path=record.path)
 
 
 def narrowed(ask: Request, how: BuildOptions, opened: Opened, now: float) -> Opened:
     """The project with a graph of only what may have to be done: all else stood when the last
     build ended, and nothing that it was made of has changed since. The project as it is, where
     that is not certain."""
-    found = _read(ask) if opened.mark and _is_plain(ask, how) else None
+    record = _read(ask) if opened.mark and _is_plain(ask, how) else None
     if (
-        found is None
-        or found.mark not in opened.since
-        or not _stands(found, ask.root.resolve(), now)
+        record is None
+        or record.mark not in opened.since
+        or not _stands(record, ask.root.resolve(), now)
     ):
         return opened
     graph = opened.graph
-    below = graph.below_all(opened.since[found.mark])
+    below = graph.below_all(opened.since[record.mark])
     context = _context(graph, below)
     nodes = {
         i: graph[i].having(needs=()) if i in context and not _is_through(graph[i]) else graph[i]
         for i in graph.nodes
         if i in below or i in context
     }
-    left = tuple(Skip(i, name, "unchanged") for i, name in found.skips if i not in below)
+    left = tuple(Skip(i, name, "unchanged") for i, name in record.skips if i not in below)
     part = Graph(nodes)
     return replace(
         opened,
@@ -99,20 +99,20 @@ def narrowed(ask: Request, how: BuildOptions, opened: Opened, now: float) -> Ope
         whole=graph,
         context=frozenset(context),
         left=left,
-        changed=tuple(opened.since[found.mark]),
-        artifacts=found.artifacts or {},
+        changed=tuple(opened.since[record.mark]),
+        artifacts=record.artifacts or {},
     )
 
 
 def _context(graph: Graph, inside: set[str]) -> set[str]:
     """What is read by these and is none of them; of what is read through, what that reads too."""
-    found: set[str] = set()
+    context: set[str] = set()
     front = {need for i in inside for need in graph[i].needs} - inside
     while front:
-        found |= front
+        context |= front
         through = {i for i in front if _is_through(graph[i])}
-        front = {need for i in through for need in graph[i].needs} - inside - found
-    return found
+        front = {need for i in through for need in graph[i].needs} - inside - context
+    return context
 
 
 def _is_through(node: Node) -> bool:
@@ -132,8 +132,8 @@ def beginning(ask: Request, how: BuildOptions, opened: Opened) -> WarehouseInput
         names = [name for node in looked for name in _names(node, opened)]
     except LookupError:
         return WarehouseInputs(None)
-    found = {name: inputs.named(name, opened.places.root) for name in names}
-    return WarehouseInputs({**(before.files if before else {}), **found})
+    versions = {name: inputs.named(name, opened.places.root) for name in names}
+    return WarehouseInputs({**(before.files if before else {}), **versions})
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -162,7 +162,7 @@ def stands(ask: Request, opened: Opened, begun: WarehouseInputs, left: Left) -> 
         _key(synced): _plain(FileIdentity.of(synced)),
     }
     project = opened.project
-    made = _Standing(
+    record = _Standing(
         opened.mark,
         place_.target.path,
         str(live),
@@ -174,7 +174,7 @@ def stands(ask: Request, opened: Opened, begun: WarehouseInputs, left: Left) -> 
         dict(left.artifacts) or None,
     )
     with contextlib.suppress(OSError):
-        write(_file(ask), msgspec.msgpack.encode(made), place_.shown)
+        write(_file(ask), msgspec.msgpack.encode(record), place_.shown)
 
 
 def _read(ask: Request) -> _Standing | None:
@@ -184,12 +184,12 @@ def _read(ask: Request) -> _Standing | None:
         return None
 
 
-def _stands(found: _Standing, root: Path, now: float) -> bool:
+def _stands(record: _Standing, root: Path, now: float) -> bool:
     """Whether the warehouse, and the files that it was made of, are as the build left them."""
     return (
-        (found.expires is None or found.expires >= now)
-        and found.identities == _identities(Path(found.live))
-        and all(inputs.named(name, root) == version for name, version in found.files.items())
+        (record.expires is None or record.expires >= now)
+        and record.identities == _identities(Path(record.live))
+        and all(inputs.named(name, root) == version for name, version in record.files.items())
     )
 
 

@@ -115,20 +115,20 @@ def open_project(ask: Request, outside: Environment) -> Opened:
     _check_options(ask, root)
     if is_dbt_project(root):
         outside = dataclasses.replace(outside, env=with_dotenv(root, outside.env))
-    known = None if ask.deferred else remembered(ask, outside.env, outside.say)
-    if known is not None and not known.files:
-        return _again(ask, outside, known.known)
+    cached = None if ask.deferred else remembered(ask, outside.env, outside.say)
+    if cached is not None and not cached.files:
+        return _again(ask, outside, cached.known)
     with watching() as seen:
         watched = dataclasses.replace(outside, env=WatchedEnvironment(outside.env))
-        made = _patched(ask, watched, known) if known else None
-        opened = made or _compiled(ask, watched)
+        edited = _patched(ask, watched, cached) if cached else None
+        opened = edited or _compiled(ask, watched)
     if opened.mistakes or ask.deferred or not outside.secrets <= secrets_of(outside.env):
         return opened
-    if made is not None and known is not None:
-        seen = known.seen.and_then(seen)
+    if edited is not None and cached is not None:
+        seen = cached.seen.and_then(seen)
     asked = frozenset(opened.scope.library.asked)
-    kept = remember(ask, outside.env, seen, opened.memory(), asked)
-    return replace(opened, mark=kept.mark, since=kept.since) if kept else opened
+    stored = remember(ask, outside.env, seen, opened.memory(), asked)
+    return replace(opened, mark=stored.mark, since=stored.since) if stored else opened
 
 
 def _check_options(ask: Request, root: Path) -> None:
@@ -158,21 +158,28 @@ def _patched(ask: Request, outside: Environment, nearly: StaleProject) -> Opened
     """The project as it is remembered but for some models, which are compiled anew."""
     from transformer.workspace.partial import patched
 
-    found = patched(ask, outside, nearly)
-    if found is None:
+    result = patched(ask, outside, nearly)
+    if result is None:
         return None
-    known, scope = found
-    return replace(_again(ask, outside, known), rendering=lambda: scope, known=known)
+    cached, scope = result
+    return replace(_again(ask, outside, cached), rendering=lambda: scope, known=cached)
 
 
 def _compiled(ask: Request, outside: Environment) -> Opened:
     """The project, read and compiled. What it takes is loaded only then."""
     from transformer.workspace.compile import compiled
 
-    project, made = compiled(ask, outside)
+    project, compiled_project = compiled(ask, outside)
     places = places_of(ask.root.resolve(), project.allowed_paths)
-    mistakes = made.mistakes or dangling(project, made.graph)
-    return Opened(project, made.graph, places, lambda: made.scope, mistakes, made.texts)
+    mistakes = compiled_project.mistakes or dangling(project, compiled_project.graph)
+    return Opened(
+        project,
+        compiled_project.graph,
+        places,
+        lambda: compiled_project.scope,
+        mistakes,
+        compiled_project.texts,
+    )
 
 
 def chosen_of(opened: Opened, ask: Request, outside: Environment) -> frozenset[str]:
@@ -193,11 +200,11 @@ def shown_of(opened: Opened) -> list[RelationName]:
     graph, target = opened.graph, opened.workplace.target
     wanted = target.publish.models
     try:
-        found = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
+        nodes = [graph[i] for i in choose(graph, wanted, ())] if wanted else []
     except UsageError as error:  # they are written in the project, not in the command
         where, hint = target.places.get("publish"), error.hint
         raise ConfigError(f"`publish.models`: {error.what}", where, hint) from None
-    return sorted(n.relation for n in found if n.relation and n.solid)
+    return sorted(n.relation for n in nodes if n.relation and n.solid)
 
 
 def refuse_mistakes(*groups: Any) -> None:

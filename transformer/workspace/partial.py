@@ -27,22 +27,22 @@ def patched(
 ) -> tuple[CachedProject, Scope] | None:
     """The project with its changed models; None where something else has changed with them, or
     where one has a mistake: messages are told when all is compiled."""
-    known = nearly.known
-    nodes = known.graph.nodes
+    cached = nearly.known
+    nodes = cached.graph.nodes
     if len(nearly.files) > _MOST or not isinstance(nodes, CachedNodes):
         return None
-    scope = _scope(ask, outside, known)
-    compiled = CompiledProject(known.graph, scope, (), known.texts)
+    scope = _scope(ask, outside, cached)
+    compiled = CompiledProject(cached.graph, scope, (), cached.texts)
     at = {head.path: head.id for head in nodes.heads.values() if head.kind == "model"}
-    made: dict[str, Node] = {}
+    remade_nodes: dict[str, Node] = {}
     for file in nearly.files:
-        shown = Path(os.path.relpath(file, known.project.root)).as_posix()
+        shown = Path(os.path.relpath(file, cached.project.root)).as_posix()
         node = _remade(Path(file), shown, at.get(shown), compiled)
         if node is None:
             return None
-        made[node.id] = node
-    graph = CachedGraph(CachedNodes(nodes.heads.values(), nodes.texts, made))
-    return replace(known, graph=graph), scope
+        remade_nodes[node.id] = node
+    graph = CachedGraph(CachedNodes(nodes.heads.values(), nodes.texts, remade_nodes))
+    return replace(cached, graph=graph), scope
 
 
 def _scope(ask: Request, outside: Environment, known: CachedProject) -> Scope:

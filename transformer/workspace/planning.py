@@ -97,8 +97,8 @@ class BuildPlanner:
         graph = self.opened.graph
         return frozenset(
             node_id
-            for node_id, found in probes.items()
-            if found.reason
+            for node_id, probe in probes.items()
+            if probe.reason
             or self.ask.full_refresh
             or state.nodes.get(node_id, _UNKNOWN).fingerprint != fingerprint(graph[node_id])
         )
@@ -113,8 +113,8 @@ class BuildPlanner:
             verb = "source was" if count == 1 else "sources were"
             raise Mistakes(columns.mistakes, f"{count} {verb} loaded, nothing was built")
         failed = frozenset(o.id for o in loaded.outcomes if o.bad)
-        made = frozenset(o.id for o in loaded.outcomes if o.status in ("success", "warn"))
-        known = replace(self._facts(engine, columns), failed=failed, made=made)
+        loaded_ids = frozenset(o.id for o in loaded.outcomes if o.status in ("success", "warn"))
+        known = replace(self._facts(engine, columns), failed=failed, made=loaded_ids)
         return self._planned(state, self._wish(self.how.actions - {"load"}), known)
 
     @cached_property
@@ -146,13 +146,13 @@ class BuildPlanner:
         part = self.opened.whole is not None
         with engine.session() as session:
             expires = ledger.expires(session)
-            held = state_of(engine, self.opened.graph if part else None)
-            return with_external(session, self.opened.graph, held, stood=part), expires
+            state = state_of(engine, self.opened.graph if part else None)
+            return with_external(session, self.opened.graph, state, stood=part), expires
 
     def _planned(self, state: State, wish: BuildRequest, known: WorldFacts) -> Plan:
-        made, mistakes = plan(self.opened.graph, state, wish, known)
+        planned, mistakes = plan(self.opened.graph, state, wish, known)
         refuse_mistakes(() if self.opened.project.open else mistakes)  # there each step fails alone
-        return replace(made, skips=(*made.skips, *self.opened.left))
+        return replace(planned, skips=(*planned.skips, *self.opened.left))
 
     def _wish(self, actions: frozenset[Action]) -> BuildRequest:
         if self.opened.project.open:
@@ -179,15 +179,15 @@ def facts(
 ) -> WorldFacts:
     """Columns, what time has undone, which targets lost what was sent, which files are there.
     `at` is where targets lie, and the sync ledger. Without a warehouse nothing was ever sent."""
-    made = replace(WorldFacts.of(bound), files=dict(files_of(graph, at[0].root)))
+    known_facts = replace(WorldFacts.of(bound), files=dict(files_of(graph, at[0].root)))
     if engine is None:
-        return made
+        return known_facts
     with engine.session() as session:
         expired = ledger.expired(session, now.timestamp())
         before = ledger.engine(session)
     sent = any(node.kind == "activation" for node in graph)
     return replace(
-        made,
+        known_facts,
         probes=lost(graph, *at) if sent else {},
         expired=frozenset(expired),
         anew=f"it was built by {before}" if before not in ("", engine.version) else "",
