@@ -8,7 +8,7 @@ from transformer.compile.nodes import ActivationBody, Node, from_text
 from transformer.errors import UsageError
 from transformer.request import Environment, Request
 from transformer.sync.sync import SyncJob, SyncPreview, preview
-from transformer.workspace.open import chosen_of, open_project, refuse_mistakes
+from transformer.workspace.open import open_project, refuse_mistakes, selected_ids
 
 
 def previews(request: Request, environment: Environment) -> Iterator[tuple[Node, SyncPreview]]:
@@ -16,7 +16,7 @@ def previews(request: Request, environment: Environment) -> Iterator[tuple[Node,
     Mistakes and UsageError."""
     opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    chosen = chosen_of(opened, request, environment)
+    chosen = selected_ids(opened, request, environment)
     warehouse = opened.workplace.warehouse
     if not warehouse.live.exists():
         raise UsageError(

@@ -15,8 +15,8 @@ from transformer.run.upkeep import drop_relations, orphaned_relations
 from transformer.warehouse.file import clear
 from transformer.warehouse.lock import building
 from transformer.warehouse.sparse_copy import logs
-from transformer.workspace.cache import forget
-from transformer.workspace.open import Opened, open_project, refuse_mistakes, shown_of
+from transformer.workspace.cache import remove_cached
+from transformer.workspace.open import Opened, open_project, published_relations, refuse_mistakes
 
 # The keys for folders with the project's own files, and their default names.
 _SOURCE_FOLDERS = {
@@ -74,14 +74,14 @@ def drop_removed(request: Request, environment: Environment, wait: float) -> lis
             return []
         with place.working() as engine:
             drop_relations(engine, orphaned)
-            place.extract(engine, [n for n in shown_of(opened) if engine.relation(n)])
+            place.extract(engine, [n for n in published_relations(opened) if engine.relation(n)])
         place.publish()
     return sorted(map(str, orphaned.values()))
 
 
 def _forget_cache(root: Path) -> list[str]:
     """Removes the project's cache. Called last, since opening the project writes it."""
-    return ["the project cache"] if forget(root) else []
+    return ["the project cache"] if remove_cached(root) else []
 
 
 def _clear_build_files(opened: Opened, environment: Environment) -> list[str]:

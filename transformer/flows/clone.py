@@ -15,8 +15,8 @@ from transformer.request import DeferredRelation, Environment, Request
 from transformer.run.render_late import SessionWarehouse
 from transformer.steps import Outcome, Results
 from transformer.warehouse.lock import building
-from transformer.workspace.artifacts import leave
-from transformer.workspace.open import Opened, chosen_of, open_project, refuse_mistakes
+from transformer.workspace.artifacts import write_artifacts
+from transformer.workspace.open import Opened, open_project, refuse_mistakes, selected_ids
 
 _UNCHANGED = "No-op"  # dbt's message for an existing relation
 
@@ -26,7 +26,7 @@ def clone_relations(request: Request, environment: Environment, wait: float = 0.
     names relations that the warehouse cannot reach; then nothing is created."""
     opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    chosen = chosen_of(opened, request, environment)
+    chosen = selected_ids(opened, request, environment)
     wanted = [
         (n, request.deferred[n.id])
         for n in opened.graph
@@ -43,7 +43,7 @@ def clone_relations(request: Request, environment: Environment, wait: float = 0.
             place.publish()
         else:
             place.forget_unfinished()
-    leave(opened, request, environment, RunRecord(results=Results(tuple(outcomes))))
+    write_artifacts(opened, request, environment, RunRecord(results=Results(tuple(outcomes))))
     return created
 
 

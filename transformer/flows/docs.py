@@ -7,8 +7,8 @@ from pathlib import Path
 
 from transformer.artifacts.documents import CatalogColumn, call_of, catalog
 from transformer.request import Environment, Request
-from transformer.workspace.artifacts import leave, target_folder, write_artifact
 from transformer.workspace.artifacts import manifest_of as manifest
+from transformer.workspace.artifacts import target_folder, write_artifact, write_artifacts
 from transformer.workspace.open import Opened, open_project, refuse_mistakes
 
 _COLUMNS = """
@@ -45,7 +45,7 @@ def generate_docs(
     refuse_mistakes(opened.mistakes)
     folder = target_folder(opened)
     if compile_too:
-        leave(opened, request, environment)
+        write_artifacts(opened, request, environment)
     if compile_too and not opened.project.target_path:  # otherwise `leave` has written it there
         path = folder / "manifest.json"
         write_artifact(opened, path, manifest(opened, request, environment), environment.secrets)

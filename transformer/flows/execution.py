@@ -33,10 +33,10 @@ from transformer.warehouse.file import FileIdentity
 from transformer.warehouse.lock import building
 from transformer.warehouse.publication import Publication
 from transformer.warehouse.renaming import rename
-from transformer.workspace.artifacts import leave
-from transformer.workspace.bind import no_mistakes
-from transformer.workspace.last_build import Left, beginning, narrowed, stands
-from transformer.workspace.open import Opened, open_project, shown_of
+from transformer.workspace.artifacts import write_artifacts
+from transformer.workspace.bind import refuse_mistakes_of
+from transformer.workspace.last_build import Left, inputs_before, only_changed, record_build
+from transformer.workspace.open import Opened, open_project, published_relations
 from transformer.workspace.planning import BuildPlanner, PlannedBuild
 from transformer.workspace.renewal import left_artifacts
 
@@ -50,21 +50,21 @@ def execute(
     """Opens the project, builds what is requested and records what was left. Raises Mistakes before
     anything is changed."""
     opened = open_project(request, environment)
-    no_mistakes(opened, environment.env)
+    refuse_mistakes_of(opened, environment.env)
     for text in filter(None, (opened.project.heading, *opened.project.notices)):
         on_event(Event("notice", text, ""))
     place, now = opened.workplace, environment.clock()
     with building(place.warehouse, f"transform {request.command}", now, options.wait):
         place.recover()
-        part = narrowed(request, options, opened, environment.clock().timestamp())
-        begun = beginning(request, options, part)
+        part = only_changed(request, options, opened, environment.clock().timestamp())
+        begun = inputs_before(request, options, part)
         execution = _Execution(part, request, options, environment, on_event)
         report = execution.run()
         chosen = execution.planner.narrowed
-        leave(part, request, environment, RunRecord(report.plan, report.results, chosen))
+        write_artifacts(part, request, environment, RunRecord(report.plan, report.results, chosen))
         if report.well and (report.published or not report.plan.steps):
             artifacts = left_artifacts(part, request, environment)
-            stands(request, part, begun, Left(execution.identity, report.expires, artifacts))
+            record_build(request, part, begun, Left(execution.identity, report.expires, artifacts))
     return report
 
 
@@ -109,7 +109,11 @@ class _Execution:
             planned = self.planner.of(engine)
             upkeep = self.upkeep(engine)
         settled = not (resumes or upkeep or leftover_tables(planned.state) or planned.plan.steps)
-        if settled and self.place.complete(shown_of(self.opened)) and not self.place.is_renamed:
+        if (
+            settled
+            and self.place.complete(published_relations(self.opened))
+            and not self.place.is_renamed
+        ):
             return self.no_op(planned)
         with self.place.working() as engine:
             self.place.refuse_other(self.identity)
@@ -162,7 +166,9 @@ class _Execution:
         if self.place.may_publish(failed=not clean):
             counted = summary.published(engine, self.opened.everything, self.place.target.path)
             report = replace(report, published=counted)
-            self.place.extract(engine, [n for n in shown_of(self.opened) if engine.relation(n)])
+            self.place.extract(
+                engine, [n for n in published_relations(self.opened) if engine.relation(n)]
+            )
         return replace(report, standing=standing)
 
     @property

@@ -16,7 +16,7 @@ from transformer.errors import Fault, TransformError, UsageError
 from transformer.plan.check_kinds import aged
 from transformer.request import Environment, Request
 from transformer.workspace.artifacts import target_folder, write_artifact
-from transformer.workspace.open import Opened, chosen_of, open_project, refuse_mistakes
+from transformer.workspace.open import Opened, open_project, refuse_mistakes, selected_ids
 
 
 def source_ages(
@@ -27,7 +27,7 @@ def source_ages(
     started = time.monotonic()
     opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    chosen = chosen_of(opened, _sources(request), environment)
+    chosen = selected_ids(opened, _sources(request), environment)
     with opened.workplace.looking() as engine:
         if engine is None:
             raise UsageError(

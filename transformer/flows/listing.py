@@ -7,7 +7,7 @@ from typing import Any
 from transformer.compile.nodes import Node
 from transformer.plan.select.resources import Resource, listed_by_dbt, things
 from transformer.request import Environment, Request
-from transformer.workspace.open import chosen_of, open_project, refuse_mistakes
+from transformer.workspace.open import open_project, refuse_mistakes, selected_ids
 
 
 def selected_resources(request: Request, environment: Environment) -> tuple[list[Resource], bool]:
@@ -15,7 +15,7 @@ def selected_resources(request: Request, environment: Environment) -> tuple[list
     a dbt project. Raises Mistakes."""
     opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    chosen = chosen_of(opened, request, environment)
+    chosen = selected_ids(opened, request, environment)
     resources = [t for t in things(opened.graph, opened.project) if t.id in chosen]
     if opened.project.open:
         resources = listed_by_dbt(resources, opened.project)

@@ -17,8 +17,8 @@ from transformer.request import Environment, Request
 from transformer.run.render_late import SessionWarehouse
 from transformer.steps import Sample
 from transformer.warehouse.ledger import FAILURES
-from transformer.workspace.artifacts import leave, manifest_of, put, target_folder
-from transformer.workspace.open import Opened, chosen_of, open_project, refuse_mistakes
+from transformer.workspace.artifacts import manifest_of, target_folder, write_artifacts, write_text
+from transformer.workspace.open import Opened, open_project, refuse_mistakes, selected_ids
 
 # Part of DuckDB's error for a statement that would write to a read-only database.
 _READ_ONLY = "attached in read-only mode"
@@ -32,7 +32,7 @@ def in_manifest(request: Request, environment: Environment) -> dict[str, Any]:
     kinds = ("nodes", "sources", "exposures", "metrics", "semantic_models", "saved_queries",
              "unit_tests")  # fmt: skip
     entries = {i: entry for kind in kinds for i, entry in manifest[kind].items()}
-    chosen = chosen_of(opened, request, environment)
+    chosen = selected_ids(opened, request, environment)
     return {i: entries[i] for i in sorted(chosen) if i in entries}
 
 
@@ -47,17 +47,17 @@ def compile_queries(
     if inline:
         with _session(opened) as session:
             return folder, [("inline", _inline(opened, inline, session))]
-    chosen = chosen_of(opened, request, environment)
+    chosen = selected_ids(opened, request, environment)
     with _session(opened) as session:
         rendered = _rendered(opened, chosen, session, environment.say)
-    leave(opened, request, environment, compiled=rendered)
+    write_artifacts(opened, request, environment, compiled=rendered)
     queries = []
     for node in opened.graph:
         text = rendered.get(node.id) or node.code
         if node.id not in chosen or not text:
             continue
         if not opened.project.open:
-            put(opened, folder / _place(node), text + "\n")
+            write_text(opened, folder / _place(node), text + "\n")
         queries.append((node.name, text))
     return folder, queries
 
@@ -139,7 +139,7 @@ def selected_rows(
     refuse_mistakes(opened.mistakes)
     if wanted.name or wanted.inline:
         return [_values(opened, *_query(opened, wanted), wanted)]
-    chosen = chosen_of(opened, request, environment)
+    chosen = selected_ids(opened, request, environment)
     nodes = [n for n in opened.graph if n.id in chosen and n.kind in kinds]
     return [_values(opened, n.name, _of_node(opened, n), wanted, _header(n)) for n in nodes]
 

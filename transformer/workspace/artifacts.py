@@ -1,4 +1,4 @@
-"""Artifacts for the tools around dbt: written where the project asks for them, read when asked."""
+"""Writes and reads the artifacts of dbt projects."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from transformer.workspace.open import Opened
 from transformer.workspace.renewal import edited_manifest
 
 
-def leave(
+def write_artifacts(
     opened: Opened,
-    ask: Request,
-    outside: Environment,
+    request: Request,
+    environment: Environment,
     done: RunRecord | None = None,
     compiled: Mapping[str, str] | None = None,
 ) -> None:
@@ -38,8 +38,8 @@ def leave(
         return
     folder = Path(project.root) / project.target_path
     folder.mkdir(parents=True, exist_ok=True)
-    call = call_of(ask, outside)
-    secrets = outside.secrets
+    call = call_of(request, environment)
+    secrets = environment.secrets
     document = edited_manifest(opened, folder, call) or manifest(opened.everything, project, call)
     write_artifact(opened, folder / "manifest.json", document, secrets)
     _leave_sql(opened, folder, done.results if done else Results(), compiled or {})
@@ -53,9 +53,9 @@ def target_folder(opened: Opened) -> Path:
     return Path(opened.project.root) / (opened.project.target_path or "target")
 
 
-def manifest_of(opened: Opened, ask: Request, outside: Environment) -> dict[str, Any]:
+def manifest_of(opened: Opened, request: Request, environment: Environment) -> dict[str, Any]:
     """The manifest of the project as it is now."""
-    return manifest(opened.graph, opened.project, call_of(ask, outside))
+    return manifest(opened.graph, opened.project, call_of(request, environment))
 
 
 def write_artifact(
@@ -64,10 +64,10 @@ def write_artifact(
     """Writes an artifact in one instant, without these secrets, for those who may read the
     warehouse."""
     clean = redacted_value(value, secrets, plain) if secrets else value
-    return put(opened, path, json.dumps(clean, default=plain))
+    return write_text(opened, path, json.dumps(clean, default=plain))
 
 
-def put(opened: Opened, path: Path, text: str) -> Path:
+def write_text(opened: Opened, path: Path, text: str) -> Path:
     """Writes a text of a project, which may tell what the warehouse holds, for its readers."""
     warehouse = Path(opened.project.root) / opened.project.target.path
     data = text.encode()
@@ -134,9 +134,9 @@ def _leave_sql(opened: Opened, folder: Path, results: Results, compiled: Mapping
         query = (outcome.compiled if outcome else compiled.get(node.id)) or node.code
         home = Path(node.package or opened.project.name) / _home(node, opened.project)
         if query:
-            put(opened, folder / "compiled" / home, query)
+            write_text(opened, folder / "compiled" / home, query)
         if outcome and outcome.ran:
-            put(opened, folder / "run" / home, outcome.ran)
+            write_text(opened, folder / "run" / home, outcome.ran)
 
 
 def _home(node: Node, project: Project) -> Path:

@@ -1,5 +1,5 @@
-"""Binds a project: the columns that sources, seeds and Python models have or will have, and those
-of every query over them."""
+"""Binds a project: the columns of sources, seeds and Python models, and of every query over
+them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ def bound(
 ) -> BoundColumns:
     """The graph, bound over the columns that sources, seeds and Python models have or will have.
 
-    Of a source that was never loaded, or is about to be (`arriving`), the first rows are looked at.
-    When that leaves mistakes they may lie in rows that were not: then all of it is looked at
-    before anyone is blamed.
+    A source that was never loaded, or is about to be (`arriving`), is sampled. If that leads to
+    mistakes, all of its rows are read before they are reported.
     """
     wide = _Wide(sources, arriving, whole=False)
     columns = _bound(opened, state, wide)
@@ -54,7 +53,7 @@ def sources_of(opened: Opened, env: Mapping[str, str]) -> Sources:
 
 
 class _Wide(Struct, frozen=True):
-    """Which sources are looked at although they are there, and whether all their rows are."""
+    """Which loaded sources are sampled too, and whether all of their rows are read."""
 
     sources: Sources
     arriving: Container[str]
@@ -64,7 +63,7 @@ class _Wide(Struct, frozen=True):
 def bound_after(
     opened: Opened, state: State, sources: Sources, before: BoundColumns
 ) -> BoundColumns:
-    """The same after loads: bound anew only where a source has other columns than foreseen."""
+    """The columns after loads: bound again only if a source has other columns than expected."""
     nodes = [n for n in opened.graph if isinstance(n.body, SourceBody)]
     relations = {n.id: state.relation(n.relation) for n in nodes}
     as_foreseen = all(
@@ -95,13 +94,13 @@ def _bound(opened: Opened, state: State, wide: _Wide) -> BoundColumns:
 
 
 def _looks(opened: Opened) -> bool:
-    """Whether there may be files to look into."""
+    """Whether there may be files to sample."""
     nodes = (node for node in opened.graph if node.id not in opened.context)
     return any(isinstance(node.body, SourceBody | SeedBody) for node in nodes)
 
 
 def _others(opened: Opened, state: State, catalog: Any) -> None:
-    """What other tools keep in the warehouse can be read too."""
+    """Adds the tables of other tools in the warehouse."""
     own = {node.relation.key() for node in opened.graph if node.relation}
     for (schema, table), relation in state.relations.items():
         if (schema, table) not in own and not schema.startswith("_transform"):
@@ -109,7 +108,7 @@ def _others(opened: Opened, state: State, catalog: Any) -> None:
 
 
 class _Look(Struct, frozen=True):
-    """How sources and seeds are looked at, and by which session."""
+    """How sources and seeds are sampled, and in which session."""
 
     session: Any
     wide: _Wide
@@ -170,8 +169,8 @@ def _seed(opened: Opened, node: Node, body: SeedBody, session: Any) -> Columns |
     return columns
 
 
-def no_mistakes(opened: Opened, env: Mapping[str, str]) -> None:
-    """Refuses a project with mistakes; what binding finds comes with them."""
+def refuse_mistakes_of(opened: Opened, env: Mapping[str, str]) -> None:
+    """Raises the project's mistakes, together with those that binding finds."""
     if not opened.mistakes:
         return
     from_binding: list[TransformError] = []

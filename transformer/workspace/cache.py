@@ -1,9 +1,8 @@
-"""A project that was compiled before and has not changed since: remembered instead of compiled.
+"""The cache of the compiled project.
 
-One file below `.transform/`, safe to delete. It holds what the project depends on (every file and
-folder that was looked at, every variable that was asked for), the compiled project, and what the
-last build left. While nothing of that has changed, none of it is read, rendered or parsed again:
-neither YAML, nor Jinja, nor SQL.
+One file in `.transform/`, safe to delete. It holds everything the project depends on (files and
+folders that were read, variables that were used) and the compiled project. While none of that has
+changed, no YAML, Jinja or SQL is read again.
 """
 
 from __future__ import annotations
@@ -42,22 +41,22 @@ from transformer.workspace.codec import (
 
 FOLDER = ".transform"
 _MAGIC = b"transform trace 1\n"
-# Names that mean something else each time: what was rendered with them is not the same again.
+# Names whose value differs in each run: a project that uses them is not cached.
 _PASSING = frozenset(
     ("run_started_at", "invocation_id", "modules", "selected_resources", "graph", "thread_id",
      "dbt_metadata_envs", "log", "print")
 )  # fmt: skip
-# Names that tell how the tool was called.
+# Names that depend on the command line.
 _CALLED = frozenset(("flags", "invocation_args_dict"))
-# A password in a URL or in what connects to a database.
+# A password in a URL or a connection string.
 _PASSWORD = re.compile(rb"://[^:/@\s]*:[^@\s/]+@|password\s*=", re.IGNORECASE)
 _SECRET = ("pass", "token", "secret", "key", "credential")
-# So many files are kept: one for each way in which the project is asked for.
+# The number of files kept: one per combination of target, variables and flags.
 _MOST = 8
 
 
 class _Head(msgspec.Struct, array_like=True):
-    # Tells one writing from another.
+    # Identifies this version of the file.
     mark: str
     files: dict[str, tuple[Identity, str]]
     folders: dict[str, tuple[Identity, str]]
@@ -71,12 +70,12 @@ class _Body(msgspec.Struct, array_like=True):
     nodes: list[NodeHead]
     texts: dict[str, str]
     index: msgspec.Raw
-    # Which nodes were made anew since the project had another mark.
+    # The nodes compiled since an earlier mark.
     since: dict[str, list[str]]
 
 
 class CachedProject(Struct, frozen=True):
-    """A project as it was compiled; `texts` are those of ephemeral models, `index` its names."""
+    """A compiled project; `texts` are those of ephemeral models, `index` its namespace."""
 
     project: Project
     graph: Graph
@@ -84,34 +83,34 @@ class CachedProject(Struct, frozen=True):
     index: bytes
     mark: str = ""
     since: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    # How the tool was called, where templates asked for that.
+    # The command line, if templates used it.
     called: str = ""
 
 
 class StaleProject(Struct, frozen=True):
-    """A remembered project of which only some files have changed."""
+    """A cached project of which only some files have changed."""
 
     known: CachedProject
     files: tuple[str, ...]
     seen: InputsSeen
 
 
-def remembered(
-    ask: Request, env: Mapping[str, str], say: Callable[[str], object] = str
+def load_cached(
+    request: Request, env: Mapping[str, str], say: Callable[[str], object] = str
 ) -> StaleProject | None:
-    """The project that is asked for, with the files of it that have changed; None where more has
-    changed than files, or where what was written down cannot be read, which it says."""
-    path = place(ask)
+    """The cached project and those of its files that have changed; None if anything else has
+    changed or the cache cannot be read, which it reports to `say`."""
+    path = cache_path(request)
     try:
         head = _HEAD.decode(_section(path, 0) or b"")
-        if not _is_asked_alike(head, ask, env):
+        if not _is_asked_alike(head, request, env):
             return None
         body = _BODY.decode(_section(path, 1) or b"")
         project = decode(body.project, Project)
     except (msgspec.DecodeError, ValueError):
         if path.exists():
             shown = f"{FOLDER}/{path.name}"
-            say(f"`{shown}` cannot be read and is ignored: the project is compiled anew")
+            say(f"`{shown}` cannot be read and is ignored: the project is compiled again")
         return None
     macros = {file.path: file.text for file in project.macros}
     graph = CachedGraph(CachedNodes(body.nodes, macros, {}))
@@ -123,32 +122,31 @@ def remembered(
     )
 
 
-def mark_of(ask: Request, env: Mapping[str, str]) -> str:
-    """What tells the remembered project from others, when nothing that it depends on has changed;
-    nothing where it has."""
+def current_mark(request: Request, env: Mapping[str, str]) -> str:
+    """The mark of the cached project, or nothing if anything that it depends on has changed."""
     try:
-        head = _HEAD.decode(_section(place(ask), 0) or b"")
+        head = _HEAD.decode(_section(cache_path(request), 0) or b"")
     except (msgspec.DecodeError, ValueError):
         return ""
-    as_it_was = _is_asked_alike(head, ask, env) and not any(_changed(head))
+    as_it_was = _is_asked_alike(head, request, env) and not any(_changed(head))
     return head.mark if as_it_was else ""
 
 
-def remember(
-    ask: Request,
+def store(
+    request: Request,
     env: Mapping[str, str],
     seen: InputsSeen,
     cached: CachedProject,
-    names_asked: frozenset[str],
+    names_used: frozenset[str],
 ) -> CachedProject | None:
-    """Writes a project down, where that can be done exactly and tells no secret; as it is then
-    remembered. `asked` are the names that templates asked for. What cannot be written is compiled
-    each time."""
-    if names_asked & _PASSING or any(name.startswith(SECRET_PREFIXES) for name in seen.env):
+    """Caches a project, if that is possible exactly and without secrets; returns it with its mark.
+    `names_used` are the names that templates used. A project that cannot be cached is compiled
+    every time."""
+    if names_used & _PASSING or any(name.startswith(SECRET_PREFIXES) for name in seen.env):
         return None
     if _has_secrets(cached.project):
         return None
-    called = cached.called or (_called(ask) if names_asked & _CALLED else "")
+    called = cached.called or (_called(request) if names_used & _CALLED else "")
     kept = replace(cached, mark=token_hex(8), since=_since(cached), called=called)
     head = _Head(kept.mark, seen.files, seen.folders, seen.env, _secret_names(env), called)
     try:
@@ -166,20 +164,20 @@ def remember(
         return None
     with contextlib.suppress(OSError):  # a folder that cannot be written to is no mistake
         warehouse = Path(cached.project.root) / cached.project.target.path
-        _write(place(ask), (_PACK.encode(head), _PACK.encode(body)), warehouse)
+        _write(cache_path(request), (_PACK.encode(head), _PACK.encode(body)), warehouse)
         return kept
     return None
 
 
-def forget(root: Path) -> bool:
-    """Removes all that is remembered of the project in the folder; whether there was something."""
+def remove_cached(root: Path) -> bool:
+    """Removes all cache files of the project; returns whether there were any."""
     paths = _all(root.resolve() / FOLDER)
     _remove(paths)
     return bool(paths)
 
 
 def _slim(project: Project) -> Project:
-    """The project without what stands in the nodes of its graph."""
+    """The project without what its graph contains."""
     return replace(
         project, models=(), seeds=(), snapshots=(), sources=(), activations=(), sql_checks=(),
         analyses=(),
@@ -187,7 +185,7 @@ def _slim(project: Project) -> Project:
 
 
 def _stored(graph: Graph) -> list[NodeHead]:
-    """The nodes as they are written; those that were only remembered are written as they were."""
+    """The nodes in stored form; cached ones are not encoded again."""
     nodes = graph.nodes
     if isinstance(nodes, CachedNodes):
         return [
@@ -198,7 +196,7 @@ def _stored(graph: Graph) -> list[NodeHead]:
 
 
 def _since(cached: CachedProject) -> dict[str, list[str]]:
-    """What was made anew since the project had the marks before."""
+    """The nodes compiled since each earlier mark."""
     remade = list(cached.graph.nodes.remade) if isinstance(cached.graph.nodes, CachedNodes) else []
     before = [*cached.since.items(), (cached.mark, ())] if cached.mark else []
     return {mark: sorted({*ids, *remade}) for mark, ids in before[-_MOST:]}
@@ -211,31 +209,31 @@ def _has_secrets(project: Project) -> bool:
     return bool(target.secrets) or named or bool(plain_secrets(project))
 
 
-def place(ask: Request) -> Path:
-    """The file for this way of asking for the project."""
-    return ask.root.resolve() / FOLDER / f"trace-{_key(ask)}.msgpack"
+def cache_path(request: Request) -> Path:
+    """The cache file for this combination of target, variables and flags."""
+    return request.root.resolve() / FOLDER / f"trace-{_key(request)}.msgpack"
 
 
-def _key(ask: Request) -> str:
-    """What tells one way of asking for the project from another, and one tool from the next."""
+def _key(request: Request) -> str:
+    """A digest of the request and of the tool's version."""
     parts = (
         __version__,
         _tool(),
         _engine(),
-        str(ask.root.resolve()),
-        ask.target,
-        sorted(ask.vars.items(), key=str),
-        ask.full_refresh,
-        str(ask.profiles_dir),
-        ask.profile,
-        sorted(ask.flags.items(), key=str),
+        str(request.root.resolve()),
+        request.target,
+        sorted(request.vars.items(), key=str),
+        request.full_refresh,
+        str(request.profiles_dir),
+        request.profile,
+        sorted(request.flags.items(), key=str),
     )
     return inputs.digest(repr(parts).encode())
 
 
 @cache
 def _tool() -> str:
-    """The tool's own files: what an earlier form of it has written is nothing to this one."""
+    """A digest of the tool's own files: a cache of another version is ignored."""
     home = Path(__file__).parents[1]
     lines = []
     for folder, _, names in os.walk(home):
@@ -248,22 +246,22 @@ def _tool() -> str:
 
 @cache
 def _engine() -> str:
-    """The engine's own file, which is not loaded for this."""
+    """The identity of the engine's library, without importing it."""
     spec = importlib.util.find_spec("_duckdb") or importlib.util.find_spec("duckdb")
     return str(inputs.identity(spec.origin)[:2]) if spec and spec.origin else ""
 
 
-def _called(ask: Request) -> str:
-    return repr((ask.command, ask.select, ask.exclude))
+def _called(request: Request) -> str:
+    return repr((request.command, request.select, request.exclude))
 
 
 def _secret_names(env: Mapping[str, str]) -> list[str]:
     return sorted(name for name in env if name.startswith(SECRET_PREFIXES))
 
 
-def _is_asked_alike(head: _Head, ask: Request, env: Mapping[str, str]) -> bool:
-    """Whether all that the project depends on beside the content of its files is as it was."""
-    if head.called and head.called != _called(ask):
+def _is_asked_alike(head: _Head, request: Request, env: Mapping[str, str]) -> bool:
+    """Whether everything the project depends on, except the content of its files, is unchanged."""
+    if head.called and head.called != _called(request):
         return False
     if head.secrets != _secret_names(env):
         return False
@@ -276,19 +274,20 @@ def _is_asked_alike(head: _Head, ask: Request, env: Mapping[str, str]) -> bool:
 
 
 def _changed(head: _Head) -> Iterator[str]:
-    """The files that are not as they were."""
+    """The files that have changed."""
     return (path for path, known in head.files.items() if not _same_file(path, *known))
 
 
 def _same_file(path: str, identity: Identity, content: str) -> bool:
-    """Whether a file is what it was: by its identity, or by its content where that is known."""
+    """Whether a file is unchanged: by its content if that is recorded, otherwise by its
+    identity."""
     if content:
         return inputs.content(path) == content
     return inputs.identity(path) == identity
 
 
 def _section(path: Path, which: int) -> bytes | None:
-    """A part of the file; None for what is not there, not whole, or another tool's."""
+    """A section of the file; None if it is missing, incomplete, or not a cache file."""
     start = len(_MAGIC) + 16
     try:
         with path.open("rb") as file:
@@ -318,7 +317,7 @@ def _all(folder: Path) -> list[Path]:
 
 
 def _remove(traces: Sequence[Path]) -> None:
-    """With each of them what `standing` has noted beside it."""
+    """Removes the files, and the records of last builds beside them."""
     for path in traces:
         path.unlink(missing_ok=True)
         path.with_name(path.name.replace("trace-", "standing-")).unlink(missing_ok=True)

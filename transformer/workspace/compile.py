@@ -1,4 +1,4 @@
-"""Reads a project of whichever form, and compiles it."""
+"""Reads and compiles a native or dbt project."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def vocabulary() -> Vocabulary:
     )
 
 
-def compiled(ask: Request, outside: Environment) -> tuple[Project, CompiledProject]:
+def compiled(request: Request, environment: Environment) -> tuple[Project, CompiledProject]:
     """Reads and compiles the project. Raises UsageError when there is none."""
-    project = _read(ask.root.resolve(), ask, outside)
-    _no_secret_in(project.vars, outside.secrets)
-    outside.secrets.update(plain_secrets(project))
+    project = _read(request.root.resolve(), request, environment)
+    _no_secret_in(project.vars, environment.secrets)
+    environment.secrets.update(plain_secrets(project))
     grammar = grammar_of(project)
-    world = world_of(ask, outside)
+    world = world_of(request, environment)
     compiled_project = compile_project(project, world, grammar)
-    if not ask.deferred:
+    if not request.deferred:
         return project, compiled_project
-    far = _far(project, compiled_project.graph, ask)
+    far = _far(project, compiled_project.graph, request)
     return project, compile_project(project, world, grammar, far)
 
 
@@ -63,82 +63,84 @@ def _no_secret_in(variables: Mapping[str, Any], secrets: Collection[str]) -> Non
             raise UsageError(f"the variable `{name}` holds a secret", hint=CONNECTING_ONLY)
 
 
-def _far(project: Project, graph: Graph, ask: Request) -> dict[str, PlacedRelation]:
+def _far(project: Project, graph: Graph, request: Request) -> dict[str, PlacedRelation]:
     """Where references lead to what is not chosen and not there: where another run has put it
     (`--defer`)."""
-    selected = chosen(graph, project, ask.selection)
+    selected = chosen(graph, project, request.selection)
     target = project.target
-    places = places_of(ask.root.resolve(), project.allowed_paths)
+    places = places_of(request.root.resolve(), project.allowed_paths)
     path = places.resolve(target.path, target.places.get("path"))
     state = Publication(path, target, find(target.type), project.name).state()
     return {
         node_id: PlacedRelation(
             RelationName(e.schema, e.table), e.database if e.database != target.catalog else ""
         )
-        for node_id, e in ask.deferred.items()
+        for node_id, e in request.deferred.items()
         if node_id in graph.nodes
         and node_id not in selected
-        and (ask.favors or state.relation(graph[node_id].relation) is None)
+        and (request.favors or state.relation(graph[node_id].relation) is None)
     }
 
 
-def _read(root: Path, ask: Request, outside: Environment) -> Project:
+def _read(root: Path, request: Request, environment: Environment) -> Project:
     """The project in the folder, of whichever form it is."""
 
     def native(text: str, where: Any, variables: Mapping[str, Any]) -> str:
-        return render_text(text, where, yaml_words(variables, outside.env))
+        return render_text(text, where, yaml_words(variables, environment.env))
 
     def connecting(text: str, where: Any, variables: Mapping[str, Any]) -> str:
         def words(used: set[str]) -> Mapping[str, Any]:
-            return yaml_words(variables, outside.env, used)
+            return yaml_words(variables, environment.env, used)
 
-        return _connecting(text, where, words, outside)
+        return _connecting(text, where, words, environment)
 
     if not is_dbt_project(root):
-        request = ProjectRequest(root, ask.target, ask.vars)
-        return load_project(request, vocabulary(), native, connecting)
-    asked = DbtRequest(root, ask.target, ask.vars, ask.profiles_dir, ask.profile, outside.env)
-    return load_dbt_project(asked, *dbt_renderers(outside))
+        native_request = ProjectRequest(root, request.target, request.vars)
+        return load_project(native_request, vocabulary(), native, connecting)
+    dbt_request = DbtRequest(
+        root, request.target, request.vars, request.profiles_dir, request.profile, environment.env
+    )
+    return load_dbt_project(dbt_request, *dbt_renderers(environment))
 
 
-def dbt_renderers(outside: Environment) -> tuple[Render, Render]:
+def dbt_renderers(environment: Environment) -> tuple[Render, Render]:
     """What fills in the Jinja of a dbt project's YAML, and of its files that may name secrets."""
 
     def plain(text: str, where: Any, words: Mapping[str, Any]) -> str:
-        return render_text(text, where, {**WORDS, **yaml_words({}, outside.env), **words})
+        return render_text(text, where, {**WORDS, **yaml_words({}, environment.env), **words})
 
     def connecting(text: str, where: Any, words: Mapping[str, Any]) -> str:
         def known(used: set[str]) -> Mapping[str, Any]:
-            return {**WORDS, **yaml_words({}, outside.env, used), **words}
+            return {**WORDS, **yaml_words({}, environment.env, used), **words}
 
-        return _connecting(text, where, known, outside)
+        return _connecting(text, where, known, environment)
 
     return plain, connecting
 
 
 def _connecting(
-    text: str, where: Any, words: Callable[[set[str]], Mapping[str, Any]], outside: Environment
+    text: str, where: Any, words: Callable[[set[str]], Mapping[str, Any]], environment: Environment
 ) -> str:
     """The rendered text; where it used a secret, all that came of it is secret from now on."""
     used: set[str] = set()
     rendered = render_text(text, where, words(used))
     if used:
         derived = {word for word in rendered.split() if len(word) >= SHORTEST and word not in text}
-        outside.secrets.update(used, derived, of_url(rendered))
+        environment.secrets.update(used, derived, of_url(rendered))
     return rendered
 
 
-def world_of(ask: Request, outside: Environment) -> RenderWorld:
+def world_of(request: Request, environment: Environment) -> RenderWorld:
     """The world as templates of this call see it."""
     return RenderWorld(
-        outside.env,
-        outside.clock(),
-        ask.full_refresh,
-        ask.command,
-        outside.invocation,
-        ask.flags,
-        {"select": ask.select, "exclude": ask.exclude, "vars": ask.vars},
-        hear=outside.say,
+        environment.env,
+        environment.clock(),
+        request.full_refresh,
+        request.command,
+        environment.invocation,
+        request.flags,
+        {"select": request.select, "exclude": request.exclude, "vars": request.vars},
+        hear=environment.say,
     )
 
 

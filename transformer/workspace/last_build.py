@@ -1,9 +1,9 @@
-"""What the last build left: while all of it stands, the next one has nothing to do, and that is
-known without looking into the warehouse.
+"""The record of the last build. While it is current, the next build has nothing to do, and knows so
+without opening the warehouse.
 
-It stands while the project is the one that is remembered, the file is the one that was published,
-no file that is loaded or named in SQL has changed, and no time has passed that changes a verdict.
-What cannot be told so cheaply (databases, targets, queries that ask for the time) is planned.
+It is current while the cached project is, the warehouse file is the one that was published, no file
+that is loaded or read in SQL has changed, and no check has expired. What files alone cannot tell
+(databases, targets, queries that depend on time) is planned.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from transformer.project.form import is_dbt_project
 from transformer.request import BuildOptions, Environment, Report, Request
 from transformer.steps import EVERYTHING, Plan, Results, Skip
 from transformer.warehouse.file import FileIdentity, WarehouseFiles, wal
-from transformer.workspace.cache import mark_of, place
+from transformer.workspace.cache import cache_path, current_mark
 from transformer.workspace.open import Opened
 
 
 class WarehouseInputs(msgspec.Struct, frozen=True):
-    """The files that a warehouse is made of, beside the project's own, each with what tells
-    whether it changed; None where there is more to look at than files."""
+    """The files that a warehouse is built from, besides the project's own, each with a digest of
+    its state; None if it is built from more than files."""
 
     files: dict[str, str] | None
 
@@ -48,39 +48,41 @@ class _Standing(msgspec.Struct, array_like=True):
     artifacts: dict[str, str] | None
 
 
-def unchanged(ask: Request, how: BuildOptions, outside: Environment) -> Report | None:
-    """The report of a build that has nothing to do, when that is certain; artifacts are written.
+def unchanged(request: Request, options: BuildOptions, environment: Environment) -> Report | None:
+    """The report of a build that has nothing to do, if that is certain; its artifacts are written.
     The notices of its plan are those of the project."""
-    if not _is_plain(ask, how):
+    if not _is_plain(request, options):
         return None
-    record = _read(ask)
-    if record is None or not _stands(record, ask.root.resolve(), outside.clock().timestamp()):
+    record = _read(request)
+    if record is None or not _is_current(
+        record, request.root.resolve(), environment.clock().timestamp()
+    ):
         return None
-    root = ask.root.resolve()
-    env = with_dotenv(root, outside.env) if is_dbt_project(root) else outside.env
+    root = request.root.resolve()
+    env = with_dotenv(root, environment.env) if is_dbt_project(root) else environment.env
     live = Path(record.live)
-    if record.mark != mark_of(ask, env):
+    if record.mark != current_mark(request, env):
         return None
     if record.artifacts:
         from transformer.workspace.renewal import renew  # noqa: PLC0415 - where there are artifacts
 
-        if not renew(record.artifacts, ask, dataclasses.replace(outside, env=env), live):
+        if not renew(record.artifacts, request, dataclasses.replace(environment, env=env), live):
             return None
-    for path in (place(ask), _file(ask)):
+    for path in (cache_path(request), _file(request)):
         narrow(path, live)
     skips = tuple(Skip(node_id, name, "unchanged") for node_id, name in record.skips)
     return Report(Plan((), skips, tuple(record.notices)), Results(), path=record.path)
 
 
-def narrowed(ask: Request, how: BuildOptions, opened: Opened, now: float) -> Opened:
-    """The project with a graph of only what may have to be done: all else stood when the last
-    build ended, and nothing that it was made of has changed since. The project as it is, where
-    that is not certain."""
-    record = _read(ask) if opened.mark and _is_plain(ask, how) else None
+def only_changed(request: Request, options: BuildOptions, opened: Opened, now: float) -> Opened:
+    """The project with a graph of only the nodes that may have to run: everything else was up to
+    date when the last build ended, and none of its inputs has changed since. The unchanged project
+    if that is not certain."""
+    record = _read(request) if opened.mark and _is_plain(request, options) else None
     if (
         record is None
         or record.mark not in opened.since
-        or not _stands(record, ask.root.resolve(), now)
+        or not _is_current(record, request.root.resolve(), now)
     ):
         return opened
     graph = opened.graph
@@ -105,7 +107,7 @@ def narrowed(ask: Request, how: BuildOptions, opened: Opened, now: float) -> Ope
 
 
 def _context(graph: Graph, inside: set[str]) -> set[str]:
-    """What is read by these and is none of them; of what is read through, what that reads too."""
+    """The nodes that these read; also what is read through their views and ephemeral models."""
     context: set[str] = set()
     front = {need for i in inside for need in graph[i].needs} - inside
     while front:
@@ -119,14 +121,14 @@ def _is_through(node: Node) -> bool:
     return node.view or node.ephemeral
 
 
-def beginning(ask: Request, how: BuildOptions, opened: Opened) -> WarehouseInputs:
-    """The files as a build finds them, before it looks at any of them. What comes, changes or goes
-    while it runs is then something that it has not seen."""
+def inputs_before(request: Request, options: BuildOptions, opened: Opened) -> WarehouseInputs:
+    """The files as they are before a build reads any of them. What changes during the build is then
+    work for the next one."""
     place_ = opened.workplace
-    able = opened.mark and _is_plain(ask, how)
+    able = opened.mark and _is_plain(request, options)
     if not able or place_.in_place or place_.target.publish.models:
         return WarehouseInputs(None)
-    before = _read(ask) if opened.whole else None
+    before = _read(request) if opened.whole else None
     looked = [node for node in opened.graph if node.id not in opened.context]
     try:
         names = [name for node in looked for name in _names(node, opened)]
@@ -137,7 +139,7 @@ def beginning(ask: Request, how: BuildOptions, opened: Opened) -> WarehouseInput
 
 
 class Left(msgspec.Struct, frozen=True):
-    """What a build of everything left: the warehouse, the moment when a verdict changes, and dbt's
+    """The results of a full build: the warehouse file, when the first check expires, and dbt's
     artifacts as `renewal.left_artifacts` describes them."""
 
     warehouse: FileIdentity | None
@@ -145,16 +147,16 @@ class Left(msgspec.Struct, frozen=True):
     artifacts: Mapping[str, str]
 
 
-def stands(ask: Request, opened: Opened, begun: WarehouseInputs, left: Left) -> None:
-    """Notes that a build of everything ended well, where the next can know it."""
+def record_build(request: Request, opened: Opened, begun: WarehouseInputs, left: Left) -> None:
+    """Records a successful full build, so that the next one can rely on it."""
     if begun.files is None or left.warehouse is None:
-        _file(ask).unlink(missing_ok=True)
+        _file(request).unlink(missing_ok=True)
         return
     part = [n for n in opened.graph if n.id not in opened.context and _is_work(n)]
     skips = [(each.id, each.label) for each in opened.left] + [(n.id, n.name) for n in part]
     place_ = opened.workplace
     live = place_.warehouse.live
-    # Nothing else: a log that stands there by now is somebody else's.
+    # A write-ahead log there now would be someone else's.
     synced = place_.warehouse.synced
     identities = {
         **dict.fromkeys(map(_key, _paths(live))),
@@ -174,18 +176,18 @@ def stands(ask: Request, opened: Opened, begun: WarehouseInputs, left: Left) -> 
         dict(left.artifacts) or None,
     )
     with contextlib.suppress(OSError):
-        write(_file(ask), msgspec.msgpack.encode(record), place_.shown)
+        write(_file(request), msgspec.msgpack.encode(record), place_.shown)
 
 
-def _read(ask: Request) -> _Standing | None:
+def _read(request: Request) -> _Standing | None:
     try:
-        return _DECODER.decode(_file(ask).read_bytes())
+        return _DECODER.decode(_file(request).read_bytes())
     except (OSError, msgspec.DecodeError):
         return None
 
 
-def _stands(record: _Standing, root: Path, now: float) -> bool:
-    """Whether the warehouse, and the files that it was made of, are as the build left them."""
+def _is_current(record: _Standing, root: Path, now: float) -> bool:
+    """Whether the warehouse and the files it was built from are as the build left them."""
     return (
         (record.expires is None or record.expires >= now)
         and record.identities == _identities(Path(record.live))
@@ -193,22 +195,28 @@ def _stands(record: _Standing, root: Path, now: float) -> bool:
     )
 
 
-def _is_plain(ask: Request, how: BuildOptions) -> bool:
-    """Whether a whole build is asked for, as most are."""
-    everything = ask.selection.everything and how.actions == EVERYTHING
-    more = how.always or how.retry_rejected or ask.full_refresh or ask.flags or ask.deferred
+def _is_plain(request: Request, options: BuildOptions) -> bool:
+    """Whether it is a full build without special options."""
+    everything = request.selection.everything and options.actions == EVERYTHING
+    more = (
+        options.always
+        or options.retry_rejected
+        or request.full_refresh
+        or request.flags
+        or request.deferred
+    )
     return everything and not more
 
 
 def _is_work(node: Node) -> bool:
-    """Whether a plan speaks of it."""
+    """Whether the node appears in plans."""
     if node.kind == "source":
         return isinstance(node.body, SourceBody) and node.body.table.load is not None
     return node.kind != "analysis" and (node.kind != "model" or not node.ephemeral)
 
 
 def _names(node: Node, opened: Opened) -> Iterator[str]:
-    """The files that a node is made of. Raises LookupError where it is made of something else."""
+    """The files that a node is built from. Raises LookupError if it depends on anything else."""
     if node.kind == "activation" or node.elsewhere or node.steadiness.time:
         raise LookupError(node.id)
     yield from node.steadiness.files
@@ -225,7 +233,7 @@ def _names(node: Node, opened: Opened) -> Iterator[str]:
 
 
 def _identities(live: Path) -> dict[str, Any]:
-    """The files of a warehouse as they are: its own, its log, and what a build left unfinished."""
+    """The state of a warehouse's files: itself, its log, and the copy of an unfinished build."""
     return {_key(path): _plain(FileIdentity.of(path)) for path in _paths(live)}
 
 
@@ -242,8 +250,8 @@ def _plain(identity: FileIdentity | None) -> Any:
     return asdict(identity) if identity else None
 
 
-def _file(ask: Request) -> Path:
-    trace = place(ask)
+def _file(request: Request) -> Path:
+    trace = cache_path(request)
     return trace.with_name(trace.name.replace("trace-", "standing-"))
 
 

@@ -1,7 +1,6 @@
-"""Opens a project: as it is remembered, or read and compiled, with everything that is wrong
-with it.
+"""Opens a project: from the cache, or read and compiled, with all of its errors.
 
-What reads, renders and parses is loaded when it is needed: most calls find a project as it was.
+The compiler is imported only when it is needed: most calls find the project in the cache.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from transformer.project.values import Project
 from transformer.request import Environment, Request
 from transformer.steps import Skip
 from transformer.warehouse.publication import Publication
-from transformer.workspace.cache import CachedProject, StaleProject, remember, remembered
+from transformer.workspace.cache import CachedProject, StaleProject, load_cached, store
 
 if TYPE_CHECKING:
     from transformer.compile.assemble import LateRendering
@@ -38,10 +37,9 @@ if TYPE_CHECKING:
 
 
 class Opened(Struct, frozen=True):
-    """A project, compiled. With `mistakes` the graph must not be run.
+    """A compiled project. With `mistakes` the graph must not be run.
 
-    The `scope` of a project that was only remembered is made when it is asked for: few commands
-    need to render anything more.
+    The `scope` of a cached project is created on demand: few commands have to render anything.
     """
 
     project: Project
@@ -50,28 +48,28 @@ class Opened(Struct, frozen=True):
     rendering: Callable[[], Scope]
     mistakes: tuple[TransformError, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
-    # What tells what is remembered of it from what was before; nothing where nothing is.
+    # The version of its cache file; empty if it is not cached.
     mark: str = ""
-    # Which nodes were made anew since it had another mark.
+    # The nodes compiled since an earlier mark.
     since: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    # What was remembered of it, where only a part was compiled.
+    # The cached project, if only a part of it was compiled.
     known: CachedProject | None = None
-    # All that is in the project, where the graph is only a part of it; and the nodes of that part
-    # that are there only because others read them; and what is left alone.
+    # If `graph` is only a part of the project: the whole graph, the nodes of the part that are only
+    # read by others, and the skipped nodes.
     whole: Graph | None = None
     context: frozenset[str] = frozenset()
     left: tuple[Skip, ...] = ()
-    # There: the models that changed, and dbt's artifacts as the last build left them.
+    # In that case also: the changed models, and dbt's artifacts as the last build left them.
     changed: tuple[str, ...] = ()
     artifacts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def everything(self) -> Graph:
-        """All that is in the project, also where only a part is looked at."""
+        """The graph of the whole project."""
         return self.whole or self.graph
 
     def memory(self) -> CachedProject:
-        """What there is to remember of it."""
+        """The project as it is cached."""
         if self.known is not None:
             return self.known
         from transformer.workspace.codec import encode
@@ -86,12 +84,12 @@ class Opened(Struct, frozen=True):
 
     @property
     def scope(self) -> Scope:
-        """What every rendering shares."""
+        """What all renderings share."""
         return self.rendering()
 
     @property
     def late(self) -> LateRendering:
-        """What renders late nodes and hooks while the build goes on."""
+        """Renders deferred nodes and hooks during the build."""
         from transformer.artifacts.manifest import flat
         from transformer.compile.assemble import LateRendering
 
@@ -100,7 +98,7 @@ class Opened(Struct, frozen=True):
 
     @property
     def workplace(self) -> Publication:
-        """Where the target's warehouse is built."""
+        """The target's warehouse, to be built and published."""
         target = self.project.target
         path = self.places.resolve(target.path, target.places.get("path"))
         project = self.project
@@ -108,69 +106,74 @@ class Opened(Struct, frozen=True):
         return Publication(path, target, self.engine, project.name, packages, root)
 
 
-def open_project(ask: Request, outside: Environment) -> Opened:
-    """The project, read and compiled, or as it is remembered. Raises UsageError when there is
-    none."""
-    root = ask.root.resolve()
-    _check_options(ask, root)
+def open_project(request: Request, environment: Environment) -> Opened:
+    """The project, from the cache or compiled. Raises UsageError if there is none."""
+    root = request.root.resolve()
+    _check_options(request, root)
     if is_dbt_project(root):
-        outside = dataclasses.replace(outside, env=with_dotenv(root, outside.env))
-    cached = None if ask.deferred else remembered(ask, outside.env, outside.say)
+        environment = dataclasses.replace(environment, env=with_dotenv(root, environment.env))
+    cached = None if request.deferred else load_cached(request, environment.env, environment.say)
     if cached is not None and not cached.files:
-        return _again(ask, outside, cached.known)
+        return _from_cache(request, environment, cached.known)
     with watching() as seen:
-        watched = dataclasses.replace(outside, env=WatchedEnvironment(outside.env))
-        edited = _patched(ask, watched, cached) if cached else None
-        opened = edited or _compiled(ask, watched)
-    if opened.mistakes or ask.deferred or not outside.secrets <= secrets_of(outside.env):
+        watched = dataclasses.replace(environment, env=WatchedEnvironment(environment.env))
+        edited = _partly_compiled(request, watched, cached) if cached else None
+        opened = edited or _compiled(request, watched)
+    if (
+        opened.mistakes
+        or request.deferred
+        or not environment.secrets <= secrets_of(environment.env)
+    ):
         return opened
     if edited is not None and cached is not None:
         seen = cached.seen.and_then(seen)
     asked = frozenset(opened.scope.library.asked)
-    stored = remember(ask, outside.env, seen, opened.memory(), asked)
+    stored = store(request, environment.env, seen, opened.memory(), asked)
     return replace(opened, mark=stored.mark, since=stored.since) if stored else opened
 
 
-def _check_options(ask: Request, root: Path) -> None:
+def _check_options(request: Request, root: Path) -> None:
     """Raises UsageError for an option that would publish a part of the rows as if it were all."""
-    if ask.narrows and not is_dbt_project(root):
+    if request.narrows and not is_dbt_project(root):
         raise UsageError(
-            f"`{ask.narrows[0]}` is for dbt projects: here a build from a part of the rows would"
+            f"`{request.narrows[0]}` is for dbt projects: here a build from some of the rows would"
             " replace the file that is published",
             hint="`transform plan` checks every query without reading any rows; nothing was built",
         )
 
 
-def _again(ask: Request, outside: Environment, known: CachedProject) -> Opened:
-    """The project as it is remembered."""
+def _from_cache(request: Request, environment: Environment, known: CachedProject) -> Opened:
+    """The cached project."""
     return Opened(
         known.project,
         known.graph,
-        places_of(ask.root.resolve(), known.project.allowed_paths),
-        cache(lambda: _compiled(ask, outside).scope),
+        places_of(request.root.resolve(), known.project.allowed_paths),
+        cache(lambda: _compiled(request, environment).scope),
         texts=known.texts,
         mark=known.mark,
         since=known.since,
     )
 
 
-def _patched(ask: Request, outside: Environment, nearly: StaleProject) -> Opened | None:
-    """The project as it is remembered but for some models, which are compiled anew."""
-    from transformer.workspace.partial import patched
+def _partly_compiled(
+    request: Request, environment: Environment, nearly: StaleProject
+) -> Opened | None:
+    """The cached project with its changed models compiled again."""
+    from transformer.workspace.partial import partly_compiled
 
-    result = patched(ask, outside, nearly)
+    result = partly_compiled(request, environment, nearly)
     if result is None:
         return None
     cached, scope = result
-    return replace(_again(ask, outside, cached), rendering=lambda: scope, known=cached)
+    return replace(_from_cache(request, environment, cached), rendering=lambda: scope, known=cached)
 
 
-def _compiled(ask: Request, outside: Environment) -> Opened:
-    """The project, read and compiled. What it takes is loaded only then."""
+def _compiled(request: Request, environment: Environment) -> Opened:
+    """The project, read and compiled."""
     from transformer.workspace.compile import compiled
 
-    project, compiled_project = compiled(ask, outside)
-    places = places_of(ask.root.resolve(), project.allowed_paths)
+    project, compiled_project = compiled(request, environment)
+    places = places_of(request.root.resolve(), project.allowed_paths)
     mistakes = compiled_project.mistakes or dangling(project, compiled_project.graph)
     return Opened(
         project,
@@ -182,21 +185,21 @@ def _compiled(ask: Request, outside: Environment) -> Opened:
     )
 
 
-def chosen_of(opened: Opened, ask: Request, outside: Environment) -> frozenset[str]:
-    """The ids of what is asked for. Raises UsageError."""
+def selected_ids(opened: Opened, request: Request, environment: Environment) -> frozenset[str]:
+    """The ids of the selected nodes. Raises UsageError."""
 
     def now() -> dict[str, Any]:
         from transformer.artifacts.documents import call_of, manifest_now
 
-        return manifest_now(opened.graph, opened.project, call_of(ask, outside))
+        return manifest_now(opened.graph, opened.project, call_of(request, environment))
 
     if opened.whole is not None:
         return frozenset(opened.graph.nodes) - opened.context
-    return chosen(opened.graph, opened.project, ask.selection, now=now, say=outside.say)
+    return chosen(opened.graph, opened.project, request.selection, now=now, say=environment.say)
 
 
-def shown_of(opened: Opened) -> list[RelationName]:
-    """The relations that the shown file holds, where the target asks for some only."""
+def published_relations(opened: Opened) -> list[RelationName]:
+    """The relations in the published file, if the target publishes only some."""
     graph, target = opened.graph, opened.workplace.target
     wanted = target.publish.models
     try:
@@ -208,7 +211,7 @@ def shown_of(opened: Opened) -> list[RelationName]:
 
 
 def refuse_mistakes(*groups: Any) -> None:
-    """Raises all mistakes at once, when there are any."""
+    """Raises all mistakes at once, if there are any."""
     errors = [error for group in groups for error in group]
     if errors:
         raise Mistakes(errors)

@@ -1,4 +1,4 @@
-"""A remembered project of which some models have another text: only they are compiled."""
+"""Compiles only the changed models of a cached project."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from transformer.workspace.cache import CachedProject, StaleProject
 from transformer.workspace.codec import CachedGraph, CachedNodes, decode
 from transformer.workspace.compile import grammar_of, world_of
 
-# Where more have changed, compiling everything is as quick.
+# If more have changed, compiling everything is as fast.
 _MOST = 40
 
 
-def patched(
-    ask: Request, outside: Environment, nearly: StaleProject
+def partly_compiled(
+    request: Request, environment: Environment, nearly: StaleProject
 ) -> tuple[CachedProject, Scope] | None:
-    """The project with its changed models; None where something else has changed with them, or
-    where one has a mistake: messages are told when all is compiled."""
+    """The project with its changed models; None if anything else has changed, or a model has an
+    error: errors are reported by compiling everything."""
     cached = nearly.known
     nodes = cached.graph.nodes
     if len(nearly.files) > _MOST or not isinstance(nodes, CachedNodes):
         return None
-    scope = _scope(ask, outside, cached)
+    scope = _scope(request, environment, cached)
     compiled = CompiledProject(cached.graph, scope, (), cached.texts)
     at = {head.path: head.id for head in nodes.heads.values() if head.kind == "model"}
     remade_nodes: dict[str, Node] = {}
     for file in nearly.files:
         shown = Path(os.path.relpath(file, cached.project.root)).as_posix()
-        node = _remade(Path(file), shown, at.get(shown), compiled)
+        node = _recompiled(Path(file), shown, at.get(shown), compiled)
         if node is None:
             return None
         remade_nodes[node.id] = node
@@ -45,19 +45,19 @@ def patched(
     return replace(cached, graph=graph), scope
 
 
-def _scope(ask: Request, outside: Environment, known: CachedProject) -> Scope:
+def _scope(request: Request, environment: Environment, known: CachedProject) -> Scope:
     project = known.project
     index = Namespace(project.name, open=project.open, packages=frozenset(project.packages))
     grammar = grammar_of(project)
     return scope_of(
         project,
         index.filled(decode(known.index, NamespaceEntries)),
-        world_of(ask, outside),
+        world_of(request, environment),
         grammar,
     )[0]
 
 
-def _remade(path: Path, shown: str, node_id: str | None, known: CompiledProject) -> Node | None:
+def _recompiled(path: Path, shown: str, node_id: str | None, known: CompiledProject) -> Node | None:
     if node_id is None:
         return None
     try:

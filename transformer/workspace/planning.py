@@ -1,5 +1,4 @@
-"""What a build will do: planned from what the warehouse holds, what is asked for, and what is new
-at the sources."""
+"""Plans a build from the state of the warehouse, the request, and what arrived at the sources."""
 
 from __future__ import annotations
 
@@ -31,14 +30,14 @@ from transformer.steps import Action, Arrivals, NodeState, Plan, Results, State
 from transformer.warehouse import ledger
 from transformer.warehouse.publication import state_of
 from transformer.workspace.bind import bound, bound_after, sources_of
-from transformer.workspace.open import Opened, chosen_of, refuse_mistakes
+from transformer.workspace.open import Opened, refuse_mistakes, selected_ids
 
 _UNKNOWN = NodeState("", "")
 
 
 class PlannedBuild(Struct, frozen=True):
-    """The plan, the columns in it and the state that it starts from. `expires` is when a verdict
-    changes because time passes, in seconds since 1970."""
+    """The plan, its columns and the state that it starts from. `expires` is when the first check
+    expires, in seconds since 1970."""
 
     plan: Plan
     columns: BoundColumns
@@ -53,16 +52,16 @@ class BuildPlanner:
     """Plans the builds of a project."""
 
     opened: Opened
-    ask: Request
-    how: BuildOptions
-    outside: Environment
+    request: Request
+    options: BuildOptions
+    environment: Environment
     started: datetime
 
     def of(self, engine: Any) -> PlannedBuild:
         """The plan of everything, loads too, from the warehouse as it is; `engine` is None where
         there is none. Raises Mistakes."""
         state, expires = self._state(engine) if engine else (State(), None)
-        wish = self._wish(self.how.actions)
+        wish = self._wish(self.options.actions)
         probes, mistakes = self._probes(engine, wish)
         columns = bound(self.opened, state, self.sources, self._arriving(state, probes))
         refuse_mistakes([*mistakes, *columns.mistakes, *self._taken()])
@@ -99,7 +98,7 @@ class BuildPlanner:
             node_id
             for node_id, probe in probes.items()
             if probe.reason
-            or self.ask.full_refresh
+            or self.request.full_refresh
             or state.nodes.get(node_id, _UNKNOWN).fingerprint != fingerprint(graph[node_id])
         )
 
@@ -115,18 +114,18 @@ class BuildPlanner:
         failed = frozenset(o.id for o in loaded.outcomes if o.bad)
         loaded_ids = frozenset(o.id for o in loaded.outcomes if o.status in ("success", "warn"))
         known = replace(self._facts(engine, columns), failed=failed, made=loaded_ids)
-        return self._planned(state, self._wish(self.how.actions - {"load"}), known)
+        return self._planned(state, self._wish(self.options.actions - {"load"}), known)
 
     @cached_property
     def sources(self) -> Sources:
         """The sources of this build: opened once, listed once."""
-        return sources_of(self.opened, self.outside.env)
+        return sources_of(self.opened, self.environment.env)
 
     @property
     def unsent(self) -> str:
         """What is said of the chosen activations that do not run; nothing where there are none."""
         graph, target = self.opened.everything, self.opened.project.target
-        if target.activate or "activate" not in self.how.actions:
+        if target.activate or "activate" not in self.options.actions:
             return ""
         names = [graph[i].name for i in sorted(self.chosen) if graph[i].kind == "activation"]
         why = f"the target `{target.name}` does not say `activate: true`"
@@ -135,12 +134,12 @@ class BuildPlanner:
     @cached_property
     def chosen(self) -> frozenset[str]:
         """The ids of what is asked for. Raises UsageError."""
-        return chosen_of(self.opened, self.ask, self.outside)
+        return selected_ids(self.opened, self.request, self.environment)
 
     @property
     def narrowed(self) -> frozenset[str] | None:
         """The ids of what is asked for; None where that is everything."""
-        return None if self.ask.selection.everything else self.chosen
+        return None if self.request.selection.everything else self.chosen
 
     def _state(self, engine: Any) -> tuple[State, float | None]:
         part = self.opened.whole is not None
@@ -163,10 +162,10 @@ class BuildPlanner:
             self.chosen,
             self.started,
             actions,
-            self.ask.full_refresh,
-            self.how.always,
+            self.request.full_refresh,
+            self.options.always,
             gates=self.opened.workplace.target.publish.mode == "gated",
-            strict=self.how.strict,
+            strict=self.options.strict,
         )
 
     def _facts(self, engine: Any, columns: BoundColumns) -> WorldFacts:

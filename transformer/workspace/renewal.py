@@ -1,8 +1,6 @@
-"""dbt's artifacts of a build that has nothing to do: those of the build before, dated anew.
-
-Only what tells one call from another differs between the two: the metadata, and the moments of
-results. Rendering the whole manifest again would cost more than all else that such a build does.
-"""
+"""dbt's artifacts of a build with nothing to do, or after an edit of models' SQL: derived from
+those of the last build. Rendering the whole manifest would cost more than the rest of such a
+build."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from transformer.workspace.open import Opened
 _HEAD = '{"metadata": '
 
 
-def left_artifacts(opened: Opened, ask: Request, outside: Environment) -> dict[str, str]:
+def left_artifacts(opened: Opened, request: Request, environment: Environment) -> dict[str, str]:
     """What tells the artifacts that a build has just written: their `folder`, a digest of the
     `manifest` without its metadata, the `results` of a build that does nothing as JSON, and the
     `moment` in them. Empty where the project has none."""
@@ -31,10 +29,10 @@ def left_artifacts(opened: Opened, ask: Request, outside: Environment) -> dict[s
     if not project.target_path:
         return {}
     folder = Path(project.root) / project.target_path
-    call = call_of(ask, outside)
+    call = call_of(request, environment)
     results = run_results(RunRecord(), opened.everything, project, call)["results"]
     tail = _split(_text(folder))[1]
-    text = json.dumps(redacted_value(results, outside.secrets, plain), default=plain)
+    text = json.dumps(redacted_value(results, environment.secrets, plain), default=plain)
     return {
         "folder": str(folder),
         "manifest": digest(tail.encode()),
@@ -43,16 +41,18 @@ def left_artifacts(opened: Opened, ask: Request, outside: Environment) -> dict[s
     }
 
 
-def renew(left: Mapping[str, str], ask: Request, outside: Environment, warehouse: Path) -> bool:
-    """Writes the artifacts as of this call, for the readers of the warehouse; whether that could be
-    done: not where the manifest is no longer the one that the build left."""
-    folder, call = Path(left["folder"]), call_of(ask, outside)
+def renew(
+    left: Mapping[str, str], request: Request, environment: Environment, warehouse: Path
+) -> bool:
+    """Writes the artifacts as of this call, with the warehouse's permissions. Returns False if the
+    manifest is no longer the one that the build left."""
+    folder, call = Path(left["folder"]), call_of(request, environment)
     metadata, tail = _split(_text(folder))
     if metadata is None or digest(tail.encode()) != left["manifest"]:
         return False
     dated = {**metadata, **call.metadata("manifest/v12")}
     results = _run_results(left, call)
-    secrets = outside.secrets
+    secrets = environment.secrets
     manifest = f"{_HEAD}{json.dumps(redacted_value(dated, secrets, plain))}{tail}"
     write(folder / "manifest.json", manifest.encode(), warehouse)
     clean = redacted_value(results, secrets, plain) if secrets else results
@@ -60,9 +60,9 @@ def renew(left: Mapping[str, str], ask: Request, outside: Environment, warehouse
     return True
 
 
-def edited_manifest(opened: Opened, folder: Path, call: Invocation) -> dict[str, Any] | None:
-    """The manifest that the last build left, with the SQL of the models that changed since; None
-    where it is no longer there, or more than SQL changed."""
+def edited_manifest(opened: Opened, folder: Path, call: Invocation) -> dict[str, Any] | None: """The
+manifest of the last build with the changed models' SQL; None if it is no longer there, or more than
+SQL changed."""
     text = _text(folder) if opened.whole and opened.artifacts else ""
     metadata, tail = _split(text)
     if metadata is None or digest(tail.encode()) != opened.artifacts["manifest"]:
@@ -93,7 +93,7 @@ def _text(folder: Path) -> str:
 
 
 def _split(manifest: str) -> tuple[dict[str, Any] | None, str]:
-    """The metadata of a manifest, and the text behind them."""
+    """The metadata of a manifest, and the text after it."""
     if not manifest.startswith(_HEAD):
         return None, ""
     try:
