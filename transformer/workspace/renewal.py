@@ -60,9 +60,9 @@ def renew(
     return True
 
 
-def edited_manifest(opened: Opened, folder: Path, call: Invocation) -> dict[str, Any] | None: """The
-manifest of the last build with the changed models' SQL; None if it is no longer there, or more than
-SQL changed."""
+def edited_manifest(opened: Opened, folder: Path, call: Invocation) -> dict[str, Any] | None:
+    """The manifest of the last build with the changed models' SQL; None if it is no longer there,
+    or more than SQL changed."""
     text = _text(folder) if opened.whole and opened.artifacts else ""
     metadata, tail = _split(text)
     if metadata is None or digest(tail.encode()) != opened.artifacts["manifest"]:
