@@ -109,11 +109,8 @@ class _Execution:
             planned = self.planner.of(engine)
             upkeep = self.upkeep(engine)
         settled = not (resumes or upkeep or leftover_tables(planned.state) or planned.plan.steps)
-        if (
-            settled
-            and self.place.complete(published_relations(self.opened))
-            and not self.place.is_renamed
-        ):
+        shown = published_relations(self.opened)
+        if settled and self.place.complete(shown) and not self.place.is_renamed:
             return self.no_op(planned)
         with self.place.working() as engine:
             self.place.refuse_other(self.identity)

@@ -1,9 +1,8 @@
-"""The warehouse file: a private copy, and one instant of replacement.
+"""The warehouse file: a private copy, and its atomic replacement.
 
-Beside `warehouse.duckdb` lies a folder `.transform/warehouse.duckdb/` with the builder's lock,
-the private copy and what it was copied from. All of it may be deleted while no
-build runs.
-"""
+The folder `.transform/warehouse.duckdb/` beside `warehouse.duckdb` holds the builder's lock, the
+private copy, and the identity of the file it was copied from. It may be deleted while no build
+runs."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ from transformer.warehouse.sparse_copy import clone, is_hollow, logs
 
 
 class Opener(Protocol):
-    """The part of an engine's module that opens files."""
+    """The function of an engine's module that opens files."""
 
     def connect(
         self, path: Path, settings: Mapping[str, Any] | None = None, *, read_only: bool = False
@@ -36,7 +35,7 @@ class Opener(Protocol):
 
 
 class FileIdentity(Struct, frozen=True):
-    """What tells one state of a file from another without reading it."""
+    """Identifies a state of a file without reading it."""
 
     inode: int
     size: int
@@ -44,7 +43,7 @@ class FileIdentity(Struct, frozen=True):
 
     @staticmethod
     def of(path: Path) -> FileIdentity | None:
-        """The file's identity, None when it is not there."""
+        """The file's identity, None if it does not exist."""
         try:
             stat = path.stat()
         except FileNotFoundError:
@@ -64,17 +63,18 @@ class WarehouseFiles(Struct, frozen=True):
 
     @property
     def private(self) -> Path:
-        """The private copy. It has the base name of the live file: BI tools show it as catalog."""
+        """The private copy. It has the live file's base name, which BI tools show as the
+        catalog."""
         return self.room / self.live.name
 
     @property
     def base(self) -> Path:
-        """Which state of the live file the private copy was made from."""
+        """Records the state of the live file that the private copy was made from."""
         return self.room / "base.json"
 
     @property
     def synced(self) -> Path:
-        """The sync ledger: what the outside world has received."""
+        """The sync ledger: what targets have received."""
         return self.live.with_name(f"{self.live.stem}.sync.duckdb")
 
 
@@ -84,13 +84,13 @@ def wal(path: Path) -> Path:
 
 
 def copying(path: Path) -> Path:
-    """Where a copy is made that is to take a file's place."""
+    """The path of an unfinished copy of a file."""
     return path.with_name(path.name + ".copying")
 
 
 def recover(live: Path, opener: Opener) -> None:
-    """Folds in what a killed writer left in the file's write-ahead log. Raises WarehouseError for
-    a log that does not go with the file."""
+    """Replays the write-ahead log that a killed writer left. Raises WarehouseError for a log that
+    does not belong to the file."""
     if logs(live) and live.exists():
         opener.connect(live).close()
     for log in logs(live):
@@ -101,8 +101,8 @@ def recover(live: Path, opener: Opener) -> None:
 
 
 def base_is_current(warehouse: WarehouseFiles) -> bool:
-    """Whether the private copy, left by a build that did not end, is of the live file as it is,
-    and nobody has written anything beside that since."""
+    """Whether the private copy of an unfinished build was made from the live file as it is now, and
+    nobody has written to that since."""
     if not warehouse.private.exists() or not warehouse.base.exists() or logs(warehouse.live):
         return False
     try:
@@ -114,9 +114,9 @@ def base_is_current(warehouse: WarehouseFiles) -> bool:
 
 
 def copy(warehouse: WarehouseFiles, opener: Opener) -> bool:
-    """Makes the private copy, or keeps the one of a build that did not end; True when it resumes.
+    """Makes the private copy, or keeps that of an unfinished build; True if it resumes one.
 
-    The live file is held open for reading meanwhile, so that nobody writes to it.
+    The live file is locked for reading meanwhile, so that nobody writes to it.
     """
     if base_is_current(warehouse):
         return True
@@ -139,7 +139,7 @@ def copy(warehouse: WarehouseFiles, opener: Opener) -> bool:
 
 
 def _put_copy(source: Path, target: Path) -> None:
-    """Puts a copy in place of a file, whole or not at all. Raises OSError."""
+    """Replaces a file by a copy, atomically. Raises OSError."""
     partial = copying(target)
     try:
         clone(source, partial)
@@ -151,7 +151,7 @@ def _put_copy(source: Path, target: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """A copy that is there whole or not at all, and stays when the machine stops."""
+    """Copies a file atomically and durably."""
     partial = copying(target)
     clone(source, partial)
     like(partial, source, 0o600)
@@ -167,7 +167,7 @@ def discard(warehouse: WarehouseFiles) -> None:
 
 
 def clear(warehouse: WarehouseFiles) -> None:
-    """Removes everything that builds left, but for the lock, and what tells whose an extract is."""
+    """Removes everything that builds left, except the lock and the record of our extracts."""
     discard(warehouse)
     for path in warehouse.room.iterdir():
         if path.is_dir():
@@ -177,21 +177,21 @@ def clear(warehouse: WarehouseFiles) -> None:
 
 
 class Extract(Struct, frozen=True):
-    """A file of some models that is shown in place of the whole warehouse: where it is made, where
-    it is shown, and where it is noted which file there is ours."""
+    """A file of some models, published instead of the whole warehouse: where it is built, where it
+    is published, and the folder that records which published file is ours."""
 
     built: Path
     shown: Path
     room: Path
 
     def is_ours(self) -> bool:
-        """Whether the file that is shown is one that builds put there, and holds nothing else."""
+        """Whether the published file was written by builds only."""
         if not self.shown.exists():
             return True
         return not logs(self.shown) and _head(self.shown) in self.known()
 
     def known(self) -> list[str]:
-        """What tells the files that are ours; none where nothing is known."""
+        """The digests of our files."""
         try:
             heads = json.loads((self.room / _OURS).read_text())
         except (OSError, ValueError):
@@ -200,22 +200,22 @@ class Extract(Struct, frozen=True):
 
     @property
     def is_noted(self) -> bool:
-        """Whether anything is known of it."""
+        """Whether our files are recorded."""
         return (self.room / _OURS).exists()
 
     def note(self, *paths: Path) -> None:
-        """Notes that these files are ours."""
+        """Records that these files are ours."""
         heads = json.dumps([_head(path) for path in paths if path.exists()])
         write(self.room / _OURS, heads.encode(), self.shown)
         _fsync(self.room)
 
 
-# Beside a builder's lock: what tells the extracts that are ours.
+# Beside the lock: the digests of our extracts.
 _OURS = "shown.json"
 
 
 def _head(path: Path) -> str:
-    """What a writer of a DuckDB file changes in any case: its three headers."""
+    """A digest of the three headers, which every writer of a DuckDB file changes."""
     with path.open("rb") as file:
         return hashlib.blake2b(file.read(3 * 4096), digest_size=16).hexdigest()
 
@@ -223,11 +223,11 @@ def _head(path: Path) -> str:
 def publish(
     warehouse: WarehouseFiles, opener: Opener, extract: Extract | None = None
 ) -> FileIdentity | None:
-    """Puts the private copy, which is closed, in the place of the live file, in one instant; what
-    tells the file as it was put there from what others make of it. An `extract` goes with it.
+    """Replaces the live file by the closed private copy, atomically, together with its `extract`.
+    Returns the identity of the published file.
 
-    Raises WarehouseError when someone else wrote to the live file meanwhile: their rows would be
-    lost. It is then left as they left it.
+    Raises WarehouseError if someone else has written to the live file, whose rows would be lost; it
+    is then left unchanged.
     """
     private = warehouse.private
     if logs(private):
@@ -254,9 +254,9 @@ def publish(
 
 
 def _read_through(path: Path, opener: Opener) -> None:
-    """Opens what is about to be published as its readers will, and has every table counted. The
-    engine that made it would not do: it answers from memory, not from the file that it has written
-    and closed. Raises WarehouseError, and removes the file, of which nothing can be kept."""
+    """Opens what is about to be published as its readers will, and counts every table. The engine
+    that wrote it would answer from memory. Raises WarehouseError, and removes the unreadable
+    file."""
     try:
         with contextlib.closing(opener.connect(path, read_only=True)) as engine:
             engine.read_through()
@@ -270,7 +270,7 @@ def _read_through(path: Path, opener: Opener) -> None:
 
 
 def show(extract: Extract, opener: Opener) -> None:
-    """Puts an extract in its place. Raises WarehouseError as `publish` does."""
+    """Publishes an extract. Raises WarehouseError as `publish` does."""
     _read_through(extract.built, opener)
     with _showing(extract, opener):
         extract.built.replace(extract.shown)
@@ -279,7 +279,7 @@ def show(extract: Extract, opener: Opener) -> None:
 
 @contextlib.contextmanager
 def _showing(extract: Extract | None, opener: Opener) -> Iterator[None]:
-    """Holds the file that is shown, if there is one, until the extract stands in its place."""
+    """Locks the published file, if there is one, until the extract has replaced it."""
     if extract is None:
         yield
         return
@@ -293,7 +293,7 @@ def _showing(extract: Extract | None, opener: Opener) -> Iterator[None]:
 
 
 def changed_meanwhile(live: Path) -> WarehouseError:
-    """The error where someone else wrote to a file while it was being built."""
+    """The error for a file that someone else wrote to during the build."""
     return WarehouseError(
         f"`{live.name}` was changed by someone else during the build",
         hint="run the build again: it starts from the file as it is now",
@@ -301,7 +301,7 @@ def changed_meanwhile(live: Path) -> WarehouseError:
 
 
 def _thin(path: Path) -> None:
-    """Gives back the room that zeros take, before it is written to the disk."""
+    """Releases the space of empty blocks before the file is flushed to disk."""
     if is_hollow(path):
         with contextlib.suppress(OSError):  # it is as good as it was
             _put_copy(path, path)
@@ -309,7 +309,7 @@ def _thin(path: Path) -> None:
 
 @contextlib.contextmanager
 def _published(live: Path, opener: Opener) -> Iterator[None]:
-    """Holds the live file, if there is one, until another stands in its place."""
+    """Locks the live file, if there is one, until it is replaced."""
     with contextlib.ExitStack() as stack:
         if live.exists():
             try:
@@ -322,8 +322,9 @@ def _published(live: Path, opener: Opener) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held(live: Path, opener: Opener) -> Iterator[None]:
-    """Holds the live file for reading: nobody can begin to write to it. It is DuckDB's own lock,
-    taken without opening the database. Who stands in the way is DuckDB's to say."""
+    """Locks the live file for reading, so that nobody can start to write to it. This is DuckDB's
+    own lock, taken without opening the database; DuckDB names the process that holds a conflicting
+    one."""
     with live.open("rb") as file:
         try:
             _lock_to_read(file.fileno())
@@ -333,8 +334,9 @@ def _held(live: Path, opener: Opener) -> Iterator[None]:
 
 
 def _lock_to_read(handle: int) -> None:
-    """Raises OSError where someone writes. A lock of the process would be gone as soon as the
-    process closes the file anywhere else: this one is the open file's, where the system has it."""
+    """Raises OSError if someone has it open for writing. A lock of the process would be released
+    when the process closes the file anywhere: this one belongs to the open file, where
+    supported."""
     own = getattr(fcntl, "F_OFD_SETLK", None)
     if own is None:
         fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -351,7 +353,7 @@ def _fsync(path: Path) -> None:
 
 
 def replace_file(finished: Path, live: Path) -> None:
-    """Puts a finished file in place of another, in one instant."""
+    """Replaces a file atomically and durably."""
     _fsync(finished)
     finished.replace(live)
     _fsync(live.parent)

@@ -1,4 +1,4 @@
-"""Where a build works: the private copy of a warehouse, from its making to its publication."""
+"""The private copy of a warehouse, from its creation to its publication."""
 
 from __future__ import annotations
 
@@ -36,21 +36,20 @@ from transformer.warehouse.lock import refuse_removed
 from transformer.warehouse.renaming import former, is_noted, rename
 from transformer.warehouse.sparse_copy import logs, occupied
 
-# So many bytes are copied before mistakes are told: of more, they are looked for first.
+# Up to this size the copy is made before the project is checked for mistakes.
 _SOON = 2 << 30
 
 
 class Publication(Struct, frozen=True):
     """One target's warehouse and the engine's module that opens it.
 
-    `shown` is the file that BI tools open. Where the target shows only some models it is an
-    extract, and the whole warehouse is another file beside it.
-    """
+    `shown` is the published file. If the target publishes only some models it is an extract, and
+    the whole warehouse is another file beside it."""
 
     shown: Path
     target: Target
     engine: Any
-    # The project's name, and those of its packages: ids in the ledger begin with them.
+    # The names of the project and its packages: node ids begin with them.
     project: str = ""
     packages: tuple[str, ...] = ()
     # The project's folder, where relative file names in SQL lead to.
@@ -65,32 +64,32 @@ class Publication(Struct, frozen=True):
 
     @property
     def synced(self) -> Path:
-        """The sync ledger: what the outside world has received."""
+        """The sync ledger: what targets have received."""
         return WarehouseFiles(self.shown).synced
 
     @property
     def in_place(self) -> bool:
-        """Whether the file itself is built in, without a copy."""
+        """Whether builds write to the file itself, without a copy."""
         return self.target.publish.mode == "in_place"
 
     @property
     def resumes(self) -> bool:
-        """Whether there is the copy of a build that did not end, of the file as it is."""
+        """Whether there is a copy of an unfinished build, made from the file as it is now."""
         return not self.in_place and base_is_current(self.warehouse)
 
     @property
     def is_soon_copied(self) -> bool:
-        """Whether a copy costs less than to open the file once more."""
+        """Whether a copy costs less than opening the file once more."""
         return not self.in_place and occupied(self.warehouse.live) < _SOON
 
     @property
     def reading(self) -> Path:
-        """The file that tells the state."""
+        """The file that holds the current state."""
         return self.warehouse.private if self.resumes else self.warehouse.live
 
     def recover(self) -> None:
-        """Folds in what another writer left behind when it was killed, and makes the file that
-        was whole until now the ground of one that shows only some models."""
+        """Replays the log of a killed writer; and where a target publishes only some models for the
+        first time, keeps the published file as the whole warehouse."""
         self._narrow()
         if extract := self._extract:
             recover(self.shown, self.engine)
@@ -105,8 +104,7 @@ class Publication(Struct, frozen=True):
         recover(self.warehouse.live, self.engine)
 
     def _narrow(self) -> None:
-        """What is left of earlier builds is for those who may read the file that is shown: they
-        may be fewer by now."""
+        """Restricts files of earlier builds to those who may read the published file now."""
         live, room = self.warehouse.live, self.warehouse.room
         narrow(live, self.shown)
         folder(room, self.shown)
@@ -114,8 +112,8 @@ class Publication(Struct, frozen=True):
             narrow(path, self.shown)
 
     def _make_ground(self, extract: Extract) -> None:
-        """Where the file that is shown was made by a build without extracts, or by an earlier
-        version of this tool, that is noted; the whole of it is kept."""
+        """Records a published file that was written by a build without extracts or by an earlier
+        version, and keeps it as the whole warehouse."""
         if extract.is_noted and self.warehouse.live.exists():
             return
         with opened(self.shown, self._bare) as engine:
@@ -127,12 +125,12 @@ class Publication(Struct, frozen=True):
             extract.note(*([self.shown] if ours else ()))
 
     def forget_unfinished(self) -> None:
-        """Removes the copy of a build that did not end."""
+        """Removes the copy of an unfinished build."""
         if not self.in_place:
             discard(self.warehouse)
 
     def complete(self, shown: list[RelationName]) -> bool:
-        """Whether the files are there, and the extract holds just what it shall show."""
+        """Whether the files exist, and the extract holds exactly the published models."""
         if not self.warehouse.live.exists():
             return False
         if not self.target.publish.models:
@@ -148,8 +146,8 @@ class Publication(Struct, frozen=True):
 
     @contextmanager
     def looking(self, path: Path | None = None) -> Iterator[Any]:
-        """The engine over the file that tells the state, or over another of the two, for reading;
-        None when there is none."""
+        """The engine over the current state, or over another file, read-only; None if there is
+        none."""
         file_path, connect = path or self.reading, partial(self._connected, read_only=True)
         with opened(file_path, connect) as engine:
             if not self._former(engine):
@@ -165,7 +163,7 @@ class Publication(Struct, frozen=True):
 
     @property
     def is_renamed(self) -> bool:
-        """Whether the ids in the ledger hold a name that the project no longer has."""
+        """Whether ids in the ledger contain an earlier name of the project."""
         with opened(self.reading, self._bare) as engine:
             return self._former(engine)
 
@@ -176,7 +174,7 @@ class Publication(Struct, frozen=True):
             return bool(former(session, self.project, self.packages))
 
     def note_name(self, engine: Any) -> None:
-        """Gives the ids in the ledger the project's name, and notes it."""
+        """Renames the ids in the ledger to the project's current name."""
         with engine.session() as session:
             if not self.project or not ledger.exists(session):
                 return
@@ -185,11 +183,12 @@ class Publication(Struct, frozen=True):
                     rename(session, self.project, self.packages)
 
     def _bare(self, path: Path) -> Any:
-        """The file, open for reading as it is."""
+        """The file, opened read-only, without the target's settings."""
         return self.engine.connect(path, read_only=True)
 
     def _connected(self, path: Path, *, read_only: bool = False) -> Any:
-        """The file, open under the name that queries give it, with what the target adds."""
+        """The file, opened as the catalog of queries, with the target's settings and attached
+        databases."""
         settings = {} if read_only else self.target.settings
         engine = self.engine.connect(
             path,
@@ -206,14 +205,14 @@ class Publication(Struct, frozen=True):
         return engine
 
     def state(self) -> State:
-        """What the warehouse holds, and what its ledger says; an absent one holds nothing."""
+        """The relations and the ledger of the warehouse; empty if it does not exist."""
         with self.looking() as engine:
             return state_of(engine) if engine else State()
 
     @contextmanager
     def working(self) -> Iterator[Any]:
-        """The engine over the private copy, made or resumed. It is closed cleanly at the end,
-        so that all of it is in one file."""
+        """The engine over the private copy, new or resumed. It is closed at the end, so that
+        everything is in one file."""
         if not self.in_place:
             copy(self.warehouse, self.engine)
         path = self.warehouse.live if self.in_place else self.warehouse.private
@@ -228,11 +227,11 @@ class Publication(Struct, frozen=True):
         engine.close()
 
     def may_publish(self, *, failed: bool) -> bool:
-        """Whether what was built becomes the file that is shown."""
+        """Whether the build may be published."""
         return self.target.publish.mode != "gated" or not failed
 
     def extract(self, engine: Any, names: list[RelationName]) -> None:
-        """Writes the extract, where the target asks for one, beside the private copy."""
+        """Writes the extract beside the private copy, if the target publishes one."""
         if extract := self._extract:
             folder(extract.built.parent, self.shown)
             engine.export(extract.built, [*names, ledger.RUNS])
@@ -245,8 +244,8 @@ class Publication(Struct, frozen=True):
         return Extract(room / "extract" / self.shown.name, self.shown, room)
 
     def publish(self, *, bloated: bool = True) -> FileIdentity | None:
-        """Puts what was built in place, in one instant; what tells the warehouse as it was put
-        there. A file that may be `bloated` is looked at first."""
+        """Publishes the private copy atomically, and returns the identity of the published file. A
+        file that may be `bloated` is compacted first."""
         left = None
         if not self.in_place:
             refuse_removed(self.warehouse)
@@ -258,13 +257,12 @@ class Publication(Struct, frozen=True):
         return left
 
     def refuse_other(self, ground: FileIdentity | None) -> None:
-        """Refuses to go on with a copy of another state of the file than the one that was planned
-        from. Raises WarehouseError."""
+        """Raises WarehouseError if the live file is not the one that the plan is based on."""
         if not self.in_place and FileIdentity.of(self.warehouse.live) != ground:
             raise changed_meanwhile(self.warehouse.live)
 
     def last_good(self) -> datetime | None:
-        """When the build that is shown now ended."""
+        """When the published build ended."""
         with opened(self.warehouse.live, self._bare) as engine:
             if engine is None:
                 return None
@@ -275,7 +273,7 @@ class Publication(Struct, frozen=True):
 
 @contextmanager
 def opened(path: Path, connect: Callable[[Path], Any]) -> Iterator[Any]:
-    """The file, opened that way; None when it is not there."""
+    """The opened file; None if it does not exist."""
     if not path.exists():
         yield None
         return
@@ -292,8 +290,8 @@ def _last(engine: Any) -> Any:
 
 
 def state_of(engine: Any, graph: Graph | None = None) -> State:
-    """What an open warehouse holds, and what its ledger says: all of it, or what the graph is
-    concerned with."""
+    """The relations and the ledger of an open warehouse; with a `graph`, only those of its
+    nodes."""
     ids = None if graph is None else graph.nodes.keys()
     names = None if graph is None else [node.relation for node in graph if node.relation]
     with engine.session() as session:
