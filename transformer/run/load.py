@@ -1,4 +1,4 @@
-"""Loads sources: stages what arrived, lands it in one transaction."""
+"""Loads sources: stages what arrived and lands it in one transaction."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from transformer.sources import Reader
 from transformer.steps import Arrivals, Columns, NodeState, Outcome, SourcePart, Step
 from transformer.warehouse import ledger, quarantine
 
-# A column's type rises at most from whole numbers to text, and new columns may come on the way.
+# Types widen in a few steps at most, from integers to text, and new columns may be found meanwhile.
 _ATTEMPTS = 8
 _UNKNOWN = NodeState("", "")
 
 
 class _Kept(Exception):  # noqa: N818 - a way out of a transaction, not an error
-    """Leaves the transaction so that the old table stays."""
+    """Rolls the transaction back, so that the old table stays."""
 
 
 class _Attempt(Struct):
-    """What one attempt at a load has come to. `notes` belong into the summary."""
+    """The result of one attempt at a load. `notes` are for the summary."""
 
     landed: LandingResult | None = None
     product: StepProduct | None = None
     measured: MeasuredChecks = NOTHING
     notes: list[str] = field(default_factory=list)
-    # The readers of the table, for whom nothing moved.
+    # Readers of the table whose columns did not change.
     unmoved: list[str] = field(default_factory=list)
 
 
 class _Choice(Struct, frozen=True):
-    """Which parts are read, and how much of each: `relanded` anew, of `retried` only what is in
-    quarantine, and from `since` on what is narrowed by a cursor."""
+    """The parts to read: `relanded` ones replace their earlier rows, of `retried` ones only
+    quarantined rows are read, and with a cursor only rows from `since` on."""
 
     parts: tuple[SourcePart, ...]
     relanded: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class _Choice(Struct, frozen=True):
 
 
 def load(tools: RunContext, step: Step) -> Outcome:
-    """Performs the load of a source table."""
+    """Loads a source table."""
     work: Work = step.work
     body = work.node.body
     if not isinstance(body, SourceBody) or body.table.load is None:
@@ -91,7 +91,7 @@ def _attempt(
         try:
             _read(tools, session, work, attempt, (table, way, arrivals))
         except LoadError:
-            # What was listed before the build began may have been replaced or removed since.
+            # What was listed when the build was planned may have been replaced or removed since.
             now = sources.listed_again(session, node)
             if now.parts == arrivals.parts:
                 raise
@@ -108,7 +108,7 @@ def _read(
     table, way, arrivals = source
     existing = _existing(tools, work)
     choice = _choice(tools, session, work, (way, arrivals), existing)
-    # Before anything is read: what is changed from here on is refused.
+    # Before anything is read: a change from here on is refused.
     parts = [_with_digest(way, part) for part in choice.parts]
     attempt.notes = _renamed(work, arrivals, parts)
     if not parts and existing:
@@ -119,7 +119,7 @@ def _read(
     staged = way.stage(session, choice.parts, choice.since, None)
     landing = _landing(tools, work, declared_types(session, table), choice, existing)
     learned = BeyondSample()
-    # Rows of text are numbered as they are read, by one thread: a second one only costs.
+    # Text is numbered while it is read, by one thread: a second one only costs.
     with tools.sparing() if staged.text else nullcontext():
         for _ in range(_ATTEMPTS):
             more = _landed(tools, session, work, attempt, (way, landing, staged, parts, learned))
@@ -140,8 +140,8 @@ def _landed(
     attempt: _Attempt,
     what: tuple[Reader, Landing, Staged, Sequence[SourcePart], BeyondSample],
 ) -> BeyondSample | None:
-    """Lands in one transaction. What has to be known first, when rows beyond the sample have other
-    columns or types: then nothing is done yet."""
+    """Lands the parts in one transaction. Returns what was learned if rows beyond the sample have
+    other columns or types; nothing is changed then."""
     way, landing, staged, parts, learned = what
     try:
         with suppress(_Kept), session.transaction():
@@ -160,7 +160,7 @@ def _landed(
 
 
 def _existing(tools: RunContext, work: Work) -> Columns:
-    """The columns that the table has."""
+    """The existing columns of the table."""
     relation = tools.state.relation(work.node.relation)
     return relation.columns if relation and relation.kind == "table" else ()
 
@@ -172,7 +172,7 @@ def _choice(
     source: tuple[Reader, Arrivals],
     existing: Columns,
 ) -> _Choice:
-    """What is read this time: all, or only what is new or has changed, or waits in quarantine."""
+    """The parts to read: all, or only new, changed and quarantined ones."""
     way, arrivals = source
     new = {part.name for part in arrivals.new}
     if _rules(work).mode == "replace" or work.full_refresh or not existing:
@@ -197,7 +197,7 @@ def _rules(work: Work) -> Load:
 
 
 def _since(work: Work, arrivals: Arrivals, existing: Columns) -> Cursor | None:
-    """How far the table was read; None reads everything."""
+    """The cursor of the last load; None to read everything."""
     column = fold(_rules(work).cursor or "")
     kind = next((kind for name, kind in existing if fold(name) == column), None)
     known = [arrivals.landed[p.name] for p in arrivals.parts if p.name in arrivals.landed]
@@ -252,7 +252,7 @@ def _settle(
     attempt: _Attempt,
     parts: Sequence[SourcePart],
 ) -> None:
-    """Versions, checks, and the ledger beside the rows."""
+    """Sets the version, runs the checks and writes the ledger."""
     node, landed = work.node, attempt.landed
     if node.relation is None or landed is None or not isinstance(node.body, SourceBody):
         raise TypeError(node.id)

@@ -1,4 +1,4 @@
-"""The ledger: what the tool knows of a warehouse, kept in the warehouse itself (`_transform`).
+"""The ledger: the state of a warehouse, kept in its own schema `_transform`.
 
 It is the only writer of that schema. A node's row is written in the transaction that makes its
 table, so the two never disagree.
@@ -19,13 +19,13 @@ from transformer.steps import Columns, Contents, NodeState, SourcePart
 
 SCHEMA = "_transform"
 FAILURES = "_transform_failures"
-# What a published extract holds of the ledger: how fresh it is.
+# The table that a published extract contains too: how fresh it is.
 RUNS = RelationName(SCHEMA, "runs")
 VERSION = 1
 
 
 class LedgerTable(Struct, frozen=True):
-    """A table of the ledger: what it is for, and its columns."""
+    """A table of the ledger: its purpose and its columns."""
 
     name: str
     doc: str
@@ -38,8 +38,8 @@ TABLES = (
     ),
     LedgerTable(
         "nodes",
-        "What every node is: what it was made of (`fingerprint`), what it holds (`version`), from"
-        " which versions of its inputs, and how its last attempt ended.",
+        "The state of every node: a digest of its definition (`fingerprint`), the `version` of its"
+        " content, the versions of its `inputs`, and how its last run ended.",
         (
             ("id", "varchar"),
             ("kind", "varchar"),
@@ -59,13 +59,13 @@ TABLES = (
     ),
     LedgerTable(
         "contents",
-        "What raw tables that someone else loads hold, and held when nodes were made of them: the"
-        " type of each column, and a digest of its values in the order of the rows.",
+        "The content of raw tables that other tools load, now and when nodes were built from them:"
+        " for each column its type and a digest of its values in row order.",
         (("node", "varchar"), ("version", "varchar"), ("columns", "varchar")),
     ),
     LedgerTable(
         "loads",
-        "Every file or table that was landed. The counts of a batch stand at its first part.",
+        "Every landed file or table. The counts of a batch are in the row of its first part.",
         (
             ("node", "varchar"),
             ("part", "varchar"),
@@ -81,7 +81,7 @@ TABLES = (
     ),
     LedgerTable(
         "quarantine",
-        "Every row that was not let in: from where, which column and value, and why.",
+        "Every rejected row: its source, the column and value, and the reason.",
         (
             ("leg", "varchar"),
             ("node", "varchar"),
@@ -97,7 +97,7 @@ TABLES = (
     ),
     LedgerTable(
         "runs",
-        "Every build that is in this file. The newest `ended_at` says how fresh it is.",
+        "Every build of this file. The newest `ended_at` says how fresh it is.",
         (
             ("run_id", "varchar"),
             ("command", "varchar"),
@@ -126,7 +126,7 @@ class LedgerSession(Protocol):
 
 
 class NodeEntry(Struct, frozen=True):
-    """What is written of a node when its step has ended."""
+    """The state of a node after its step."""
 
     id: str
     kind: str
@@ -139,7 +139,7 @@ class NodeEntry(Struct, frozen=True):
 
 
 class RunEntry(Struct, frozen=True):
-    """One run of the tool over this warehouse."""
+    """One run of the tool on this warehouse."""
 
     run_id: str
     command: str
@@ -155,7 +155,7 @@ class RunEntry(Struct, frozen=True):
 
 
 def prepare(session: LedgerSession) -> None:
-    """Makes the ledger's tables where they are missing. Raises WarehouseError for a newer one."""
+    """Creates missing tables of the ledger. Raises WarehouseError for a newer ledger."""
     for schema in (SCHEMA, FAILURES):
         session.run(f"create schema if not exists {schema}")
     for table in TABLES:
@@ -180,7 +180,7 @@ def exists(session: LedgerSession) -> bool:
 
 
 def nodes(session: LedgerSession, ids: Collection[str] | None = None) -> dict[str, NodeState]:
-    """What is known of every node, or of these, by id."""
+    """The state of all nodes, or of these, by id."""
     if not exists(session):
         return {}
     listed = None if ids is None else ", ".join(map(literal, sorted(ids))) or "null"
@@ -207,14 +207,14 @@ def _columns(text: str | None) -> Columns:
 
 
 def ended(session: LedgerSession, statuses: Iterable[str]) -> list[str]:
-    """The ids of nodes whose last attempt ended in one of these ways."""
+    """The ids of nodes whose last run ended with one of these statuses."""
     listed = ", ".join(map(literal, statuses))
     rows = session.rows(f"select id from _transform.nodes where status in ({listed})")
     return [row[0] for row in rows]
 
 
 def sizes(session: LedgerSession) -> dict[str, int | None]:
-    """The models that were made, and their rows."""
+    """The row counts of built models, by id."""
     return dict(
         session.rows(
             "select id, row_count from _transform.nodes"
@@ -224,7 +224,8 @@ def sizes(session: LedgerSession) -> dict[str, int | None]:
 
 
 def relations(session: LedgerSession) -> dict[str, RelationName]:
-    """What was made of models, seeds and snapshots, by id, whether they are still there or not."""
+    """The relations built from models, seeds and snapshots, by id, whether they still exist or
+    not."""
     rows = session.rows(
         "select id, relation_schema, relation_name from _transform.nodes"
         " where kind in ('model', 'seed', 'snapshot') and relation_name is not null"
@@ -233,7 +234,7 @@ def relations(session: LedgerSession) -> dict[str, RelationName]:
 
 
 def expired(session: LedgerSession, now: float) -> set[str]:
-    """The nodes whose verdict would be another one now, since time has passed."""
+    """The nodes whose result has expired."""
     if not exists(session):
         return set()
     # Not as a parameter: with one DuckDB imports pandas, where it is installed.
@@ -242,21 +243,21 @@ def expired(session: LedgerSession, now: float) -> set[str]:
 
 
 def engine(session: LedgerSession) -> str:
-    """The engine's version when all was last built; nothing where that was never noted."""
+    """The engine's version in the last full build; empty if unknown."""
     query = "select value from _transform.meta where key = 'engine'"
     rows = session.rows(query) if exists(session) else []
     return str(rows[0][0]) if rows else ""
 
 
 def note_engine(session: LedgerSession, version: str) -> None:
-    """Notes that all is built by this version of the engine."""
+    """Records the engine's version of a full build."""
     if engine(session) != version:
         session.run("delete from _transform.meta where key = 'engine'")
         session.run(f"insert into _transform.meta values ('engine', {literal(version)})")
 
 
 def expires(session: LedgerSession) -> float | None:
-    """When the next verdict would be another one because time passes, in seconds since 1970."""
+    """When the first result expires, in seconds since 1970."""
     if not exists(session):
         return None
     ((first,),) = session.rows("select min(expires) from _transform.nodes")
@@ -264,7 +265,7 @@ def expires(session: LedgerSession) -> float | None:
 
 
 def record(session: LedgerSession, entries: Iterable[NodeEntry]) -> None:
-    """Writes what is now true of the nodes, in the caller's transaction."""
+    """Writes the new state of nodes, in the caller's transaction."""
     rows = [_row(entry) for entry in entries]
     if not rows:
         return
@@ -304,7 +305,7 @@ def _row(entry: NodeEntry) -> dict[str, Any]:
 
 
 def mark(session: LedgerSession, node_id: str, status: str) -> None:
-    """Writes how the last attempt at a node ended, and leaves what it made before."""
+    """Records how the last run of a node ended; its relation is unchanged."""
     node, new_status = literal(node_id), literal(status)
     session.run(f"update _transform.nodes set status = {new_status} where id = {node}")
     if not session.rows(f"select 1 from _transform.nodes where id = {node}"):
@@ -315,26 +316,27 @@ def mark(session: LedgerSession, node_id: str, status: str) -> None:
 
 
 def restate(session: LedgerSession, node_id: str, inputs: Mapping[str, str]) -> None:
-    """Writes anew from which versions a node is made: nothing in them moved for it."""
+    """Records new input versions of a node that was skipped because its columns did not change."""
     versions = literal(json.dumps(dict(inputs)))
     session.run(f"update _transform.nodes set inputs = {versions} where id = {literal(node_id)}")
 
 
 def forget(session: LedgerSession, node_ids: Iterable[str]) -> None:
-    """Forgets the nodes: their next build is their first."""
+    """Removes the nodes: they will be built as new ones."""
     for node_id in node_ids:
         session.run("delete from _transform.nodes where id = ?", [node_id])
 
 
 def contents(session: LedgerSession, node_id: str) -> dict[str, Contents]:
-    """What is known of the columns of someone else's table, by version."""
+    """The recorded columns of another tool's table, by version."""
     node = literal(node_id)
     rows = session.rows(f"select version, columns from _transform.contents where node = {node}")
     return {row[0]: {n: (k, d) for n, (k, d) in json.loads(row[1]).items()} for row in rows}
 
 
 def note_contents(session: LedgerSession, node_id: str, version: str, content: Contents) -> None:
-    """Notes what someone else's table holds; of what it held before, what something stands on."""
+    """Records the content of another tool's table; older content is kept while a node was built
+    from it."""
     node, noted = literal(node_id), literal(version)
     session.run(
         f"delete from _transform.contents where node = {node} and (version = {noted} or not exists"
@@ -345,7 +347,7 @@ def note_contents(session: LedgerSession, node_id: str, version: str, content: C
 
 
 def landed(session: LedgerSession, node_id: str) -> dict[str, SourcePart]:
-    """The parts of a source that were landed, by name."""
+    """The landed parts of a source, by name."""
     if not exists(session):
         return {}
     rows = session.rows(
@@ -361,9 +363,9 @@ def record_loads(
     counts: Mapping[str, int],
     batch: tuple[str, datetime],
 ) -> None:
-    """Writes that parts were landed, in place of what was written of them before.
+    """Records landed parts, replacing earlier records of them.
 
-    The counts are those of the whole batch; they stand at its first part.
+    The counts are those of the whole batch, in the row of its first part.
     """
     if not parts:
         return
@@ -387,7 +389,7 @@ def record_loads(
 
 
 def note_identities(session: LedgerSession, node_id: str, parts: Sequence[SourcePart]) -> None:
-    """Writes the identities of parts that were landed before."""
+    """Records new identities of parts that were landed before."""
     for part in parts:
         session.run(
             "update _transform.loads set identity = ? where node = ? and part = ?",
@@ -396,18 +398,18 @@ def note_identities(session: LedgerSession, node_id: str, parts: Sequence[Source
 
 
 def forget_loads(session: LedgerSession, node_id: str) -> None:
-    """Forgets every part of a source."""
+    """Removes all parts of a source."""
     session.run("delete from _transform.loads where node = ?", [node_id])
 
 
 def record_run(session: LedgerSession, run: RunEntry) -> None:
-    """Writes that a run ended."""
+    """Records a finished run."""
     values = [getattr(run, name) for name in RunEntry.__struct_fields__]
     session.run(f"insert into _transform.runs values ({', '.join('?' * len(values))})", values)
 
 
 def last_run(session: LedgerSession) -> tuple[datetime, str] | None:
-    """When the last run that is in this file ended, and how."""
+    """When the last run on this file ended, and how."""
     if not exists(session):
         return None
     last = "select ended_at, status from _transform.runs order by ended_at desc limit 1"
@@ -416,5 +418,5 @@ def last_run(session: LedgerSession) -> tuple[datetime, str] | None:
 
 
 def last_end(session: LedgerSession) -> Any:
-    """When the newest run in this file ended, None without one."""
+    """When the last run on this file ended; None if there was none."""
     return session.rows("select max(ended_at) from _transform.runs")[0][0]

@@ -20,7 +20,7 @@ from transformer.warehouse.file import WarehouseFiles
 def building(
     warehouse: WarehouseFiles, command: str, now: datetime, wait: float = 0.0
 ) -> Iterator[None]:
-    """Holds the warehouse for one builder. The lock goes with its process, however it ends.
+    """Locks the warehouse for one builder. The lock is released when its process ends.
 
     Raises WarehouseError, which says who builds and since when, after `wait` seconds.
     """
@@ -76,8 +76,8 @@ def _busy(file: Any, warehouse: WarehouseFiles) -> WarehouseError:
 
 
 def refuse_removed(warehouse: WarehouseFiles) -> None:
-    """Refuses what is no longer this build's: where its folder was removed, the next builder takes
-    a lock of its own, and works beside."""
+    """Raises WarehouseError if the build's folder was removed: another builder may hold a new
+    lock."""
     try:
         holder = json.loads((warehouse.room / "lock").read_text() or "{}")
     except (OSError, ValueError):

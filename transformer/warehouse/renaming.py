@@ -18,12 +18,12 @@ _KINDS = (
     *("source", "freshness", "seed", "model", "snapshot", "test", "activation", "analysis"),
     *("function", "unit_test"),
 )
-# The tables of the ledger that name nodes, and in which column.
+# The tables of the ledger that contain node ids, and the column.
 _TABLES = (("nodes", "id"), ("contents", "node"), ("loads", "node"), ("quarantine", "node"))
 
 
 class RenamingSession(Protocol):
-    """The part of a session that is needed here."""
+    """The part of a session that renaming needs."""
 
     def run(self, sql: str, parameters: Any = ()) -> None:
         """Runs a statement."""
@@ -33,7 +33,7 @@ class RenamingSession(Protocol):
 
 
 def former(session: RenamingSession, project: str, packages: Collection[str] = ()) -> str:
-    """The name that the project's ids have in the ledger, where that is another one."""
+    """The project name in the ledger's ids, if it differs."""
     try:
         noted = session.rows("select value from _transform.meta where key = 'project'")
         known = str(noted[0][0]) if noted else _told(session, project)
@@ -43,8 +43,8 @@ def former(session: RenamingSession, project: str, packages: Collection[str] = (
 
 
 def _told(session: RenamingSession, project: str) -> str:
-    """The name in ids that were written before it was noted: what stands between the kind and the
-    name of most relations."""
+    """The project name in ids that were written before it was recorded: the most common text
+    between kind and relation name."""
     begins = " or ".join(f"starts_with(id, {literal(f'{kind}.{project}.')})" for kind in _KINDS)
     if session.rows(f"select 1 from _transform.nodes where {begins} limit 1"):
         return project
@@ -60,8 +60,8 @@ def _told(session: RenamingSession, project: str) -> str:
 
 
 def rename(session: RenamingSession, project: str, packages: Collection[str] = ()) -> None:
-    """Gives the ids of the ledger the project's name. What stands there under both is kept as it
-    is under the new one."""
+    """Renames the ids in the ledger. Rows that exist under both names are kept under the new
+    one."""
     if is_noted(session, project):
         return
     before = former(session, project, packages)
@@ -72,7 +72,7 @@ def rename(session: RenamingSession, project: str, packages: Collection[str] = (
 
 
 def is_noted(session: RenamingSession, project: str) -> bool:
-    """Whether the ledger says that its ids have this name."""
+    """Whether this is the project name recorded in the ledger."""
     noted = session.rows("select value from _transform.meta where key = 'project'")
     return bool(noted) and noted[0][0] == project
 

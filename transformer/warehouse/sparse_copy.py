@@ -19,18 +19,18 @@ from transformer.permissions import create
 
 # Linux's FICLONE: the copy shares its blocks with the original where the file system can.
 _FICLONE = 0x40049409
-# DuckDB's blocks begin behind three headers; a file system leaves out pages.
+# DuckDB's blocks start after three headers; file systems omit whole pages.
 _HEAD, _BLOCK, _PAGE = 3 * 4096, 256 << 10, 4096
 _ZEROS = {size: bytes(size) for size in (_PAGE << n for n in range(7))}
-# So many blocks tell of all.
+# The number of blocks in a sample.
 _FEW = 64
-# So much is copied at once where the kernel cannot.
+# The bytes copied at once if the kernel cannot copy.
 _PIECE = 16 << 20
 
 
 def clone(source: Path, target: Path) -> None:
-    """Makes a file that reads as the other does, for its owner alone. Raises OSError, and leaves a
-    part of it then."""
+    """Creates a file with the same content, readable by its owner only. Raises OSError, and may
+    then leave an incomplete file."""
     target.unlink(missing_ok=True)
     made = create(target)
     with source.open("rb", buffering=0) as reading, os.fdopen(made, "wb", buffering=0) as writing:
@@ -41,12 +41,12 @@ def clone(source: Path, target: Path) -> None:
 
 
 def occupied(path: Path) -> int:
-    """The bytes that a file takes on its disk."""
+    """The bytes that a file occupies on disk."""
     return path.stat().st_blocks * 512
 
 
 def is_hollow(path: Path) -> bool:
-    """Whether most of a file seems to be zeros that take room: some of its blocks are looked at."""
+    """Whether most of a file seems to be allocated zeros, by a sample of its blocks."""
     size = path.stat().st_size
     count = (size - _HEAD) // _BLOCK
     if count < _FEW or occupied(path) * 2 < size:
@@ -64,7 +64,7 @@ def _copy(source: int, target: int) -> None:
 
 
 def _full(file: int) -> Iterator[tuple[int, int]]:
-    """The stretches of a file that hold more than zeros, as long as they are."""
+    """The ranges of a file that contain more than zeros."""
     begin = end = 0
     for start, stop in _blocks(file):
         if start != end:
@@ -75,7 +75,7 @@ def _full(file: int) -> Iterator[tuple[int, int]]:
 
 
 def _blocks(file: int) -> Iterator[tuple[int, int]]:
-    """The stretches that are written, cut where DuckDB's blocks end."""
+    """The allocated ranges, split at the ends of DuckDB's blocks."""
     for start, end in _written(file):
         at = start
         while at < end:
@@ -85,8 +85,8 @@ def _blocks(file: int) -> Iterator[tuple[int, int]]:
 
 
 def _written(file: int) -> Iterator[tuple[int, int]]:
-    """The stretches that take room on the disk, as Linux tells; elsewhere, and where the file takes
-    all its room, all of it: macOS means another thing by the same call."""
+    """The allocated ranges, on Linux; elsewhere the whole file, since the same call has another
+    meaning on macOS."""
     stat = os.fstat(file)
     if sys.platform != "linux" or stat.st_blocks * 512 >= stat.st_size:
         yield 0, stat.st_size
@@ -108,7 +108,7 @@ def _written(file: int) -> Iterator[tuple[int, int]]:
 
 
 def _used(file: int, start: int, end: int) -> int:
-    """Where the zeros begin that a block ends with, by the page."""
+    """Where the trailing zeros of a block start, in whole pages."""
     last = max(start, end - _PAGE)
     if os.pread(file, end - last, last) != _ZEROS[_PAGE][: end - last]:
         return end
@@ -125,7 +125,7 @@ def _used(file: int, start: int, end: int) -> int:
 
 
 def _move(source: int, target: int, start: int, end: int) -> None:
-    """Copies a stretch to the same place, inside the kernel where it can."""
+    """Copies a range to the same place, inside the kernel if possible."""
     at = start
     try:
         while at < end and (done := os.copy_file_range(source, target, end - at, at, at)):
@@ -141,12 +141,11 @@ def _move(source: int, target: int, start: int, end: int) -> None:
 
 
 def log_names() -> tuple[str, ...]:
-    """What the names of logs add to that of their file. DuckDB has more than one log while it puts
-    a file in order."""
+    """The suffixes of write-ahead logs. DuckDB has more than one during a checkpoint."""
     return (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
 
 
 def logs(path: Path) -> list[Path]:
-    """What stands beside a file of what was written to it and is not in it yet."""
+    """The write-ahead logs beside a file."""
     beside = [path.with_name(path.name + name) for name in log_names()]
     return [log for log in beside if log.exists()]
