@@ -249,7 +249,7 @@ def test_a_build_takes_what_the_selection_means(shop: Path) -> None:
 
 
 def test_retry_does_again_what_failed_with_the_same_command(shop: Path) -> None:
-    assert "nothing failed" in transform(shop, "retry").stderr
+    assert "no failures" in transform(shop, "retry").stderr
     write(shop, {"models/stg.sql": "select 'x'::int as id, {{ var('n') }} as name"})
     assert transform(shop, "run", "--vars", "{n: 1}", check=False).returncode == 1
     write(shop, {"models/stg.sql": "select 1 as id, {{ var('n') }} as name"})
