@@ -106,11 +106,13 @@ def test_every_option_of_a_merge_takes_effect(
 
 
 WRONG = {
-    "merge_clauses={'when_matched': []}": "is a list of clauses",
+    "merge_clauses={'when_matched': []}": "must be a list of clauses",
     "merge_clauses={'when_matched': [{'action': 'upsert'}]}": "cannot `upsert`",
-    "merge_clauses={'matched': [{'action': 'delete'}]}": "holds `when_matched`",
-    "merge_clauses={'when_matched': [{'action': 'delete'}]}, merge_exclude_columns=['v']": "beside",
-    "merge_update_columns=['v'], merge_exclude_columns=['v']": "both given",
+    "merge_clauses={'matched': [{'action': 'delete'}]}": "needs `when_matched`",
+    "merge_exclude_columns=['v'], merge_clauses={'when_matched': [{'action': 'delete'}]}": (
+        "combined"
+    ),
+    "merge_update_columns=['v'], merge_exclude_columns=['v']": "both set",
 }
 
 

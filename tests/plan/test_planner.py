@@ -138,7 +138,7 @@ def test_reasons_that_lie_outside() -> None:
     found = reasons(planned(CHAIN, built(CHAIN), facts=facts))
     assert found["a"] == "1 new file"
     assert reasons(planned(CHAIN, built(CHAIN), full_refresh=True))["a"] == "full refresh"
-    assert reasons(planned(CHAIN, built(CHAIN), always=True))["a"] == "asked for"
+    assert reasons(planned(CHAIN, built(CHAIN), always=True))["a"] == "requested"
 
 
 def test_an_input_whose_version_is_another_one_is_a_reason() -> None:

@@ -233,7 +233,7 @@ def test_what_is_not_acted_on_is_kept_as_it_is_written(tmp_path: Path) -> None:
         metrics: [{name: total, filter: "{{ Dimension('x__y') }} = 1"}]
         """
     project = clean(tmp_path, {**ORDERS, "models/_.yml": text})
-    kept = {(each.kind, each.name): each.content for each in project.kept}
+    kept = {(each.kind, each.name): each.content for each in project.artifact_only}
     assert set(kept) == {
         ("exposure", "board"),
         ("group", "team"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from transformer.artifacts.manifest import criteria, whole
+from transformer.artifacts.manifest import criteria, manifest_sections
 from transformer.compile.dbt.words import DBT_VERSION
 from transformer.compile.nodes import Graph
 from transformer.project.values import Freshness, Project
@@ -65,7 +65,7 @@ def manifest(graph: Graph, project: Project, call: Invocation) -> dict[str, Any]
             "project_id": None,
             "adapter_type": project.target.type,
         },
-        **whole(graph, project, call.at.timestamp()),
+        **manifest_sections(graph, project, call.at.timestamp()),
         "docs": {},
         "selectors": dict(project.selectors),
         "disabled": {},

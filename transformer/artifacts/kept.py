@@ -30,7 +30,7 @@ def artifact_only_facts(project: Project, graph: Graph, moment: float) -> Facts:
     """Exposures, metrics, groups … by kind and id."""
     by_kind: Facts = {plural: {} for plural in _PLURALS.values()}
     needs = artifact_only_needs(project, graph)
-    for entry in project.kept:
+    for entry in project.artifact_only:
         if entry.kind in _PLURALS:
             facts = _entry_facts(entry, project, needs, moment)
             by_kind[_PLURALS[entry.kind]][facts["unique_id"]] = facts

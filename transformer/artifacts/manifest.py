@@ -47,7 +47,7 @@ _DEFAULTS: Mapping[str, Facts] = {
 _TEMPLATE_ONLY = ("raw_sql", "rendered")
 
 
-def whole(graph: Graph, project: Project, moment: float) -> Facts:
+def manifest_sections(graph: Graph, project: Project, moment: float) -> Facts:
     """`nodes`, `sources`, `macros`, `exposures` … `parent_map`, `child_map`, `group_map`."""
     facts, resources = graph_facts(graph, project), things(graph, project)
     nodes = {
@@ -105,7 +105,7 @@ def _signature(node: Node) -> Facts:
 
 def flat(graph: Graph, project: Project, moment: float) -> Facts:
     """The value of `graph` in templates: the same facts, without the maps."""
-    facts = whole(graph, project, moment)
+    facts = manifest_sections(graph, project, moment)
     return {name: facts[name] for name in GRAPH}
 
 

@@ -95,7 +95,7 @@ def _no_op_entries(
 ) -> Iterator[dict[str, Any]]:
     """Entries for exposures and saved queries, which `build` lists as no-ops."""
     if call.command != "build" or not any(
-        artifact.kind in _NO_OP_KINDS for artifact in project.kept
+        artifact.kind in _NO_OP_KINDS for artifact in project.artifact_only
     ):
         return
     resources = things(graph, project)
@@ -182,13 +182,15 @@ def end_words(run: RunRecord, graph: Graph, project: Project, call: Invocation) 
         for node in nodes
         if node.relation and node.solid
     )
-    others = _facts_outside_graph(graph, project, call, entries)
+    facts_by_id = _facts_outside_graph(graph, project, call, entries)
     return {
         "results": [
             AttributeRecord(
                 {
                     **entry,
-                    "node": AttributeRecord(_facts(entry["unique_id"], graph, project, others)),
+                    "node": AttributeRecord(
+                        _facts(entry["unique_id"], graph, project, facts_by_id)
+                    ),
                 }
             )
             for entry in entries
@@ -217,7 +219,7 @@ def _facts_outside_graph(
 
 
 def _facts(
-    unique_id: str, graph: Graph, project: Project, others: Mapping[str, Any]
+    unique_id: str, graph: Graph, project: Project, facts_by_id: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     node = graph.nodes.get(unique_id)
-    return node_facts(node, graph, project) if node else others[unique_id]
+    return node_facts(node, graph, project) if node else facts_by_id[unique_id]

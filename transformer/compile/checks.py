@@ -191,11 +191,11 @@ def _macro(spec: CheckSpec, scope: Scope) -> Macro | None:
     name, library = f"test_{kind}", scope.library
     macro = library.own(name, package) if package else library.find(name, spec.package)
     if macro is None and scope.is_open:
-        known = [name.removeprefix("test_") for p in library.packages.values() for name in p]
+        names = [name.removeprefix("test_") for p in library.packages.values() for name in p]
         raise GraphError(
             f"there is no test `{spec.kind}`",
             spec.where,
-            hint=did_you_mean(kind, known, otherwise="")
+            hint=did_you_mean(kind, names, otherwise="")
             or "install its package with `transform deps`",
         )
     if macro is None:

@@ -32,12 +32,16 @@ class Conflicts(Struct):
             return
         other = self.places.get(existing.id, first)
         place = f"the other is at {other.path}" + (f":{other.line}" if other.column else "")
-        kind, theirs = _kind(node), _kind(existing)
+        kind, existing_kind = _kind(node), _kind(existing)
         if node.name == existing.name:
-            subject = f"two {kind}s are" if kind == theirs else f"a {kind} and a {theirs} are both"
+            subject = (
+                f"two {kind}s are"
+                if kind == existing_kind
+                else f"a {kind} and a {existing_kind} are both"
+            )
             what, fix = f"{subject} named `{node.name}`", "rename one of them"
         else:
-            subject = f"the {kind} `{node.name}` and the {theirs} `{existing.name}`"
+            subject = f"the {kind} `{node.name}` and the {existing_kind} `{existing.name}`"
             what = f"{subject} make one table, `{existing.relation}`"
             fix = "set another `schema` or `alias` for one of them"
         self.mistakes.append(GraphError(what, where, hint=f"{fix}; {place}"))

@@ -189,8 +189,8 @@ class TemplateNames(Struct):
 class _Var:
     """`var('name')`: the value of a variable; `var.has_var('name')`: whether it has one."""
 
-    def __init__(self, words: TemplateNames) -> None:
-        self._names = words
+    def __init__(self, names: TemplateNames) -> None:
+        self._names = names
         self._filling: list[str] = []
 
     def __call__(self, name: str, default: Any = _MISSING) -> Any:
@@ -227,8 +227,8 @@ class _Var:
 class _Config:
     """`config(…)` records configuration and returns ""; `config.get(…)` reads it."""
 
-    def __init__(self, words: TemplateNames) -> None:
-        self._names = words
+    def __init__(self, names: TemplateNames) -> None:
+        self._names = names
 
     def __call__(self, *args: Mapping[str, Any], **options: Any) -> str:
         for layer in (*args, options):

@@ -25,9 +25,9 @@ from transformer.compile.jinja.macros import read_library
 from transformer.compile.model_config import OWN_MATERIALIZATIONS, ModelConfig, options_of
 from transformer.compile.models import (
     analysis_node,
-    body_of,
     code_of,
     configure,
+    model_body,
     queries_of,
     with_code,
 )
@@ -155,25 +155,25 @@ def scope_of(
     return scope, mistakes
 
 
-def remade(node: Node, text: str, known: CompiledProject) -> Node | None:
+def remade(node: Node, text: str, compiled: CompiledProject) -> Node | None:
     """A model of a compiled project with a new text; None if more than this model may change, or
     it has a mistake: then everything must be recompiled."""
     body = node.body
     if not isinstance(body, ModelBody) or body.model.language != "sql" or node.ephemeral:
         return None
     model = replace(body.model, text=text)
-    config, mistakes = configure(model, known.scope)
+    config, mistakes = configure(model, compiled.scope)
     if mistakes or config != body.config or node.kind != "model":
         return None
-    draft = _Draft(known.scope)
+    draft = _Draft(compiled.scope)
     draft.placed[node.id] = PlacedRelation(node.relation or RelationName("", ""), node.database)
     _guard(draft, lambda: _model(model, config, draft))
     model_node = draft.nodes.get(node.id)
-    earlier = set(takewhile(lambda other: other != node.id, known.graph.nodes))
+    earlier = set(takewhile(lambda other: other != node.id, compiled.graph.nodes))
     if draft.mistakes or model_node is None or not set(model_node.needs) <= earlier:
         return None
     if node.id in draft.queries:
-        return assembled_node(model_node, draft.queries[node.id], known.graph, known.scope)
+        return assembled_node(model_node, draft.queries[node.id], compiled.graph, compiled.scope)
     return model_node
 
 
@@ -301,7 +301,7 @@ def _model_node(model: Model, config: ModelConfig, draft: _Draft) -> Node:
         kind="model",
         name=model.name,
         path=model.path,
-        body=body_of(model, config, scope.library),
+        body=model_body(model, config, scope.library),
         relation=placed.relation,
         tags=config.tags,
         options=options_of(config),

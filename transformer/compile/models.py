@@ -20,7 +20,7 @@ from transformer.compile.rendering import or_late, referred, render, rendered_or
 from transformer.compile.scope import AnyNamespace, Query, Scope, Template
 from transformer.errors import TransformError, Where
 from transformer.names import RelationName
-from transformer.project.dbt.blocks import calls
+from transformer.project.dbt.blocks import may_call
 from transformer.project.dbt.configs import IDLE
 from transformer.project.values import Model, Seed, Snapshot
 
@@ -48,17 +48,17 @@ def configure(model: Model, scope: Scope) -> tuple[ModelConfig, list[TransformEr
 
 def configures(model: Model, scope: Scope) -> bool:
     """Whether the file calls a macro that may call `config(…)`."""
-    return calls(model.text, scope.library.configuring)
+    return may_call(model.text, scope.library.configuring)
 
 
 def written_options(model: Model, scope: Scope) -> tuple[dict[str, Any], list[TransformError]]:
     """The options set by `config(…)` in the model's file."""
     try:
-        calls = constant_calls(scope.library.env, model.text, "config")
+        may_call = constant_calls(scope.library.env, model.text, "config")
     except Exception:
         return {}, []
-    if calls is not None and not configures(model, scope):
-        return {key: value for call in calls for key, value in call.items()}, []
+    if may_call is not None and not configures(model, scope):
+        return {key: value for call in may_call for key, value in call.items()}, []
     trace = RenderTrace()
     try:
         index = AnyNamespace(scope.index.project, open=scope.is_open)
@@ -146,7 +146,7 @@ def code_of(query: Query, scope: Scope) -> str:
     )
 
 
-def body_of(model: Model, config: ModelConfig, library: MacroLibrary) -> ModelBody:
+def model_body(model: Model, config: ModelConfig, library: MacroLibrary) -> ModelBody:
     """The body of a model before its queries are known."""
     macro = config.materialized == "incremental" and library.strategy(config.strategy)
     if not macro:

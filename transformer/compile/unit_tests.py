@@ -44,7 +44,7 @@ def unit_nodes(
     project: Project, scope: Scope, nodes: Mapping[str, Node], mistakes: list[TransformError]
 ) -> Iterator[Node]:
     """The unit tests of a project, as checks that run before their models."""
-    for unit_test in project.kept:
+    for unit_test in project.artifact_only:
         if unit_test.kind != "unit_test":
             continue
         try:

@@ -28,7 +28,7 @@ class RenderWorld:
     invocation: str = ""
     flags: Mapping[str, Any] = field(default_factory=dict)
     # The arguments of the call: `select`, `exclude`, `vars`; and the selected ids.
-    asked: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     selected: tuple[str, ...] = ()
     # Prints the messages of templates: `log(…, info=true)`, `print`, warnings.
     hear: Callable[[str], object] = field(default=str, repr=False, compare=False)

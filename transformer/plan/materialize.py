@@ -16,7 +16,7 @@ from transformer.compile.model_config import ModelConfig
 from transformer.dialects.widening import widens
 from transformer.errors import RenderError, SqlError, Where, did_you_mean
 from transformer.names import RelationName, literal, quoted
-from transformer.plan.merging import NEW, OLD, MergeStatement, merged, plain, texts
+from transformer.plan.merging import NEW, OLD, MergeStatement, merge_sql, texts, unquoted
 from transformer.steps import Columns, RelationState
 
 # The temporary table with the new rows for an incremental table or a snapshot.
@@ -244,7 +244,7 @@ def _check_keys(material: ModelInputs, columns: Columns) -> None:
     names = _folded(columns)
     for key in material.config.unique_key:
         may_be_sql = material.config.as_dbt and not _NAME.match(key)
-        if names and not may_be_sql and plain(key).lower() not in names:
+        if names and not may_be_sql and unquoted(key).lower() not in names:
             raise SqlError(
                 f"the query of `{material.relation.table}` does not return `{key}`, which is its"
                 " `unique_key`",
@@ -256,10 +256,10 @@ def _check_keys(material: ModelInputs, columns: Columns) -> None:
 def brings_new(material: ModelInputs) -> bool:
     """Whether an incremental model adds to its existing table."""
     incremental = material.config.materialized == "incremental"
-    return incremental and _exists_as(material, "table") and not rebuilds(material)
+    return incremental and _exists_as(material, "table") and not is_full_refresh(material)
 
 
-def rebuilds(material: ModelInputs) -> bool:
+def is_full_refresh(material: ModelInputs) -> bool:
     """Whether the table is rebuilt: `full_refresh: false` overrides the flag."""
     if material.config.full_refresh is not None:
         return material.config.full_refresh
@@ -364,7 +364,9 @@ def _delete_insert(material: ModelInputs, names: Sequence[str]) -> list[Statemen
     if not material.config.as_dbt or all(_is_column(k, names) for k in keys):
         matches = f"exists (select 1 from {DELTA} {NEW} where {_keys_match(keys)})"
     else:  # as in dbt, a key may be any expression
-        key_list = ", ".join(quoted(plain(k)) if _is_column(k, names) else f"({k})" for k in keys)
+        key_list = ", ".join(
+            quoted(unquoted(k)) if _is_column(k, names) else f"({k})" for k in keys
+        )
         matches = f"({key_list}) in (select {key_list} from {DELTA})"
     narrowed = " and ".join([matches, *_predicates(material)])
     delete = f"delete from {material.relation.sql()} {OLD} where {narrowed}"
@@ -373,19 +375,19 @@ def _delete_insert(material: ModelInputs, names: Sequence[str]) -> list[Statemen
 
 def _merge(material: ModelInputs, names: Sequence[str]) -> list[Statement]:
     written, keys = material.config.written, material.config.unique_key
-    using = [plain(name) for name in texts(written.get("merge_on_using_columns"))]
+    using = [unquoted(name) for name in texts(written.get("merge_on_using_columns"))]
     has_clauses = written.get("merge_clauses") is not None or written.get("merge_insert_condition")
     if not keys and not using and not has_clauses:
         return _append(material, names)
     match = " and ".join(f"{NEW}.{quoted(n)} = {OLD}.{quoted(n)}" for n in using)
     match = match or (_keys_match(keys) if keys else "false")
     condition = " and ".join([match, *_predicates(material)])
-    key_columns = using or [plain(key) for key in keys]
+    key_columns = using or [unquoted(key) for key in keys]
     target = material.relation.sql()
     merge_statement = MergeStatement(
         target, DELTA, condition, names, key_columns, written, material.where
     )
-    return [Statement(merged(merge_statement))]
+    return [Statement(merge_sql(merge_statement))]
 
 
 def _keys_match(keys: Sequence[str]) -> str:
@@ -393,12 +395,12 @@ def _keys_match(keys: Sequence[str]) -> str:
 
 
 def _column(key: str) -> str:
-    return quoted(plain(key))
+    return quoted(unquoted(key))
 
 
 def _is_column(key: str, names: Sequence[str]) -> bool:
     """Whether a key is a column rather than an expression: an existing one, or a single word."""
-    return plain(key).lower() in {n.lower() for n in names} or bool(_NAME.match(key))
+    return unquoted(key).lower() in {n.lower() for n in names} or bool(_NAME.match(key))
 
 
 def _predicates(material: ModelInputs) -> list[str]:

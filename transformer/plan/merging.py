@@ -36,7 +36,7 @@ class MergeStatement(Struct, frozen=True):
     where: Where | None = None
 
 
-def merged(merge: MergeStatement) -> str:
+def merge_sql(merge: MergeStatement) -> str:
     """The statement. Raises SqlError for conflicting options."""
     clauses = merge.options.get("merge_clauses")
     parts = _explicit_clauses(merge, clauses) if clauses is not None else _default_clauses(merge)
@@ -51,7 +51,7 @@ def texts(value: Any) -> list[str]:
     return [str(v) for v in value] if isinstance(value, list | tuple) else [str(value)]
 
 
-def plain(name: str) -> str:
+def unquoted(name: str) -> str:
     """A column's name without quotes."""
     quoted_whole = len(name) > 1 and name.startswith('"') and name.endswith('"')
     return name[1:-1].replace('""', '"') if quoted_whole else name
@@ -150,7 +150,7 @@ def _insert(merge: MergeStatement, clause: Mapping[str, Any]) -> str:
         return "insert by position"
     values = clause.get("insert") or {}
     if mode == "explicit" and values.get("columns"):
-        column_list = ", ".join(quoted(plain(str(c))) for c in values["columns"])
+        column_list = ", ".join(quoted(unquoted(str(c))) for c in values["columns"])
         return f"insert ({column_list}) values ({', '.join(texts(values.get('values')))})"
     raise _mistake(merge, f"an insert cannot have the mode `{mode}`")
 
@@ -167,13 +167,13 @@ def _inserted(merge: MergeStatement) -> str:
 
 def _sets(merge: MergeStatement, update: Mapping[str, Any], skipped: Sequence[str] = ()) -> str:
     """The assignments of an update: expressions, and columns copied from the new rows."""
-    included = {plain(c).lower() for c in texts(update.get("include"))}
-    excluded = {plain(c).lower() for c in texts(update.get("exclude"))}
+    included = {unquoted(c).lower() for c in texts(update.get("include"))}
+    excluded = {unquoted(c).lower() for c in texts(update.get("exclude"))}
     if included and excluded:
         raise _mistake(merge, "columns to update and columns to exclude are both set")
     excluded |= {name.lower() for name in skipped}
     expressions = update.get("set_expressions") or {}
-    computed = {plain(str(name)).lower() for name in expressions}
+    computed = {unquoted(str(name)).lower() for name in expressions}
     updated = [
         n for n in merge.names if (n.lower() in included if included else n.lower() not in excluded)
     ]
@@ -182,7 +182,7 @@ def _sets(merge: MergeStatement, update: Mapping[str, Any], skipped: Sequence[st
 
 
 def _expressions(expressions: Mapping[str, Any]) -> Iterator[str]:
-    return (f"{quoted(plain(str(name)))} = {text}" for name, text in expressions.items())
+    return (f"{quoted(unquoted(str(name)))} = {text}" for name, text in expressions.items())
 
 
 def _mistake(merge: MergeStatement, what: str, hint: str = "") -> SqlError:

@@ -104,8 +104,8 @@ class _Planner:
         )
 
     def is_requested(self, node: Node) -> bool:
-        is_requested = _ACTIONS.get(node.kind) in self.wish.actions  # an analysis is only compiled
-        if is_requested and node.id in self.wish.chosen:
+        in_scope = _ACTIONS.get(node.kind) in self.wish.actions  # an analysis is only compiled
+        if in_scope and node.id in self.wish.chosen:
             return not node.ephemeral and self.has_work(node)
         return self.wish.gates and self.is_gate(node)
 
@@ -157,7 +157,7 @@ class _Planner:
         inputs_changed = "" if cause else self.changed_inputs(node)
         if inputs_changed:
             self.only_moved.add(node.id)
-        return cause or inputs_changed or ("asked for" if self.wish.always else "")
+        return cause or inputs_changed or ("requested" if self.wish.always else "")
 
     def changed_inputs(self, node: Node) -> str:
         """The reason naming inputs that are due, or whose version changed; "" if none."""

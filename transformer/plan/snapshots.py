@@ -168,9 +168,9 @@ class _Snapshot:
                 changes.append(Statement(f"{target} alter {quoted(name)} type {kind}"))
         return changes
 
-    def same(self, one: str, other: str) -> str:
+    def same(self, left: str, right: str) -> str:
         """The condition for equal keys. NULL equals NULL: the row still exists."""
-        return " and ".join(f"{one}.{key} is not distinct from {other}.{key}" for key in self.keys)
+        return " and ".join(f"{left}.{key} is not distinct from {right}.{key}" for key in self.keys)
 
     def changed(self) -> str:
         """The rows that are new or differ from their current record. A reappearing row is valid

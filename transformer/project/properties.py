@@ -53,18 +53,18 @@ class Properties(Struct):
             self.reader.mistakes.append(error)
             return
         block = self.reader.block(tree, PROPERTIES, f"`{path}`")
-        self.models += [self._patch(each) for each in block["models"]]
-        self.seeds += [self._patch(each) for each in block["seeds"]]
-        for each in block["snapshots"]:
-            patch = self._patch(each)
+        self.models += [self._patch(entry) for entry in block["models"]]
+        self.seeds += [self._patch(entry) for entry in block["seeds"]]
+        for entry in block["snapshots"]:
+            patch = self._patch(entry)
             snapshot = Snapshot(
-                patch.name, each["relation"] or "", patch.where, patch.config, patch.described
+                patch.name, entry["relation"] or "", patch.where, patch.config, patch.described
             )
             self.snapshots.append((path, snapshot))
-        for each in block["sources"]:
-            self.sources += self._tables(each)
-        activations = [self._activation(each) for each in block["activations"]]
-        self.activations += [each for each in activations if each]
+        for entry in block["sources"]:
+            self.sources += self._tables(entry)
+        activations = [self._activation(entry) for entry in block["activations"]]
+        self.activations += [entry for entry in activations if entry]
 
     def _described(self, block: MappingBlock) -> Described:
         columns = tuple(self._column(column) for column in block["columns"])

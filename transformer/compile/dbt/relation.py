@@ -263,11 +263,11 @@ class Relation(Mapping[str, Any]):
         identifier: str | None = None,
     ) -> bool:
         """Whether it has the given parts, ignoring case."""
-        wanted = {"database": database, "schema": schema, "identifier": identifier}
-        given = {k: v for k, v in wanted.items() if v is not None}
-        if not given:
+        parts = {"database": database, "schema": schema, "identifier": identifier}
+        criteria = {k: v for k, v in parts.items() if v is not None}
+        if not criteria:
             raise RenderError("`matches` needs a database, a schema or an identifier")
-        return all(folded(self[part]) == folded(value) for part, value in given.items())
+        return all(folded(self[part]) == folded(value) for part, value in criteria.items())
 
     def get(self, key: str, default: Any = None) -> Any:
         """An attribute; `metadata` identifies it as a relation, for macros of packages."""

@@ -84,9 +84,9 @@ def invocation(world: RenderWorld) -> dict[str, Any]:
         "invocation_command": f"dbt {world.command}",
         "full_refresh": world.full_refresh,
         "defer": False,
-        "select": list(world.asked.get("select") or ()),
-        "exclude": list(world.asked.get("exclude") or ()),
-        "vars": dict(world.asked.get("vars") or {}),
+        "select": list(world.arguments.get("select") or ()),
+        "exclude": list(world.arguments.get("exclude") or ()),
+        "vars": dict(world.arguments.get("vars") or {}),
         **flags,
     }
 

@@ -65,11 +65,11 @@ def pivot_edits(tokens: Tokens) -> list[Edit]:
     return edits
 
 
-def _next(lowered: Sequence[str], index: int, words: Sequence[str]) -> int:
+def _next(lowered: Sequence[str], index: int, terms: Sequence[str]) -> int:
     """The index of the next of these words outside nested brackets."""
     depth = 0
     while index < len(lowered):
-        if not depth and lowered[index] in words:
+        if not depth and lowered[index] in terms:
             return index
         depth += (lowered[index] == "(") - (lowered[index] == ")")
         index += 1

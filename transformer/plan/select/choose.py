@@ -192,5 +192,5 @@ def _together(spec: Group, sets: list[set[str]]) -> set[str]:
 def _kinds(names_given: Iterable[str]) -> set[str]:
     """Resource types under any of their names; `all` and `default` are empty: no restriction."""
     names = {"check": "test", "saved-query": "saved_query", "semantic-model": "semantic_model"}
-    words = {names.get(word, word) for text in names_given for word in text.split()}
-    return set() if words & {"all", "default"} else words
+    kinds = {names.get(word, word) for text in names_given for word in text.split()}
+    return set() if kinds & {"all", "default"} else kinds

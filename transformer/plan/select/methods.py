@@ -73,18 +73,18 @@ def _fqn(value: str, context: SelectionContext) -> Matches:
 
 def _is_at(fqn: tuple[str, ...], value: str, versioned: bool) -> bool:
     """Whether the value is its name, or a path of folders from the top, perhaps with its name."""
-    words = value.split(".")
+    value_parts = value.split(".")
     if versioned and len(fqn) > 1:
-        if fqn[-2] == value or "_".join(fqn[-2:]) in (value, "_".join(words[-2:])):
+        if fqn[-2] == value or "_".join(fqn[-2:]) in (value, "_".join(value_parts[-2:])):
             return True
     elif fqn and fqn[-1] == value:
         return True
     parts = [part for folder in fqn for part in folder.split(".")]
-    if len(parts) < len(words):
+    if len(parts) < len(value_parts):
         return False
-    for index, part in enumerate(words):
+    for index, part in enumerate(value_parts):
         if _GLOB.search(part):
-            return fnmatchcase(".".join(parts[index:]), ".".join(words[index:]))
+            return fnmatchcase(".".join(parts[index:]), ".".join(value_parts[index:]))
         if parts[index] != part:
             return False
     return True

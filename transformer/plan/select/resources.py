@@ -146,7 +146,7 @@ def _config(node: Node, kind: str) -> Mapping[str, Any]:
 
 def _artifact_only(project: Project, graph: Graph) -> Iterator[Resource]:
     """Exposures, metrics, semantic models and saved queries, with their inputs."""
-    entries = [entry for entry in project.kept if entry.kind in _ARTIFACT_ONLY]
+    entries = [entry for entry in project.artifact_only if entry.kind in _ARTIFACT_ONLY]
     if not entries:
         return  # building the names reads all nodes, which is slow
     names = _Names(project, graph)
@@ -182,12 +182,14 @@ def artifact_only_resource(entry: ArtifactOnly, root: str, needs: tuple[str, ...
 def artifact_only_needs(project: Project, graph: Graph) -> dict[str, tuple[str, ...]]:
     """The inputs of all artifact-only entries, by id."""
     names = _Names(project, graph)
-    return {artifact_only_id(entry, project.name): names.needs(entry) for entry in project.kept}
+    return {
+        artifact_only_id(entry, project.name): names.needs(entry) for entry in project.artifact_only
+    }
 
 
 def dangling(project: Project, graph: Graph) -> tuple[GraphError, ...]:
     """A mistake for every `ref` and `source` of an exposure that does not resolve."""
-    exposures = [exposure for exposure in project.kept if exposure.kind == "exposure"]
+    exposures = [exposure for exposure in project.artifact_only if exposure.kind == "exposure"]
     if not exposures:
         return ()
     names = _Names(project, graph)
@@ -221,13 +223,13 @@ class _Names:
                     self.exact[package, node.name, version] = node.id
             elif node.kind == "source":
                 self.sources[tuple(node.name.split(".", 1))] = node.id
-        self.kept = {
+        self.artifact_only = {
             (entry.kind, entry.name): artifact_only_id(entry, project.name)
-            for entry in project.kept
+            for entry in project.artifact_only
         }
         self.measures = {
             str(measure.get("name")): artifact_only_id(entry, project.name)
-            for entry in project.kept
+            for entry in project.artifact_only
             if entry.kind == "semantic_model"
             for measure in _maps(entry.content.get("measures"))
         }
@@ -242,7 +244,10 @@ class _Names:
             ids = [self.called(model) or self.refs.get(model, "")]
         elif entry.kind == "saved_query":
             query_params = content.get("query_params") or {}
-            ids = [self.kept.get(("metric", str(m)), "") for m in query_params.get("metrics") or ()]
+            ids = [
+                self.artifact_only.get(("metric", str(m)), "")
+                for m in query_params.get("metrics") or ()
+            ]
         else:
             ids = list(self.metric(content.get("type_params") or {}))
         return tuple(dict.fromkeys(reference for reference in ids if reference))
@@ -269,10 +274,10 @@ class _Names:
         """The inputs of a metric: semantic models by their measures, other metrics."""
         for key in ("measure", "numerator", "denominator", "base_measure", "conversion_measure"):
             for name in _names(params.get(key)):
-                yield self.measures.get(name) or self.kept.get(("metric", name), "")
+                yield self.measures.get(name) or self.artifact_only.get(("metric", name), "")
         for key in ("metrics", "input_metrics"):
             for name in _names(params.get(key)):
-                yield self.kept.get(("metric", name), "")
+                yield self.artifact_only.get(("metric", name), "")
         for key in ("conversion_type_params", "cumulative_type_params"):
             if isinstance(params.get(key), Mapping):
                 yield from self.metric(params[key])

@@ -106,31 +106,31 @@ class Definitions(Struct, frozen=True):
         """The name of the default selector, if any."""
         return next((n for n, e in self.written.items() if e.get("default") is True), None)
 
-    def spec(self, name: str, seen: tuple[str, ...] = ()) -> Spec:
+    def spec(self, name: str, chain: tuple[str, ...] = ()) -> Spec:
         """The selector of that name. Raises UsageError if it is missing or invalid."""
         if name not in self.written:
             hint = did_you_mean(name, self.written) or "define it in `selectors.yml`"
             raise UsageError(f"there is no selector `{name}`", hint=hint)
-        if name in seen:
+        if name in chain:
             raise UsageError(f"the selector `{name}` refers to itself")
-        return self.read(self.written[name].get("definition"), (*seen, name))
+        return self.read(self.written[name].get("definition"), (*chain, name))
 
-    def read(self, written: Any, seen: tuple[str, ...]) -> Spec:
+    def read(self, written: Any, chain: tuple[str, ...]) -> Spec:
         """A definition: a text, a group, or a method and a value."""
         if isinstance(written, str):
             return from_words([written], self.indirect)
         if not isinstance(written, Mapping) or not written:
             raise UsageError(
-                f"the selector `{seen[-1]}` cannot be read",
+                f"the selector `{chain[-1]}` cannot be read",
                 hint="a definition is a text, `union:`, `intersection:`, or `method:` and `value:`",
             )
         for how in ("union", "intersection"):
             if how in written:
-                return self.group(how, written[how], seen)
-        return self.criterion(written, seen)
+                return self.group(how, written[how], chain)
+        return self.criterion(written, chain)
 
     def group(
-        self, how: Literal["union", "intersection"], written: Any, seen: tuple[str, ...]
+        self, how: Literal["union", "intersection"], written: Any, chain: tuple[str, ...]
     ) -> Spec:
         """A list of definitions, optionally with an `exclude`."""
         entries = written if isinstance(written, list) else [written]
@@ -144,22 +144,22 @@ class Definitions(Struct, frozen=True):
             for entry in entries
             if not (isinstance(entry, Mapping) and set(entry) == {"exclude"})
         ]
-        group = Group(how, tuple(self.read(entry, seen) for entry in included), self.indirect)
+        group = Group(how, tuple(self.read(entry, chain) for entry in included), self.indirect)
         return self.without(
-            group, [definition for exclusion in excluded for definition in _list(exclusion)], seen
+            group, [definition for exclusion in excluded for definition in _list(exclusion)], chain
         )
 
-    def criterion(self, written: Mapping[str, Any], seen: tuple[str, ...]) -> Spec:
+    def criterion(self, written: Mapping[str, Any], chain: tuple[str, ...]) -> Spec:
         """A method and a value, or `{tag: nightly}`."""
         if "method" not in written:
             rest = {k: v for k, v in written.items() if k not in _KEYS}
             if len(rest) != 1:
-                raise UsageError(f"the selector `{seen[-1]}` cannot be read: {dict(written)}")
+                raise UsageError(f"the selector `{chain[-1]}` cannot be read: {dict(written)}")
             (method, value), *_ = rest.items()
             written = {**written, "method": method, "value": value}
         method, value = str(written["method"]), str(written.get("value", ""))
         if method == "selector":
-            return self.without(self.spec(value, seen), _list(written.get("exclude")), seen)
+            return self.without(self.spec(value, chain), _list(written.get("exclude")), chain)
         result = Criterion(
             method=method,
             value=value,
@@ -169,14 +169,14 @@ class Definitions(Struct, frozen=True):
             around=bool(written.get("childrens_parents")),
             indirect=str(written.get("indirect_selection") or self.indirect),
         )
-        return self.without(result, _list(written.get("exclude")), seen)
+        return self.without(result, _list(written.get("exclude")), chain)
 
-    def without(self, spec: Spec, excluded: list[Any], seen: tuple[str, ...]) -> Spec:
+    def without(self, spec: Spec, excluded: list[Any], chain: tuple[str, ...]) -> Spec:
         """The same without what is excluded."""
         if not excluded:
             return spec
         eager = replace(self, indirect="eager")
-        others = Group("union", tuple(eager.read(definition, seen) for definition in excluded))
+        others = Group("union", tuple(eager.read(definition, chain) for definition in excluded))
         return Group("difference", (spec, others), spec.indirect)
 
 

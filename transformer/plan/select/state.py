@@ -60,21 +60,21 @@ class ManifestChanges(Struct, frozen=True):
             return (old is None) == (word == "new")
         what, _, part = word.partition(".")
         if what not in ("modified", "unmodified") or (part and part not in _PARTS):
-            known = ("new", "old", "modified", "unmodified", *(f"modified.{p}" for p in _PARTS))
-            raise UsageError(f"unknown selector value `state:{word}`", hint=", ".join(known))
+            allowed = ("new", "old", "modified", "unmodified", *(f"modified.{p}" for p in _PARTS))
+            raise UsageError(f"unknown selector value `state:{word}`", hint=", ".join(allowed))
         changed = old is None or any(
             check(self, old, new) for name, check in _PARTS.items() if part in ("", name)
         )
         return changed == (what == "modified")
 
-    def macro(self, side: Facts, macro_id: str, seen: tuple[str, ...] = ()) -> Iterator[Any]:
+    def macro(self, side: Facts, macro_id: str, visited: tuple[str, ...] = ()) -> Iterator[Any]:
         """The texts of a macro and of those that it calls."""
         facts = side.get("macros", {}).get(macro_id)
-        if facts is None or macro_id in seen:
+        if facts is None or macro_id in visited:
             return
         yield _text(facts.get("macro_sql"))
         for called_id in sorted(facts.get("depends_on", {}).get("macros", ())):
-            yield from self.macro(side, called_id, (*seen, macro_id))
+            yield from self.macro(side, called_id, (*visited, macro_id))
 
 
 def _facts_of(side: Facts, node_id: str) -> Facts | None:

@@ -44,13 +44,13 @@ def macros_that(texts: Mapping[str, str], matches: Callable[[str], object]) -> f
     files = {path for path, text in texts.items() if matches(text)}
     while True:
         macros = frozenset(name for path in files for name in macros_by_file[path])
-        callers = {p for p, text in texts.items() if p not in files and calls(text, macros)}
+        callers = {p for p, text in texts.items() if p not in files and may_call(text, macros)}
         if not callers:
             return macros
         files |= callers
 
 
-def calls(text: str, macros: frozenset[str]) -> bool:
+def may_call(text: str, macros: frozenset[str]) -> bool:
     """Whether the text may call one of the macros."""
     return bool(macros) and not macros.isdisjoint(re.findall(r"\w+", text))
 

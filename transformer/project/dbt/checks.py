@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from transformer.project.dbt.configs import cleaned, options, united
+from transformer.project.dbt.configs import merge_layers, normalized_config, options
 from transformer.project.dbt.files import PackageFile
 from transformer.project.dbt.projectfile import ProjectFile
-from transformer.project.dbt.words import LATER, YamlRenderer, child, texts, truth
+from transformer.project.dbt.words import LATER, YamlRenderer, as_flag, child, texts
 from transformer.project.tree import YamlItem
 from transformer.project.values import CheckConfig, CheckSpec
 
@@ -118,8 +118,8 @@ class DbtCheckReader(Struct, frozen=True):
         self, written: WrittenTest, fqn: tuple[str, ...], tags: tuple[str, ...]
     ) -> dict[str, Any]:
         from_folders = options(self.project.tree("tests"), (self.project.name, *fqn))
-        return united(
-            from_folders, {"tags": tags}, cleaned(written.config), self._root_options(fqn)
+        return merge_layers(
+            from_folders, {"tags": tags}, normalized_config(written.config), self._root_options(fqn)
         )
 
     def _root_options(self, fqn: tuple[str, ...]) -> dict[str, Any]:
@@ -236,9 +236,9 @@ def check_config(written: Mapping[str, Any]) -> CheckConfig:
         warn_if=str(written.get("warn_if") or "!= 0"),
         error_if=str(written.get("error_if") or "!= 0"),
         limit=_integer(written.get("limit")),
-        store_failures=truth(written.get("store_failures") or False),
+        store_failures=as_flag(written.get("store_failures") or False),
         tags=texts(written.get("tags")),
-        enabled=truth(written.get("enabled")),
+        enabled=as_flag(written.get("enabled")),
         fail_calc=str(written.get("fail_calc") or "count(*)"),
         schema=_text(written, "schema"),
         meta=written.get("meta") or {},

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from transformer.project.dbt.words import ReadingNotes, mapping, texts
+from transformer.project.dbt.words import ReadingNotes, as_mapping, texts
 
 _UNITED = ("meta", "docs", "column_types", "persist_docs", "quoting", "grants")
 _HOOKS = {"pre-hook": "pre_hook", "post-hook": "post_hook"}
@@ -43,7 +43,7 @@ IDLE = frozenset(_IDLE.split())
 KNOWN = frozenset(_WORDS.split()) | IDLE
 
 
-def cleaned(config: Mapping[str, Any]) -> dict[str, Any]:
+def normalized_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Configuration in normalized form: one spelling per key, hooks and tags as tuples."""
     normalized: dict[str, Any] = {}
     for key, value in config.items():
@@ -63,7 +63,7 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-def united(*layers: Mapping[str, Any]) -> dict[str, Any]:
+def merge_layers(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Layers of configuration merged, outer first: tags and hooks are appended, a few mappings
     are merged, everything else is replaced."""
     merged: dict[str, Any] = {}
@@ -83,13 +83,13 @@ def united(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 def options(tree: Mapping[str, Any], fqn: Sequence[str]) -> dict[str, Any]:
     """A tree's configuration for the node at `fqn` (package, folders, name), outer levels first."""
-    merged = united(_level(tree))
+    merged = merge_layers(_level(tree))
     level: Any = tree
     for part in fqn:
         level = level.get(part)
         if not isinstance(level, Mapping):
             break
-        merged = united(merged, _level(level))
+        merged = merge_layers(merged, _level(level))
     return merged
 
 
@@ -100,7 +100,7 @@ def _level(level: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in level.items()
         if key.startswith("+") or not isinstance(value, Mapping)
     }
-    return cleaned(config)
+    return normalized_config(config)
 
 
 def tree_keys(tree: Mapping[str, Any]) -> Iterator[str]:
@@ -133,4 +133,4 @@ def with_top_level(entry: Mapping[str, Any], config: Mapping[str, Any]) -> dict[
         for key in ("tags", "meta", "docs", "access", "group", "contract", "enabled")
         if entry.get(key) is not None
     }
-    return united(cleaned(beside), cleaned(mapping(config)))
+    return merge_layers(normalized_config(beside), normalized_config(as_mapping(config)))

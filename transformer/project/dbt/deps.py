@@ -85,20 +85,20 @@ def install(
     renderer = YamlRenderer(render, notes, {"var": VarLookup(values)})
     install_path = child(read_raw(root, FILE), "packages-install-path")
     folder = root / str((renderer.scalar(install_path) if install_path else None) or INSTALLED)
-    wanted = entries(root, "", renderer)
+    requested = entries(root, "", renderer)
     if notes.mistakes:
         raise notes.mistakes[0]
     folder.mkdir(parents=True, exist_ok=True)
     work = _Work(folder, renderer, say or (lambda _: None), env)
-    _install_all(wanted, root, work)
+    _install_all(requested, root, work)
     installed = tuple(work.installed.values())
-    if wanted:
-        (root / LOCK).write_text(_lock(installed, wanted), encoding="utf-8")
+    if requested:
+        (root / LOCK).write_text(_lock(installed, requested), encoding="utf-8")
     return installed
 
 
-def _install_all(wanted: list[PackageEntry], home: Path, work: _Work) -> None:
-    for entry in wanted:
+def _install_all(requested: list[PackageEntry], home: Path, work: _Work) -> None:
+    for entry in requested:
         with tempfile.TemporaryDirectory(dir=work.folder, prefix=".new-") as temporary:
             fetched, source = _fetch(entry, home, Path(temporary), work.env)
             name = _package_name(fetched, entry)
@@ -292,12 +292,12 @@ def _hub(entry: PackageEntry, temporary: Path) -> tuple[Path, dict[str, Any]]:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", package):
         raise ConfigError(f"`{package}` is not a package name of the hub", entry.where)
     versions = json.loads(_download(f"{HUB}/{package}.json", entry)).get("versions", {})
-    wanted = [part for text in texts(entry.written.get("version")) for part in text.split(",")]
+    specs = [part for text in texts(entry.written.get("version")) for part in text.split(",")]
     prerelease = bool(entry.written.get("install_prerelease"))
-    allowed = [version for version in versions if _fits(version, wanted, prerelease=prerelease)]
+    allowed = [version for version in versions if _fits(version, specs, prerelease=prerelease)]
     if not allowed:
         raise ConfigError(
-            f"there is no version {', '.join(wanted)} of the package `{package}`", entry.where
+            f"there is no version {', '.join(specs)} of the package `{package}`", entry.where
         )
     version = max(allowed, key=_version)
     url = str(versions[version]["downloads"]["tarball"])
@@ -311,20 +311,20 @@ def _version(text: str) -> tuple[int, ...]:
     return (*numbers, *[0] * (3 - len(numbers)), 0 if "-" in text else 1)
 
 
-def _fits(version: str, wanted: list[str], *, prerelease: bool) -> bool:
-    if "-" in version and not prerelease and version not in [spec.strip(" =") for spec in wanted]:
+def _fits(version: str, specs: list[str], *, prerelease: bool) -> bool:
+    if "-" in version and not prerelease and version not in [spec.strip(" =") for spec in specs]:
         return False
-    for spec in wanted:
+    for spec in specs:
         match = re.match(r"\s*(>=|<=|!=|==|>|<|=)?\s*v?(\S+)", spec)
         if match and not _COMPARED[match[1] or "="](_version(version), _version(match[2])):
             return False
     return True
 
 
-def _lock(installed: tuple[InstalledPackage, ...], wanted: list[PackageEntry]) -> str:
+def _lock(installed: tuple[InstalledPackage, ...], requested: list[PackageEntry]) -> str:
     """The lock file: the installed packages, and a hash of the requested ones."""
     return "\n".join(
-        ["packages:", *_lock_lines(installed), f"sha1_hash: {_entries_hash(wanted)}", ""]
+        ["packages:", *_lock_lines(installed), f"sha1_hash: {_entries_hash(requested)}", ""]
     )
 
 
@@ -336,6 +336,8 @@ def _lock_lines(installed: tuple[InstalledPackage, ...]) -> Iterator[str]:
             prefix = " "
 
 
-def _entries_hash(wanted: list[PackageEntry]) -> str:
-    texts = sorted(json.dumps(dict(each.written), sort_keys=True, default=str) for each in wanted)
+def _entries_hash(requested: list[PackageEntry]) -> str:
+    texts = sorted(
+        json.dumps(dict(entry.written), sort_keys=True, default=str) for entry in requested
+    )
     return hashlib.sha1("\n".join(texts).encode(), usedforsecurity=False).hexdigest()

@@ -13,7 +13,7 @@ from transformer.project.dbt.checks import DbtCheckReader, TestSubject
 from transformer.project.dbt.configs import with_top_level
 from transformer.project.dbt.docs import DocBlocks
 from transformer.project.dbt.files import PackageFile
-from transformer.project.dbt.words import YamlRenderer, child, mapping, texts, truth
+from transformer.project.dbt.words import YamlRenderer, as_flag, as_mapping, child, texts
 from transformer.project.tree import YamlItem
 from transformer.project.values import CheckSpec, Column, Described
 
@@ -34,7 +34,7 @@ class DescriptionReader(Struct, frozen=True):
     ) -> Described:
         """The description of an entry. `tags` are inherited by its tests."""
         config = self.config(item)
-        quoted = truth(self._plain(item, "quote_columns") or False)
+        quoted = as_flag(self._plain(item, "quote_columns") or False)
         columns = tuple(
             self._column(entry, subject, file, (quoted, tags)) for entry in _blocks(item, "columns")
         )
@@ -43,7 +43,7 @@ class DescriptionReader(Struct, frozen=True):
             description=self.docs.describe(child(item, "description"), self.renderer, self.package),
             columns=columns,
             checks=self.checks.read(child(item, *_TESTS), subject, file, tags=tags),
-            meta=mapping(config.get("meta")),
+            meta=as_mapping(config.get("meta")),
             where=name.where if name else item.where,
             constraints=self._constraints(item),
             facts=self._facts(item),
@@ -63,7 +63,7 @@ class DescriptionReader(Struct, frozen=True):
             key: self._plain(item, key)
             for key in ("tags", "meta", "docs", "access", "group", "contract")
         }
-        return with_top_level(top_level, mapping(self.renderer.value(block) if block else None))
+        return with_top_level(top_level, as_mapping(self.renderer.value(block) if block else None))
 
     def _column(
         self,
@@ -76,7 +76,7 @@ class DescriptionReader(Struct, frozen=True):
         config = self.config(item)
         tags = texts(config.get("tags"))
         written = self._plain(item, "quote")
-        quote = truth(written) if written is not None else above[0]
+        quote = as_flag(written) if written is not None else above[0]
         sql_name = '"' + name.replace('"', '""') + '"' if quote else name
         place = child(item, "name") or item
         data_type = self._plain(item, "data_type")
@@ -89,7 +89,7 @@ class DescriptionReader(Struct, frozen=True):
                 child(item, *_TESTS), subject, file, (name, sql_name, tags), above[1]
             ),
             tags=tags,
-            meta=mapping(config.get("meta")),
+            meta=as_mapping(config.get("meta")),
             quote=quote,
             constraints=self._constraints(item),
             granularity=self._plain(item, "granularity"),

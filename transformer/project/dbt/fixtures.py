@@ -15,10 +15,10 @@ from transformer.project.tree import YamlItem
 
 def misshapen(item: YamlItem) -> Iterator[tuple[str, Where]]:
     """The parts of a unit test whose shape is wrong, as messages with their places."""
-    given = child(item, "given")
-    if given and given.value is not None and not given.is_list:
-        yield "`given` must be a list", given.where
-    parts = [*(given.value if given and given.is_list else ()), child(item, "expect")]
+    inputs = child(item, "given")
+    if inputs and inputs.value is not None and not inputs.is_list:
+        yield "`given` must be a list", inputs.where
+    parts = [*(inputs.value if inputs and inputs.is_list else ()), child(item, "expect")]
     for part in filter(None, parts):
         if part.is_map:
             yield from _misshapen_rows(child(part, "rows"))

@@ -9,7 +9,7 @@ from typing import Any
 from transformer.errors import ConfigError, TransformError, Where
 from transformer.names import quoted
 from transformer.project.dbt.files import PackageFile
-from transformer.project.dbt.words import mapping
+from transformer.project.dbt.words import as_mapping
 from transformer.project.tree import YamlItem
 
 ENDINGS = (".sql", ".py", ".js")
@@ -37,11 +37,11 @@ def mistake(file: PackageFile) -> TransformError:
 
 def signature(item: YamlItem) -> dict[str, Any]:
     """The configuration of a function: its arguments, macro parameters and return type."""
-    written = mapping(item.plain())
+    written = as_mapping(item.plain())
     arguments = [
         argument for argument in written.get("arguments") or () if isinstance(argument, Mapping)
     ]
-    returns = mapping(written.get("returns")).get("data_type")
+    returns = as_mapping(written.get("returns")).get("data_type")
     return {
         "materialized": "function",
         "arguments": arguments,

@@ -14,7 +14,7 @@ from transformer.errors import TransformError, UsageError
 from transformer.project.dbt import profile, projectfile
 from transformer.project.dbt.blocks import macros_that, sets_enabled
 from transformer.project.dbt.checks import DbtCheckReader, model_subject
-from transformer.project.dbt.configs import cleaned, options, united
+from transformer.project.dbt.configs import merge_layers, normalized_config, options
 from transformer.project.dbt.described import DescriptionReader, every_check, with_checks
 from transformer.project.dbt.docs import DocBlocks
 from transformer.project.dbt.files import PackageHome, read_text
@@ -30,10 +30,10 @@ from transformer.project.dbt.words import (
     Render,
     VarLookup,
     YamlRenderer,
+    as_flag,
+    as_mapping,
     child,
-    mapping,
     texts,
-    truth,
 )
 from transformer.project.inputs import saw
 from transformer.project.tree import YamlItem, parse
@@ -194,7 +194,7 @@ class _Assembly(Struct):
             on_run_start=tuple(hook for package in self._root_last for hook in package.start),
             on_run_end=tuple(hook for package in self._root_last for hook in package.end),
             analyses=tuple(node for part in parts for node in part.nodes.analyses),
-            kept=tuple(kept for part in parts for kept in _artifact_only(part)),
+            artifact_only=tuple(kept for part in parts for kept in _artifact_only(part)),
             open=True,
             heading=self._heading,
             target_path=str(
@@ -203,7 +203,7 @@ class _Assembly(Struct):
                 or "target"
             ),
             asset_paths=texts(self.root.settings["asset-paths"]),
-            flags=mapping(self.root.settings["flags"]),
+            flags=as_mapping(self.root.settings["flags"]),
         )
 
     @property
@@ -303,7 +303,7 @@ def _patched(
                 continue
             patched = _configured(kind, patched, patch, (part.file, root.file))
         # Models and snapshots may enable themselves in their text, which is rendered later.
-        if kind != "seed" or truth(patched.config.get("enabled")):
+        if kind != "seed" or as_flag(patched.config.get("enabled")):
             yield patched
         else:
             part.nodes.disabled.append((kind, node.name))
@@ -314,10 +314,10 @@ def _configured(kind: str, node: Any, patch: _Patch, files: tuple[ProjectFile, P
     patching project, then from the root project."""
     home, root = files
     tree, path = f"{kind}s", (home.name, *node.fqn)
-    config = united(options(patch.source.tree(tree), path), patch.config)
+    config = merge_layers(options(patch.source.tree(tree), path), patch.config)
     root_options = options(root.tree(tree), path) if patch.source is not root else {}
     if kind == "seed":
-        return replace(node, config=united(config, root_options), described=patch.described)
+        return replace(node, config=merge_layers(config, root_options), described=patch.described)
     return replace(node, config=config, over=root_options, described=patch.described)
 
 
@@ -326,7 +326,7 @@ def _attach_entry(part: _Part, entry: PropertyEntry, parts: list[_Part], patches
     owner = next((other for other in (part, *other_parts) if _holds(other.nodes, entry.name)), None)
     if owner is None:
         disabled = any(entry.name == name for other in parts for _, name in other.nodes.disabled)
-        enabled = truth(part.describer.config(entry.item).get("enabled"))
+        enabled = as_flag(part.describer.config(entry.item).get("enabled"))
         if not disabled and enabled:
             part.renderer.notes.say(
                 f"there is no {entry.kind} `{entry.name}`, but it has properties ({entry.where})"
@@ -354,7 +354,7 @@ def _artifact_only(part: _Part) -> Iterator[ArtifactOnly]:
             block = child(entry.item, "config")
             enabled = child(block, "enabled")
             switch = {"enabled": part.renderer.scalar(enabled)} if enabled else {}
-            if truth(united(tree, cleaned(switch)).get("enabled")):
+            if as_flag(merge_layers(tree, normalized_config(switch)).get("enabled")):
                 if kind == "unit_test" and (mistakes := list(misshapen(entry.item))):
                     for what, where in mistakes:
                         part.renderer.notes.mistake(what, where, _UNIT_TEST)
@@ -369,7 +369,7 @@ def _content(kind: str, item: YamlItem, renderer: YamlRenderer) -> dict[str, Any
     """The content of an artifact-only entry, rendered where dbt renders it. In a unit test that is
     all but the description: any other key may be a column name."""
     if kind != "unit_test":
-        return mapping(renderer.value(item, LATER | _METRICFLOW_KEYS))
+        return as_mapping(renderer.value(item, LATER | _METRICFLOW_KEYS))
     return {
         key: value.plain() if key == "description" else renderer.value(value, ())
         for key, _, value in item.entries()

@@ -10,15 +10,15 @@ from msgspec import Struct, field
 
 from transformer.errors import Where
 from transformer.project.dbt import functions
-from transformer.project.dbt.blocks import JinjaBlock, blocks, calls, sets_enabled
+from transformer.project.dbt.blocks import JinjaBlock, blocks, may_call, sets_enabled
 from transformer.project.dbt.checks import check_config, model_subject
-from transformer.project.dbt.configs import options, united, watch_spelling
+from transformer.project.dbt.configs import merge_layers, options, watch_spelling
 from transformer.project.dbt.described import DescriptionReader
 from transformer.project.dbt.files import PackageFile, digest
 from transformer.project.dbt.projectfile import ProjectFile
 from transformer.project.dbt.properties import PackageProperties, PropertyEntry
 from transformer.project.dbt.versions import ModelVersion, by_stem
-from transformer.project.dbt.words import ReadingNotes, truth
+from transformer.project.dbt.words import ReadingNotes, as_flag
 from transformer.project.values import (
     NOTHING,
     Described,
@@ -188,10 +188,10 @@ class NodeReader(Struct, frozen=True):
         if entry is not None:
             config_in_yaml = self.describer.config(entry.item)
             self._watch(config_in_yaml, entry)
-            config = united(config, config_in_yaml)
+            config = merge_layers(config, config_in_yaml)
         if version is not None:
             config.setdefault("alias", version.alias)
-        stays = truth({**config, **over}.get("enabled")) or (
+        stays = as_flag({**config, **over}.get("enabled")) or (
             self._may_switch(text) and "enabled" not in over
         )
         described = NOTHING
@@ -201,7 +201,7 @@ class NodeReader(Struct, frozen=True):
         return _NodePatch(config, over, described, stays)
 
     def _may_switch(self, text: str) -> bool:
-        return sets_enabled(text) or calls(text, self.switches)
+        return sets_enabled(text) or may_call(text, self.switches)
 
     def _watch(self, config: Mapping[str, Any], entry: PropertyEntry) -> None:
         if not self.project.package:
@@ -215,7 +215,7 @@ class NodeReader(Struct, frozen=True):
             if not patch.stays:
                 nodes.disabled.append(("seed", file.stem))
                 continue
-            config = united(patch.config, patch.over)
+            config = merge_layers(patch.config, patch.over)
             nodes.seeds.append(
                 Seed(
                     file.stem,
@@ -284,7 +284,7 @@ class NodeReader(Struct, frozen=True):
                     file.stem,
                     file.shown,
                     text,
-                    check_config(united(patch.config, patch.over)),
+                    check_config(merge_layers(patch.config, patch.over)),
                     self.project.package,
                     fqn,
                     patch.described,

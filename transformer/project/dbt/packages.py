@@ -96,9 +96,9 @@ def find_packages(
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if (path / FILE).is_file() and not path.name.startswith(("__", ".")):
             packages.take(path, f"{installed}/{path.name}", renderer.notes)
-    wanted = entries(root, "", renderer)
-    _take_local(root, root, wanted, renderer, packages)
-    for entry in _missing(wanted, packages, root):
+    requested = entries(root, "", renderer)
+    _take_local(root, root, requested, renderer, packages)
+    for entry in _missing(requested, packages, root):
         renderer.notes.mistake(
             f"the package `{entry.title}` is not installed",
             entry.where,
@@ -110,12 +110,12 @@ def find_packages(
 def _take_local(
     project_root: Path,
     package_root: Path,
-    wanted: list[PackageEntry],
+    requested: list[PackageEntry],
     renderer: YamlRenderer,
     packages: FoundPackages,
 ) -> None:
     """Adds local packages that are not installed, and their local packages."""
-    for entry in wanted:
+    for entry in requested:
         folder = Path(os.path.normpath(package_root / entry.local)) if entry.local else None
         if folder is not None:
             saw(folder / FILE)
@@ -127,19 +127,19 @@ def _take_local(
 
 
 def _missing(
-    wanted: list[PackageEntry], packages: FoundPackages, root: Path
+    requested: list[PackageEntry], packages: FoundPackages, root: Path
 ) -> Iterator[PackageEntry]:
     """Entries without a matching package. The name of a repository may differ from its package's,
     so it counts as missing only if there are fewer packages than entries."""
     names = {_normalized(str(item.value["name"][1].value))
              for _, item in packages.homes.values() if "name" in item.value}  # fmt: skip
     names |= {_normalized(home.root.name) for home, _ in packages.homes.values()}
-    for entry in wanted:
+    for entry in requested:
         if entry.local:
             if os.path.realpath(root / entry.local) not in packages.homes:
                 yield entry
         elif _normalized(entry.title) not in names and (
-            entry.written.get("package") or len(packages.homes) < len(wanted)
+            entry.written.get("package") or len(packages.homes) < len(requested)
         ):
             yield entry
 

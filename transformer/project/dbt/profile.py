@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from transformer.errors import TransformError, UsageError, Where, did_you_mean
-from transformer.project.dbt.words import YamlRenderer, child, mapping
+from transformer.project.dbt.words import YamlRenderer, as_mapping, child
 from transformer.project.inputs import saw
 from transformer.project.settings import read_file
 from transformer.project.tree import YamlItem, parse
@@ -149,7 +149,7 @@ def _target(name: str, output: YamlItem, request: ProfileRequest, renderer: Yaml
         schema=schema,
         threads=threads,
         publish=Publish("always", keep_failed=True),
-        settings=SecretMapping(mapping(written.get("settings"))),
+        settings=SecretMapping(as_mapping(written.get("settings"))),
         catalog=catalog,
         profile=request.profile,
         extensions=tuple(_extensions(written.get("extensions"))),

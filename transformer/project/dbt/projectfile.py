@@ -13,7 +13,14 @@ from transformer.errors import ConfigError, Mistakes, TransformError
 from transformer.names import slug
 from transformer.project.dbt.configs import tree_keys, watch_spelling
 from transformer.project.dbt.files import PackageHome
-from transformer.project.dbt.words import HOOKS, ReadingNotes, YamlRenderer, child, mapping, texts
+from transformer.project.dbt.words import (
+    HOOKS,
+    ReadingNotes,
+    YamlRenderer,
+    as_mapping,
+    child,
+    texts,
+)
 from transformer.project.inputs import saw
 from transformer.project.paths import unusable
 from transformer.project.settings import read_file
@@ -133,7 +140,7 @@ def read_vars(root: Path, shown: str, notes: ReadingNotes) -> dict[str, Any]:
     except TransformError as error:
         notes.mistakes.append(error)
         return {}
-    return mapping((child(document, "vars") or YamlItem({}, document.where)).plain())
+    return as_mapping((child(document, "vars") or YamlItem({}, document.where)).plain())
 
 
 def _value(item: YamlItem, renderer: YamlRenderer, key: str) -> Any:
@@ -169,7 +176,7 @@ def _vars(item: YamlItem, home: PackageHome, renderer: YamlRenderer) -> dict[str
     vars_item = child(item, "vars")
     return {
         **read_vars(home.root, home.show(VARS), renderer.notes),
-        **mapping(vars_item.plain() if vars_item else None),
+        **as_mapping(vars_item.plain() if vars_item else None),
     }
 
 
@@ -209,15 +216,15 @@ def _allows(spec: str) -> bool:
     match = re.match(r"(>=|<=|>|<|==|=|!=)?\s*v?(\d+)(?:\.(\d+))?", spec)
     if match is None:
         return True
-    sign, wanted = match[1] or "=", (int(match[2]), int(match[3] or 0))
+    sign, version = match[1] or "=", (int(match[2]), int(match[3] or 0))
     # Any patch release of the supported minor version will do.
     if sign == "<":
-        return wanted > SUPPORTED_DBT or (wanted == SUPPORTED_DBT and _patch(spec) > 0)
+        return version > SUPPORTED_DBT or (version == SUPPORTED_DBT and _patch(spec) > 0)
     return {
-        ">=": wanted <= SUPPORTED_DBT,
-        ">": wanted <= SUPPORTED_DBT,
-        "<=": wanted >= SUPPORTED_DBT,
-    }.get(sign, sign == "!=" or wanted == SUPPORTED_DBT)
+        ">=": version <= SUPPORTED_DBT,
+        ">": version <= SUPPORTED_DBT,
+        "<=": version >= SUPPORTED_DBT,
+    }.get(sign, sign == "!=" or version == SUPPORTED_DBT)
 
 
 def _patch(spec: str) -> int:
@@ -232,5 +239,5 @@ def visible_vars(
     layers = [project] if project.package else []
     merged: dict[str, Any] = {}
     for layer in (*layers, root):
-        merged |= {**layer.vars, **mapping(layer.vars.get(project.name))}
+        merged |= {**layer.vars, **as_mapping(layer.vars.get(project.name))}
     return merged | dict(overrides)

@@ -11,11 +11,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from transformer.project.dbt.checks import source_subject
-from transformer.project.dbt.configs import cleaned, options, united
+from transformer.project.dbt.configs import merge_layers, normalized_config, options
 from transformer.project.dbt.described import DescriptionReader
 from transformer.project.dbt.projectfile import ProjectFile
 from transformer.project.dbt.properties import PropertyEntry
-from transformer.project.dbt.words import LATER, YamlRenderer, child, mapping, texts, truth
+from transformer.project.dbt.words import LATER, YamlRenderer, as_flag, as_mapping, child, texts
 from transformer.project.tree import YamlItem
 from transformer.project.values import Freshness, SourceTable
 
@@ -84,21 +84,21 @@ class SourceReader(Struct, frozen=True):
             reads=_read_call({**names, "source": source_name}, config, self.renderer),
             config=config,
         )
-        return source_table, truth(config.get("enabled"))
+        return source_table, as_flag(config.get("enabled"))
 
     def _facts(
         self, source: YamlItem, source_values: Mapping[str, Any], values: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Description, meta and quoting of the source, by dbt's names."""
         describe, renderer = self.describer.docs.describe, self.renderer
-        quoting = {**mapping(source_values.get("quoting")), **mapping(values.get("quoting"))}
+        quoting = {**as_mapping(source_values.get("quoting")), **as_mapping(values.get("quoting"))}
         parts = ("database", "schema", "identifier", "column")
         return {
             "source_description": describe(
                 child(source, "description"), renderer, self.describer.package
             ),
-            "source_meta": mapping(
-                source_values.get("meta") or mapping(source_values.get("config")).get("meta")
+            "source_meta": as_mapping(
+                source_values.get("meta") or as_mapping(source_values.get("config")).get("meta")
             ),
             "quoting": {part: quoting.get(part) for part in parts},
         }
@@ -119,28 +119,31 @@ class SourceReader(Struct, frozen=True):
             top_level = {
                 k: entry[k] for k in ("enabled", "tags", "meta") if entry.get(k) is not None
             }
-            layers += [cleaned(top_level), cleaned(mapping(entry.get("config")))]
+            layers += [
+                normalized_config(top_level),
+                normalized_config(as_mapping(entry.get("config"))),
+            ]
         for entry in (source_values, values):
             layers.append({k: entry[k] for k in ("loader", "external") if entry.get(k) is not None})
         if self.project.package:
             layers.append(options(self.root.tree("sources"), (self.project.name, *fqn)))
-        return united(*layers)
+        return merge_layers(*layers)
 
     def _freshness(
         self, source_values: Mapping[str, Any], values: Mapping[str, Any], config: Mapping[str, Any]
     ) -> Freshness | None:
-        layers = (self.root.tree("sources"), source_values, mapping(source_values.get("config")))
+        layers = (self.root.tree("sources"), source_values, as_mapping(source_values.get("config")))
         rules: dict[str, Any] | None = None
-        for layer in (*layers, values, mapping(values.get("config"))):
+        for layer in (*layers, values, as_mapping(values.get("config"))):
             written = layer.get("freshness", layer.get("+freshness", _MISSING))
             if written is not _MISSING:
-                rules = None if written is None else _merged_rules(rules or {}, mapping(written))
+                rules = None if written is None else _merged_rules(rules or {}, as_mapping(written))
         if not rules or not (rules.get("warn_after") or rules.get("error_after")):
             return None
-        column = _first_set("loaded_at_field", values, mapping(values.get("config")), source_values,
-                       mapping(source_values.get("config")), config)  # fmt: skip
-        query = _first_set("loaded_at_query", values, mapping(values.get("config")), source_values,
-                      mapping(source_values.get("config")), config)  # fmt: skip
+        configs = as_mapping(values.get("config")), as_mapping(source_values.get("config"))
+        by_precedence = (values, configs[0], source_values, configs[1], config)
+        column = _first_set("loaded_at_field", *by_precedence)
+        query = _first_set("loaded_at_query", *by_precedence)
         if not column and not query:
             self.renderer.notes.say("`freshness` without a `loaded_at_field` is ignored")
             return None
@@ -161,7 +164,7 @@ def _merged_rules(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[st
     for key, value in upper.items():
         current = merged.get(key)
         are_mappings = isinstance(current, Mapping) and isinstance(value, Mapping)
-        merged[key] = {**mapping(current), **mapping(value)} if are_mappings else value
+        merged[key] = {**as_mapping(current), **as_mapping(value)} if are_mappings else value
     return merged
 
 
@@ -177,7 +180,7 @@ def _seconds(rule: Any) -> int | None:
 
 def _read_call(names: Mapping[str, str], config: Mapping[str, Any], renderer: YamlRenderer) -> str:
     """How DuckDB reads a table that is a file: a call as written, or a quoted path."""
-    meta = mapping(config.get("meta"))
+    meta = as_mapping(config.get("meta"))
     merged = {**meta, **config}
     location = merged.get("external_location")
     if merged.get("plugin"):

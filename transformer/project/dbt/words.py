@@ -199,7 +199,7 @@ class YamlRenderer:
         return values[0] if values else shown
 
 
-def truth(value: Any) -> bool:
+def as_flag(value: Any) -> bool:
     """A flag in any spelling of YAML or text; None is True."""
     if isinstance(value, str):
         return value.strip().lower() not in ("false", "no", "off", "0", "")
@@ -215,7 +215,7 @@ def texts(value: Any) -> tuple[str, ...]:
     return (str(value),)
 
 
-def mapping(value: Any) -> dict[str, Any]:
+def as_mapping(value: Any) -> dict[str, Any]:
     """The value if it is a mapping, else an empty one."""
     return dict(value) if isinstance(value, Mapping) else {}
 
