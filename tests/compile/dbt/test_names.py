@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_dbt_build import project, run
+from tests.dbt.test_build import project, run
 from transformer.compile.dbt.making import DBT_MACROS
 from transformer.compile.jinja.environment import _DBT_MACROS, LenientUndefined
 from transformer.compile.jinja.macros import BUILT_IN, read_library
