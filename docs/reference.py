@@ -21,7 +21,7 @@ from transformer.project.schema import Field, Fields
 from transformer.warehouse.ledger import TABLES
 
 HOME = Path(__file__).parent / "reference"
-NOTE = "<!-- Written by docs/reference.py from the code; `make docs` writes it anew. -->\n"
+NOTE = "<!-- Written by docs/reference.py from the code; `make docs` rewrites it. -->\n"
 
 
 def pages() -> Iterator[tuple[str, str]]:

@@ -85,7 +85,7 @@ class Environment:
     say: Callable[[str], object] = field(default=str, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Values of secret variables are secret whoever reads them, Python models too."""
+        """Values of secret variables are secret for every reader, also for Python models."""
         self.secrets.update(secrets_of(self.env))
 
 

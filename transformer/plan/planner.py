@@ -150,8 +150,8 @@ class _Planner:
             "time has passed": node.id in self.facts.expired,
             "it is non-deterministic": self.volatility[node.id].time and node.kind in _MADE,
         }
-        if self.facts.anew and node.kind in ("model", "seed", "check"):
-            reasons[self.facts.anew] = True
+        if self.facts.rebuild_reason and node.kind in ("model", "seed", "check"):
+            reasons[self.facts.rebuild_reason] = True
         probe = self.facts.probes.get(node.id, Probe())
         cause = next((reason for reason, holds in reasons.items() if holds), probe.reason)
         inputs_changed = "" if cause else self.changed_inputs(node)

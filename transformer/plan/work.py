@@ -57,7 +57,7 @@ class WorldFacts(Struct, frozen=True):
     # The files in each node's query, each with a digest of its state.
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # Why everything has to be rebuilt: another version of the engine.
-    anew: str = ""
+    rebuild_reason: str = ""
 
     @classmethod
     def of(cls, bound: BoundColumns) -> WorldFacts:

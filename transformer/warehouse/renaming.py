@@ -48,7 +48,7 @@ def _told(session: RenamingSession, project: str) -> str:
     begins = " or ".join(f"starts_with(id, {literal(f'{kind}.{project}.')})" for kind in _KINDS)
     if session.rows(f"select 1 from _transform.nodes where {begins} limit 1"):
         return project
-    found = session.rows(
+    rows = session.rows(
         "select substr(id, length(kind) + 2, length(id) - length(kind) - length(own) - 1) as name,"
         " count(*) as many from (select id, split_part(id, '.', 1) as kind,"
         " '.' || case when id like 'source.%' then relation_schema || '.' else '' end"
@@ -56,7 +56,7 @@ def _told(session: RenamingSession, project: str) -> str:
         " where ends_with(id, own) and length(name) > 0"
         " group by all order by many desc, name limit 1"
     )
-    return str(found[0][0]) if found else project
+    return str(rows[0][0]) if rows else project
 
 
 def rename(session: RenamingSession, project: str, packages: Collection[str] = ()) -> None:

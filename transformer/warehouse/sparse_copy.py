@@ -32,8 +32,8 @@ def clone(source: Path, target: Path) -> None:
     """Creates a file with the same content, readable by its owner only. Raises OSError, and may
     then leave an incomplete file."""
     target.unlink(missing_ok=True)
-    made = create(target)
-    with source.open("rb", buffering=0) as reading, os.fdopen(made, "wb", buffering=0) as writing:
+    handle = create(target)
+    with source.open("rb", buffering=0) as reading, os.fdopen(handle, "wb", buffering=0) as writing:
         try:
             fcntl.ioctl(writing, _FICLONE, reading.fileno())
         except OSError:
@@ -114,7 +114,7 @@ def _used(file: int, start: int, end: int) -> int:
         return end
     block = os.pread(file, end - start, start)
     if len(block) < end - start:
-        return end  # whoever copies it will find out why
+        return end  # the copy itself will report why
     left, step = len(block), _BLOCK
     while step >= _PAGE:
         if left >= step and block[left - step : left] == _ZEROS[step]:

@@ -143,7 +143,7 @@ def _offered(node: Node, body: SourceBody, look: _Look) -> Columns | None:
         raise GraphError(
             f"the source table `{node.relation}` is not in the warehouse",
             table.where,
-            hint="give it a `load:`, or have it loaded by whoever loads it",
+            hint="give it a `load:`, or run the tool that loads it first",
         )
     if table.load.broken:
         return None

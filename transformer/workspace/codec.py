@@ -229,14 +229,14 @@ def loosened(value: Any) -> Any:
 @cache
 def _loose(kind: type) -> list[tuple[str, Callable[[Any], Any]]]:
     """The fields of a value that may hold anything, and those that hold values of ours."""
-    found: list[tuple[str, Callable[[Any], Any]]] = []
+    converters: list[tuple[str, Callable[[Any], Any]]] = []
     for name, hint in get_type_hints(kind).items():
         shown = str(hint)
         if "typing.Any" in shown:
-            found.append((name, _exact_each if get_origin(hint) is tuple else _exact))
+            converters.append((name, _exact_each if get_origin(hint) is tuple else _exact))
         elif "transformer." in shown:
-            found.append((name, loosened))
-    return found
+            converters.append((name, loosened))
+    return converters
 
 
 def _exact_each(value: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -189,7 +189,7 @@ def facts(
         known_facts,
         probes=lost(graph, *at) if sent else {},
         expired=frozenset(expired),
-        anew=f"it was built by {before}" if before not in ("", engine.version) else "",
+        rebuild_reason=f"it was built by {before}" if before not in ("", engine.version) else "",
     )
 
 
