@@ -32,7 +32,7 @@ def odd(path: Path) -> bytes:
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "link to nothing": (lambda p: p.symlink_to("nowhere"), "this link is broken"),
-    "link to itself": (lambda p: p.symlink_to(p.name), "this link leads to itself"),
+    "link to itself": (lambda p: p.symlink_to(p.name), "this link points to itself"),
     "pipe": (os.mkfifo, "this is not a regular file"),
     "name that is not UTF-8": (
         lambda p: os.close(os.open(odd(p.with_stem("ODD")), os.O_CREAT)),
@@ -61,7 +61,7 @@ def test_the_projects_own_file_is_no_folder_and_no_link_to_the_outside(tmp_path:
     (tmp_path / "outside.yml").write_text("name: other\n")
     (root / "transform.yml").symlink_to(tmp_path / "outside.yml")
     done = transform(root, "build", check=False)
-    assert (done.returncode, "this link leads outside the project" in done.stderr) == (1, True)
+    assert (done.returncode, "this link points outside the project" in done.stderr) == (1, True)
     (root / "transform.yml").unlink()
     (root / "transform.yml").mkdir()
     done = transform(root, "build", check=False)

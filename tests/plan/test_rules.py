@@ -389,7 +389,7 @@ def test_links_and_folders_outside_the_project_are_refused(tmp_path: Path) -> No
     (outside / "m.sql").write_text("select 1 as x")
     root = write(tmp_path / "in", {"models/a.sql": "select 1 as x"})
     (root / "models" / "m.sql").symlink_to(outside / "m.sql")
-    assert "leads outside" in transform(root, "build", check=False).stderr
+    assert "points outside" in transform(root, "build", check=False).stderr
     (root / "models" / "m.sql").unlink()
     write(root, {"transform.yml": "model-paths: [../outside]\n"})
     assert "is outside" in transform(root, "build", check=False).stderr

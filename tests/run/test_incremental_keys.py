@@ -109,8 +109,8 @@ WRONG = {
     "merge_clauses={'when_matched': []}": "must be a list of clauses",
     "merge_clauses={'when_matched': [{'action': 'upsert'}]}": "cannot `upsert`",
     "merge_clauses={'matched': [{'action': 'delete'}]}": "needs `when_matched`",
-    "merge_exclude_columns=['v'], merge_clauses={'when_matched': [{'action': 'delete'}]}": (
-        "combined"
+    "merge_clauses={'when_matched': [{'action': 'delete'}]}, merge_exclude_columns=['v']": (
+        "cannot be combined"
     ),
     "merge_update_columns=['v'], merge_exclude_columns=['v']": "both set",
 }

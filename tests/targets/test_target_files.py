@@ -141,7 +141,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(
 
 def test_the_path_stays_in_the_project(home: Warehouse) -> None:
     home.change(options={"path": "../out.csv"})
-    with pytest.raises(ConfigError, match="leads outside") as caught:
+    with pytest.raises(ConfigError, match="points outside") as caught:
         home.sync()
     assert caught.value.where == WHERE
 

@@ -37,7 +37,7 @@ class RenderTrace(Struct):
     env: dict[str, str] = field(default_factory=dict)
     macros: dict[str, str] = field(default_factory=dict)
     names_read: set[str] = field(default_factory=set)
-    asked_incremental: bool = False
+    uses_is_incremental: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -171,7 +171,7 @@ class TemplateNames(Struct):
 
     def is_incremental(self) -> bool:
         """Whether the model is built incrementally in this run."""
-        self.trace.asked_incremental = True
+        self.trace.uses_is_incremental = True
         return self.incremental and self.execute
 
     def log(self, message: Any, info: bool = False) -> str:

@@ -120,7 +120,7 @@ def queries_of(node: Node, scope: Scope) -> tuple[Query, Query | None]:
     incremental = config is not None and config.materialized == "incremental"
     if config and incremental and config.incremental_strategy == "microbatch":
         return referred(template, scope), None
-    if whole.late or not incremental or not whole.trace.asked_incremental:
+    if whole.late or not incremental or not whole.trace.uses_is_incremental:
         return whole, None
     increment = or_late(
         lambda: render(template, scope, incremental=True),

@@ -164,7 +164,7 @@ class _Files:
 
     def check_inside(self, path: Path, shown: str) -> bool:
         if not self.inside(path):
-            self.reader.mistake("this link leads outside the project", Where(shown, 1))
+            self.reader.mistake("this link points outside the project", Where(shown, 1))
         return self.inside(path)
 
     def text(self, path: str) -> str:

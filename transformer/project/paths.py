@@ -27,7 +27,7 @@ class Places(Struct, frozen=True):
         if any(_within(full, home.resolve()) for home in (self.root, *self.allowed)):
             return full
         raise ConfigError(
-            f"the path `{text}` leads outside the project",
+            f"the path `{text}` points outside the project",
             where,
             hint="declare its folder under `allowed-paths:` in transform.yml",
         )
@@ -69,7 +69,7 @@ def not_a_file(path: Path) -> str | None:
         return "this link is broken" if path.is_symlink() else None
     except OSError as error:
         if error.errno == ELOOP:
-            return "this link leads to itself"
+            return "this link points to itself"
         return f"this file cannot be read: {reason_of(error)}"
     return None if S_ISREG(mode) or S_ISDIR(mode) else "this is not a regular file"
 

@@ -71,7 +71,7 @@ def _text(root: Path, path: Path) -> str:
     if not path.exists() and not path.is_symlink():
         return ""
     if not path.resolve().is_relative_to(root.resolve()):
-        raise ConfigError("this link leads outside the project", Where(FILE, 1))
+        raise ConfigError("this link points outside the project", Where(FILE, 1))
     if path.is_dir() or (reason := not_a_file(path)):
         raise ConfigError("this is a folder" if path.is_dir() else str(reason), Where(FILE, 1))
     return read_file(path, FILE)

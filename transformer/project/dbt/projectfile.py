@@ -208,7 +208,7 @@ def _check_version(item: YamlItem, renderer: YamlRenderer, name: str) -> None:
     if not all(_allows(part) for part in parts):
         supported = ".".join(map(str, SUPPORTED_DBT))
         renderer.notes.say(
-            f"`{name}` asks for dbt {', '.join(parts)}; it is read as dbt {supported} would read it"
+            f"`{name}` requires dbt {', '.join(parts)}; it is read as dbt {supported} would read it"
         )
 
 
