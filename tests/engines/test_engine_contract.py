@@ -159,15 +159,15 @@ def test_a_sample_is_text(engine: Any) -> None:
     assert sample.rows == (("1", ""),)
 
 
-def test_an_extract_holds_what_is_named_and_the_runs(
-    module: Any, engine: Any, tmp_path: Path
-) -> None:
+def test_an_extract_holds_what_is_named(module: Any, engine: Any, tmp_path: Path) -> None:
     with engine.session() as session:
         session.run("create schema _transform")
         session.run("create table _transform.runs as select 1 as n")
         session.run("create table t as select 1 as x")
         session.run("create view v as select x + 1 as y from t")
-    engine.export(tmp_path / "shown.duckdb", [RelationName("main", "v")])
+    engine.export(
+        tmp_path / "shown.duckdb", [RelationName("main", "v"), RelationName("_transform", "runs")]
+    )
     shown = module.connect(tmp_path / "shown.duckdb", read_only=True)
     assert set(shown.relations()) == {("main", "v"), ("_transform", "runs")}
     shown.close()
