@@ -205,7 +205,7 @@ def test_what_is_damaged_or_foreign_is_named_and_passed_over(bench: Bench, data:
     assert told(bench.root) == []
     path.write_bytes(data)
     assert told(bench.root) == [
-        f"`.transform/{path.name}` cannot be read and is ignored: the project is compiled anew"
+        f"`.transform/{path.name}` cannot be read and is ignored: the project is compiled again"
     ]
     assert facts(opened(bench.root)) == facts(first)
     assert told(bench.root) == []
