@@ -231,14 +231,14 @@ def test_a_writer_right_after_publication_is_noticed_by_the_next_build(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is noted of the file is what was published, not what is there by then."""
-    from transformer.flows import build as flow
+    from transformer.flows import execution
 
     def leave(*_: object) -> None:
         with duckdb.connect(str(root / "warehouse.duckdb")) as con:
             con.execute("drop table sums")
 
     with monkeypatch.context() as there:
-        there.setattr(flow, "leave", leave)
+        there.setattr(execution, "write_artifacts", leave)
         built(root)
     built(root)
     assert query(root / "warehouse.duckdb", "select n from sums") == [(60,)]
