@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from transformer.compile.sql.reader import Grammar, read
-from transformer.compile.sql.volatility import STEADY, Volatility, steadiness
+from transformer.compile.sql.volatility import DETERMINISTIC, Volatility, volatility_of
 
 DUCKDB = Grammar("duckdb")
 
 
 def of(text: str) -> Volatility:
-    return steadiness(read(text, DUCKDB).tokens.texts)
+    return volatility_of(read(text, DUCKDB).tokens.texts)
 
 
 STEADY_ONES = [
@@ -33,7 +33,7 @@ STEADY_ONES = [
 
 @pytest.mark.parametrize("text", STEADY_ONES)
 def test_what_depends_on_nothing_else(text: str) -> None:
-    assert of(text) == STEADY
+    assert of(text) == DETERMINISTIC
 
 
 TIMES = [

@@ -127,7 +127,7 @@ def _with_query(
 def as_table_if_relative_file(node: Node, body: ModelBody, query: Compiled) -> Node:
     """The node; a view over a file with a relative path becomes a table. DuckDB resolves such a
     path in the reader's working directory, so a published view would not find the file."""
-    files = relative_files(query.text, query.steadiness.files)
+    files = relative_files(query.text, query.volatility.files)
     if body.config.materialized != "view" or not files:
         return node.having(body=body)
     config = replace(body.config, materialized="table")

@@ -357,7 +357,7 @@ def finish_check(query: Query, where: Where) -> Compiled:
         where=where,
         macros=compiled.macros,
         canonical=compiled.canonical,
-        steadiness=compiled.steadiness,
+        volatility=compiled.volatility,
     )
 
 

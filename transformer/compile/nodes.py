@@ -14,7 +14,7 @@ from msgspec import Struct
 from transformer.compile.model_config import ModelConfig
 from transformer.compile.sql.edits import Edit, unspliced
 from transformer.compile.sql.source_map import in_macro, in_template, in_text
-from transformer.compile.sql.volatility import STEADY, Volatility, steadiness
+from transformer.compile.sql.volatility import DETERMINISTIC, Volatility, volatility_of
 from transformer.errors import TransformError, Where
 from transformer.names import RelationName, quoted
 from transformer.project.values import (
@@ -49,7 +49,7 @@ class Compiled(Struct, frozen=True):
     rendered: str = ""
     splices: tuple[Edit, ...] = ()
     canonical: str = ""
-    steadiness: Volatility = STEADY
+    volatility: Volatility = DETERMINISTIC
     macros: Mapping[str, str] = {}
     # The texts of the files with the called macros, for messages.
     called: Mapping[str, str] = {}
@@ -236,17 +236,17 @@ class Node:
         return query.text if query else ""
 
     @property
-    def steadiness(self) -> Volatility:
+    def volatility(self) -> Volatility:
         """What its queries depend on besides the content of their tables."""
         body = self.body
         if isinstance(body, ModelBody):
-            parts = [query.steadiness for query in (body.query, body.increment) if query]
-            return reduce(or_, parts, STEADY) if parts else _unwritten(body)
+            parts = [query.volatility for query in (body.query, body.increment) if query]
+            return reduce(or_, parts, DETERMINISTIC) if parts else _unwritten(body)
         query = body.query if isinstance(body, CheckBody | SnapshotBody) else None
         if query is None and isinstance(body, CheckBody):
             expressions = f"{body.args.get('expression') or ''} {body.config.where or ''}"
-            return steadiness(_WORD.findall(expressions))
-        return query.steadiness if query else STEADY
+            return volatility_of(_WORD.findall(expressions))
+        return query.volatility if query else DETERMINISTIC
 
     @property
     def elsewhere(self) -> bool:
@@ -283,7 +283,7 @@ _WORD = re.compile(r"'[^']*'|\w+|\S")
 
 def _unwritten(body: ModelBody) -> Volatility:
     """The volatility of a model without a query, or without one yet."""
-    volatility = steadiness(_WORD.findall(body.model.text)) if body.late else STEADY
+    volatility = volatility_of(_WORD.findall(body.model.text)) if body.late else DETERMINISTIC
     return volatility | Volatility(order=True)
 
 

@@ -17,7 +17,7 @@ from transformer.compile.sql.edits import Edit, spliced
 from transformer.compile.sql.reader import QueryReading, read, without_end
 from transformer.compile.sql.source_map import in_template
 from transformer.compile.sql.table_refs import TAKES_TABLES, TableUse
-from transformer.compile.sql.volatility import UNKNOWN, steadiness
+from transformer.compile.sql.volatility import UNKNOWN, volatility_of
 from transformer.compile.world import CONNECTING_ONLY
 from transformer.errors import RenderError, SqlError, TransformError
 from transformer.names import literal, quoted
@@ -31,7 +31,7 @@ def render(template: Template, scope: Scope, *, incremental: bool = False) -> Qu
     trace = RenderTrace()
     rendered = rendered_text(template, scope, trace, incremental=incremental)
     if template.free and read(without_end(rendered), scope.grammar).refused:
-        return Query(rendered, (), tuple(trace.needs), None, trace, False, steadiness=UNKNOWN)
+        return Query(rendered, (), tuple(trace.needs), None, trace, False, volatility=UNKNOWN)
     return resolve(
         rendered, scope, trace, lambda at: in_template(template.path, template.text, rendered, at)
     )
@@ -118,7 +118,7 @@ def resolve(rendered: str, scope: Scope, trace: RenderTrace, place: Any) -> Quer
         trace,
         reading.parsed,
         canonical=canonical_digest(reading.tokens, replacements) if reading.tokens.texts else text,
-        steadiness=steadiness(reading.tokens.texts) if reading.tokens.texts else UNKNOWN,
+        volatility=volatility_of(reading.tokens.texts) if reading.tokens.texts else UNKNOWN,
     )
 
 
@@ -192,7 +192,7 @@ def finish(
         rendered=query.rendered,
         splices=tuple(splices),
         macros=query.trace.macros,
-        steadiness=query.steadiness,
+        volatility=query.volatility,
         canonical=" ".join([query.canonical, *parent_texts]),
     )
 

@@ -16,7 +16,7 @@ from transformer.compile.namespace import Namespace, Referable
 from transformer.compile.naming import PlacedRelation, RelationRequest, by_macros, by_rule
 from transformer.compile.sql.edits import Edit
 from transformer.compile.sql.reader import Grammar
-from transformer.compile.sql.volatility import STEADY, Volatility
+from transformer.compile.sql.volatility import DETERMINISTIC, Volatility
 from transformer.compile.time_ranges import TimeRange
 from transformer.compile.world import RenderWorld
 from transformer.names import RelationName
@@ -103,7 +103,7 @@ class Query(Struct, frozen=True):
     late: bool = False
     # Its canonical form, independent of layout.
     canonical: str = ""
-    steadiness: Volatility = STEADY
+    volatility: Volatility = DETERMINISTIC
 
 
 class Template(Struct, frozen=True):

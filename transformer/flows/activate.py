@@ -17,13 +17,13 @@ def previews(request: Request, environment: Environment) -> Iterator[tuple[Node,
     opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
     chosen = selected_ids(opened, request, environment)
-    warehouse = opened.workplace.warehouse
+    warehouse = opened.publication.warehouse
     if not warehouse.live.exists():
         raise UsageError(
             f"there is no `{opened.project.target.path}`", hint="run `transform build`"
         )
     engine = opened.engine.connect(warehouse.live, read_only=True)
-    ledger = opened.workplace.synced
+    ledger = opened.publication.synced
     try:
         for node in opened.graph:
             if node.id in chosen and isinstance(node.body, ActivationBody):

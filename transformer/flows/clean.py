@@ -44,7 +44,7 @@ def clean_files(request: Request, environment: Environment) -> list[str]:
     files: list[Path] = []
     try:
         opened = open_project(request, environment)
-        place = opened.workplace
+        place = opened.publication
         files = [place.shown, place.warehouse.live, place.synced]
         removed_names += _clear_build_files(opened, environment)
     except TransformError:
@@ -62,7 +62,7 @@ def drop_removed(request: Request, environment: Environment, wait: float) -> lis
     file; returns their names. Raises Mistakes, since an unreadable model may still build them."""
     opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
-    place = opened.workplace
+    place = opened.publication
     if not place.warehouse.live.exists():
         return []
     with building(place.warehouse, "transform clean --removed", environment.clock(), wait):
@@ -86,7 +86,7 @@ def _forget_cache(root: Path) -> list[str]:
 
 def _clear_build_files(opened: Opened, environment: Environment) -> list[str]:
     """Removes files that builds leave beside the warehouse, except the sync ledger."""
-    warehouse = opened.workplace.warehouse
+    warehouse = opened.publication.warehouse
     if not warehouse.room.exists():
         return []
     with building(warehouse, "transform clean", environment.clock()):

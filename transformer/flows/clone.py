@@ -32,7 +32,7 @@ def clone_relations(request: Request, environment: Environment, wait: float = 0.
         for n in opened.graph
         if n.id in chosen & set(request.deferred) and n.relation and n.solid
     ]
-    place = opened.workplace
+    place = opened.publication
     with building(place.warehouse, "transform clone", environment.clock(), wait):
         place.recover()
         place.forget_unfinished()

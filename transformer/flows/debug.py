@@ -26,8 +26,8 @@ def facts(request: Request, environment: Environment) -> Iterator[tuple[str, str
     yield "target", f"{project.target.name}, {project.target.type}, {project.target.path}"
     yield "publish", project.target.publish.mode
     yield "nodes", f"{len(opened.graph.nodes)}, {len(opened.mistakes)} mistakes"
-    yield "warehouse", _state(opened.workplace.warehouse, opened.engine)
-    private = opened.workplace.warehouse.private
+    yield "warehouse", _state(opened.publication.warehouse, opened.engine)
+    private = opened.publication.warehouse.private
     if private.exists():
         yield "unfinished", f"{private}: the next build continues from it"
 

@@ -66,7 +66,7 @@ def _copy_assets(opened: Opened, folder: Path) -> None:
 
 def _warehouse_columns(opened: Opened) -> tuple[CatalogColumn, ...]:
     """The columns of all relations in the warehouse."""
-    with opened.workplace.looking() as engine:
+    with opened.publication.looking() as engine:
         if engine is None:
             return ()
         with engine.session() as session:

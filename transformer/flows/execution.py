@@ -53,7 +53,7 @@ def execute(
     refuse_mistakes_of(opened, environment.env)
     for text in filter(None, (opened.project.heading, *opened.project.notices)):
         on_event(Event("notice", text, ""))
-    place, now = opened.workplace, environment.clock()
+    place, now = opened.publication, environment.clock()
     with building(place.warehouse, f"transform {request.command}", now, options.wait):
         place.recover()
         part = only_changed(request, options, opened, environment.clock().timestamp())
@@ -91,7 +91,7 @@ class _Execution:
 
     @property
     def place(self) -> Publication:
-        return self.opened.workplace
+        return self.opened.publication
 
     def notice(self, texts: Iterable[str]) -> None:
         for text in texts:

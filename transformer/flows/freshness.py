@@ -28,7 +28,7 @@ def source_ages(
     opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
     chosen = selected_ids(opened, _sources(request), environment)
-    with opened.workplace.looking() as engine:
+    with opened.publication.looking() as engine:
         if engine is None:
             raise UsageError(
                 f"there is no `{opened.project.target.path}`", hint="run `transform build`"

@@ -83,7 +83,7 @@ def _rendered(
 @contextmanager
 def _session(opened: Opened) -> Iterator[Any]:
     """A session that reads the published warehouse; None if there is none."""
-    place = opened.workplace
+    place = opened.publication
     with place.looking(place.warehouse.live) as engine:
         if engine is None:
             yield None
@@ -168,7 +168,7 @@ def _of_node(opened: Opened, node: Node) -> str:
     if not isinstance(body, ModelBody) or body.model.language == "python":
         return f"select * from {_relation(node).sql()}"
     if node.late:
-        live = opened.workplace.warehouse.live
+        live = opened.publication.warehouse.live
         body = _reading(opened, live, lambda s: opened.late.made(node, SessionWarehouse(s)).body)
     query = body.query if isinstance(body, ModelBody) else None
     return query.text if query else f"select * from {_relation(node).sql()}"
@@ -197,7 +197,7 @@ def _inline(opened: Opened, text: str, session: Any) -> str:
 def _failing(opened: Opened, node: Node, wanted: ShowRequest) -> Sample:
     """The failing rows that the last build stored, else those in the current warehouse."""
     stored_failures = RelationName(FAILURES, node.name)
-    with opened.workplace.looking() as engine:
+    with opened.publication.looking() as engine:
         if engine is not None and engine.relation(stored_failures):
             return _rows(opened, f"select * from {stored_failures.sql()}", wanted, unpublished=True)
     return _rows(opened, check_of(node, opened.graph).measure.failing, wanted, unpublished=True)
@@ -218,21 +218,21 @@ def _values(
         statement = f"{prefix}{text}"
         return ShownRows(name, [c for c, _ in session.columns(statement)], session.rows(statement))
 
-    shown_rows: ShownRows = _reading(opened, opened.workplace.warehouse.live, read)
+    shown_rows: ShownRows = _reading(opened, opened.publication.warehouse.live, read)
     return shown_rows
 
 
 def _rows(opened: Opened, query: str, wanted: ShowRequest, *, unpublished: bool = False) -> Sample:
-    path = opened.workplace.warehouse.live
+    path = opened.publication.warehouse.live
     if unpublished:
-        path = opened.workplace.reading  # a failed build leaves its tables for inspection
+        path = opened.publication.reading  # a failed build leaves its tables for inspection
     limit = wanted.limit if wanted.limit is not None else 2**62
     sample: Sample = _reading(opened, path, lambda session: session.sample(query, limit))
     return sample
 
 
 def _reading(opened: Opened, path: Path, work: Any) -> Any:
-    with opened.workplace.looking(path) as engine:
+    with opened.publication.looking(path) as engine:
         if engine is None:
             raise UsageError(
                 f"there is no `{opened.project.target.path}`", hint="run `transform build`"

@@ -27,7 +27,7 @@ def run_macro(
     opened = open_project(request, environment)
     refuse_mistakes(opened.mistakes)
     macro = _macro(opened, name)
-    place = opened.workplace
+    place = opened.publication
     with building(place.warehouse, f"transform {request.command}", environment.clock()):
         place.recover()
         place.forget_unfinished()

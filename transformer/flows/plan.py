@@ -13,6 +13,6 @@ def preview(request: Request, environment: Environment) -> tuple[Opened, Plan]:
     """The project, and the plan of a build of it. Raises Mistakes."""
     opened = open_project(request, environment)
     refuse_mistakes_of(opened, environment.env)
-    with opened.workplace.looking() as engine:
+    with opened.publication.looking() as engine:
         planner = BuildPlanner(opened, request, BuildOptions(), environment, environment.clock())
         return opened, planner.of(engine).plan

@@ -65,8 +65,8 @@ def to_retry(request: Request, environment: Environment, name: str | None) -> tu
 def _read(opened: Opened, answer: Callable[[Any, str], _T]) -> _T | None:
     """What the function makes of a session and a query of all quarantined rows; None where nothing
     was ever built or sent."""
-    synced = opened.workplace.synced
-    with opened.workplace.looking() as engine:
+    synced = opened.publication.synced
+    with opened.publication.looking() as engine:
         if engine is None:
             raise UsageError(
                 f"there is no `{opened.project.target.path}`", hint="run `transform build`"

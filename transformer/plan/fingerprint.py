@@ -194,12 +194,12 @@ def solid_needs(node: Node, graph: Graph) -> tuple[str, ...]:
     return tuple(read)
 
 
-def steadiness_of(graph: Graph) -> dict[str, Volatility]:
+def volatilities(graph: Graph) -> dict[str, Volatility]:
     """The volatility of every node, including that of the views and ephemeral models that it
     reads."""
     by_node: dict[str, Volatility] = {}
     for node in graph:
-        volatility = node.steadiness
+        volatility = node.volatility
         for need in node.needs:
             parent = graph[need]
             if parent.ephemeral or parent.view:

@@ -28,7 +28,7 @@ from transformer.plan.fingerprint import (
     current_versions,
     full_fingerprint,
     solid_needs,
-    steadiness_of,
+    volatilities,
 )
 from transformer.plan.materialize import ModelInputs, Statement, brings_new, statements
 from transformer.plan.notices import abbreviated, deprecated, loader_columns, stale_row_notices
@@ -68,7 +68,7 @@ class _Planner:
         self.versions = current_versions(graph, state)
         self.keyed = referencing_nodes(graph)
         self.readers = _readers(self.inputs)
-        self.volatility = steadiness_of(graph)
+        self.volatility = volatilities(graph)
         self.due: dict[str, str] = {}
         # Nodes that are due only because of their inputs, which may turn out to be unchanged.
         self.only_moved: set[str] = set()

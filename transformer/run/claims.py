@@ -110,7 +110,7 @@ def _others(project: Project, places: Places) -> Iterator[Path]:
 def _read(graph: Graph, places: Places) -> Iterator[_Claim]:
     """Files that sources load and queries read."""
     for node in graph:
-        for name in node.steadiness.files:
+        for name in node.volatility.files:
             if "://" not in name:
                 yield _claimed(places, name, f"`{node.name}` reads it")
         load = node.body.table.load if isinstance(node.body, SourceBody) else None

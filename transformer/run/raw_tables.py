@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from transformer.compile.model_config import has_hooks
 from transformer.compile.nodes import Graph, Node, SourceBody
 from transformer.engines import EngineSession
-from transformer.plan.fingerprint import fingerprint, steadiness_of
+from transformer.plan.fingerprint import fingerprint, volatilities
 from transformer.run.content_diff import columns_read_by, external_content, is_covered, same_rows
 from transformer.run.context import RunContext
 from transformer.steps import Contents, NodeState, Plan, State, Step
@@ -53,7 +53,7 @@ def follow_external(context: RunContext, graph: Graph, plan: Plan) -> None:
         return
     conditional = [step for step in plan.steps if step.work.only_if_changed and step.work.as_made]
     steps = [] if _has_hooks(context, plan) else conditional  # hooks may write to raw tables
-    steady = steadiness_of(graph) if steps else {}
+    steady = volatilities(graph) if steps else {}
     with context.engine.session() as session:
         unaffected = {}
         for node_id in context.state.contents:

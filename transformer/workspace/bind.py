@@ -177,7 +177,7 @@ def refuse_mistakes_of(opened: Opened, env: Mapping[str, str]) -> None:
     if opened.graph.nodes:
         with suppress(TransformError):
             sources = sources_of(opened, env)
-            from_binding = bound(opened, opened.workplace.state(), sources).mistakes
+            from_binding = bound(opened, opened.publication.state(), sources).mistakes
     told_already = {(str(e.where), e.what) for e in opened.mistakes}
     extra = [e for e in from_binding if (str(e.where), e.what) not in told_already]
     raise Mistakes([*opened.mistakes, *extra])

@@ -124,7 +124,7 @@ def _is_through(node: Node) -> bool:
 def inputs_before(request: Request, options: BuildOptions, opened: Opened) -> WarehouseInputs:
     """The files as they are before a build reads any of them. What changes during the build is then
     work for the next one."""
-    place_ = opened.workplace
+    place_ = opened.publication
     able = opened.mark and _is_plain(request, options)
     if not able or place_.in_place or place_.target.publish.models:
         return WarehouseInputs(None)
@@ -154,7 +154,7 @@ def record_build(request: Request, opened: Opened, begun: WarehouseInputs, left:
         return
     part = [n for n in opened.graph if n.id not in opened.context and _is_work(n)]
     skips = [(each.id, each.label) for each in opened.left] + [(n.id, n.name) for n in part]
-    place_ = opened.workplace
+    place_ = opened.publication
     live = place_.warehouse.live
     # A write-ahead log there now would be someone else's.
     synced = place_.warehouse.synced
@@ -217,9 +217,9 @@ def _is_work(node: Node) -> bool:
 
 def _names(node: Node, opened: Opened) -> Iterator[str]:
     """The files that a node is built from. Raises LookupError if it depends on anything else."""
-    if node.kind == "activation" or node.elsewhere or node.steadiness.time:
+    if node.kind == "activation" or node.elsewhere or node.volatility.time:
         raise LookupError(node.id)
-    yield from node.steadiness.files
+    yield from node.volatility.files
     load = node.body.table.load if isinstance(node.body, SourceBody) else None
     if load is None:
         return

@@ -97,7 +97,7 @@ class Opened(Struct, frozen=True):
         return LateRendering(self.graph, self.scope, self.texts, cache(facts))
 
     @property
-    def workplace(self) -> Publication:
+    def publication(self) -> Publication:
         """The target's warehouse, to be built and published."""
         target = self.project.target
         path = self.places.resolve(target.path, target.places.get("path"))
@@ -200,7 +200,7 @@ def selected_ids(opened: Opened, request: Request, environment: Environment) -> 
 
 def published_relations(opened: Opened) -> list[RelationName]:
     """The relations in the published file, if the target publishes only some."""
-    graph, target = opened.graph, opened.workplace.target
+    graph, target = opened.graph, opened.publication.target
     wanted = target.publish.models
     try:
         nodes = [graph[i] for i in choose(graph, wanted, ())] if wanted else []

@@ -16,7 +16,7 @@ from transformer.compile.bind import BoundColumns
 from transformer.compile.nodes import Graph, SourceBody
 from transformer.engines import Engine
 from transformer.errors import Mistakes, TransformError
-from transformer.plan.fingerprint import fingerprint, steadiness_of
+from transformer.plan.fingerprint import fingerprint, volatilities
 from transformer.plan.planner import plan
 from transformer.plan.work import BuildRequest, Probe, WorldFacts
 from transformer.project import inputs
@@ -89,7 +89,7 @@ class BuildPlanner:
     def _taken(self) -> list[TransformError]:
         """The activations that would write where the project reads or builds."""
         opened = self.opened
-        return taken(opened.project, opened.everything, opened.places, opened.workplace)
+        return taken(opened.project, opened.everything, opened.places, opened.publication)
 
     def _arriving(self, state: State, probes: Mapping[str, Probe]) -> frozenset[str]:
         """The sources that will be loaded: their readers are bound over what they hold then."""
@@ -164,12 +164,12 @@ class BuildPlanner:
             actions,
             self.request.full_refresh,
             self.options.always,
-            gates=self.opened.workplace.target.publish.mode == "gated",
+            gates=self.opened.publication.target.publish.mode == "gated",
             strict=self.options.strict,
         )
 
     def _facts(self, engine: Any, columns: BoundColumns) -> WorldFacts:
-        at = self.opened.places, self.opened.workplace.synced
+        at = self.opened.places, self.opened.publication.synced
         return facts(engine, self.opened.graph, columns, at, self.started)
 
 
@@ -196,6 +196,6 @@ def facts(
 def files_of(graph: Graph, root: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """For every node whose query names files, or a view's that it reads: each of them with what
     tells whether it changed."""
-    for node_id, steadiness in steadiness_of(graph).items():
-        if steadiness.files:
-            yield node_id, {f"file:{name}": inputs.named(name, root) for name in steadiness.files}
+    for node_id, volatility in volatilities(graph).items():
+        if volatility.files:
+            yield node_id, {f"file:{name}": inputs.named(name, root) for name in volatility.files}

@@ -68,12 +68,12 @@ class Volatility(Struct, frozen=True):
         )
 
 
-STEADY = Volatility()
+DETERMINISTIC = Volatility()
 # For a query that cannot be tokenized.
 UNKNOWN = Volatility(time=True, order=True, shape=True)
 
 
-def steadiness(tokens: Sequence[str]) -> Volatility:
+def volatility_of(tokens: Sequence[str]) -> Volatility:
     """What the query of these tokens depends on."""
     lowered = list(map(str.lower, tokens))
     pairs = set(pairwise(lowered))
