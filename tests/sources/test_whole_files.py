@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.landing.test_sheets import document, ods
+from tests.landing.test_excel import document, ods
 from tests.projects import query, transform, write
 from tests.sources.lab import Lab, lab
 from tests.sources.test_remote import web

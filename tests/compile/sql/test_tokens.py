@@ -97,7 +97,7 @@ def test_what_may_be_meant_in_another_way_is_left(text: str) -> None:
 
 def test_whatever_is_told_is_what_the_tokenizer_gives() -> None:
     chance, told = random.Random(20), 0
-    files = sorted(Path(__file__).parents[2].glob("*/**/*.sql"))
+    files = sorted(Path(__file__).parents[3].glob("*/**/*.sql"))
     texts = [*TOLD, *LEFT, *(path.read_text() for path in files)]
     for _ in range(5000):
         text = chance.choice(texts)
