@@ -26,22 +26,11 @@ from transformer.flows.listing import selected_resources
 from transformer.flows.look import ShownRows, ShowRequest, selected_rows
 from transformer.flows.plan import preview
 from transformer.plan.select.resources import Resource
-from transformer.request import BuildOptions, Environment, Event, Report, Request
-from transformer.steps import EVERYTHING, Action, Plan
+from transformer.request import ACTIONS, BuildOptions, Environment, Event, Report, Request
+from transformer.steps import Plan
 from transformer.sync.sync import SyncPreview
 
 __all__ = ["BuildOptions", "Event", "Plan", "Project", "Report", "Resource", "ShownRows"]
-
-# What each command does of all that a build does; all but `build` also where nothing changed.
-ACTIONS: Mapping[str, frozenset[Action]] = {
-    "build": EVERYTHING,
-    "run": frozenset(("build",)),
-    "load": frozenset(("load", "freshness")),
-    "seed": frozenset(("seed",)),
-    "snapshot": frozenset(("snapshot",)),
-    "test": frozenset(("check", "freshness")),
-    "activate": frozenset(("activate",)),
-}
 
 
 def _ignore(_: Event) -> None:
@@ -103,8 +92,9 @@ class Project:
         full_refresh: bool = False,
         options: BuildOptions = BuildOptions(),  # noqa: B008 - frozen
     ) -> Report:
-        """The report of one part of a build: `run` (models), `load`, `seed`, `snapshot`, `test` or
-        `activate`. Raises ValueError for another command."""
+        """The report of one part of a build: `run` (models), `load`, `seed`, `snapshot`, `test`,
+        `activate` or, with `BuildOptions(retry_rejected=True)`, `quarantine retry`. Raises
+        ValueError for another command."""
         if command not in ACTIONS or command == "build":
             raise ValueError(f"`{command}` is not one of {', '.join(list(ACTIONS)[1:])}")
         request = self._asked(command, select, exclude, full_refresh)

@@ -17,6 +17,18 @@ from transformer.compile.world import secrets_of
 from transformer.plan.select.selection import Selection
 from transformer.steps import EVERYTHING, Action, Outcome, Plan, Results
 
+# What each command does of all that a build does; all but `build` also where nothing changed.
+ACTIONS: Mapping[str, frozenset[Action]] = {
+    "build": EVERYTHING,
+    "run": frozenset(("build",)),
+    "load": frozenset(("load", "freshness")),
+    "seed": frozenset(("seed",)),
+    "snapshot": frozenset(("snapshot",)),
+    "test": frozenset(("check", "freshness")),
+    "activate": frozenset(("activate",)),
+    "quarantine retry": frozenset(("load", "activate")),
+}
+
 # Flags of options that build from a part of the rows.
 _NARROWING = {
     "EMPTY": "--empty",

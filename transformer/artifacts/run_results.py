@@ -56,10 +56,15 @@ def run_results(run: RunRecord, graph: Graph, project: Project, call: Invocation
     at_end = [entry for entry in hooks if "-on-run-end-" in entry["unique_id"]]
     at_start = [entry for entry in hooks if entry not in at_end]
     entries = [*at_start, *entries, *_no_op_entries(run, graph, project, call), *at_end]
+    return results_document(entries, results.seconds, call)
+
+
+def results_document(entries: Any, seconds: float, call: Invocation) -> dict[str, Any]:
+    """`run_results.json` with these entries."""
     return {
         "metadata": call.metadata("run-results/v6"),
         "results": entries,
-        "elapsed_time": results.seconds,
+        "elapsed_time": seconds,
         "args": {"which": call.command, "invocation_command": f"dbt {call.command}", **call.args},
     }
 

@@ -25,42 +25,28 @@ if TYPE_CHECKING:
     from transformer.cli.console import Console
     from transformer.request import Environment, Request
 
-# The actions of a build that each command performs.
-ACTIONS = {
-    "build": "*",
-    "run": "build",
-    "load": "load freshness",
-    "seed": "seed",
-    "snapshot": "snapshot",
-    "test": "check freshness",
-    "activate": "activate",
-}
 
-
-def run_build(command: str, actions: str, console: Console, words: dict[str, Any]) -> int:
+def run_build(command: str, console: Console, words: dict[str, Any]) -> int:
     """The common body of build, run, load, seed, snapshot, test and activate: the exit code."""
     request, environment = request_of(command, console, words)
-    return build_as(request, environment, actions, console, words)
+    return build_as(request, environment, console, words)
 
 
 def build_as(
     request: Request,
     environment: Environment,
-    actions: str,
     console: Console,
     arguments: dict[str, Any],
 ) -> int:
     """Builds what is requested and prints the report; returns the exit code."""
     from transformer.cli.report import show_report
     from transformer.flows.build import build as build_flow
-    from transformer.request import BuildOptions
-    from transformer.steps import EVERYTHING
+    from transformer.request import ACTIONS, BuildOptions
 
     options = {**console.options, **arguments}
-    wanted = EVERYTHING if actions == "*" else frozenset(actions.split())
     build_options = BuildOptions(
-        actions=wanted,  # type: ignore[arg-type]
-        always=actions != "*",
+        actions=ACTIONS[request.command],
+        always=request.command != "build",
         threads=options.get("threads"),
         fail_fast=bool(options.get("fail_fast")),
         keep_failed=bool(options.get("keep_failed")),
@@ -94,7 +80,7 @@ def build(
 
     Example: `transform build --select +daily_revenue`
     """
-    return run_build("build", ACTIONS["build"], console, locals())
+    return run_build("build", console, locals())
 
 
 @guarded
@@ -115,7 +101,7 @@ def run(
 
     Example: `transform run --select orders+`
     """
-    return run_build("run", ACTIONS["run"], console, locals())
+    return run_build("run", console, locals())
 
 
 @guarded
@@ -136,7 +122,7 @@ def load(
 
     Example: `transform load --select source:crm`
     """
-    return run_build("load", ACTIONS["load"], console, locals())
+    return run_build("load", console, locals())
 
 
 @guarded
@@ -157,7 +143,7 @@ def seed(
     Example: `transform seed --select countries`
     """
     arguments = {**locals()}
-    code = run_build("seed", ACTIONS["seed"], console, arguments)
+    code = run_build("seed", console, arguments)
     if show and not code:
         show_selected(console, arguments, ("seed",))
     return code
@@ -187,7 +173,7 @@ def snapshot(
 
     Example: `transform snapshot`
     """
-    return run_build("snapshot", ACTIONS["snapshot"], console, locals())
+    return run_build("snapshot", console, locals())
 
 
 @guarded
@@ -205,7 +191,7 @@ def test(
 
     Example: `transform test --select customers`
     """
-    return run_build("test", ACTIONS["test"], console, locals())
+    return run_build("test", console, locals())
 
 
 @guarded
@@ -224,7 +210,7 @@ def activate(
     Example: `transform activate --dry-run`
     """
     if not dry_run:
-        return run_build("activate", ACTIONS["activate"], console, locals())
+        return run_build("activate", console, locals())
     from transformer.cli.report import show_preview
     from transformer.flows.activate import previews
 
@@ -257,7 +243,7 @@ def retry(
     if not request.only.only:
         console.say("nothing to do: the last command had no failures")
         return 0
-    return build_as(request, environment, ACTIONS[request.command], console, locals())
+    return build_as(request, environment, console, locals())
 
 
 @guarded

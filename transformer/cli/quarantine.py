@@ -58,4 +58,4 @@ def retry(
     if not options["select"]:
         console.say("no rows in quarantine")
         return 0
-    return run_build("quarantine retry", "load activate", console, options)
+    return run_build("quarantine retry", console, options)

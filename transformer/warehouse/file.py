@@ -322,9 +322,9 @@ def _published(live: Path, opener: Opener) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held(live: Path, opener: Opener) -> Iterator[None]:
-    """Locks the live file for reading, so that nobody can start to write to it. This is DuckDB's
-    own lock, taken without opening the database; DuckDB names the process that holds a conflicting
-    one."""
+    """Locks the live file for reading, which keeps other processes from writing to it. This is
+    DuckDB's own lock, taken without opening the database; DuckDB names the process that holds a
+    conflicting one."""
     with live.open("rb") as file:
         try:
             _lock_to_read(file.fileno())

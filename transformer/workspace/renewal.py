@@ -11,7 +11,7 @@ from typing import Any
 
 from transformer.artifacts.documents import Invocation, call_of, moment_of, plain
 from transformer.artifacts.edited import with_new_sql
-from transformer.artifacts.run_results import RunRecord, run_results
+from transformer.artifacts.run_results import RunRecord, results_document, run_results
 from transformer.permissions import write
 from transformer.project.inputs import digest
 from transformer.redaction import redacted_value
@@ -51,7 +51,8 @@ def renew(
     if metadata is None or digest(tail.encode()) != left["manifest"]:
         return False
     dated = {**metadata, **call.metadata("manifest/v12")}
-    results = _run_results(left, call)
+    entries = json.loads(left["results"].replace(left["moment"], moment_of(call.at)))
+    results = results_document(entries, 0.0, call)
     secrets = environment.secrets
     manifest = f"{_HEAD}{json.dumps(redacted_value(dated, secrets, plain))}{tail}"
     write(folder / "manifest.json", manifest.encode(), warehouse)
@@ -72,17 +73,6 @@ def edited_manifest(opened: Opened, folder: Path, call: Invocation) -> dict[str,
     if document is None:
         return None
     return {**document, "metadata": {**metadata, **call.metadata("manifest/v12")}}
-
-
-def _run_results(left: Mapping[str, str], call: Invocation) -> dict[str, Any]:
-    """`run_results.json` of a build that does nothing."""
-    dated = left["results"].replace(left["moment"], moment_of(call.at))
-    return {
-        "metadata": call.metadata("run-results/v6"),
-        "results": json.loads(dated),
-        "elapsed_time": 0.0,
-        "args": {"which": call.command, "invocation_command": f"dbt {call.command}", **call.args},
-    }
 
 
 def _text(folder: Path) -> str:
